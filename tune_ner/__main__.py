@@ -1,0 +1,27 @@
+"""`python -m tune_ner COMMAND` and the console script `tune-ner`."""
+
+from __future__ import annotations
+
+import typer
+
+from tune_ner.grid import grid
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Distributed hyperparameter search for named entity recognition whose results can be believed.",
+)
+app.command()(grid)
+
+
+@app.callback()
+def _commands() -> None:
+    """Keep `grid` a command of its own while it is the only one."""
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

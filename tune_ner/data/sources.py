@@ -1,0 +1,63 @@
+"""`--data` → `Corpus`: where a corpus can come from, under the names that the command line uses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tune_ner.data.corpus import PARTS, Corpus, Part, Sentence, ordered_types
+from tune_ner.data.files import read_path
+from tune_ner.data.hub import read_hub
+from tune_ner.data.markup import MarkupMode, strip_corpus
+from tune_ner.data.synthetic import synthetic_corpus
+from tune_ner.errors import DataError
+
+SYNTHETIC = "synthetic"
+HUB = "hub:"
+
+
+def load_corpus(data: str, markup: MarkupMode = "keep") -> Corpus:
+    """The corpus that `data` names.
+
+    Args:
+        data: `hub:DATASET[:CONFIG]`, `synthetic[:SENTENCES]`, or the path of a file or folder (bracket
+            text, JSONL, CoNLL columns, parquet).
+        markup: `keep` the text and the spans as published, or `strip` the annotation from the text.
+
+    Raises:
+        DataError: what `data` names is not there, cannot be reached or read, or has no entity in it.
+    """
+    corpus = _load(data)
+    if markup == "strip":
+        corpus = strip_corpus(corpus)
+    if not any(sentence.spans for sentence in corpus.sentences):
+        raise DataError(
+            f"{data}: {len(corpus)} sentences and not one entity in them; expected annotated text: brackets "
+            "( ) [ ] { } around entities, or spans, or tags"
+        )
+    return corpus
+
+
+def _load(data: str) -> Corpus:
+    source, _, argument = data.partition(":")
+    if source == SYNTHETIC:
+        return synthetic_corpus(_size(argument)) if argument else synthetic_corpus()
+    if data.startswith(HUB):
+        name, _, config = argument.partition(":")
+        if not name:
+            raise DataError(f"--data {data}: no data set named; expected hub:OWNER/NAME or hub:OWNER/NAME:CONFIG")
+        return _assembled(data, *read_hub(name, config or None))
+    path = Path(data).expanduser()
+    return _assembled(path.name, *read_path(path))
+
+
+def _size(argument: str) -> int:
+    if not argument.isdecimal() or int(argument) < 1:
+        raise DataError(f"--data synthetic:{argument}: expected a number of sentences from 1 on")
+    return int(argument)
+
+
+def _assembled(name: str, found: list[tuple[Part | None, Sentence]], notes: tuple[str, ...]) -> Corpus:
+    sentences = tuple(sentence for _, sentence in found)
+    indices = {part: tuple(i for i, (of, _) in enumerate(found) if of == part) for part in PARTS}
+    types = ordered_types(span.label for sentence in sentences for span in sentence.spans)
+    return Corpus(name, sentences, types, {part: rows for part, rows in indices.items() if rows}, notes)

@@ -1,0 +1,46 @@
+"""The exceptions that a user can cause or meet.
+
+Every message says what was found, what was expected and what to do; the commands print it without a
+traceback and exit with the code of the class.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TuneNerError(Exception):
+    """Root of the family; `exit_code` is what a command returns for it."""
+
+    exit_code = 2
+
+
+class DataError(TuneNerError):
+    """A corpus cannot be read: the message names the file, the line and what to do."""
+
+
+class SplitError(TuneNerError):
+    """A corpus cannot be divided as asked, for instance because a part would stay empty."""
+
+
+class SpaceError(TuneNerError):
+    """A search space is invalid; the message lists every problem at once, each with its key."""
+
+
+class EncoderError(TuneNerError):
+    """A pretrained encoder cannot be found, fetched or loaded."""
+
+
+class ResourceError(TuneNerError):
+    """The machine or cluster cannot give a trial what was asked for it."""
+
+
+class RunFolderError(TuneNerError):
+    """A run folder cannot be created, written or read."""
+
+
+def near_misses(word: str, known: Iterable[str]) -> str:
+    """A hint such as ` (did you mean 'learning_rate'?)`, or an empty string when nothing is close."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {close[0]!r}?)" if close else ""

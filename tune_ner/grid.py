@@ -1,0 +1,86 @@
+"""`python -m tune_ner.grid [SPACE]`: every combination of a search space, trained and ranked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tune_ner.commands import EXIT_INTERRUPTED, exit_code, given, run_name, told_errors
+
+Data = Annotated[
+    str | None,
+    typer.Option(help="hub:DATASET[:CONFIG], synthetic[:SENTENCES], or a file or folder.", show_default="the space's"),
+]
+Markup = Annotated[
+    str | None, typer.Option(help="'keep' the annotation in the text, or 'strip' it.", show_default="the space's")
+]
+
+
+def grid(
+    space: Annotated[str, typer.Argument(help="A YAML file, or notebook, honest, demo or minilm.")] = "notebook",
+    data: Data = None,
+    markup: Markup = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="Hub id, folder, package:NAME or tiny:LxH; repeatable.")
+    ] = None,
+    scheme: Annotated[list[str] | None, typer.Option(help="BIO, BIOES, IOB1, BILOU, IO; repeatable.")] = None,
+    lr: Annotated[list[float] | None, typer.Option(help="Learning rate; repeatable.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Seed; repeatable, each one a replicate.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of every trial.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run.", show_default="space and time")] = None,
+    results_dir: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("results"),
+    gpus_per_trial: Annotated[float | None, typer.Option(help="0 to 1.", show_default="by memory")] = None,
+    cpus_per_trial: Annotated[int | None, typer.Option(help="Threads of a trial.", show_default="1")] = None,
+    max_concurrent: Annotated[int | None, typer.Option(help="Trials at once.", show_default="all that fit")] = None,
+    address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto or ray://HOST:10001.")] = None,
+    dashboard: Annotated[bool, typer.Option(help="Start Ray's dashboard on this machine.")] = True,
+    dry_run: Annotated[bool, typer.Option(help="Print the plan and stop.")] = False,
+) -> None:
+    """Train every combination of SPACE under Ray Tune and rank them by validation F1.
+
+    Examples:
+
+        python -m tune_ner.grid demo
+
+        python -m tune_ner.grid minilm --data corpus.jsonl --lr 1e-4 --lr 3e-4
+
+        python -m tune_ner.grid notebook --dry-run
+    """
+    overrides = {
+        "data": data,
+        "markup": markup,
+        "model": model,
+        "tagging_scheme": scheme,
+        "learning_rate": lr,
+        "seed": seed,
+        "epochs": epochs,
+    }
+    with told_errors() as console:
+        from tune_ner import reporting, tuning
+        from tune_ner.runs import RunFolder
+
+        folder = RunFolder.available(results_dir, name or run_name(space))
+        wishes = tuning.ResourceWishes(cpus_per_trial, gpus_per_trial, max_concurrent)
+        experiment = tuning.prepare(tuning.load_space(space, given(overrides)))
+        reporting.print_data(console, experiment)
+        if dry_run:
+            reporting.print_plan(console, experiment, tuning.plan_resources(experiment, wishes, address))
+            return
+        interrupted = False
+        try:
+            with reporting.LiveProgress(console, experiment.trials) as progress:
+                tuning.run_grid(experiment, folder, wishes, progress, address=address, dashboard=dashboard)
+        except KeyboardInterrupt:
+            interrupted = True
+        if not folder.path.exists():
+            raise typer.Exit(EXIT_INTERRUPTED)
+        records = folder.records()
+        reporting.write_tables(folder)
+        reporting.print_outcome(console, records, len(experiment.trials), folder.path)
+    raise typer.Exit(exit_code(records, interrupted))
+
+
+if __name__ == "__main__":
+    typer.run(grid)

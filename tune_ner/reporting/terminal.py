@@ -1,0 +1,224 @@
+"""What a person sees: the plan, progress while trials run, and the ranked table at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from tune_ner.data import PARTS
+from tune_ner.reporting.tables import ranking, varied_axes
+from tune_ner.runs import TrialRecord
+from tune_ner.training import EpochFigures, TrialConfig
+from tune_ner.tuning.events import RunEvents
+from tune_ner.tuning.experiment import Experiment
+from tune_ner.tuning.resources import TrialResources
+
+
+def print_data(console: Console, experiment: Experiment) -> None:
+    """Print what the corpus holds, part by part, and how it was read."""
+    corpus, split = experiment.corpus, experiment.split
+    table = Table(box=None, pad_edge=False, title=f"Data: {corpus.name}", title_justify="left", title_style="bold")
+    for heading in ("part", "sentences", "entities", *corpus.types):
+        table.add_column(heading, justify="left" if heading == "part" else "right")
+    for part in PARTS:
+        counts = corpus.entity_counts(split[part])
+        numbers = [len(split[part]), sum(counts.values()), *counts.values()]
+        table.add_row(part, *(f"{number:,}" for number in numbers))
+    console.print(table)
+    for note in corpus.notes:
+        console.print(f"[yellow]note:[/] {_plain(note)}", highlight=False)
+
+
+def print_plan(console: Console, experiment: Experiment, resources: TrialResources) -> None:
+    """Print every trial with what it gets, how many run at once, and what they leave on the disk."""
+    trials = experiment.trials
+    table = Table(box=None, pad_edge=False, title="Trials", title_justify="left", title_style="bold")
+    axes = {name: values for name, values in experiment.space.axes.items() if len(values) > 1 or name in _PLAN_AXES}
+    for heading in ("#", "trial", *axes):
+        table.add_column(heading, justify="right" if heading == "#" else "left", no_wrap=heading == "trial")
+    for number, trial in enumerate(trials, start=1):
+        table.add_row(str(number), trial.trial_id, *(f"{getattr(trial, name)}" for name in axes))
+    console.print(table)
+    console.print(describe_resources(resources, len(trials)), highlight=False)
+    console.print(f"Memory: about {_gigabytes(experiment.need.on_cpu)} a trial on a CPU, by estimate.", highlight=False)
+    console.print(
+        f"Disk: about {experiment.disk_bytes / 1e6:.1f} MB of records and predicted spans; no weights are kept.",
+        highlight=False,
+    )
+
+
+_MODEL_WIDTH = 24
+_PLAN_AXES = ("model", "tagging_scheme", "learning_rate", "seed")
+
+
+def describe_resources(resources: TrialResources, trials: int) -> str:
+    """One sentence on what a trial gets and how many run at once."""
+    gpus = f" and {resources.gpus:g} GPU" if resources.gpus else ""
+    cpus = "1 CPU thread" if resources.cpus == 1 else f"{resources.cpus} CPU threads"
+    return f"{trials} trials, {resources.concurrent} at once, each with {cpus}{gpus}."
+
+
+def ranking_table(records: Sequence[TrialRecord]) -> Table:
+    """The configurations by mean validation F1, test figures beside."""
+    rows = ranking(records)
+    varied = varied_axes(records)
+    several = bool((rows["Trials"] > 1).any())
+    spread = "; mean ± standard deviation over n seeds" if several else ""
+    table = Table(
+        title=f"Ranked by validation F1; P, R and F1 on the test part{spread}",
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column("#", justify="right")
+    longest = max((len(str(model)) for model in rows["Model"]), default=0)
+    table.add_column("model", overflow="fold", min_width=min(longest, _MODEL_WIDTH))
+    for heading in ("scheme", "lr", *varied):
+        table.add_column(heading, justify="right" if heading == "lr" else "left", no_wrap=True)
+    for heading in ("val F1", "F1", "P", "R", "epoch", "s", *(("n",) if several else ())):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for place, (_, row) in enumerate(rows.iterrows(), start=1):
+        table.add_row(
+            str(place),
+            _plain(str(row["Model"])),
+            str(row["Tagging Scheme"]),
+            f"{row['Learning Rate']:g}",
+            *(_plain(str(row[name])) for name in varied),
+            _with_spread(row["Validation F1"], row["Validation F1 SD"]),
+            _with_spread(row["Test F1"], row["Test F1 SD"]),
+            f"{row['Test Precision']:.4f}",
+            f"{row['Test Recall']:.4f}",
+            f"{row['Best Epoch']:.3g}",
+            f"{row['Seconds']:.1f}",
+            *((str(row["Trials"]),) if several else ()),
+        )
+    return table
+
+
+def print_outcome(console: Console, records: Sequence[TrialRecord], trials: int, folder: Path) -> None:
+    """Print the ranked table, why trials failed, and where the results lie."""
+    if any(record.result for record in records):
+        console.print(ranking_table(records))
+    for record in records:
+        if record.error:
+            console.print(f"[red]failed:[/] {_plain(record.config.title)}: {_plain(record.error)}", highlight=False)
+    if len(records) < trials:
+        console.print(f"[yellow]stopped early:[/] {len(records)} of {trials} trials ended", highlight=False)
+    console.print(f"Results: {_plain(str(folder))}", highlight=False)
+
+
+class LiveProgress(RunEvents):
+    """Progress while trials run: a live view in a terminal, a plain line a trial elsewhere."""
+
+    def __init__(self, console: Console, trials: Sequence[TrialConfig]) -> None:
+        self._console = console
+        self._trials = trials
+        self._epochs = sum(trial.epochs for trial in trials)
+        self._running: dict[str, str] = {}
+        self._done_epochs: dict[str, int] = {}
+        self._started: float | None = None
+        self._best: tuple[float, str] | None = None
+        self._bar = Progress(
+            TextColumn("trials"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+        )
+        self._task = self._bar.add_task("", total=len(trials), left="")
+        self._live = Live(self._view(), console=console, refresh_per_second=4) if console.is_terminal else None
+
+    def __enter__(self) -> LiveProgress:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._running.clear()
+        if self._live:
+            self._live.update(self._view())
+            self._live.stop()
+
+    def run_started(self, resources: TrialResources, dashboard: str) -> None:
+        """Say what runs at once and where Ray's dashboard is."""
+        self._console.print(describe_resources(resources, len(self._trials)), highlight=False)
+        if dashboard:
+            self._console.print(f"Ray dashboard: {dashboard}", highlight=False)
+
+    def trial_started(self, trial: TrialConfig) -> None:
+        """Show the trial among the running ones."""
+        self._started = self._started or time.monotonic()
+        self._running[trial.trial_id] = f"{trial.title}: starting"
+        self._refresh()
+
+    def epoch_ended(self, trial: TrialConfig, figures: EpochFigures) -> None:
+        """Show the trial's epoch and its validation F1."""
+        self._done_epochs[trial.trial_id] = figures.epoch
+        self._running[trial.trial_id] = (
+            f"{trial.title}: epoch {figures.epoch}/{trial.epochs}, validation F1 {figures.f1:.4f}"
+        )
+        self._refresh()
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        """Print how the trial ended."""
+        trial = record.config
+        self._running.pop(record.trial_id, None)
+        self._done_epochs[record.trial_id] = trial.epochs
+        self._bar.advance(self._task)
+        if record.result:
+            f1 = record.result.validation.f1
+            self._best = max(self._best or (f1, trial.title), (f1, trial.title), key=lambda best: best[0])
+            outcome = f"validation F1 {f1:.4f} (epoch {record.result.best_epoch})"
+        else:
+            outcome = "[red]failed[/]"
+        task = self._bar.tasks[0]
+        line = f"[{int(task.completed):>{len(str(task.total))}}/{task.total}] "
+        left = "" if self._live else f", {self._time_left()}"
+        text = f"{_plain(line)}{_plain(trial.title)}: {outcome}, {record.seconds:.1f} s{left}"
+        self._console.print(text, highlight=False, soft_wrap=True)
+        self._refresh()
+
+    def _time_left(self) -> str:
+        done = sum(self._done_epochs.values())
+        if not done or self._started is None:
+            return "time left unknown"
+        seconds = (time.monotonic() - self._started) / done * (self._epochs - done)
+        return f"about {int(seconds) // 60}:{int(seconds) % 60:02d} left"
+
+    def _refresh(self) -> None:
+        self._bar.update(self._task, left=self._time_left())
+        if self._live:
+            self._live.update(self._view())
+
+    def _view(self) -> RenderableType:
+        lines: list[RenderableType] = [Text(f"  {line}", overflow="ellipsis") for line in self._running.values()]
+        best = f"best so far: {self._best[1]}: validation F1 {self._best[0]:.4f}" if self._best else ""
+        return Group(*lines, *([Text(best)] if best else []), self._bar)
+
+
+def _with_spread(mean: float, deviation: float) -> str:
+    return f"{mean:.4f}" if pd.isna(deviation) else f"{mean:.4f} ± {deviation:.4f}"
+
+
+def _gigabytes(count: float) -> str:
+    return f"{count / 1e9:.1f} GB"
+
+
+def _plain(text: str) -> str:
+    """Text that rich prints as it stands, square brackets included."""
+    return text.replace("[", "\\[")

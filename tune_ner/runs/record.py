@@ -1,0 +1,56 @@
+"""The record of one trial: all that is known of it, as one JSON line."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tune_ner.training import TrialConfig, TrialResult
+from tune_ner.training.config import library_versions
+
+RECORD_FORMAT = 1
+
+Status = Literal["finished", "failed"]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class TrialRecord(BaseModel):
+    """A trial that ended: its configuration, and either its result or the error that ended it.
+
+    `seconds` is the wall time from its start in a worker to its end; `finished_at` is UTC.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    format: int = RECORD_FORMAT
+    trial_id: str
+    status: Status
+    config: TrialConfig
+    result: TrialResult | None = None
+    error: str | None = None
+    traceback: str | None = None
+    seconds: float
+    finished_at: str = Field(default_factory=_now)
+    versions: dict[str, str] = Field(default_factory=library_versions)
+
+    @classmethod
+    def finished(cls, config: TrialConfig, result: TrialResult, seconds: float) -> TrialRecord:
+        """The record of a trial that ran to its end."""
+        return cls(trial_id=config.trial_id, status="finished", config=config, result=result, seconds=seconds)
+
+    @classmethod
+    def failed(cls, config: TrialConfig, error: str, seconds: float, traceback: str | None = None) -> TrialRecord:
+        """The record of a trial that an error ended; `traceback` is for errors that are no user's mistake."""
+        return cls(
+            trial_id=config.trial_id,
+            status="failed",
+            config=config,
+            error=error,
+            traceback=traceback,
+            seconds=seconds,
+        )

@@ -1,0 +1,63 @@
+"""One trial's configuration: everything that its figures depend on, and the name that follows from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import lru_cache
+from importlib.metadata import version
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tune_ner.tagging.subwords import Alignment
+from tune_ner.tagging.words import WordRule
+
+Precision = Literal["auto", "fp32", "fp16", "bf16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+SchemeName = Literal["BIO", "BIOES", "IOB1", "BILOU", "IO"]
+
+_FIGURE_LIBRARIES = ("tune-ner", "torch", "transformers", "tokenizers", "seqeval", "datasets")
+
+
+class TrialConfig(BaseModel):
+    """What one trial trains, on what, and how. Frozen; the defaults are the notebook's.
+
+    `data_fingerprint` names the text and gold spans, the split included, and `model_fingerprint` the
+    pretrained weights (a hub revision or a digest of the files), so that a trial of changed data or
+    weights is another trial.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    data_fingerprint: str
+    model: Annotated[str, Field(min_length=1)]
+    model_fingerprint: str = ""
+    tagging_scheme: SchemeName
+    learning_rate: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    epochs: Annotated[int, Field(ge=1)] = 5
+    batch_size: Annotated[int, Field(ge=1)] = 16
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
+    max_length: Annotated[int, Field(ge=3)] = 256
+    words: WordRule = "whitespace"
+    alignment: Alignment = "first"
+    precision: Precision = "auto"
+
+    @property
+    def trial_id(self) -> str:
+        """Twelve hexadecimal digits from the configuration and the versions of the libraries under it."""
+        content = json.dumps([self.model_dump(), library_versions()], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+    @property
+    def title(self) -> str:
+        """What a person calls the trial: `bert-base-swedish-cased · BIOES · 2e-05 · seed 1`."""
+        model = self.model.rstrip("/").rpartition("/")[2] or self.model
+        return f"{model} · {self.tagging_scheme} · {self.learning_rate:g} · seed {self.seed}"
+
+
+@lru_cache(maxsize=1)
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that decide a trial's figures."""
+    return {name: version(name) for name in _FIGURE_LIBRARIES}

@@ -1,0 +1,217 @@
+"""The grid under Ray Tune: every trial of an experiment, side by side, each recorded when it ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+from pydantic import TypeAdapter
+from ray import tune
+
+from tune_ner.errors import ResourceError, TuneNerError
+from tune_ner.runs import RunFolder, TrialRecord
+from tune_ner.training import EpochFigures
+from tune_ner.tuning.events import RunEvents
+from tune_ner.tuning.experiment import Experiment
+from tune_ner.tuning.resources import Machine, ResourceWishes, TrialResources, trial_resources
+
+_EPOCH = TypeAdapter(EpochFigures)
+_ENVIRONMENT = {
+    # Ray Tune's own CSV, JSON and TensorBoard files would repeat the records.
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    # Ctrl-C reaches the command, which writes the tables of what is finished.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # The newer output prints its tables even at verbosity 0.
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
+}
+
+
+def plan_resources(experiment: Experiment, wishes: ResourceWishes, address: str | None = None) -> TrialResources:
+    """What each trial would get, on this machine or on the cluster at `address`; nothing is run.
+
+    Raises:
+        ResourceError: a wish that cannot be fulfilled, or no cluster at `address`.
+    """
+    if address is None:
+        return _resources(experiment, wishes, Machine.local())
+    with _ray_session(address, None, dashboard=False):
+        return _resources(experiment, wishes, _cluster_machine())
+
+
+def run_grid(
+    experiment: Experiment,
+    folder: RunFolder,
+    wishes: ResourceWishes = ResourceWishes(),  # noqa: B008 - frozen
+    events: RunEvents | None = None,
+    *,
+    address: str | None = None,
+    dashboard: bool = False,
+) -> list[TrialRecord]:
+    """Run every trial of the grid under Ray Tune, and record each one when it ends.
+
+    A trial that fails does so alone; its record says why. The records come in the order of the grid.
+
+    Args:
+        experiment: the prepared space.
+        folder: a folder that is yet to be created; see `RunFolder.available`.
+        wishes: what the user asks for each trial.
+        events: told what happens while it happens.
+        address: a running Ray cluster; without it, Ray is started on this machine and ended with the run.
+        dashboard: whether a Ray started here has its dashboard.
+
+    Raises:
+        ResourceError: a wish that cannot be fulfilled, or no cluster at `address`.
+        RunFolderError: the folder or a record cannot be written.
+    """
+    events = events or RunEvents()
+    machine = None if address else Machine.local()
+    if machine:
+        _resources(experiment, wishes, machine)  # a wish that cannot be fulfilled is refused before Ray starts
+    with _ray_session(address, machine, dashboard) as page:
+        resources = _resources(experiment, wishes, machine or _cluster_machine())
+        folder.create(experiment.space.to_yaml())
+        events.run_started(resources, page)
+        recorder = _Recorder(experiment, folder, events)
+        _fit(experiment, resources, folder.path.name, recorder)
+    order = {trial.trial_id: place for place, trial in enumerate(experiment.trials)}
+    return sorted(recorder.records, key=lambda record: order[record.trial_id])
+
+
+def _fit(experiment: Experiment, resources: TrialResources, name: str, recorder: _Recorder) -> None:
+    with tempfile.TemporaryDirectory(prefix="tune-ner-ray-") as storage:
+        tuner = tune.Tuner(
+            _trainable(experiment, resources),
+            param_space={name: tune.grid_search(values) for name, values in experiment.space.axes.items()},
+            tune_config=tune.TuneConfig(
+                max_concurrent_trials=resources.concurrent,
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: str(trial.trial_id),
+            ),
+            run_config=tune.RunConfig(name=name, storage_path=storage, verbose=0, callbacks=[recorder]),
+        )
+        tuner.fit()
+
+
+def _resources(experiment: Experiment, wishes: ResourceWishes, machine: Machine) -> TrialResources:
+    return trial_resources(machine, experiment.need, wishes, len(experiment.trials))
+
+
+@contextmanager
+def _ray_session(address: str | None, machine: Machine | None, dashboard: bool) -> Iterator[str]:
+    """A local Ray with what `machine` has, or the cluster at `address`; yields the dashboard's address."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    local: dict[str, Any] = {"include_dashboard": dashboard}
+    if machine:
+        local |= {"num_cpus": machine.cpus, "num_gpus": machine.gpus}
+    try:
+        context = ray.init(
+            address=address or "local",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            **({} if address else local),
+        )
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        where = f"the cluster at {address}" if address else "a local Ray"
+        raise ResourceError(
+            f"{where} cannot be reached: {error}; check the address with `ray status`, and that "
+            "RAY_AUTH_MODE=token is set here if the cluster asks for a token"
+        ) from error
+    try:
+        yield f"http://{context.dashboard_url}" if context.dashboard_url else ""
+    finally:
+        ray.shutdown()
+
+
+def _cluster_machine() -> Machine:
+    """What the connected cluster has; Ray does not know the memory of its GPUs."""
+    have = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return Machine(int(have.get("CPU", 1)), int(have.get("GPU", 0)), int(have.get("memory", 0)), gpu_memory=0)
+
+
+def _trainable(experiment: Experiment, resources: TrialResources) -> Any:
+    # with_parameters puts the experiment into the object store once; trials carry a reference to it.
+    with_data = tune.with_parameters(_train, experiment=experiment, threads=resources.cpus)
+    return tune.with_resources(with_data, {"cpu": resources.cpus, "gpu": resources.gpus})
+
+
+def _train(config: dict[str, Any], experiment: Experiment, threads: int) -> None:
+    """What runs in a worker: one trial, its epochs reported as they end and its record at the end."""
+    from tune_ner.training.trial import run_trial
+
+    trial = experiment.trial(config)
+    encoder = experiment.encoders[trial.model]
+    start = time.perf_counter()
+
+    def report(figures: EpochFigures) -> None:
+        tune.report({"epoch": figures.epoch, "validation_f1": figures.f1, "figures": _EPOCH.dump_python(figures)})
+
+    try:
+        result = run_trial(trial, encoder, experiment.corpus, experiment.split, report, threads)
+        record = TrialRecord.finished(trial, result, time.perf_counter() - start)
+    except TuneNerError as error:
+        record = TrialRecord.failed(trial, str(error), time.perf_counter() - start)
+    # The one place where a trial's failure, whatever it is, must not end the others.
+    except Exception as error:  # noqa: BLE001
+        message = f"{type(error).__name__}: {error}"
+        record = TrialRecord.failed(trial, message, time.perf_counter() - start, traceback.format_exc())
+    best = max((epoch.f1 for epoch in record.result.epochs), default=0.0) if record.result else 0.0
+    tune.report({"epoch": trial.epochs, "validation_f1": best, "record": record.model_dump_json()})
+
+
+class _Recorder(tune.Callback):
+    """Writes each trial's record in the driver, and passes on what happens."""
+
+    def __init__(self, experiment: Experiment, folder: RunFolder, events: RunEvents) -> None:
+        self._experiment = experiment
+        self._folder = folder
+        self._events = events
+        self._started: dict[str, float] = {}
+        self.records: list[TrialRecord] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune saves its callbacks for a restore of its own; the display cannot be pickled and is not needed there.
+        return {}
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._started[trial.trial_id] = time.perf_counter()
+        self._events.trial_started(self._experiment.trial(trial.config))
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        if "record" in result:
+            self._record(TrialRecord.model_validate_json(result.pop("record")))
+        elif "figures" in result:
+            figures = _EPOCH.validate_python(result.pop("figures"))
+            self._events.epoch_ended(self._experiment.trial(trial.config), figures)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """The worker itself died; what a trial raises ends in a record of its own."""
+        config = self._experiment.trial(trial.config)
+        seconds = time.perf_counter() - self._started.get(trial.trial_id, time.perf_counter())
+        cause = trial.get_pickled_error() or "no cause known"
+        first = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+        self._record(TrialRecord.failed(config, f"the worker died: {first}", seconds))
+
+    def _record(self, record: TrialRecord) -> None:
+        self._folder.append(record, self._experiment.corpus, self._experiment.split)
+        self.records.append(record if not record.result else _without_spans(record))
+        self._events.trial_ended(record)
+
+
+def _without_spans(record: TrialRecord) -> TrialRecord:
+    """The record without its predicted spans, which lie in a file of their own."""
+    assert record.result
+    return record.model_copy(update={"result": dataclasses.replace(record.result, spans={})})

@@ -1,0 +1,147 @@
+"""What a trial gets of the machine, and how many run at once."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tune_ner.errors import ResourceError
+from tune_ner.training.encoders import EncoderSize
+
+GIB = 1024**3
+MAX_TRIALS_PER_GPU = 8
+_UNKNOWN_GPU_MEMORY = 16 * GIB
+_GPU_HEADROOM = 0.9
+_CUDA_CONTEXT = 0.6 * GIB
+_PROCESS = 1.2 * GIB
+# Weights, gradients and AdamW's two moments in fp32, and the kept best epoch.
+_COPIES = 5
+_CGROUP_CPU = Path("/sys/fs/cgroup/cpu.max")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What there is: CPUs, GPUs, and bytes of memory of the host and of the smallest GPU."""
+
+    cpus: int
+    gpus: int
+    memory: int
+    gpu_memory: int
+
+    @classmethod
+    def local(cls) -> Machine:
+        """This machine, as far as this process may use it."""
+        import torch
+
+        gpus = torch.cuda.device_count()
+        sizes = [torch.cuda.get_device_properties(i).total_memory for i in range(gpus)]
+        return cls(_usable_cpus(), gpus, psutil.virtual_memory().available, min(sizes, default=0))
+
+
+@dataclass(frozen=True)
+class TrialNeed:
+    """An estimate of what a trial takes, in bytes.
+
+    `weights` in fp32, four of whose copies lie on the GPU while it trains and a fifth in host memory;
+    `activations` of one padded batch of the longest sentences.
+    """
+
+    weights: int
+    activations: int
+
+    @classmethod
+    def of(cls, size: EncoderSize, batch_size: int, max_length: int) -> TrialNeed:
+        """The need of training an encoder of this size.
+
+        A step keeps for its backward pass, per layer, about 34 values a token and hidden unit and 5 a token
+        pair and head, given in bytes of half precision: Korthikanti et al. 2022, "Reducing Activation
+        Recomputation in Large Transformer Models", section 4.1; doubled here for fp32.
+        """
+        values = batch_size * max_length * (34 * size.hidden + 5 * size.heads * max_length)
+        return cls(4 * size.parameters, 2 * size.layers * values)
+
+    @property
+    def on_gpu(self) -> float:
+        """Bytes of GPU memory, CUDA's own included."""
+        return _CUDA_CONTEXT + (_COPIES - 1) * self.weights + self.activations
+
+    @property
+    def on_cpu(self) -> float:
+        """Bytes of host memory of a trial that trains there, the libraries included."""
+        return _PROCESS + _COPIES * self.weights + self.activations
+
+
+@dataclass(frozen=True)
+class TrialResources:
+    """CPUs and GPUs of one trial, and how many trials run at once."""
+
+    cpus: int
+    gpus: float
+    concurrent: int
+
+
+@dataclass(frozen=True)
+class ResourceWishes:
+    """What the user asks for; None leaves it to the machine."""
+
+    cpus_per_trial: int | None = None
+    gpus_per_trial: float | None = None
+    max_concurrent: int | None = None
+
+
+def trial_resources(machine: Machine, need: TrialNeed, wishes: ResourceWishes, trials: int) -> TrialResources:
+    """Resources of each trial.
+
+    On GPUs, as many trials share a card as fit into its memory by estimate, at most eight and no more than
+    the trials and the CPUs ask for. On CPUs, trials of one thread run side by side, as many as there are
+    cores and memory: two trials of one thread finish sooner than one after the other of two threads.
+
+    Raises:
+        ResourceError: a wish that no machine of this kind can fulfil.
+    """
+    _check(machine, wishes)
+    cpus = wishes.cpus_per_trial or 1
+    gpus = wishes.gpus_per_trial
+    if gpus is None:
+        gpus = _gpu_share(machine, need, cpus, trials) if machine.gpus else 0.0
+    fitting = machine.cpus // cpus
+    if gpus:
+        fitting = min(fitting, machine.gpus * math.floor(1 / gpus + 1e-9))
+    else:
+        fitting = min(fitting, max(1, int(machine.memory / need.on_cpu)))
+    concurrent = min(wishes.max_concurrent or fitting, fitting, trials)
+    return TrialResources(cpus, gpus, max(1, concurrent))
+
+
+def _gpu_share(machine: Machine, need: TrialNeed, cpus: int, trials: int) -> float:
+    memory = machine.gpu_memory or _UNKNOWN_GPU_MEMORY
+    fits = int(memory * _GPU_HEADROOM / need.on_gpu)
+    wanted = math.ceil(trials / machine.gpus)
+    fed = machine.cpus // cpus // machine.gpus
+    share = max(1, min(fits, wanted, fed, MAX_TRIALS_PER_GPU))
+    return math.floor(10_000 / share) / 10_000  # Ray counts GPUs in steps of 0.0001
+
+
+def _check(machine: Machine, wishes: ResourceWishes) -> None:
+    cpus, gpus, concurrent = wishes.cpus_per_trial, wishes.gpus_per_trial, wishes.max_concurrent
+    if cpus is not None and not 1 <= cpus <= machine.cpus:
+        raise ResourceError(f"--cpus-per-trial {cpus}: expected 1 to {machine.cpus}, the CPUs that there are")
+    if gpus is not None and not 0 <= gpus <= 1:
+        raise ResourceError(f"--gpus-per-trial {gpus:g}: expected 0 to 1, since a trial trains on one GPU or a part")
+    if gpus and not machine.gpus:
+        raise ResourceError(f"--gpus-per-trial {gpus:g}: there is no GPU; leave the option out to train on CPUs")
+    if concurrent is not None and concurrent < 1:
+        raise ResourceError(f"--max-concurrent {concurrent}: expected 1 or more")
+
+
+def _usable_cpus() -> int:
+    cores = len(os.sched_getaffinity(0))
+    try:
+        quota, period = _CGROUP_CPU.read_text().split()
+        return max(1, min(cores, int(int(quota) / int(period))))
+    except (OSError, ValueError):  # no control group, or no quota ("max")
+        return cores

@@ -1,0 +1,244 @@
+"""The search space: a YAML file, validated as a whole, and the trials that it stands for."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+)
+
+from tune_ner.data import MarkupMode, SplitSpec
+from tune_ner.errors import SpaceError, near_misses
+from tune_ner.tagging.subwords import Alignment
+from tune_ner.tagging.words import WordRule
+from tune_ner.training.config import Precision, SchemeName
+
+T = TypeVar("T")
+
+MAX_SPACE_BYTES = 1_000_000
+_HERE = Path(__file__).parent.parent
+# In an installed wheel the spaces lie in the package, in a checkout beside it.
+_BUNDLED = next((d for d in (_HERE / "search_spaces", _HERE.parent / "search_spaces") if d.is_dir()), _HERE)
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _each_once(values: list[T]) -> list[T]:
+    twice = [value for index, value in enumerate(values) if value in values[:index]]
+    if twice:
+        raise ValueError(f"{twice[0]!r} stands twice in it; every value may be tried once")
+    return values
+
+
+def _yaml_number(value: Any) -> Any:
+    """YAML reads `1e-5`, which has no point, as a string."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Axis = Annotated[list[T], BeforeValidator(_as_list), AfterValidator(_each_once), Field(min_length=1)]
+_Number = Annotated[StrictFloat, BeforeValidator(_yaml_number)]
+_Rate = Annotated[_Number, Field(gt=0, lt=1, allow_inf_nan=False)]
+_Count = Annotated[StrictInt, Field(ge=1)]
+_Share = Annotated[_Number, Field(gt=0, lt=1, allow_inf_nan=False)]
+_Text = Annotated[StrictStr, Field(min_length=1)]
+
+
+class SplitSettings(BaseModel):
+    """`split:` of a space; see `tune_ner.data.SplitSpec`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    test_size: _Share = 0.2
+    validation_size: _Share = 0.1
+    seed: Annotated[StrictInt, Field(ge=0, lt=2**32)] = 67
+
+    @property
+    def spec(self) -> SplitSpec:
+        """The settings as the data layer takes them."""
+        return SplitSpec(self.test_size, self.validation_size, self.seed)
+
+
+class SearchSpace(BaseModel):
+    """What is searched: the data, and for every hyperparameter one value or a list of them.
+
+    The grid is the product of all lists. The defaults are the notebook's.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: _Text = "hub:community-datasets/swedish_medical_ner:1177"
+    markup: MarkupMode = "keep"
+    split: SplitSettings = SplitSettings()
+    precision: Precision = "auto"
+    model: Axis[_Text]
+    tagging_scheme: Axis[SchemeName] = ["BIO"]
+    learning_rate: Axis[_Rate]
+    epochs: Axis[_Count] = [5]
+    batch_size: Axis[_Count] = [16]
+    weight_decay: Axis[Annotated[_Number, Field(ge=0, allow_inf_nan=False)]] = [0.01]
+    max_length: Axis[Annotated[StrictInt, Field(ge=3)]] = [256]
+    words: Axis[WordRule] = ["whitespace"]
+    alignment: Axis[Alignment] = ["first"]
+    seed: Axis[Annotated[StrictInt, Field(ge=0, lt=2**32)]] = [42]
+
+    AXES: ClassVar[tuple[str, ...]] = (
+        "model",
+        "tagging_scheme",
+        "learning_rate",
+        "epochs",
+        "batch_size",
+        "weight_decay",
+        "max_length",
+        "words",
+        "alignment",
+        "seed",
+    )
+
+    @property
+    def axes(self) -> dict[str, list[Any]]:
+        """The values of every hyperparameter, in the order in which the grid is enumerated."""
+        return {name: list(getattr(self, name)) for name in self.AXES}
+
+    def points(self) -> list[dict[str, Any]]:
+        """Every point of the grid, the last axis (the seed) varying fastest."""
+        return [dict(zip(self.axes, values, strict=True)) for values in product(*self.axes.values())]
+
+    def to_yaml(self) -> str:
+        """The resolved space, every default spelt out, as a file that gives the same space again."""
+        return yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True)
+
+
+def bundled_spaces() -> dict[str, Path]:
+    """The spaces that come with the package, by name."""
+    return {file.stem: file for file in sorted(_BUNDLED.glob("*.yaml"))}
+
+
+def load_space(name: str, overrides: Mapping[str, Any] | None = None) -> SearchSpace:
+    """The space in a YAML file, or the bundled one of this name, with some keys replaced.
+
+    Raises:
+        SpaceError: no such space, a file that is no YAML mapping, or keys and values that are invalid,
+            all of them in one message.
+    """
+    path = _space_file(name)
+    content = {**_read_yaml(path), **(overrides or {})}
+    return parse_space(content, str(path))
+
+
+def parse_space(content: Mapping[Any, Any], origin: str) -> SearchSpace:
+    """A space from plain data; `origin` names it in messages.
+
+    Raises:
+        SpaceError: every invalid key and value, one a line.
+    """
+    try:
+        return SearchSpace.model_validate(dict(content))
+    except ValidationError as error:
+        lines = [f"  {_explained(dict(problem))}" for problem in error.errors()]
+        count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
+        raise SpaceError("\n".join([f"{origin}: {count} in this search space", *lines])) from error
+
+
+def _space_file(name: str) -> Path:
+    bundled = bundled_spaces()
+    path = Path(name).expanduser()
+    if name in bundled and not path.is_file():
+        return bundled[name]
+    if path.is_file():
+        return path
+    raise SpaceError(
+        f"search space {name!r}: no such file and none of the bundled spaces "
+        f"{', '.join(bundled)}{near_misses(name, bundled)}"
+    )
+
+
+def _read_yaml(path: Path) -> dict[Any, Any]:
+    try:
+        if path.stat().st_size > MAX_SPACE_BYTES:
+            raise SpaceError(f"{path}: over {MAX_SPACE_BYTES:,} bytes; expected a small YAML file")
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpaceError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SpaceError(f"{path}: not UTF-8: {error.reason} at byte {error.start}; save it as UTF-8") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise SpaceError(f"{place}: not YAML: {getattr(error, 'problem', None) or error}") from error
+    if not isinstance(content, dict):
+        found = "nothing" if content is None else type(content).__name__
+        raise SpaceError(f"{path}: found {found}; expected keys such as `model:` and `learning_rate:`")
+    return content
+
+
+def _explained(problem: dict[str, Any]) -> str:
+    """One validation error of pydantic as key, what was found, and what was expected."""
+    location, kind, found = problem["loc"], problem["type"], problem["input"]
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    context = problem.get("ctx", {})
+    if kind == "extra_forbidden":
+        known = SplitSettings.model_fields if len(location) > 1 else SearchSpace.model_fields
+        return f"{key}: unknown key{near_misses(str(location[-1]), known)}; known are {', '.join(known)}"
+    if kind == "missing":
+        return f"{key}: missing; expected one value or a list of them"
+    if kind == "too_short":
+        return f"{key}: an empty axis; expected at least one value"
+    if kind == "string_too_short":
+        return f"{key}: empty; expected a name"
+    if kind == "literal_error":
+        allowed = _allowed(location)
+        return f"{key}: found {found!r}, expected one of {', '.join(allowed)}{_hint(found, allowed)}"
+    if kind == "value_error":
+        return f"{key}: {context['error']}"
+    expected = {
+        "int_type": "a whole number",
+        "float_type": "a number",
+        "string_type": "a name",
+        "finite_number": "a finite number",
+        "model_type": "keys with values",
+        "greater_than": f"a number above {context.get('gt')}",
+        "greater_than_equal": f"a number from {context.get('ge')} on",
+        "less_than": f"a number below {context.get('lt')}",
+    }.get(kind, problem["msg"])
+    return f"{key}: found {found!r}, expected {expected}"
+
+
+_LITERALS: dict[str, Any] = {
+    "markup": MarkupMode,
+    "precision": Precision,
+    "tagging_scheme": SchemeName,
+    "words": WordRule,
+    "alignment": Alignment,
+}
+
+
+def _allowed(location: tuple[Any, ...]) -> tuple[str, ...]:
+    literal: Any = _LITERALS.get(str(location[0]), Literal["?"])
+    return get_args(literal)
+
+
+def _hint(found: object, allowed: tuple[str, ...]) -> str:
+    upper = {name.upper(): name for name in allowed}
+    close = difflib.get_close_matches(str(found).upper(), upper, n=1, cutoff=0.5)
+    return f" (did you mean {upper[close[0]]!r}?)" if close else ""
