@@ -34,7 +34,7 @@ def grid(
     gpus_per_trial: Annotated[float | None, typer.Option(help="0 to 1.", show_default="by memory")] = None,
     cpus_per_trial: Annotated[int | None, typer.Option(help="Threads of a trial.", show_default="1")] = None,
     max_concurrent: Annotated[int | None, typer.Option(help="Trials at once.", show_default="all that fit")] = None,
-    address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto or ray://HOST:10001.")] = None,
+    address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or HOST:6379.")] = None,
     dashboard: Annotated[bool, typer.Option(help="Start Ray's dashboard on this machine.")] = True,
     dry_run: Annotated[bool, typer.Option(help="Print the plan and stop.")] = False,
 ) -> None:

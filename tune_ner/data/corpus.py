@@ -79,11 +79,11 @@ class Corpus:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over types, texts, spans and published parts: equal for equal data wherever it was read."""
-        digest = hashlib.sha256(repr((self.types, sorted(self.parts.items()))).encode())
+        # ascii(), unlike repr(), writes a character alike whatever Unicode version Python knows
+        digest = hashlib.sha256(ascii((self.types, sorted(self.parts.items()))).encode())
         for sentence in self.sentences:
             spans = tuple((span.start, span.end, span.label) for span in sentence.spans)
-            # surrogates, which JSON can smuggle in, have no UTF-8 form
-            digest.update(repr((sentence.text, spans)).encode("utf-8", "backslashreplace"))
+            digest.update(ascii((sentence.text, spans)).encode())
         return digest.hexdigest()
 
 

@@ -38,9 +38,12 @@ def read_path(path: Path) -> tuple[list[tuple[Part | None, Sentence]], tuple[str
     Raises:
         DataError: nothing there, nothing in it, or a fault in a file, named with its line.
     """
-    if not path.exists():
-        raise DataError(f"{path}: no such file or folder; give a corpus file, a folder of them, or `synthetic`")
-    files = _data_files(path) if path.is_dir() else [path]
+    try:
+        if not path.exists():
+            raise DataError(f"{path}: no such file or folder; give a corpus file, a folder of them, or `synthetic`")
+        files = _data_files(path) if path.is_dir() else [path]
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}; give a corpus file or a folder of them") from error
     parts = [_PART_NAMES.get(file.stem.lower()) for file in files]
     if None in parts or path.is_file():
         parts = [None] * len(files)
@@ -83,7 +86,8 @@ def _lines(path: Path) -> list[str]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     try:
-        text = raw.decode("utf-8-sig")
+        # "utf-8-sig" would count the offset of an error from behind the byte order mark
+        text = raw.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise DataError(
@@ -123,7 +127,7 @@ def _bracket_text(path: Path, lines: list[str]) -> Reading:
 
 
 def _looks_like_columns(lines: list[str]) -> bool:
-    filled = [line.split() for line in lines[:_SNIFFED_LINES] if line.strip()]
+    filled = [_columns(line) for line in lines[:_SNIFFED_LINES] if line.strip()]
     tagged = sum(1 for columns in filled if len(columns) > 1 and _is_tag(columns[-1]))
     return 2 * tagged > len(filled)
 
@@ -153,11 +157,18 @@ def _conll(path: Path, lines: list[str]) -> Reading:
     return sentences, (f"tags read as {detect_dialect(dialects)}",)
 
 
+def _columns(line: str) -> list[str]:
+    """Columns end at tabs, or at blanks in a line without tabs; a no-break space belongs to its token."""
+    if "\t" in line:
+        return [column.strip(" ") for column in line.split("\t")]
+    return [column for column in line.split(" ") if column]
+
+
 def _blocks(path: Path, lines: list[str]) -> Iterator[tuple[int, list[list[str]]]]:
     rows: list[list[str]] = []
     first = 1
     for number, line in enumerate([*lines, ""], start=1):
-        columns = line.split("\t") if "\t" in line else line.split()
+        columns = _columns(line)
         if not line.strip():
             if rows:
                 yield first, rows
@@ -165,7 +176,7 @@ def _blocks(path: Path, lines: list[str]) -> Iterator[tuple[int, list[list[str]]
             continue
         if columns[0] == "-DOCSTART-" or (line.startswith("#") and not _is_tag(columns[-1])):
             continue
-        if len(columns) < 2 or not _is_tag(columns[-1]):
+        if len(columns) < 2 or not columns[0] or not _is_tag(columns[-1]):
             raise DataError(
                 f"{path}:{number}: found {line[:60]!r}; expected a token, then columns, the last one a tag such "
                 "as O, B-DRUG or I-DRUG"
@@ -185,7 +196,8 @@ def _json_rows(path: Path) -> Iterator[tuple[str, Row]]:
         place = f"{path}:{number}"
         try:
             row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+        # ValueError: besides faulty JSON also a number of more digits than Python reads
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{place}: not JSON ({error}); expected one object on each line") from error
         if not isinstance(row, dict):
             raise DataError(f"{place}: found {type(row).__name__}; expected one JSON object on each line")
@@ -194,17 +206,18 @@ def _json_rows(path: Path) -> Iterator[tuple[str, Row]]:
 
 def _read_parquet(path: Path) -> Reading:
     import datasets
-    import pyarrow
     import pyarrow.parquet
 
     try:
         table = pyarrow.parquet.read_table(path)
         # Data sets written by `datasets` keep their class names in the schema's metadata.
-        features = datasets.Features.from_arrow_schema(table.schema)
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        names = class_names(datasets.Features.from_arrow_schema(table.schema))
+        rows = table.to_pylist()
+    # A broken file, broken metadata and text that is not UTF-8 raise errors of many unrelated classes.
+    except Exception as error:
         raise DataError(f"{path}: not a readable parquet file ({error})") from error
-    rows = ((f"{path}:{number}", row) for number, row in enumerate(table.to_pylist(), start=1))
-    return sentences_from_rows(rows, path.stem, class_names(features))
+    places = ((f"{path}:{number}", row) for number, row in enumerate(rows, start=1))
+    return sentences_from_rows(places, path.stem, names)
 
 
 def class_names(features: object) -> tuple[str, ...]:

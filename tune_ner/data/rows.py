@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
+from reprlib import repr as shown
 from typing import Any
 
 from tune_ner.data.chunks import chunks, detect_dialect, split_tag
@@ -51,14 +52,15 @@ def sentences_from_rows(
     sentences: list[Sentence] = []
     dialects: list[list[str]] = []
     for number, (place, row) in enumerate(rows):
-        name = str(row.get("sid") or row.get("id") or f"{prefix}_{number}")
+        given = row.get("sid") or row.get("id")
+        name = str(given) if given and isinstance(given, str | int) else f"{prefix}_{number}"
         if "sentence" in row and "entities" in row:
             text, spans = _hub_shape(row, place, class_names)
         elif "text" in row and "spans" in row:
             text, spans = _text_shape(row, place)
         elif "tokens" in row and "ner_tags" in row:
             tags = _tag_names(row["ner_tags"], place, class_names)
-            text, spans = tokens_to_text(list(row["tokens"]), tags, place)
+            text, spans = tokens_to_text(_tokens(row["tokens"], place), tags, place)
             dialects.append(tags)
         else:
             raise DataError(f"{place}: found the keys {', '.join(map(str, row)) or '(none)'}; expected {_SHAPES}")
@@ -92,11 +94,12 @@ def checked_span(start: object, end: object, label: str, text: str, place: str) 
     Raises:
         DataError: offsets are no integers or reach out of the text, or the type is empty.
     """
-    if not (isinstance(start, int) and isinstance(end, int)) or isinstance(start, bool):
-        raise DataError(f"{place}: span [{start!r}, {end!r}, {label!r}]: offsets must be integers")
+    # JSON's true and false would pass as the integers 1 and 0.
+    if not (isinstance(start, int) and isinstance(end, int)) or isinstance(start, bool) or isinstance(end, bool):
+        raise DataError(f"{place}: span {shown([start, end, label])}: offsets must be integers")
     if not 0 <= start <= end <= len(text):
         raise DataError(
-            f"{place}: span [{start}, {end}, {label!r}] lies outside its text, which has {len(text)} "
+            f"{place}: span {shown([start, end, label])} lies outside its text, which has {len(text)} "
             "characters; expected 0 <= start <= end <= length, counted in characters, end exclusive"
         )
     if not label:
@@ -125,7 +128,12 @@ def _hub_shape(row: Row, place: str, class_names: Sequence[str]) -> tuple[str, t
 def _entity_rows(entities: Any, place: str) -> list[dict[str, Any]]:
     """The entities as one mapping each: published as a list of mappings or as a mapping of parallel lists."""
     if isinstance(entities, Mapping):
-        columns = {key: list(entities.get(key) or ()) for key in ("start", "end", "type")}
+        if entities and not {"start", "end", "type"} <= entities.keys():
+            keys = ", ".join(map(str, entities))
+            raise DataError(f"{place}: `entities` has the keys {keys}; expected start, end and type")
+        columns = {key: [] if entities.get(key) is None else entities[key] for key in ("start", "end", "type")}
+        if not all(isinstance(column, list) for column in columns.values()):
+            raise DataError(f"{place}: `entities` is {shown(columns)}; expected a list for each key")
         if any(len(a) != len(b) for a, b in pairwise(columns.values())):
             raise DataError(f"{place}: the lists of `entities` differ in length; expected parallel lists")
         return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
@@ -140,10 +148,11 @@ def _type_name(value: object, place: str, class_names: Sequence[str]) -> str:
     names = [canonical_type(name) for name in class_names] or list(MEDICAL_TYPES)
     if isinstance(value, str) and not value.isdecimal():
         return canonical_type(value)
-    if isinstance(value, int | str) and not isinstance(value, bool) and 0 <= int(value) < len(names):
-        return names[int(value)]
-    known = ", ".join(f"{index} ({name})" for index, name in enumerate(names))
-    raise DataError(f"{place}: unknown entity type {value!r}; expected one of {known}, or a name")
+    by_index = {str(index): name for index, name in enumerate(names)}
+    if isinstance(value, int | str) and not isinstance(value, bool) and str(value) in by_index:
+        return by_index[str(value)]
+    known = ", ".join(f"{index} ({name})" for index, name in by_index.items())
+    raise DataError(f"{place}: unknown entity type {shown(value)}; expected one of {known}, or a name")
 
 
 def _text_shape(row: Row, place: str) -> tuple[str, tuple[Span, ...]]:
@@ -159,23 +168,33 @@ def _span(span: object, text: str, place: str) -> Span:
     elif isinstance(span, Sequence) and not isinstance(span, str) and len(span) == 3:
         values = span
     else:
-        raise DataError(f"{place}: span {span!r} is neither [start, end, label] nor an object with these three keys")
+        raise DataError(
+            f"{place}: span {shown(span)} is neither [start, end, label] nor an object with these three keys"
+        )
     start, end, label = values
     if not isinstance(label, str):
-        raise DataError(f"{place}: span {span!r} has the type {label!r}, expected a name such as 'DRUG'")
+        raise DataError(f"{place}: span {shown(span)} has the type {shown(label)}, expected a name such as 'DRUG'")
     return checked_span(start, end, canonical_type(label), text, place)
 
 
+def _tokens(tokens: Any, place: str) -> list[str]:
+    if isinstance(tokens, list) and all(isinstance(token, str) for token in tokens):
+        return tokens
+    raise DataError(f"{place}: `tokens` is {shown(tokens)}, expected a list of strings")
+
+
 def _tag_names(tags: Any, place: str, class_names: Sequence[str]) -> list[str]:
+    if not isinstance(tags, list):
+        raise DataError(f"{place}: `ner_tags` is {shown(tags)}, expected a list with one tag a token")
     names: list[str] = []
     for tag in tags:
         if isinstance(tag, str):
             name = tag
-        elif 0 <= int(tag) < len(class_names):
-            name = class_names[int(tag)]
+        elif isinstance(tag, int) and not isinstance(tag, bool) and 0 <= tag < len(class_names):
+            name = class_names[tag]
         else:
             raise DataError(
-                f"{place}: tag {tag!r} has no name; expected tags as strings, or a data set whose features "
+                f"{place}: tag {shown(tag)} has no name; expected tags as strings, or a data set whose features "
                 "name its classes"
             )
         try:

@@ -13,6 +13,7 @@ from tune_ner.errors import DataError
 
 SYNTHETIC = "synthetic"
 HUB = "hub:"
+_SIZE_DIGITS = 9
 
 
 def load_corpus(data: str, markup: MarkupMode = "keep") -> Corpus:
@@ -46,13 +47,21 @@ def _load(data: str) -> Corpus:
         if not name:
             raise DataError(f"--data {data}: no data set named; expected hub:OWNER/NAME or hub:OWNER/NAME:CONFIG")
         return _assembled(data, *read_hub(name, config or None))
-    path = Path(data).expanduser()
-    return _assembled(path.name, *read_path(path))
+    try:
+        path = Path(data).expanduser()
+    except RuntimeError as error:
+        raise DataError(
+            f"--data {data}: no home folder is known for {data.split('/')[0]}; give the full path"
+        ) from error
+    return _assembled(path.absolute().name, *read_path(path))
 
 
 def _size(argument: str) -> int:
-    if not argument.isdecimal() or int(argument) < 1:
-        raise DataError(f"--data synthetic:{argument}: expected a number of sentences from 1 on")
+    if not argument.isdecimal() or len(argument) > _SIZE_DIGITS or int(argument) < 1:
+        raise DataError(
+            f"--data synthetic:{argument[:20]}: expected a number of sentences from 1 on, in at most "
+            f"{_SIZE_DIGITS} digits"
+        )
     return int(argument)
 
 

@@ -41,7 +41,7 @@ def trials_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
         "Error",
         "Trial",
     ]
-    table = pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(rows, columns=columns).astype({"Best Epoch": "Int64"})
     return table.sort_values([*NOTEBOOK_COLUMNS[:3], *varied, "Seed"], ignore_index=True)
 
 

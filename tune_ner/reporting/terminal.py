@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tune_ner.data import PARTS
+from tune_ner.reporting.encoding import encoding_notes
 from tune_ner.reporting.tables import ranking, varied_axes
 from tune_ner.runs import TrialRecord
 from tune_ner.training import EpochFigures, TrialConfig
@@ -36,7 +37,7 @@ def print_data(console: Console, experiment: Experiment) -> None:
         table.add_row(part, *(f"{number:,}" for number in numbers))
     console.print(table)
     for note in corpus.notes:
-        console.print(f"[yellow]note:[/] {_plain(note)}", highlight=False)
+        console.print(f"[yellow]note:[/] {_plain(note)}", highlight=False, soft_wrap=True)
 
 
 def print_plan(console: Console, experiment: Experiment, resources: TrialResources) -> None:
@@ -49,8 +50,12 @@ def print_plan(console: Console, experiment: Experiment, resources: TrialResourc
     for number, trial in enumerate(trials, start=1):
         table.add_row(str(number), trial.trial_id, *(f"{getattr(trial, name)}" for name in axes))
     console.print(table)
-    console.print(describe_resources(resources, len(trials)), highlight=False)
-    console.print(f"Memory: about {_gigabytes(experiment.need.on_cpu)} a trial on a CPU, by estimate.", highlight=False)
+    console.print(describe_resources(resources, len(trials)), highlight=False, soft_wrap=True)
+    console.print(
+        f"Memory: about {_gigabytes(experiment.need.on_cpu)} a trial on a CPU, by estimate.",
+        highlight=False,
+        soft_wrap=True,
+    )
     console.print(
         f"Disk: about {experiment.disk_bytes / 1e6:.1f} MB of records and predicted spans; no weights are kept.",
         highlight=False,
@@ -113,10 +118,18 @@ def print_outcome(console: Console, records: Sequence[TrialRecord], trials: int,
         console.print(ranking_table(records))
     for record in records:
         if record.error:
-            console.print(f"[red]failed:[/] {_plain(record.config.title)}: {_plain(record.error)}", highlight=False)
+            console.print(
+                f"[red]failed:[/] {_plain(record.config.title)}: {_plain(record.error)}",
+                highlight=False,
+                soft_wrap=True,
+            )
+    for note in encoding_notes(records):
+        console.print(f"[yellow]note:[/] {_plain(note)}", highlight=False, soft_wrap=True)
     if len(records) < trials:
-        console.print(f"[yellow]stopped early:[/] {len(records)} of {trials} trials ended", highlight=False)
-    console.print(f"Results: {_plain(str(folder))}", highlight=False)
+        console.print(
+            f"[yellow]stopped early:[/] {len(records)} of {trials} trials ended", highlight=False, soft_wrap=True
+        )
+    console.print(f"Results: {_plain(str(folder))}", highlight=False, soft_wrap=True)
 
 
 class LiveProgress(RunEvents):
@@ -156,9 +169,9 @@ class LiveProgress(RunEvents):
 
     def run_started(self, resources: TrialResources, dashboard: str) -> None:
         """Say what runs at once and where Ray's dashboard is."""
-        self._console.print(describe_resources(resources, len(self._trials)), highlight=False)
+        self._console.print(describe_resources(resources, len(self._trials)), highlight=False, soft_wrap=True)
         if dashboard:
-            self._console.print(f"Ray dashboard: {dashboard}", highlight=False)
+            self._console.print(f"Ray dashboard: {dashboard}", highlight=False, soft_wrap=True)
 
     def trial_started(self, trial: TrialConfig) -> None:
         """Show the trial among the running ones."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tune_ner.data.chunks import OUTSIDE, Chunk, chunks
+from tune_ner.data.chunks import OUTSIDE, Chunk, chunks, split_tag
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class TaggingScheme:
         """One tag for each of `words` words. A later range overwrites what an earlier one wrote."""
         tags = [OUTSIDE] * words
         for first, after, label in ranges:
-            touches = self.touching and first > 0 and tags[first - 1].endswith(f"-{label}")
+            touches = self.touching and first > 0 and split_tag(tags[first - 1])[1] == label
             for index in range(first, after):
                 tags[index] = f"{self._letter(index == first, index == after - 1)}-{label}"
             if touches:

@@ -43,13 +43,14 @@ def tag_sentence(sentence: Sentence, words: list[Word], scheme: TaggingScheme) -
         for problem in _span_problems(span, covered, words, len(sentence.text))
     ]
     filled = [(index, covered) for index, covered in enumerate(ranges) if covered[0] < covered[1]]
+    tags = scheme.tags([covered for _, covered in filled], len(words))
+    told_apart = set(scheme.ranges(tags))
     for place, (index, covered) in enumerate(filled):
         later = [other for _, other in filled[place + 1 :]]
         if any(other[0] < covered[1] and covered[0] < other[1] for other in later):
             problems.append((index, "overlap"))
-        elif later and not scheme.expresses([covered, later[0]]):
+        elif covered not in told_apart:
             problems.append((index, "merged"))
-    tags = scheme.tags([covered for _, covered in filled], len(words))
     return TaggedSentence(words, tags, ranges, sorted(problems))
 
 

@@ -12,10 +12,11 @@ WORD_RULES: tuple[WordRule, ...] = get_args(WordRule)
 Word = tuple[int, int]
 """Half-open character offsets of a word in its text."""
 
-# `re` does not count combining marks as word characters, so that `a` + U+0308 would fall into two words.
+# `re` does not count combining marks as word characters, so that `a` + U+0308 would fall into two words; but it
+# counts U+001C to U+001F as white space, as the notebook does, and `regex` does not.
 _PATTERNS: dict[WordRule, regex.Pattern[str]] = {
-    "whitespace": regex.compile(r"\S+"),
-    "punctuation": regex.compile(r"[\w\p{M}]+|[^\w\s\p{M}]"),
+    "whitespace": regex.compile(r"[^\s\x1c-\x1f]+"),
+    "punctuation": regex.compile(r"[\w\p{M}]+|[^\w\s\x1c-\x1f\p{M}]"),
 }
 
 

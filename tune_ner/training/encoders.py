@@ -67,7 +67,7 @@ def resolve_encoder(name: str) -> Encoder:
         return Encoder(name, "tiny", argument, "", "")
     if colon and source == "package":
         return _folder(name, _package_folder(argument))
-    if colon and source not in ("hub", "file") and not Path(name).exists():
+    if colon and not Path(name).exists():
         raise EncoderError(
             f"model {name!r}: unknown source {source + ':'!r}; expected a hub id, a folder, package:NAME or "
             "tiny:LAYERSxHIDDEN"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tune_ner.data import Corpus, Split, load_corpus, split_corpus
@@ -64,15 +65,21 @@ def prepare(space: SearchSpace) -> Experiment:
         DataError, SplitError: the data cannot be read or divided.
         EncoderError: every encoder that cannot be found, in one message.
     """
-    encoders, problems = {}, []
-    for name in space.model:
-        try:
-            encoders[name] = resolve_encoder(name)
-        except EncoderError as error:
-            problems.append(str(error))
-    if problems:
-        raise EncoderError("\n".join(problems))
     corpus = load_corpus(space.data, space.markup)
     split = split_corpus(corpus, space.split.spec)
     fingerprint = hashlib.sha256(f"{corpus.fingerprint}{split}".encode()).hexdigest()[:16]
-    return Experiment(space, corpus, split, encoders, fingerprint)
+    return Experiment(space, corpus, split, _encoders(space.model), fingerprint)
+
+
+def _encoders(names: Sequence[str]) -> dict[str, Encoder]:
+    encoders: dict[str, Encoder] = {}
+    problems: dict[str, None] = {}
+    for name in names:
+        try:
+            encoders[name] = resolve_encoder(name)
+        except EncoderError as error:
+            # Two models of one unreachable hub share their advice.
+            problems |= dict.fromkeys(str(error).splitlines())
+    if problems:
+        raise EncoderError("\n".join(problems))
+    return encoders

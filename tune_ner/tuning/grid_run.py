@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import socket
 import tempfile
 import time
 import traceback
@@ -112,6 +113,8 @@ def _ray_session(address: str | None, machine: Machine | None, dashboard: bool) 
     """A local Ray with what `machine` has, or the cluster at `address`; yields the dashboard's address."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    if address:
+        _check_reachable(address)
     local: dict[str, Any] = {"include_dashboard": dashboard}
     if machine:
         local |= {"num_cpus": machine.cpus, "num_gpus": machine.gpus}
@@ -122,16 +125,37 @@ def _ray_session(address: str | None, machine: Machine | None, dashboard: bool) 
             logging_level=logging.ERROR,
             **({} if address else local),
         )
+        # Why a trial ended is in its record; Tune would print a traceback of its own besides.
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        where = f"the cluster at {address}" if address else "a local Ray"
-        raise ResourceError(
-            f"{where} cannot be reached: {error}; check the address with `ray status`, and that "
-            "RAY_AUTH_MODE=token is set here if the cluster asks for a token"
-        ) from error
+        raise _unreachable(f"the cluster at {address}" if address else "a local Ray", str(error)) from error
     try:
         yield f"http://{context.dashboard_url}" if context.dashboard_url else ""
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself tries for minutes before it gives up."""
+    if address.startswith("ray://"):
+        raise ResourceError(
+            f"--address {address}: Ray Client is not supported, since trials are recorded where the command runs; "
+            "run the command on a node of the cluster with --address auto"
+        )
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        return  # `auto` and other names are Ray's to resolve
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise _unreachable(f"the cluster at {address}", str(error)) from error
+
+
+def _unreachable(what: str, reason: str) -> ResourceError:
+    return ResourceError(
+        f"{what} cannot be reached: {reason}; check the address with `ray status`, and that RAY_AUTH_MODE=token is set "
+        "here if the cluster asks for a token"
+    )
 
 
 def _cluster_machine() -> Machine:

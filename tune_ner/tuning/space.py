@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
+from reprlib import Repr
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 import yaml
@@ -20,6 +22,9 @@ from pydantic import (
     StrictStr,
     ValidationError,
 )
+from yaml.composer import ComposerError
+from yaml.constructor import ConstructorError
+from yaml.reader import ReaderError
 
 from tune_ner.data import MarkupMode, SplitSpec
 from tune_ner.errors import SpaceError, near_misses
@@ -40,7 +45,7 @@ def _as_list(value: Any) -> Any:
 
 
 def _each_once(values: list[T]) -> list[T]:
-    twice = [value for index, value in enumerate(values) if value in values[:index]]
+    twice = [value for value, count in Counter(values).items() if count > 1]
     if twice:
         raise ValueError(f"{twice[0]!r} stands twice in it; every value may be tried once")
     return values
@@ -48,12 +53,12 @@ def _each_once(values: list[T]) -> list[T]:
 
 def _yaml_number(value: Any) -> Any:
     """YAML reads `1e-5`, which has no point, as a string."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return value
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return value
 
 
 Axis = Annotated[list[T], BeforeValidator(_as_list), AfterValidator(_each_once), Field(min_length=1)]
@@ -162,34 +167,71 @@ def parse_space(content: Mapping[Any, Any], origin: str) -> SearchSpace:
 
 def _space_file(name: str) -> Path:
     bundled = bundled_spaces()
-    path = Path(name).expanduser()
-    if name in bundled and not path.is_file():
+    try:
+        path = Path(name).expanduser()
+        if path.is_file():
+            return path
+    except (OSError, RuntimeError) as error:  # a name too long, a folder that is closed, the home of nobody
+        raise SpaceError(f"search space {name[:200]!r}: cannot be read: {error}"[:500]) from error
+    if name in bundled:
         return bundled[name]
-    if path.is_file():
-        return path
     raise SpaceError(
         f"search space {name!r}: no such file and none of the bundled spaces "
         f"{', '.join(bundled)}{near_misses(name, bundled)}"
     )
 
 
+class _Loader(yaml.SafeLoader):
+    """Without aliases, by which a small file can stand for more than any memory holds, and without double keys."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise ComposerError(None, None, "an alias; write its value out", self.peek_event().start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise ConstructorError(None, None, f"the key {key.value!r} stands twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        # What a value such as the date 2026-02-31 makes the constructor raise.
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            raise ConstructorError(None, None, f"found {str(node.value)[:60]!r}: {error}", node.start_mark) from error
+
+
 def _read_yaml(path: Path) -> dict[Any, Any]:
     try:
         if path.stat().st_size > MAX_SPACE_BYTES:
             raise SpaceError(f"{path}: over {MAX_SPACE_BYTES:,} bytes; expected a small YAML file")
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise SpaceError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SpaceError(f"{path}: not UTF-8: {error.reason} at byte {error.start}; save it as UTF-8") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise SpaceError(f"{place}: not YAML: {getattr(error, 'problem', None) or error}") from error
+    content = _parse_yaml(text, path)
     if not isinstance(content, dict):
         found = "nothing" if content is None else type(content).__name__
         raise SpaceError(f"{path}: found {found}; expected keys such as `model:` and `learning_rate:`")
     return content
+
+
+def _parse_yaml(text: str, path: Path) -> Any:
+    try:
+        return yaml.load(text, _Loader)
+    except RecursionError as error:
+        raise SpaceError(f"{path}: nested too deeply; expected keys, each with one value or a list of them") from error
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise SpaceError(f"{path}:{line}: not YAML: the character U+{error.character:04X}") from error
+    except yaml.MarkedYAMLError as error:
+        place = f"{path}:{error.problem_mark.line + 1}" if error.problem_mark else path
+        raise SpaceError(f"{place}: not YAML: {error.problem}") from error
 
 
 def _explained(problem: dict[str, Any]) -> str:

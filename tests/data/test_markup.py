@@ -1,0 +1,251 @@
+"""Annotation markup: what is stripped is exactly what annotators put in."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tune_ner.data.corpus import BODY, DISORDER, DRUG, MEDICAL_TYPES, Corpus, Sentence, Span
+from tune_ner.data.markup import published_spans, strip_corpus, strip_markup, unpaired_brackets
+from tune_ner.data.sources import load_corpus
+from tune_ner.data.split import Split, split_corpus
+
+PAIRS = {DISORDER: ("(", ")"), DRUG: ("[", "]"), BODY: ("{", "}")}
+
+LETTERS = st.text(st.characters(categories=["L", "N", "M"]), min_size=1, max_size=6)
+WORDS = st.sampled_from(
+    ["Astma", "hjärtat", "p-piller", "α-blockerare", "3,5", "10\u00a0mg", "d.v.s.", "l'Oréal", "ÅÄÖ", "🫀", "och/eller"]
+)
+PHRASES = st.lists(st.one_of(WORDS, LETTERS), min_size=1, max_size=3).map(" ".join)
+OPENINGS = st.sampled_from(["", "", '"', "»", "'", "-"])
+CLOSINGS = st.sampled_from(["", "", ".", ",", ";", ":", "!", "?", "...", '".', "”", "-", "/"])
+GAPS = st.sampled_from([" ", " ", " ", "", "  ", "\u00a0", "\t"])
+
+
+@st.composite
+def clean_sentences(draw: st.DrawFn) -> Sentence:
+    """Phrases, some of them entities, with punctuation glued to them, as Swedish text is before annotation."""
+    text, spans = "", []
+    for _ in range(draw(st.integers(0, 6))):
+        text += draw(OPENINGS)
+        start = len(text)
+        text += draw(PHRASES)
+        if label := draw(st.sampled_from([None, *MEDICAL_TYPES])):
+            spans.append(Span(start, len(text), label))
+        text += draw(CLOSINGS) + draw(GAPS)
+    return Sentence("s", text, tuple(spans))
+
+
+def annotated(sentence: Sentence, padded: bool) -> str:
+    """The text with its entities in brackets, in one of the corpus's two styles.
+
+    Padded, there is a space inside each bracket and one before punctuation that follows it.
+    """
+    marked, position = "", 0
+    for span in sentence.spans:
+        left, right = PAIRS[span.label]
+        pad = " " if padded else ""
+        marked += sentence.text[position : span.start] + left + pad + span.text_in(sentence.text) + pad + right
+        position = span.end
+        if padded and sentence.text[position : position + 1] in set(".,;:!?)"):
+            marked += " "
+    return marked + sentence.text[position:]
+
+
+@given(clean_sentences(), st.booleans())
+def test_stripping_gives_back_the_text_and_spans_from_before_annotation(sentence: Sentence, padded: bool) -> None:
+    assert strip_markup(Sentence("s", annotated(sentence, padded))) == sentence
+
+
+@given(clean_sentences())
+def test_text_without_brackets_is_left_alone(sentence: Sentence) -> None:
+    assert strip_markup(sentence) == Sentence("s", sentence.text)
+
+
+@given(clean_sentences(), st.booleans())
+def test_annotation_leaves_no_bracket_unpaired(sentence: Sentence, padded: bool) -> None:
+    assert unpaired_brackets(annotated(sentence, padded)) == 0
+
+
+@given(clean_sentences(), st.booleans())
+def test_published_spans_are_the_entities_with_their_brackets_where_no_body_parts_merge(
+    sentence: Sentence, padded: bool
+) -> None:
+    spans = [span for span in sentence.spans if span.label != BODY]
+    text = annotated(Sentence("s", sentence.text, tuple(spans)), padded)
+    published = published_spans(text)
+    assert [span.label for span in published] == [span.label for span in spans]
+    for found, original in zip(published, spans, strict=True):
+        left, right = PAIRS[original.label]
+        inside = original.text_in(sentence.text)
+        assert found.text_in(text) == (f"{left} {inside} {right}" if padded else f"{left}{inside}{right}")
+
+
+def read(text: str) -> tuple[str, list[tuple[str, str]]]:
+    stripped = strip_markup(Sentence("s", text))
+    return stripped.text, [(span.text_in(stripped.text), span.label) for span in stripped.spans]
+
+
+@pytest.mark.parametrize(
+    ("text", "stripped", "entities"),
+    [
+        ("( Astma ) .", "Astma.", [("Astma", DISORDER)]),
+        ("(Astma) .", "Astma .", [("Astma", DISORDER)]),
+        ("( Astma )  .", "Astma  .", [("Astma", DISORDER)]),
+        ("( Astma ) - ja", "Astma - ja", [("Astma", DISORDER)]),
+        ("( Astma) .", "Astma.", [("Astma", DISORDER)]),
+        ("(  Astma\t) .", "Astma.", [("Astma", DISORDER)]),
+        ("[ Alvedon ][ Panodil ]", "AlvedonPanodil", [("Alvedon", DRUG), ("Panodil", DRUG)]),
+        ("medel (t.ex. [ Alvedon ] ) mot", "medel (t.ex. Alvedon) mot", [("Alvedon", DRUG)]),
+        ("( ont i {ryggen} )", "( ont i ryggen )", [("ryggen", BODY)]),
+        ("{ a { b } c }", "{ a b c }", [("b", BODY)]),
+        ("(a] [b) {c", "(a] [b) {c", []),
+        ("() [ ] {\t}", "() [ ] {\t}", []),
+        ("en :) eller ( Astma )", "en :) eller Astma", [("Astma", DISORDER)]),
+        ("", "", []),
+    ],
+)
+def test_innermost_pairs_are_markup_and_all_other_brackets_are_text(
+    text: str, stripped: str, entities: list[tuple[str, str]]
+) -> None:
+    assert read(text) == (stripped, entities)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("", 0),
+        ("( a ) [b] {c}", 0),
+        ("( a", 1),
+        (":)", 1),
+        ("(a]", 2),
+        ("()", 2),
+        ("{ \t}", 2),
+        ("( ont i { ryggen } )", 2),
+        ("[(])", 4),
+    ],
+)
+def test_brackets_of_no_innermost_pair_are_counted(text: str, count: int) -> None:
+    assert unpaired_brackets(text) == count
+
+
+ORGANS = "Giftet kan skada många av kroppens { organ } , till exempel { hjärtat } och { njurarna } ."
+
+
+def test_published_spans_merge_the_body_parts_of_a_sentence() -> None:
+    (span,) = published_spans(ORGANS)
+    assert span.label == BODY
+    assert span.text_in(ORGANS) == "{ organ } , till exempel { hjärtat } och { njurarna }"
+
+
+@pytest.mark.parametrize(
+    ("text", "published"),
+    [
+        ("{ a } ( b ) { c }", ["{ a }", "( b )", "{ c }"]),
+        ("( a ) och ( b )", ["( a )", "( b )"]),
+        ("{ a } b }", ["{ a } b }"]),
+        ("( a { b } )", ["( a { b } )"]),
+        ("( a [ b ] )", ["[ b ]"]),
+        ("() [ ]", ["[ ]"]),
+    ],
+)
+def test_published_spans_follow_the_pattern_of_the_hub(text: str, published: list[str]) -> None:
+    assert [span.text_in(text) for span in published_spans(text)] == published
+
+
+def test_merged_body_parts_come_apart_when_stripped() -> None:
+    assert read(ORGANS) == (
+        "Giftet kan skada många av kroppens organ, till exempel hjärtat och njurarna.",
+        [("organ", BODY), ("hjärtat", BODY), ("njurarna", BODY)],
+    )
+
+
+def test_only_brackets_that_mark_something_are_stripped() -> None:
+    stripped = strip_markup(Sentence("s", "( Ebixa ) mot [ demens ] ."), {"[": DISORDER})
+    assert stripped == Sentence("s", "( Ebixa ) mot demens.", (Span(14, 20, DISORDER),))
+
+
+def test_id_and_source_survive_stripping() -> None:
+    assert strip_markup(Sentence("17", "[ Alvedon ]", (), "a.txt:3")) == Sentence(
+        "17", "Alvedon", (Span(0, 7, DRUG),), "a.txt:3"
+    )
+
+
+def corpus_of(*sentences: Sentence) -> Corpus:
+    labels = {span.label for sentence in sentences for span in sentence.spans}
+    return Corpus("c", sentences, tuple(sorted(labels)), notes=("an older note",))
+
+
+def test_real_parentheses_of_a_clean_corpus_stay_and_a_note_says_so() -> None:
+    clean = corpus_of(
+        Sentence("0", "Memantin (Ebixa) ger yrsel.", (Span(0, 8, DRUG), Span(10, 15, DRUG), Span(21, 26, DISORDER)))
+    )
+    result = strip_corpus(clean)
+    assert result.sentences == clean.sentences
+    assert result.notes[0] == "an older note"
+    assert "nothing to strip" in result.notes[1]
+
+
+def test_a_corpus_without_entities_is_left_alone() -> None:
+    assert strip_corpus(corpus_of(Sentence("0", "( Astma )"))).sentences[0].text == "( Astma )"
+
+
+@pytest.mark.parametrize("offset", [0, 1, 2], ids=["around brackets", "within brackets", "within padding"])
+def test_markup_is_found_whether_spans_hold_the_brackets_or_lie_inside_them(offset: int) -> None:
+    text = "( Astma ) lindras av [ Alvedon ] ."
+    spans = (Span(offset, 9 - offset, DISORDER), Span(21 + offset, 32 - offset, DRUG))
+    result = strip_corpus(corpus_of(Sentence("0", text, spans)))
+    assert result.sentences == (Sentence("0", "Astma lindras av Alvedon.", (Span(0, 5, DISORDER), Span(17, 24, DRUG))),)
+    assert result.notes == ("an older note",)
+
+
+def test_each_kind_of_bracket_marks_the_type_that_the_spans_give_it() -> None:
+    sentence = Sentence("0", "[ cell ] och { gen } (sic)", (Span(0, 8, "CELL"), Span(13, 20, "GENE")))
+    result = strip_corpus(corpus_of(sentence))
+    assert result.sentences == (Sentence("0", "cell och gen (sic)", (Span(0, 4, "CELL"), Span(9, 12, "GENE"))),)
+    assert result.types == ("CELL", "GENE")
+
+
+def test_stripping_a_second_time_changes_nothing() -> None:
+    once = strip_corpus(corpus_of(Sentence("0", ORGANS, published_spans(ORGANS))))
+    assert strip_corpus(once).sentences == once.sentences
+
+
+# ---- the published corpus
+
+
+def per_part(corpus: Corpus, split: Split) -> list[list[int]]:
+    return [list(corpus.entity_counts(indices).values()) for indices in (split.train, split.validation, split.test)]
+
+
+def test_kept_the_corpus_has_the_published_entities(swedish_medical_ner: Path) -> None:
+    corpus = load_corpus(str(swedish_medical_ner), markup="keep")
+    assert len(corpus) == 927
+    assert corpus.entity_counts() == {DISORDER: 500, DRUG: 425, BODY: 157}
+    split = split_corpus(corpus)
+    assert [len(split.train), len(split.validation), len(split.test)] == [666, 75, 186]
+    assert per_part(corpus, split) == [[385, 288, 119], [41, 30, 10], [74, 107, 28]]
+
+
+def test_stripped_the_corpus_has_the_annotated_entities(swedish_medical_ner: Path) -> None:
+    corpus = load_corpus(str(swedish_medical_ner), markup="strip")
+    assert len(corpus) == 927
+    assert corpus.entity_counts() == {DISORDER: 500, DRUG: 425, BODY: 213}
+    assert per_part(corpus, split_corpus(corpus)) == [[385, 288, 163], [41, 30, 12], [74, 107, 38]]
+
+
+def test_stripped_the_corpus_gives_no_entity_away(swedish_medical_ner: Path) -> None:
+    for sentence in load_corpus(str(swedish_medical_ner), markup="strip").sentences:
+        assert not re.search(r"[()\[\]{}]", sentence.text), sentence
+        for span in sentence.spans:
+            assert not re.match(r" [.,;:!?)]", sentence.text[span.end :]), (sentence, span)
+            assert span.text_in(sentence.text) == span.text_in(sentence.text).strip() != ""
+
+
+def test_stripped_the_corpus_has_the_sentence_of_the_three_organs(swedish_medical_ner: Path) -> None:
+    corpus = load_corpus(str(swedish_medical_ner), markup="strip")
+    wanted = "Giftet kan skada många av kroppens organ, till exempel hjärtat och njurarna."
+    (sentence,) = [sentence for sentence in corpus.sentences if sentence.text == wanted]
+    assert [span.text_in(wanted) for span in sentence.spans] == ["organ", "hjärtat", "njurarna"]

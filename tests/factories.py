@@ -1,0 +1,78 @@
+"""Records and corpora made by hand, for tests that need no training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tune_ner.data import Corpus, Sentence, Span, Split
+from tune_ner.evaluation import Figures, TypeFigures
+from tune_ner.runs import TrialRecord
+from tune_ner.training import EpochFigures, TrialConfig, TrialResult
+
+CORPUS = Corpus(
+    name="three",
+    sentences=(
+        Sentence("a", "Feber kan lindras.", (Span(0, 5, "DISORDER"),)),
+        Sentence("b", "Ta [inte] medicin.", (Span(10, 17, "DRUG"),)),
+        Sentence("c", "Ont i <b>halsen</b>.", (Span(9, 15, "BODY"),)),
+    ),
+    types=("DISORDER", "DRUG", "BODY"),
+)
+SPLIT = Split(train=(0,), validation=(1,), test=(2,))
+
+
+def a_config(**changes: Any) -> TrialConfig:
+    """A trial's configuration, with some fields changed."""
+    fields: dict[str, Any] = {
+        "data_fingerprint": "data",
+        "model": "tiny:1x32",
+        "tagging_scheme": "BIO",
+        "learning_rate": 1e-3,
+        "seed": 42,
+    }
+    return TrialConfig.model_validate({**fields, **changes})
+
+
+def figures(f1: float) -> Figures:
+    """Figures whose precision, recall and F1 are all `f1`."""
+    return Figures(f1, f1, f1, 0.9, 1, {"DRUG": TypeFigures(f1, f1, f1, 1)})
+
+
+def a_result(validation: Sequence[float] = (0.5,), test: float = 0.4, cut: int = 0) -> TrialResult:
+    """A result with these validation F1 by epoch and this test F1, `cut` test entities lost in encoding."""
+    best = max(range(len(validation)), key=lambda index: validation[index])
+    return TrialResult(
+        epochs=tuple(
+            EpochFigures(number, 1.0 / number, f1, f1, f1, 0.9, None if number == 1 else 0.7)
+            for number, f1 in enumerate(validation, start=1)
+        ),
+        best_epoch=best + 1,
+        validation=figures(validation[best]),
+        test=figures(test),
+        test_loss=0.3,
+        encoding={
+            part: {"entities": 1, "entities_cut": cut, "problems": {"overlap": cut}}
+            for part, cut in (("train", 0), ("validation", 0), ("test", cut))
+        },
+        labels=("O", "B-DRUG"),
+        training_log=((50, 0.7),),
+        train_loss=0.8,
+        precision_used="fp32",
+        device="cpu",
+        threads=1,
+        parameters=1000,
+        seconds={"train_and_evaluate": 1.5},
+        spans={"validation": ((Span(10, 17, "DRUG"),),), "test": ((),)},
+    )
+
+
+def a_record(validation: Sequence[float] = (0.5,), test: float = 0.4, **changes: Any) -> TrialRecord:
+    """The record of a finished trial."""
+    cut = changes.pop("cut", 0)
+    return TrialRecord.finished(a_config(**changes), a_result(validation, test, cut), seconds=2.0)
+
+
+def a_failure(error: str = "model 'x': no weights [here]", **changes: Any) -> TrialRecord:
+    """The record of a failed trial."""
+    return TrialRecord.failed(a_config(**changes), error, seconds=0.5)

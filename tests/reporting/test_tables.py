@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.factories import CORPUS, SPLIT, a_failure, a_record
+from tune_ner.reporting import curves_table, ranking, trials_table, write_tables
+from tune_ner.reporting.tables import NOTEBOOK_COLUMNS
+from tune_ner.runs import RunFolder
+
+
+def test_the_notebook_s_six_columns_come_first_and_hold_test_figures() -> None:
+    table = trials_table([a_record((0.5,), test=0.25)])
+    assert list(table.columns[:6]) == ["Model", "Tagging Scheme", "Learning Rate", "Precision", "Recall", "F1"]
+    assert table.loc[0, NOTEBOOK_COLUMNS].tolist() == ["tiny:1x32", "BIO", 0.001, 0.25, 0.25, 0.25]
+    assert table.loc[0, "Validation F1"] == 0.5
+
+
+def test_trials_are_sorted_by_model_scheme_learning_rate_and_seed() -> None:
+    records = [
+        a_record(model="b"),
+        a_record(model="a", tagging_scheme="BIOES"),
+        a_record(model="a", learning_rate=2e-3),
+        a_record(model="a", seed=7),
+        a_record(model="a", seed=3),
+    ]
+    table = trials_table(records)
+    assert table["Model"].tolist() == ["a", "a", "a", "a", "b"]
+    assert table["Tagging Scheme"].tolist() == ["BIO", "BIO", "BIO", "BIOES", "BIO"]
+    assert table["Seed"].tolist() == [3, 7, 42, 42, 42]
+
+
+def test_a_failed_trial_has_a_row_without_figures() -> None:
+    table = trials_table([a_record(seed=1), a_failure("broken", seed=2)])
+    failed = table[table["Seed"] == 2].iloc[0]
+    assert failed["Error"] == "broken"
+    assert failed[["F1", "Validation F1", "Best Epoch"]].isna().all()
+
+
+def test_an_axis_that_varies_gets_a_column() -> None:
+    table = trials_table([a_record(words="whitespace"), a_record(words="punctuation")])
+    assert sorted(table["words"]) == ["punctuation", "whitespace"]
+    assert "words" not in trials_table([a_record()]).columns
+
+
+def test_curves_have_a_row_an_epoch() -> None:
+    table = curves_table([a_record((0.1, 0.3, 0.2)), a_failure(seed=9)])
+    assert table["Epoch"].tolist() == [1, 2, 3]
+    assert table["Validation F1"].tolist() == [0.1, 0.3, 0.2]
+    assert table["Training Loss"].isna().tolist() == [True, False, False]
+
+
+def test_seeds_are_replicates_of_one_configuration() -> None:
+    records = [a_record((0.4,), seed=1), a_record((0.6,), seed=2), a_record((0.45,), seed=1, learning_rate=2e-3)]
+    table = ranking(records)
+    assert table["Validation F1"].tolist() == pytest.approx([0.5, 0.45])
+    assert table["Trials"].tolist() == [2, 1]
+    assert table["Validation F1 SD"].tolist() == pytest.approx([0.2 / 2**0.5, float("nan")], nan_ok=True)
+
+
+def test_test_figures_never_decide_the_ranking() -> None:
+    honest = [a_record((0.5,), test=0.1, learning_rate=1e-3), a_record((0.4,), test=0.9, learning_rate=2e-3)]
+    swapped = [a_record((0.5,), test=0.9, learning_rate=1e-3), a_record((0.4,), test=0.1, learning_rate=2e-3)]
+    assert ranking(honest)["Learning Rate"].tolist() == ranking(swapped)["Learning Rate"].tolist() == [1e-3, 2e-3]
+
+
+def test_failed_trials_are_not_ranked() -> None:
+    assert len(ranking([a_failure(seed=1), a_record(seed=2)])) == 1
+
+
+def test_tables_are_derived_from_the_records_on_the_disk(tmp_path: Path) -> None:
+    folder = RunFolder.available(tmp_path, "run")
+    folder.create("")
+    folder.append(a_record((0.1, 0.5)), CORPUS, SPLIT)
+    folder.append(a_failure(seed=2), CORPUS, SPLIT)
+    files = write_tables(folder)
+    assert [file.name for file in files] == ["ner_results_with_lr.csv", "curves.csv"]
+    table = pd.read_csv(files[0])
+    assert len(table) == 2
+    assert list(table.columns[:6]) == NOTEBOOK_COLUMNS
+    assert len(pd.read_csv(files[1])) == 2
+
+
+def test_a_run_in_which_everything_failed_has_tables_too(tmp_path: Path) -> None:
+    folder = RunFolder.available(tmp_path, "run")
+    folder.create("")
+    folder.append(a_failure(), CORPUS, SPLIT)
+    files = write_tables(folder)
+    assert len(pd.read_csv(files[0])) == 1
+    assert pd.read_csv(files[1]).empty

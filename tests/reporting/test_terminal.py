@@ -1,0 +1,77 @@
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tests.factories import a_config, a_failure, a_record
+from tune_ner.reporting import LiveProgress, print_outcome
+from tune_ner.runs import TrialRecord
+from tune_ner.tuning import TrialResources
+
+
+@pytest.fixture(params=[False, True], ids=["piped", "terminal"])
+def console(request: pytest.FixtureRequest) -> Console:
+    return Console(file=io.StringIO(), force_terminal=request.param, width=100)
+
+
+def printed(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def outcome(records: Sequence[TrialRecord], trials: int = 2) -> str:
+    console = Console(file=io.StringIO(), width=100)
+    print_outcome(console, records, trials, Path("results/run"))
+    return printed(console)
+
+
+def test_every_end_of_a_trial_is_printed(console: Console) -> None:
+    records = [a_record((0.25, 0.5), epochs=2), a_failure(seed=2, epochs=2)]
+    with LiveProgress(console, [record.config for record in records]) as progress:
+        progress.run_started(TrialResources(1, 0.0, 2), "http://127.0.0.1:8265")
+        for record in records:
+            progress.trial_started(record.config)
+            for epoch in record.result.epochs if record.result else ():
+                progress.epoch_ended(record.config, epoch)
+            progress.trial_ended(record)
+    text = printed(console)
+    assert "2 trials, 2 at once, each with 1 CPU thread." in text
+    assert "http://127.0.0.1:8265" in text
+    assert "[1/2] tiny:1x32 · BIO · 0.001 · seed 42: validation F1 0.5000 (epoch 2)" in text
+    assert "[2/2] tiny:1x32 · BIO · 0.001 · seed 2:" in text
+
+
+def test_a_terminal_shows_epoch_and_best_while_trials_run() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    done, running = a_record((0.5,), epochs=1), a_config(seed=2)
+    with LiveProgress(console, [done.config, running]) as progress:
+        progress.trial_started(running)
+        progress.trial_ended(done)
+        assert done.result
+        progress.epoch_ended(running, done.result.epochs[0])
+        view = Console(file=io.StringIO(), width=100)
+        view.print(progress._view())
+    assert "seed 2: epoch 1/5, validation F1 0.5000" in printed(view)
+    assert "best so far: tiny:1x32 · BIO · 0.001 · seed 42: validation F1 0.5000" in printed(view)
+
+
+def test_the_outcome_ranks_and_says_why_trials_failed() -> None:
+    text = outcome([a_record((0.5,)), a_failure("model 'x': no weights [here]", seed=2)])
+    assert "Ranked by validation F1" in text
+    assert "model 'x': no weights [here]" in text
+    assert "stopped early" not in text
+
+
+def test_replicates_are_shown_with_their_spread() -> None:
+    text = outcome([a_record((0.4,), seed=1), a_record((0.6,), seed=2)])
+    assert "0.5000 ± 0.1414" in text
+
+
+def test_an_interrupted_run_says_how_many_trials_ended() -> None:
+    assert "1 of 12 trials ended" in outcome([a_record()], trials=12)
+
+
+def test_nothing_finished_gives_no_table() -> None:
+    assert "Ranked" not in outcome([a_failure()])

@@ -1,0 +1,97 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.factories import CORPUS, SPLIT, a_failure, a_record
+from tune_ner.errors import RunFolderError
+from tune_ner.runs import RunFolder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    made = RunFolder.available(tmp_path / "results", "run-1")
+    made.create("model: [x]\n")
+    return made
+
+
+@pytest.mark.parametrize("name", ["../x", "", ".hidden", "a/b", "a\\b", "-x", "å", "a b", "x" * 101, "a\n"])
+def test_a_name_that_could_leave_the_results_folder_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(RunFolderError, match="expected letters, digits"):
+        RunFolder.available(tmp_path, name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_asking_for_a_folder_creates_nothing(tmp_path: Path) -> None:
+    RunFolder.available(tmp_path / "results", "run-1")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_run_is_not_written_over(folder: RunFolder) -> None:
+    with pytest.raises(RunFolderError, match="exists; choose another --name"):
+        RunFolder.available(folder.path.parent, "run-1")
+
+
+def test_a_results_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("")
+    with pytest.raises(RunFolderError, match="cannot be written to"):
+        RunFolder.available(tmp_path / "results", "run-1")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_results_folder_without_permission_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(RunFolderError, match="cannot be written to"):
+        RunFolder.available(tmp_path / "results", "run-1")
+
+
+def test_records_come_back_as_they_were_written(folder: RunFolder) -> None:
+    written = [a_record((0.2, 0.5), seed=1), a_failure(seed=2)]
+    for record in written:
+        folder.append(record, CORPUS, SPLIT)
+    read = folder.records()
+    assert [record.model_dump(exclude={"result": {"spans"}}) for record in read] == [
+        record.model_dump(exclude={"result": {"spans"}}) for record in written
+    ]
+
+
+def test_a_record_is_one_line_without_its_predicted_spans(folder: RunFolder) -> None:
+    folder.append(a_record(), CORPUS, SPLIT)
+    lines = folder.trials_file.read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 1
+    assert "spans" not in json.loads(lines[0])["result"]
+
+
+def test_predictions_stand_beside_gold_and_text(folder: RunFolder) -> None:
+    record = a_record()
+    folder.append(record, CORPUS, SPLIT)
+    rows = [json.loads(line) for line in (folder.predictions / f"{record.trial_id}.jsonl").open(encoding="utf-8")]
+    assert rows == [
+        {
+            "part": "validation",
+            "id": "b",
+            "text": CORPUS.sentences[1].text,
+            "gold": [[10, 17, "DRUG"]],
+            "predicted": [[10, 17, "DRUG"]],
+        },
+        {"part": "test", "id": "c", "text": CORPUS.sentences[2].text, "gold": [[9, 15, "BODY"]], "predicted": []},
+    ]
+
+
+def test_a_failed_trial_leaves_no_predictions(folder: RunFolder) -> None:
+    folder.append(a_failure(), CORPUS, SPLIT)
+    assert list(folder.predictions.iterdir()) == []
+
+
+def test_a_line_that_is_no_record_is_named(folder: RunFolder) -> None:
+    folder.append(a_record(), CORPUS, SPLIT)
+    with folder.trials_file.open("a") as file:
+        file.write('{"trial_id": "torn\n')
+    with pytest.raises(RunFolderError, match=r"trials\.jsonl:2: no trial record"):
+        folder.records()
+
+
+def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="no run"):
+        RunFolder(tmp_path).records()

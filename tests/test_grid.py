@@ -1,0 +1,230 @@
+"""The grid command, from its arguments to what it leaves on the disk; the slow tests run a real Ray."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+import ray
+from typer.testing import CliRunner
+
+from tune_ner.__main__ import app
+
+SMALL = ["demo", "--data", "synthetic:150", "--epochs", "2", "--no-dashboard"]
+TWELVE = [*SMALL, "--model", "tiny:1x32", "--model", "tiny:2x32"]
+ONE = [*SMALL, "--model", "tiny:1x32", "--scheme", "BIO", "--lr", "3e-3"]
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "tune_ner.grid", *arguments]
+
+
+def run(results: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments, "--results-dir", str(results)),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", **environment},
+        timeout=300,
+    )
+
+
+def refused(tmp_path: Path, *arguments: str) -> str:
+    """What the command prints for a mistake, which must leave nothing behind and never start Ray."""
+    results = tmp_path / "results"
+    outcome = CliRunner().invoke(app, ["grid", *arguments, "--results-dir", str(results)])
+    assert outcome.exit_code == 2, outcome.output
+    assert "Traceback" not in outcome.output
+    assert not results.exists()
+    assert not ray.is_initialized()
+    return outcome.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["demmo"], "did you mean 'demo'?"),
+        (["demo", "--scheme", "BIOSE", "--epochs", "0"], "did you mean 'BIOES'?"),
+        (["demo", "--scheme", "BIOSE", "--epochs", "0"], "epochs[0]: found 0, expected a number from 1 on"),
+        (["demo", "--lr", "7"], "learning_rate[0]: found 7.0, expected a number below 1"),
+        (["demo", "--lr", "1e-3", "--lr", "1e-3"], "stands twice"),
+        (["demo", "--model", "./nowhere"], "model './nowhere': no such folder"),
+        (["demo", "--model", "tiny:big"], "expected tiny:LAYERSxHIDDEN"),
+        (["demo", "--model", "package:no_such_package"], "no such package is installed"),
+        (["demo", "--model", "some/where"], "--data FILE"),
+        (["notebook"], "community-datasets/swedish_medical_ner (1177) cannot be loaded"),
+        (["notebook"], "or the embedded space `demo`"),
+        (["demo", "--data", "nowhere.txt"], "nowhere.txt: no such file or folder"),
+        (["demo", "--data", "synthetic:none"], "expected a number of sentences"),
+        (["demo", "--data", "synthetic:9"], "Use a larger corpus"),
+        (["demo", "--markup", "remove"], "markup: found 'remove', expected one of keep, strip"),
+        (["demo", "--name", "../out"], "expected letters, digits"),
+        (["demo", "--gpus-per-trial", "2"], "--gpus-per-trial 2: expected 0 to 1"),
+        (["demo", "--cpus-per-trial", "4096"], "--cpus-per-trial 4096: expected 1 to"),
+        (["demo", "--max-concurrent", "0"], "--max-concurrent 0: expected 1 or more"),
+        (["demo", "--address", "127.0.0.1:1"], "the cluster at 127.0.0.1:1 cannot be reached"),
+        (["demo", "--address", "ray://127.0.0.1:1"], "--address auto"),
+    ],
+)
+def test_a_mistake_is_told_before_ray_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], expected: str
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "empty-cache"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    assert expected in refused(tmp_path, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "the file is empty"),
+        (b"En mening utan markering.\n", "not one entity"),
+        ("Ont i (h\xe4len).\n".encode("latin-1"), ":1: not UTF-8"),
+    ],
+)
+def test_a_faulty_corpus_is_told_before_ray_starts(tmp_path: Path, content: bytes, expected: str) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_bytes(content)
+    assert expected in refused(tmp_path, "demo", "--data", str(corpus))
+
+
+def test_a_span_out_of_its_text_is_told_with_file_line_and_span(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text('{"text": "Feber", "spans": []}\n{"text": "Feber", "spans": [[2, 9, "DISORDER"]]}\n')
+    output = refused(tmp_path, "demo", "--data", str(corpus))
+    assert f"{corpus}:2: span [2, 9, 'DISORDER'] lies outside its text" in output
+
+
+def test_a_space_of_one_s_own_is_refused_with_all_its_problems(tmp_path: Path) -> None:
+    space = tmp_path / "own.yaml"
+    space.write_text("model: []\nlerning_rate: 1e-5\nlearning_rate: [fast]\nseed: 1.5\n")
+    output = refused(tmp_path, str(space))
+    for problem in ("own.yaml: 4 problems", "model: an empty axis", "did you mean 'learning_rate'?", "seed[0]"):
+        assert problem in output
+
+
+def test_a_dry_run_prints_every_trial_and_leaves_nothing(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    outcome = CliRunner().invoke(app, ["grid", *TWELVE, "--dry-run", "--results-dir", str(results)])
+    assert outcome.exit_code == 0
+    assert outcome.output.count("tiny:2x32") == 6
+    assert "12 trials, " in outcome.output
+    assert "at once, each with 1 CPU thread." in outcome.output
+    assert "Disk: about" in outcome.output
+    assert not results.exists()
+
+
+@pytest.mark.parametrize("start", [["-m", "tune_ner.grid"], ["-m", "tune_ner", "grid"]])
+def test_every_door_leads_to_the_same_command(start: list[str]) -> None:
+    outcome = subprocess.run([sys.executable, *start, "--help"], capture_output=True, text=True, check=True)
+    assert "--max-concurrent" in outcome.stdout
+    assert "python -m tune_ner.grid demo" in outcome.stdout
+
+
+def test_the_console_script_is_there() -> None:
+    script = Path(sys.executable).with_name("tune-ner")
+    outcome = subprocess.run([script, "grid", "--help"], capture_output=True, text=True, check=True)
+    assert "--max-concurrent" in outcome.stdout
+
+
+def table_without_times(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "ner_results_with_lr.csv").drop(columns="Seconds")
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+def test_twelve_trials_give_the_same_figures_one_and_two_at_a_time(tmp_path: Path) -> None:
+    outcomes = [
+        run(tmp_path, *TWELVE, "--name", f"at-once-{count}", "--max-concurrent", str(count)) for count in (1, 2)
+    ]
+    assert [outcome.returncode for outcome in outcomes] == [0, 0], outcomes[0].stderr + outcomes[1].stderr
+    one, two = tmp_path / "at-once-1", tmp_path / "at-once-2"
+    tables = [table_without_times(folder) for folder in (one, two)]
+    pd.testing.assert_frame_equal(*tables, check_exact=True)
+    curves = [(folder / "curves.csv").read_text(encoding="utf-8") for folder in (one, two)]
+    assert curves[0] == curves[1]
+    predictions = [{file.name: file.read_text() for file in (f / "predictions").iterdir()} for f in (one, two)]
+    assert predictions[0] == predictions[1]
+    assert len(predictions[0]) == len(tables[0]) == 12
+    assert tables[0]["F1"].nunique() > 3
+    assert "Ranked by validation F1" in outcomes[1].stdout
+    assert "[12/12]" in outcomes[1].stdout
+    assert len((one / "trials.jsonl").read_text().splitlines()) == 12
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+def test_a_model_that_cannot_be_loaded_fails_its_own_trial_alone(tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_text('{"model_type": "bert"}')
+    outcome = run(tmp_path, *ONE, "--model", str(broken), "--name", "run")
+    assert outcome.returncode == 3, outcome.stderr
+    table = table_without_times(tmp_path / "run").set_index("Model")
+    assert table.loc["tiny:1x32", "Status"] == "finished"
+    assert "cannot be loaded" in table.loc[str(broken), "Error"]
+    assert "failed: broken · BIO · 0.003 · seed 42" in outcome.stdout
+
+
+def start(results: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command(*arguments, "--results-dir", str(results)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for_records(folder: Path, count: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        file = folder / "trials.jsonl"
+        if file.exists() and len(file.read_text().splitlines()) >= count:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"no {count} records: {process.communicate(timeout=60)[0]}")
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+def test_a_killed_worker_costs_its_own_trial_alone(tmp_path: Path) -> None:
+    process = start(tmp_path, *TWELVE, "--epochs", "6", "--name", "run", "--max-concurrent", "1")
+    wait_for_records(tmp_path / "run", 1, process)
+    workers = [
+        child
+        for child in psutil.Process(process.pid).children(recursive=True)
+        if child.name().startswith("ray::Implicit")
+    ]
+    assert workers
+    for worker in workers:
+        worker.kill()
+    output, _ = process.communicate(timeout=240)
+    records = [json.loads(line) for line in (tmp_path / "run" / "trials.jsonl").read_text().splitlines()]
+    assert process.returncode == 3, output
+    assert len(records) == 12
+    failures = [record["error"] for record in records if record["status"] == "failed"]
+    assert len(failures) == 1
+    assert failures[0].startswith("the worker died: ")
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+def test_an_interrupted_run_keeps_its_records_and_writes_its_tables(tmp_path: Path) -> None:
+    process = start(tmp_path, *TWELVE, "--name", "run", "--max-concurrent", "1")
+    wait_for_records(tmp_path / "run", 2, process)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, output
+    assert "Traceback" not in output
+    records = len((tmp_path / "run" / "trials.jsonl").read_text().splitlines())
+    assert 2 <= records < 12
+    assert len(table_without_times(tmp_path / "run")) == records
+    assert f"{records} of 12 trials ended" in output
