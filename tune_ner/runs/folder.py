@@ -27,7 +27,7 @@ class RunFolder:
         self.predictions = path / "predictions"
 
     @classmethod
-    def available(cls, results_dir: Path, name: str) -> RunFolder:
+    def available(cls, results_dir: Path | str, name: str) -> RunFolder:
         """The folder of a run that is yet to be; nothing is created.
 
         Raises:
@@ -38,6 +38,7 @@ class RunFolder:
                 f"run name {name!r}: expected letters, digits, '-', '_' and '.', not starting with '.' or '-', "
                 "at most 100 of them"
             )
+        results_dir = Path(results_dir).expanduser()
         path = results_dir / name
         if path.exists():
             raise RunFolderError(f"{path}: a run of this name exists; choose another --name or remove the folder")

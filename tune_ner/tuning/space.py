@@ -186,7 +186,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise ComposerError(None, None, "an alias; write its value out", self.peek_event().start_mark)
+            raise ComposerError(None, None, "an alias; write its value out", self.peek_event().start_mark)  # type: ignore[no-untyped-call]
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -234,9 +234,13 @@ def _parse_yaml(text: str, path: Path) -> Any:
         raise SpaceError(f"{place}: not YAML: {error.problem}") from error
 
 
+_shown = Repr()
+_shown.maxlevel, _shown.maxstring, _shown.maxother = 2, 80, 80
+
+
 def _explained(problem: dict[str, Any]) -> str:
     """One validation error of pydantic as key, what was found, and what was expected."""
-    location, kind, found = problem["loc"], problem["type"], problem["input"]
+    location, kind, found = problem["loc"], problem["type"], _shown.repr(problem["input"])
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
     context = problem.get("ctx", {})
     if kind == "extra_forbidden":
@@ -250,7 +254,8 @@ def _explained(problem: dict[str, Any]) -> str:
         return f"{key}: empty; expected a name"
     if kind == "literal_error":
         allowed = _allowed(location)
-        return f"{key}: found {found!r}, expected one of {', '.join(allowed)}{_hint(found, allowed)}"
+        hint = _hint(problem["input"], allowed)
+        return f"{key}: found {found}, expected one of {', '.join(allowed)}{hint}"
     if kind == "value_error":
         return f"{key}: {context['error']}"
     expected = {
@@ -259,11 +264,13 @@ def _explained(problem: dict[str, Any]) -> str:
         "string_type": "a name",
         "finite_number": "a finite number",
         "model_type": "keys with values",
+        "invalid_key": "the name of a key",
+        "string_unicode": "text without lone surrogates",
         "greater_than": f"a number above {context.get('gt')}",
         "greater_than_equal": f"a number from {context.get('ge')} on",
         "less_than": f"a number below {context.get('lt')}",
     }.get(kind, problem["msg"])
-    return f"{key}: found {found!r}, expected {expected}"
+    return f"{key}: found {found}, expected {expected}"
 
 
 _LITERALS: dict[str, Any] = {
