@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tune_ner.data import Corpus, Sentence, Span, Split
+from tune_ner.data import Corpus, Part, Sentence, Span, Split
 from tune_ner.evaluation import Figures, TypeFigures
 from tune_ner.runs import TrialRecord
 from tune_ner.training import EpochFigures, TrialConfig, TrialResult
@@ -41,6 +41,7 @@ def figures(f1: float) -> Figures:
 
 def a_result(validation: Sequence[float] = (0.5,), test: float = 0.4, cut: int = 0) -> TrialResult:
     """A result with these validation F1 by epoch and this test F1, `cut` test entities lost in encoding."""
+    lost: dict[Part, int] = {"train": 0, "validation": 0, "test": cut}
     best = max(range(len(validation)), key=lambda index: validation[index])
     return TrialResult(
         epochs=tuple(
@@ -52,8 +53,7 @@ def a_result(validation: Sequence[float] = (0.5,), test: float = 0.4, cut: int =
         test=figures(test),
         test_loss=0.3,
         encoding={
-            part: {"entities": 1, "entities_cut": cut, "problems": {"overlap": cut}}
-            for part, cut in (("train", 0), ("validation", 0), ("test", cut))
+            part: {"entities": 1, "entities_cut": count, "problems": {"overlap": count}} for part, count in lost.items()
         },
         labels=("O", "B-DRUG"),
         training_log=((50, 0.7),),

@@ -147,7 +147,7 @@ def test_twelve_trials_give_the_same_figures_one_and_two_at_a_time(tmp_path: Pat
     assert [outcome.returncode for outcome in outcomes] == [0, 0], outcomes[0].stderr + outcomes[1].stderr
     one, two = tmp_path / "at-once-1", tmp_path / "at-once-2"
     tables = [table_without_times(folder) for folder in (one, two)]
-    pd.testing.assert_frame_equal(*tables, check_exact=True)
+    pd.testing.assert_frame_equal(tables[0], tables[1], check_exact=True)
     curves = [(folder / "curves.csv").read_text(encoding="utf-8") for folder in (one, two)]
     assert curves[0] == curves[1]
     predictions = [{file.name: file.read_text() for file in (f / "predictions").iterdir()} for f in (one, two)]
@@ -169,7 +169,7 @@ def test_a_model_that_cannot_be_loaded_fails_its_own_trial_alone(tmp_path: Path)
     assert outcome.returncode == 3, outcome.stderr
     table = table_without_times(tmp_path / "run").set_index("Model")
     assert table.loc["tiny:1x32", "Status"] == "finished"
-    assert "cannot be loaded" in table.loc[str(broken), "Error"]
+    assert "cannot be loaded" in str(table.loc[str(broken), "Error"])
     assert "failed: broken · BIO · 0.003 · seed 42" in outcome.stdout
 
 

@@ -12,7 +12,7 @@ from tune_ner.runs import RunFolder
 def test_the_notebook_s_six_columns_come_first_and_hold_test_figures() -> None:
     table = trials_table([a_record((0.5,), test=0.25)])
     assert list(table.columns[:6]) == ["Model", "Tagging Scheme", "Learning Rate", "Precision", "Recall", "F1"]
-    assert table.loc[0, NOTEBOOK_COLUMNS].tolist() == ["tiny:1x32", "BIO", 0.001, 0.25, 0.25, 0.25]
+    assert list(table[NOTEBOOK_COLUMNS].iloc[0]) == ["tiny:1x32", "BIO", 0.001, 0.25, 0.25, 0.25]
     assert table.loc[0, "Validation F1"] == 0.5
 
 

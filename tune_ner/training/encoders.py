@@ -65,16 +65,19 @@ def resolve_encoder(name: str) -> Encoder:
     if colon and source == "tiny":
         _tiny_size(argument)
         return Encoder(name, "tiny", argument, "", "")
-    if colon and source == "package":
-        return _folder(name, _package_folder(argument))
-    if colon and not Path(name).exists():
+    try:
+        if colon and source == "package":
+            return _folder(name, _package_folder(argument))
+        folder = Path(name).expanduser()
+        if folder.is_dir():
+            return _folder(name, folder)
+    except (OSError, RuntimeError) as error:  # a file that is closed or gone, a name too long, the home of nobody
+        raise EncoderError(f"model {name[:200]!r}: cannot be read: {str(error)[:300]}") from error
+    if colon and not folder.exists():
         raise EncoderError(
             f"model {name!r}: unknown source {source + ':'!r}; expected a hub id, a folder, package:NAME or "
             "tiny:LAYERSxHIDDEN"
         )
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return _folder(name, folder)
     if name.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(name):
         raise EncoderError(f"model {name!r}: no such folder; expected one with a config.json, or a hub id")
     return _from_hub(name)
@@ -99,7 +102,7 @@ def encoder_size(encoder: Encoder) -> EncoderSize:
                 ("num_attention_heads", "n_heads"),
             )
         )
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError):
         hidden = layers = heads = 0
     stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     return EncoderSize(stored // 4, hidden, layers, heads)

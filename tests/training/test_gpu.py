@@ -1,0 +1,75 @@
+"""What only a GPU can show; skipped, with this reason, where there is none."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+
+from tests.factories import a_config
+from tune_ner.data import SplitSpec, split_corpus
+from tune_ner.data.synthetic import synthetic_corpus
+from tune_ner.training import trial as trial_module
+from tune_ner.training.encoders import Encoder, load_model, load_tokenizer, resolve_encoder
+from tune_ner.training.trial import run_trial
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU on this machine"),
+]
+
+
+@pytest.fixture(scope="module")
+def bert_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an encoder of BERT-base's size and random weights."""
+    folder = tmp_path_factory.mktemp("bert-base")
+    texts = [sentence.text for sentence in synthetic_corpus(500).sentences]
+    tokenizer = load_tokenizer(Encoder("tiny:1x32", "tiny", "1x32", "", ""), texts)
+    tokenizer.save_pretrained(folder)
+    transformers.set_seed(0)
+    transformers.BertModel(transformers.BertConfig(vocab_size=50_000)).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize(("wanted", "dtype"), [("auto", torch.float16), ("bf16", torch.bfloat16)])
+def test_half_precision_is_really_on(
+    bert_base: Path, monkeypatch: pytest.MonkeyPatch, wanted: str, dtype: torch.dtype
+) -> None:
+    seen: set[torch.dtype] = set()
+
+    def watched(*arguments: Any) -> Any:
+        model = load_model(*arguments)
+        layer = model.bert.encoder.layer[0].attention.self.query
+        layer.register_forward_hook(lambda _module, _inputs, output: seen.add(output.dtype))
+        return model
+
+    monkeypatch.setattr(trial_module, "load_model", watched)
+    corpus = synthetic_corpus(120)
+    encoder = resolve_encoder(str(bert_base))
+    config = a_config(model=str(bert_base), epochs=1, learning_rate=2e-5, precision=wanted)
+    result = run_trial(config, encoder, corpus, split_corpus(corpus, SplitSpec()))
+    assert seen == {dtype}
+    assert result.precision_used == {"auto": "fp16", "bf16": "bf16"}[wanted]
+    assert result.device != "cpu"
+
+
+def test_trials_of_bert_base_run_at_the_fraction_that_is_chosen(bert_base: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    from tune_ner.runs import RunFolder
+    from tune_ner.tuning import ResourceWishes, parse_space, plan_resources, prepare, run_grid
+
+    content = {
+        "data": "synthetic:200",
+        "model": str(bert_base),
+        "learning_rate": [1e-5, 2e-5],
+        "tagging_scheme": ["BIO", "BIOES"],
+        "epochs": 1,
+    }
+    experiment = prepare(parse_space(content, "test"))
+    chosen = plan_resources(experiment, ResourceWishes())
+    assert 0 < chosen.gpus < 1
+    assert chosen.concurrent > 1
+    records = run_grid(experiment, RunFolder.available(tmp_path, "run"))
+    assert [record.status for record in records] == ["finished"] * 4
+    assert {record.result.precision_used for record in records if record.result} == {"fp16"}
