@@ -118,7 +118,7 @@ def _bracket_text(path: Path, lines: list[str]) -> Reading:
             unpaired.append(place)
         sentences.append(Sentence(f"{path.stem}_{len(sentences)}", line, published_spans(line), place))
     empty = sum(not sentence.text.strip() for sentence in sentences)
-    notes = (f"{empty} empty lines are kept as sentences without words",) if empty else ()
+    notes = (f"empty lines kept as sentences without words: {empty}",) if empty else ()
     if not unpaired:
         return sentences, notes
     where = ", ".join(unpaired[:3]) + (" …" if len(unpaired) > 3 else "")
@@ -127,7 +127,7 @@ def _bracket_text(path: Path, lines: list[str]) -> Reading:
 
 
 def _looks_like_columns(lines: list[str]) -> bool:
-    filled = [_columns(line) for line in lines[:_SNIFFED_LINES] if line.strip()]
+    filled = [_columns(line) for line in lines[:_SNIFFED_LINES] if line.strip() and not line.startswith("#")]
     tagged = sum(1 for columns in filled if len(columns) > 1 and _is_tag(columns[-1]))
     return 2 * tagged > len(filled)
 

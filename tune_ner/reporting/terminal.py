@@ -70,6 +70,8 @@ def describe_resources(resources: TrialResources, trials: int) -> str:
     """One sentence on what a trial gets and how many run at once."""
     gpus = f" and {resources.gpus:g} GPU" if resources.gpus else ""
     cpus = "1 CPU thread" if resources.cpus == 1 else f"{resources.cpus} CPU threads"
+    if trials == 1:
+        return f"1 trial with {cpus}{gpus}."
     return f"{trials} trials, {resources.concurrent} at once, each with {cpus}{gpus}."
 
 
