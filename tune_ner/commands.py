@@ -19,12 +19,17 @@ if TYPE_CHECKING:
 EXIT_FAILED_TRIALS = 3
 EXIT_INTERRUPTED = 130
 
+_PIPED_WIDTH = 120
+
 
 @contextmanager
 def told_errors() -> Iterator[Console]:
     """A console to print to; a user's mistake is told on standard error, and its exit code is the command's."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, _PIPED_WIDTH)
     try:
-        yield Console()
+        yield console
     except TuneNerError as error:
         Console(stderr=True).print(f"[bold red]error:[/] {_plain(error)}", highlight=False, soft_wrap=True)
         raise typer.Exit(error.exit_code) from None

@@ -62,7 +62,7 @@ def print_plan(console: Console, experiment: Experiment, resources: TrialResourc
     )
 
 
-_MODEL_WIDTH = 24
+_MODEL_WIDTH = 18
 _PLAN_AXES = ("model", "tagging_scheme", "learning_rate", "seed")
 
 
@@ -87,7 +87,7 @@ def ranking_table(records: Sequence[TrialRecord]) -> Table:
         title_style="bold",
         box=SIMPLE_HEAD,
         pad_edge=False,
-        collapse_padding=True,
+        padding=0,
     )
     table.add_column("#", justify="right")
     longest = max((len(str(model)) for model in rows["Model"]), default=0)
