@@ -1,7 +1,7 @@
 """Chunk tags: every sequence is read by one rule, the one of conlleval and of seqeval's default mode."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
@@ -11,16 +11,19 @@ BIOES_TAGS = st.sampled_from(["O", *(f"{prefix}-{label}" for prefix in "BIES" fo
 BILOU_LETTERS = str.maketrans("ES", "LU")
 
 
+@settings(deadline=None)
 @given(st.lists(BIOES_TAGS, max_size=12))
 def test_any_sequence_is_read_as_seqeval_reads_it(tags: list[str]) -> None:
     assert list(chunks(tags)) == [(first, last + 1, label) for label, first, last in get_entities(tags)]
 
 
+@settings(deadline=None)
 @given(st.lists(BIOES_TAGS, max_size=12))
 def test_the_letters_of_bilou_mean_what_those_of_bioes_mean(tags: list[str]) -> None:
     assert list(chunks(tag[0].translate(BILOU_LETTERS) + tag[1:] for tag in tags)) == list(chunks(tags))
 
 
+@settings(deadline=None)
 @given(st.lists(BIOES_TAGS, max_size=12))
 def test_chunks_are_ordered_and_disjoint_and_cover_every_tagged_word(tags: list[str]) -> None:
     covered = [position for first, after, _ in chunks(tags) for position in range(first, after)]

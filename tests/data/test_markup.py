@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tune_ner.data.corpus import BODY, DISORDER, DRUG, MEDICAL_TYPES, Corpus, Sentence, Span
@@ -54,21 +54,25 @@ def annotated(sentence: Sentence, padded: bool) -> str:
     return marked + sentence.text[position:]
 
 
+@settings(deadline=None)
 @given(clean_sentences(), st.booleans())
 def test_stripping_gives_back_the_text_and_spans_from_before_annotation(sentence: Sentence, padded: bool) -> None:
     assert strip_markup(Sentence("s", annotated(sentence, padded))) == sentence
 
 
+@settings(deadline=None)
 @given(clean_sentences())
 def test_text_without_brackets_is_left_alone(sentence: Sentence) -> None:
     assert strip_markup(sentence) == Sentence("s", sentence.text)
 
 
+@settings(deadline=None)
 @given(clean_sentences(), st.booleans())
 def test_annotation_leaves_no_bracket_unpaired(sentence: Sentence, padded: bool) -> None:
     assert unpaired_brackets(annotated(sentence, padded)) == 0
 
 
+@settings(deadline=None)
 @given(clean_sentences(), st.booleans())
 def test_published_spans_are_the_entities_with_their_brackets_where_no_body_parts_merge(
     sentence: Sentence, padded: bool

@@ -290,3 +290,10 @@ def test_an_empty_token_sequence_is_an_empty_text() -> None:
 
 def test_a_span_in_its_text_is_returned_as_it_is() -> None:
     assert checked_span(0, 7, DRUG, TEXT, PLACE) == Span(0, 7, DRUG)
+
+
+@pytest.mark.parametrize("types", [[], [None], [""], [-1], [0]])
+def test_a_placeholder_in_parallel_lists_is_no_entity_whatever_its_type(types: list[object]) -> None:
+    entities = {"start": [999], "end": [999], "text": [""], "type": types}
+    (sentence,), _ = sentences_from_rows([("here:1", {"sentence": "Ingen.", "entities": entities})], "x")
+    assert sentence.spans == ()

@@ -34,8 +34,14 @@ def test_equal_seeds_give_equal_parts(size: int, seed: int) -> None:
 
 def test_another_seed_gives_other_parts_of_the_same_sizes() -> None:
     one, other = (split_corpus(corpus_of(100), SplitSpec(seed=seed)) for seed in (1, 2))
-    assert one != other
+    assert set(one.test) != set(other.test)
     assert [len(one[part]) for part in PARTS] == [len(other[part]) for part in PARTS]
+
+
+def test_another_seed_draws_another_validation_part_beside_a_published_test_part() -> None:
+    corpus = corpus_of(100, {"train": tuple(range(80)), "test": tuple(range(80, 100))})
+    one, other = (split_corpus(corpus, SplitSpec(seed=seed)) for seed in (1, 2))
+    assert set(one.validation) != set(other.validation)
 
 
 def test_the_default_sizes_are_those_of_the_notebook() -> None:

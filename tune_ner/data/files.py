@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,12 +28,13 @@ _PART_NAMES: dict[str, Part] = {
     "testing": "test",
 }
 _SNIFFED_LINES = 200
+_NO_DATA = frozenset({"README", "LICENSE", "LICENCE", "COPYING"})
 
 
 def read_path(path: Path) -> tuple[list[tuple[Part | None, Sentence]], tuple[str, ...]]:
     """The sentences of a file, or of a folder's files, each with the part that its file is named after.
 
-    A folder whose data files are all named after parts (`train.jsonl`, `dev.conll` …) is a pre-made split;
+    A folder whose data files are all named after parts (`train.jsonl`, `dev-1.conll` …) is a pre-made split;
     the files of any other folder are read one after the other in the order of their names.
 
     Raises:
@@ -44,7 +46,7 @@ def read_path(path: Path) -> tuple[list[tuple[Part | None, Sentence]], tuple[str
         files = _data_files(path) if path.is_dir() else [path]
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}; give a corpus file or a folder of them") from error
-    parts = [_PART_NAMES.get(file.stem.lower()) for file in files]
+    parts = [_part_of(file) for file in files]
     if None in parts or path.is_file():
         parts = [None] * len(files)
     sentences: list[tuple[Part | None, Sentence]] = []
@@ -72,8 +74,18 @@ def read_file(path: Path) -> Reading:
     return sentences, notes
 
 
+def _part_of(file: Path) -> Part | None:
+    """The part that a file is named after, as `train.jsonl` or, like the hub's, `train-00000-of-00001.parquet`."""
+    return _PART_NAMES.get(re.split(r"[-_.]", file.stem.lower(), maxsplit=1)[0])
+
+
+def _is_data(file: Path) -> bool:
+    named_otherwise = file.name.startswith(".") or file.stem.upper() in _NO_DATA
+    return file.is_file() and file.suffix.lower() in _READERS and not named_otherwise
+
+
 def _data_files(folder: Path) -> list[Path]:
-    files = sorted(file for file in folder.iterdir() if file.is_file() and file.suffix.lower() in _READERS)
+    files = sorted(file for file in folder.iterdir() if _is_data(file))
     if not files:
         raise DataError(f"{folder}: no data file in it; expected files ending in {', '.join(sorted(_READERS))}")
     return files

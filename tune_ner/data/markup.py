@@ -111,7 +111,7 @@ def _bracket_types(corpus: Corpus) -> dict[str, str]:
             spans += 1
             if opening := _bracket_around(sentence.text, span):
                 votes.setdefault(opening, Counter())[span.label] += 1
-    if 2 * sum(counter.total() for counter in votes.values()) < spans:
+    if 2 * sum(counter.total() for counter in votes.values()) <= spans:
         return {}
     return {opening: counter.most_common(1)[0][0] for opening, counter in votes.items()}
 

@@ -82,7 +82,9 @@ def tokens_to_text(tokens: Sequence[str], tags: Sequence[str], place: str) -> tu
         ends.append((ends[-1] + 1 if ends else 0) + len(token))
     starts = [end - len(token) for end, token in zip(ends, tokens, strict=True)]
     try:
-        spans = tuple(Span(starts[first], ends[after - 1], label) for first, after, label in chunks(tags))
+        spans = tuple(
+            Span(starts[first], ends[after - 1], canonical_type(label)) for first, after, label in chunks(tags)
+        )
     except ValueError as error:
         raise DataError(f"{place}: {error}") from error
     return " ".join(tokens), spans
@@ -134,6 +136,8 @@ def _entity_rows(entities: Any, place: str) -> list[dict[str, Any]]:
         columns = {key: [] if entities.get(key) is None else entities[key] for key in ("start", "end", "type")}
         if not all(isinstance(column, list) for column in columns.values()):
             raise DataError(f"{place}: `entities` is {shown(columns)}; expected a list for each key")
+        if columns["start"] == columns["end"] == [PLACEHOLDER]:
+            return []  # the placeholder has no type, in some versions not even an empty one
         if any(len(a) != len(b) for a, b in pairwise(columns.values())):
             raise DataError(f"{place}: the lists of `entities` differ in length; expected parallel lists")
         return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
