@@ -1,16 +1,24 @@
-"""Precision, recall and F1 of tag sequences, by seqeval, overall and per entity type."""
+"""Figures of tag sequences: seqeval's precision, recall and F1 in its two modes, and how valid the tags are."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from typing import Any
 
 from seqeval.metrics import accuracy_score
 from seqeval.metrics.sequence_labeling import get_entities, precision_recall_fscore_support
+from seqeval.metrics.v1 import precision_recall_fscore_support as strict_precision_recall_fscore_support
+from seqeval.scheme import BILOU, IOB1, IOB2, IOBES, Entities
+
+from tune_ner.data.chunks import OUTSIDE, split_tag
 
 # seqeval's default mode knows the letters of BIOES but not those of BILOU, which mean the same.
 _AS_BIOES = str.maketrans({"L": "E", "U": "S"})
+
+# What seqeval's strict mode calls the schemes; it knows no IO.
+_STRICT_SCHEMES: Mapping[str, Any] = {"BIO": IOB2, "BIOES": IOBES, "IOB1": IOB1, "BILOU": BILOU}
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,39 @@ class Figures:
     per_type: dict[str, TypeFigures]
 
 
+@dataclass(frozen=True)
+class _Transitions:
+    """Which tag may follow which.
+
+    `letters` are those of the scheme; a letter in `continuing` must follow one in `continued` of its own
+    type; where `unfinished`, a letter in `continued` must also be followed by one in `continuing`.
+    """
+
+    letters: str
+    continuing: str = ""
+    continued: str = ""
+    unfinished: bool = False
+
+    def allow(self, before: str, after: str) -> bool:
+        """Whether tag `after` may follow tag `before`; both sides of a sentence are `O`."""
+        (left, left_type), (right, right_type) = split_tag(before), split_tag(after)
+        if not {left, right} <= {*self.letters, OUTSIDE}:
+            return False
+        continues = left in self.continued and right in self.continuing and left_type == right_type
+        if right in self.continuing or (self.unfinished and left in self.continued):
+            return continues
+        return True
+
+
+_TRANSITIONS: Mapping[str, _Transitions] = {
+    "BIO": _Transitions("BI", continuing="I", continued="BI"),
+    "BIOES": _Transitions("BIES", continuing="IE", continued="BI", unfinished=True),
+    "IOB1": _Transitions("BI", continuing="B", continued="BI"),
+    "BILOU": _Transitions("BILU", continuing="IL", continued="BI", unfinished=True),
+    "IO": _Transitions("I"),
+}
+
+
 def seqeval_figures(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], types: Sequence[str]) -> Figures:
     """Figures of predicted tags against gold tags in seqeval's default (lenient, `conlleval`) mode.
 
@@ -45,17 +86,78 @@ def seqeval_figures(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[
 
     A figure whose denominator is zero is 0.0, as in seqeval.
     """
-    true, guessed = [_as_bioes(tags) for tags in gold], [_as_bioes(tags) for tags in predicted]
+    # seqeval refuses to score no sentence at all
+    true, guessed = ([_as_bioes(tags) for tags in rows] or [[]] for rows in (gold, predicted))
     precision, recall, f1, support = _scores(true, guessed, "micro")
     names = sorted({label for tags in (true, guessed) for label, _, _ in get_entities(tags)})
-    columns = _scores(true, guessed, None)
+    per_type = _per_type(names, _scores(true, guessed, None), types)
+    return Figures(float(precision), float(recall), float(f1), _accuracy(true, guessed), int(support), per_type)
+
+
+def strict_figures(
+    gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], types: Sequence[str], scheme_name: str
+) -> Figures | None:
+    """Figures in seqeval's strict mode (`mode="strict"`), in which a sequence that breaks the scheme is no entity.
+
+    Args:
+        gold: one tag sequence a sentence, in the scheme `scheme_name`.
+        predicted: sequences of the same lengths.
+        types: entity types to report, in this order, whether they occur or not.
+        scheme_name: `BIO` (seqeval's IOB2), `BIOES` (IOBES), `IOB1` or `BILOU`.
+
+    Returns:
+        The figures, or None for a scheme that seqeval does not have, such as `IO`. A figure whose
+        denominator is zero is 0.0.
+
+    Raises:
+        ValueError: a tag has a letter that the scheme does not have, or the lengths differ.
+    """
+    scheme = _STRICT_SCHEMES.get(scheme_name)
+    if scheme is None:
+        return None
+    true, guessed = ([list(tags) for tags in rows] or [[]] for rows in (gold, predicted))
+
+    def scores(average: str | None) -> Any:
+        return strict_precision_recall_fscore_support(true, guessed, average=average, scheme=scheme, zero_division=0)
+
+    precision, recall, f1, support = scores("micro")
+    names = sorted(Entities(true, scheme).unique_tags | Entities(guessed, scheme).unique_tags)
+    per_type = _per_type(names, scores(None), types)
+    return Figures(float(precision), float(recall), float(f1), _accuracy(true, guessed), int(support), per_type)
+
+
+def invalid_transitions(tags: Sequence[Sequence[str]], scheme_name: str) -> float:
+    """Share of neighbouring tags that the scheme forbids, 0.0 to 1.0.
+
+    The beginning and the end of a sentence count as `O`, so that `n` tags make `n + 1` pairs; sentences
+    without tags make none. A pair with a letter that the scheme does not have is forbidden.
+
+    Raises:
+        ValueError: the scheme is unknown, or a tag is no chunk tag.
+    """
+    if scheme_name not in _TRANSITIONS:
+        raise ValueError(f"{scheme_name!r} is no tagging scheme: expected one of {', '.join(_TRANSITIONS)}")
+    transitions = _TRANSITIONS[scheme_name]
+    allowed = [
+        transitions.allow(before, after) for row in tags if row for before, after in pairwise(_between_outsides(row))
+    ]
+    return allowed.count(False) / len(allowed) if allowed else 0.0
+
+
+def _between_outsides(tags: Sequence[str]) -> chain[str]:
+    return chain([OUTSIDE], tags, [OUTSIDE])
+
+
+def _per_type(names: Sequence[str], columns: Any, types: Sequence[str]) -> dict[str, TypeFigures]:
     found = {
         name: TypeFigures(float(p), float(r), float(f), int(n))
         for name, p, r, f, n in zip(names, *columns, strict=True)
     }
-    per_type = {label: found.get(label, TypeFigures(0.0, 0.0, 0.0, 0)) for label in types}
-    accuracy = float(accuracy_score(true, guessed)) if any(true) else 0.0
-    return Figures(float(precision), float(recall), float(f1), accuracy, int(support), per_type)
+    return {label: found.get(label, TypeFigures(0.0, 0.0, 0.0, 0)) for label in types}
+
+
+def _accuracy(gold: list[list[str]], predicted: list[list[str]]) -> float:
+    return float(accuracy_score(gold, predicted)) if any(gold) else 0.0
 
 
 def _scores(gold: list[list[str]], predicted: list[list[str]], average: str | None) -> Any:

@@ -124,12 +124,18 @@ def load_tokenizer(encoder: Encoder, train_texts: Sequence[str]) -> Any:
         tokenizer = transformers.AutoTokenizer.from_pretrained(encoder.location, trust_remote_code=False, **prefix)
     except Exception as error:
         raise _unloadable(encoder, "tokenizer", error) from error
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):
+        # transformers makes such a tokenizer, to which every word is unknown, where the files are missing
+        raise EncoderError(f"model {encoder.name!r}: its tokenizer has no vocabulary; expected a tokenizer.json")
     if not tokenizer.is_fast or tokenizer.pad_token_id is None:
         raise EncoderError(
             f"model {encoder.name!r}: its tokenizer {type(tokenizer).__name__} has no word offsets or no padding "
             "token; expected a fast tokenizer of an encoder such as BERT or RoBERTa"
         )
     tokenizer.padding_side = "right"
+    if prefix and hasattr(tokenizer.backend_tokenizer.pre_tokenizer, "add_prefix_space"):
+        # the generic tokenizer class, ModernBERT's, leaves the argument unread
+        tokenizer.backend_tokenizer.pre_tokenizer.add_prefix_space = True
     return tokenizer
 
 

@@ -13,6 +13,7 @@ import torch
 import transformers
 
 from tune_ner.data import Corpus, Part, Sentence, Span, Split
+from tune_ner.errors import EncoderError
 from tune_ner.evaluation import Figures, seqeval_figures
 from tune_ner.tagging import SCHEMES, EncodedPart, encode_part, tags_to_spans
 from tune_ner.training.config import TrialConfig
@@ -48,7 +49,7 @@ def run_trial(
         threads: CPU threads; float sums depend on their number, so equal figures need equal threads.
 
     Raises:
-        EncoderError: the encoder's tokenizer or weights cannot be loaded.
+        EncoderError: the encoder's tokenizer or weights cannot be loaded, or a sentence is longer than it reads.
     """
     if threads:
         torch.set_num_threads(threads)
@@ -63,6 +64,7 @@ def run_trial(
         encoded = {part: _encode(config, rows, tokenizer, labels) for part, rows in parts.items()}
     with clock("load"):
         model = load_model(encoder, labels, tokenizer, config.seed)
+    _check_lengths(config, model, encoded)
     scorer = {part: _Scorer(encoded[part], labels, corpus.types, config) for part in ("validation", "test")}
     best = _BestEpoch(scorer["validation"], on_epoch)
     with tempfile.TemporaryDirectory(prefix="tune-ner-") as folder:
@@ -113,6 +115,20 @@ def _encode(config: TrialConfig, sentences: Sequence[Sentence], tokenizer: Any, 
         alignment=config.alignment,
         max_length=config.max_length,
     )
+
+
+def _check_lengths(config: TrialConfig, model: Any, encoded: dict[Part, EncodedPart]) -> None:
+    table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
+    if table is None:
+        return  # positions are relative, and there is no last one
+    # RoBERTa and its kin count positions from behind the padding's
+    positions = table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)
+    longest = max(len(ids) for part in encoded.values() for ids in part.input_ids)
+    if longest > positions:
+        raise EncoderError(
+            f"model {config.model!r}: a sentence has {longest} subwords at max_length {config.max_length}; expected a "
+            f"max_length up to {positions}, the positions that the model has"
+        )
 
 
 def _trainer(

@@ -235,7 +235,7 @@ def _parse_yaml(text: str, path: Path) -> Any:
 
 
 _shown = Repr()
-_shown.maxlevel, _shown.maxstring, _shown.maxother = 2, 80, 80
+_shown.maxlevel, _shown.maxlist, _shown.maxdict, _shown.maxstring, _shown.maxother = 2, 3, 3, 60, 60
 
 
 def _explained(problem: dict[str, Any]) -> str:

@@ -1,0 +1,145 @@
+"""A trial against the notebook's loop, which is written on its own and shares no code with the package."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import transformers
+
+from tune_ner.data import Corpus, SplitSpec, load_corpus, split_corpus
+from tune_ner.data.synthetic import synthetic_corpus
+from tune_ner.training import TrialConfig, TrialResult, run_trial
+from tune_ner.training.encoders import load_tokenizer, resolve_encoder
+
+pytestmark = pytest.mark.slow
+
+SCHEMES = ("BIO", "BIOES")
+EPOCHS = 3
+LEARNING_RATE = 1e-2
+SEED = 7
+FIGURES = ("precision", "recall", "f1", "accuracy")
+BRACKETS = {"DISORDER": ("(", ")"), "DRUG": ("[", "]"), "BODY": ("{", "}")}
+ROOT = Path(__file__).parents[2]
+
+
+def annotated(corpus: Corpus) -> str:
+    """The corpus in the notebook's form: padded brackets around each entity, one sentence a line."""
+    lines = []
+    for sentence in corpus.sentences:
+        text = sentence.text
+        for span in sorted(sentence.spans, reverse=True):
+            opening, closing = BRACKETS[span.label]
+            text = f"{text[: span.start]}{opening} {span.text_in(text)} {closing}{text[span.end :]}"
+        lines.append(text + "\n")
+    return "".join(lines)
+
+
+def save_bert(folder: Path, texts: list[str]) -> None:
+    """A BERT of one small layer with random weights, dropout included."""
+    tokenizer = load_tokenizer(resolve_encoder("tiny:1x32"), texts)
+    tokenizer.save_pretrained(folder)
+    transformers.set_seed(0)
+    transformers.BertModel(
+        transformers.BertConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=32,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=128,
+            hidden_dropout_prob=0.1,
+            attention_probs_dropout_prob=0.1,
+            initializer_range=0.1,
+        )
+    ).save_pretrained(folder)
+
+
+def run_loop(text: Path, model: Path, output: Path) -> dict[str, dict[str, Any]]:
+    """The independent loop's results, by scheme."""
+    command = [sys.executable, str(ROOT / "benchmarks" / "notebook_loop.py")]
+    command += ["--data", str(text), "--model", str(model), "--output", str(output)]
+    command += [option for scheme in SCHEMES for option in ("--scheme", scheme)]
+    command += ["--lr", str(LEARNING_RATE), "--seed", str(SEED), "--epochs", str(EPOCHS), "--threads", "1", "--no-fp16"]
+    # no cache of data sets outside the test's folder
+    environment = {**os.environ, "HF_DATASETS_CACHE": str(output.parent / "cache"), "HF_HUB_OFFLINE": "1"}
+    subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=300)
+    return {result["scheme"]: result for result in json.loads(output.read_text(encoding="utf-8"))}
+
+
+def run_package(text: Path, model: Path, scheme: str) -> TrialResult:
+    corpus = load_corpus(str(text))
+    config = TrialConfig.model_validate(
+        {
+            "data_fingerprint": corpus.fingerprint,
+            "model": str(model),
+            "tagging_scheme": scheme,
+            "learning_rate": LEARNING_RATE,
+            "seed": SEED,
+            "epochs": EPOCHS,
+            "precision": "fp32",
+        }
+    )
+    return run_trial(config, resolve_encoder(str(model)), corpus, split_corpus(corpus, SplitSpec()), threads=1)
+
+
+def assert_same_figures(result: TrialResult, loop: dict[str, Any]) -> None:
+    assert list(result.labels) == loop["labels"]
+    for ours, theirs in zip(result.epochs, loop["epochs"], strict=True):
+        for name in ("loss", *FIGURES):
+            assert getattr(ours, name) == pytest.approx(theirs[name], abs=1e-6), (ours.epoch, name)
+    logged = [(entry["step"], entry["loss"]) for entry in loop["training_log"]]
+    assert [step for step, _ in result.training_log] == [step for step, _ in logged]
+    assert [loss for _, loss in result.training_log] == pytest.approx([loss for _, loss in logged], abs=1e-6)
+    assert loop["best_step"] == result.best_epoch * math.ceil(loop["parts"]["train"]["sentences"] / 16)
+    assert result.train_loss == pytest.approx(loop["train_loss"], abs=1e-6)
+    assert result.test_loss == pytest.approx(loop["test"]["loss"], abs=1e-6)
+    for name in FIGURES:
+        assert getattr(result.test, name) == pytest.approx(loop["test"][name], abs=1e-6), name
+    assert result.test.support == loop["parts"]["test"]["entities"]
+    # a comparison of zeros would say nothing
+    assert min(result.validation.f1, result.test.f1) > 0.3
+    assert len({epoch.f1 for epoch in result.epochs}) > 1
+    assert result.training_log
+
+
+def prepared(text: Path, folder: Path) -> tuple[Path, Path, dict[str, dict[str, Any]]]:
+    """The text, a model for it, and what the loop makes of both."""
+    save_bert(folder / "bert", text.read_text(encoding="utf-8").splitlines())
+    return text, folder / "bert", run_loop(text, folder / "bert", folder / "loop.json")
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str, dict[str, Any]]]:
+    folder = tmp_path_factory.mktemp("generated")
+    text = folder / "text.txt"
+    text.write_text(annotated(synthetic_corpus(600)), encoding="utf-8")
+    return prepared(text, folder)
+
+
+@pytest.fixture(scope="module")
+def published(
+    swedish_medical_ner: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path, dict[str, dict[str, Any]]]:
+    return prepared(swedish_medical_ner, tmp_path_factory.mktemp("published"))
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_trial_on_generated_text_is_the_notebooks_to_the_last_figure(
+    generated: tuple[Path, Path, dict[str, dict[str, Any]]], scheme: str
+) -> None:
+    text, model, loop = generated
+    assert_same_figures(run_package(text, model, scheme), loop[scheme])
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_trial_on_the_published_text_is_the_notebooks_to_the_last_figure(
+    published: tuple[Path, Path, dict[str, dict[str, Any]]], scheme: str
+) -> None:
+    text, model, loop = published
+    result = run_package(text, model, scheme)
+    assert_same_figures(result, loop[scheme])
+    assert (result.validation.support, result.test.support) == (81, 209)

@@ -1,0 +1,257 @@
+"""One trial from its configuration to its result."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from seqeval.metrics import f1_score
+
+from tune_ner.data import Corpus, Part, Sentence, Span, Split, SplitSpec, split_corpus
+from tune_ner.data.synthetic import synthetic_corpus
+from tune_ner.errors import EncoderError
+from tune_ner.tagging import SCHEMES, split_words, tag_sentence
+from tune_ner.training import EpochFigures, TrialConfig, TrialResult, encoders, run_trial
+from tune_ner.training import trial as trial_module
+from tune_ner.training.encoders import load_model, resolve_encoder
+from tune_ner.training.trial import used_precision
+
+CORPUS = synthetic_corpus(300)
+SPLIT = split_corpus(CORPUS, SplitSpec())
+STEPS = math.ceil(len(SPLIT.train) / 16)
+SCORED: tuple[Part, ...] = ("validation", "test")
+slow = pytest.mark.slow
+
+
+def configuration(**changes: Any) -> TrialConfig:
+    fields: dict[str, Any] = {
+        "data_fingerprint": CORPUS.fingerprint,
+        "model": "tiny:1x64",
+        "tagging_scheme": "IO",
+        "learning_rate": 5e-3,
+        "seed": 1,
+        "epochs": 4,
+        "words": "punctuation",
+    }
+    return TrialConfig(**{**fields, **changes})
+
+
+def trained(
+    corpus: Corpus = CORPUS, split: Split = SPLIT, on_epoch: Any = lambda _: None, **changes: Any
+) -> TrialResult:
+    config = configuration(**changes)
+    return run_trial(config, resolve_encoder(config.model), corpus, split, on_epoch, threads=1)
+
+
+def without_clock(result: TrialResult) -> TrialResult:
+    return replace(result, seconds={})
+
+
+def sentences_of(part: Part) -> list[Sentence]:
+    return [CORPUS.sentences[index] for index in SPLIT[part]]
+
+
+@pytest.fixture(scope="module")
+def told() -> list[EpochFigures]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def result(told: list[EpochFigures]) -> TrialResult:
+    return trained(on_epoch=told.append)
+
+
+@pytest.fixture(scope="module")
+def plain_epoch() -> TrialResult:
+    return trained(epochs=1)
+
+
+@slow
+def test_every_epoch_is_told_when_it_ends(result: TrialResult, told: list[EpochFigures]) -> None:
+    assert tuple(told) == result.epochs
+    assert [epoch.epoch for epoch in result.epochs] == [1, 2, 3, 4]
+    assert len({epoch.loss for epoch in result.epochs}) == 4
+
+
+@slow
+def test_the_best_epoch_is_the_first_of_highest_f1_and_its_figures_are_kept(result: TrialResult) -> None:
+    scores = [epoch.f1 for epoch in result.epochs]
+    best = result.epochs[result.best_epoch - 1]
+    assert result.best_epoch == scores.index(max(scores)) + 1
+    assert max(scores) > 0
+    kept = result.validation
+    assert (kept.precision, kept.recall, kept.f1, kept.accuracy) == (
+        *(best.precision, best.recall, best.f1, best.accuracy),
+    )
+
+
+@slow
+def test_a_result_has_all_its_parts(result: TrialResult) -> None:
+    assert result.labels == ("O", "I-DISORDER", "I-DRUG", "I-BODY")
+    assert 0 < result.test_loss < 5
+    assert 0 < result.train_loss < 5
+    assert result.threads == 1
+    assert result.parameters > 100_000
+    assert set(result.seconds) == {"load", "encode", "train_and_evaluate", "test"}
+    assert all(seconds > 0 for seconds in result.seconds.values())
+    assert {part: account["sentences"] for part, account in result.encoding.items()} == {
+        part: len(SPLIT[part]) for part in ("train", "validation", "test")
+    }
+    assert {part: len(rows) for part, rows in result.spans.items()} == {part: len(SPLIT[part]) for part in SCORED}
+
+
+@slow
+def test_support_is_the_number_of_gold_entities_of_each_type(result: TrialResult) -> None:
+    for part, figures in (("validation", result.validation), ("test", result.test)):
+        counts = CORPUS.entity_counts(SPLIT["validation" if part == "validation" else "test"])
+        assert {label: figures.per_type[label].support for label in CORPUS.types} == counts
+        assert figures.support == sum(counts.values())
+
+
+@slow
+def test_the_training_loss_is_logged_every_fifty_steps() -> None:
+    epochs = math.ceil(50 / STEPS)
+    result = trained(epochs=epochs)
+    assert [step for step, _ in result.training_log] == [50]
+    assert [epoch.training_loss for epoch in result.epochs[:-1]] == [None] * (epochs - 1)
+    assert result.epochs[-1].training_loss == result.training_log[0][1]
+
+
+@slow
+def test_the_weights_of_the_best_epoch_are_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[Any] = []
+    saved: list[dict[str, torch.Tensor]] = []
+
+    def keeping(*arguments: Any) -> Any:
+        built.append(load_model(*arguments))
+        return built[-1]
+
+    def spoil_after_the_third(figures: EpochFigures) -> None:
+        saved.append({name: value.clone() for name, value in built[0].state_dict().items()})
+        if figures.epoch == 3:
+            with torch.no_grad():
+                built[0].classifier.weight.zero_()
+                built[0].classifier.bias.copy_(torch.tensor([50.0, 0, 0, 0]))
+
+    monkeypatch.setattr(trial_module, "load_model", keeping)
+    result = trained(on_epoch=spoil_after_the_third)
+    assert result.epochs[result.best_epoch - 1].f1 > result.epochs[3].f1 == 0
+    restored = built[0].state_dict()
+    same = [all(torch.equal(restored[name], value) for name, value in weights.items()) for weights in saved]
+    assert same == [epoch.epoch == result.best_epoch for epoch in result.epochs]
+    assert any(result.spans["test"])
+    assert any(result.spans["validation"])
+
+
+@slow
+def test_a_trial_repeats_itself_whatever_ran_before(result: TrialResult) -> None:
+    other = trained(seed=2, tagging_scheme="BIO", epochs=1)
+    assert other.epochs[0].loss != result.epochs[0].loss
+    assert without_clock(trained()) == without_clock(result)
+
+
+@slow
+@pytest.mark.parametrize(
+    "changes", [{"seed": 2}, {"learning_rate": 9e-3}, {"batch_size": 8}, {"weight_decay": 0.5}, {"max_length": 12}]
+)
+def test_every_hyperparameter_reaches_the_training(plain_epoch: TrialResult, changes: dict[str, Any]) -> None:
+    assert trained(epochs=1, **changes).train_loss != plain_epoch.train_loss
+
+
+@slow
+@pytest.mark.parametrize(
+    ("scheme", "alignment"), [*((name, "first") for name in SCHEMES), ("BIO", "all"), ("BIOES", "all")]
+)
+def test_every_scheme_and_alignment_trains_and_its_spans_are_its_figures(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, alignment: str
+) -> None:
+    monkeypatch.setattr(encoders, "_TINY_VOCABULARY", 900)  # so that many words have several subwords
+    result = trained(tagging_scheme=scheme, alignment=alignment)
+    assert result.labels == SCHEMES[scheme].labels(CORPUS.types)
+    assert result.test.f1 > 0
+    for part in SCORED:
+        figures = result.test if part == "test" else result.validation
+        account = result.encoding[part]
+        assert (account["words_cut"], account["entities_cut"]) == (0, 0)
+        rows = list(zip(sentences_of(part), result.spans[part], strict=True))
+        for sentence, spans in rows:
+            assert all(0 <= span.start < span.end <= len(sentence.text) for span in spans)
+        if scheme != "IO":  # which may hold touching entities as one
+            assert account["problems"] == {}
+            assert span_f1(rows) == pytest.approx(figures.f1)
+            assert tag_f1(rows) == pytest.approx(figures.f1)
+
+
+def span_f1(rows: list[tuple[Sentence, tuple[Span, ...]]]) -> float:
+    """F1 of predicted against gold spans, counted as sets."""
+    correct = sum(len(set(sentence.spans) & set(spans)) for sentence, spans in rows)
+    return 2 * correct / sum(len(sentence.spans) + len(spans) for sentence, spans in rows)
+
+
+def tag_f1(rows: list[tuple[Sentence, tuple[Span, ...]]]) -> float:
+    """seqeval's F1 of predicted and gold spans, both written as BIO."""
+
+    def tags(sentence: Sentence) -> list[str]:
+        return tag_sentence(sentence, split_words(sentence.text, "punctuation"), SCHEMES["BIO"]).tags
+
+    gold = [tags(sentence) for sentence, _ in rows]
+    predicted = [tags(replace(sentence, spans=spans)) for sentence, spans in rows]
+    return float(f1_score(gold, predicted))
+
+
+@slow
+def test_the_alignment_decides_what_the_loss_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoders, "_TINY_VOCABULARY", 900)
+    assert trained(epochs=1, alignment="first").train_loss != trained(epochs=1, alignment="all").train_loss
+
+
+@slow
+def test_entities_behind_the_limit_are_counted_as_cut() -> None:
+    result = trained(max_length=8, epochs=1)
+    assert result.encoding["test"]["entities_cut"] > 0
+    assert result.test.support < sum(CORPUS.entity_counts(SPLIT.test).values())
+
+
+@slow
+def test_words_that_the_tokenizer_drops_are_no_error() -> None:
+    first, *others = sentences_of("test")
+    odd = replace(first, text=f"\u200b {first.text}", spans=())
+    empty = Sentence("empty", "")
+    sentences = (*CORPUS.sentences, odd, empty)
+    corpus = replace(CORPUS, sentences=sentences)
+    split = replace(SPLIT, test=(*SPLIT.test, len(CORPUS), len(CORPUS) + 1))
+    result = trained(corpus, split, epochs=1)
+    assert result.encoding["test"]["words_cut"] == 1
+    assert result.spans["test"][-1] == ()
+    assert len(result.spans["test"]) == len(others) + 3
+
+
+@slow
+def test_a_sentence_longer_than_the_model_reads_is_told() -> None:
+    long = Sentence("long", "och " * 600)
+    corpus = replace(CORPUS, sentences=(*CORPUS.sentences, long))
+    split = replace(SPLIT, train=(*SPLIT.train, len(CORPUS)))
+    message = (
+        "model 'tiny:1x64': a sentence has 600 subwords at max_length 600; expected a max_length up to 512, "
+        "the positions that the model has"
+    )
+    with pytest.raises(EncoderError, match=message):
+        trained(corpus, split, max_length=600)
+
+
+@slow
+@pytest.mark.skipif(torch.cuda.is_available(), reason="fp16 is real on a GPU")
+def test_half_precision_that_a_cpu_cannot_give_is_reported_as_single() -> None:
+    result = trained(precision="fp16", epochs=1)
+    assert (result.precision_used, result.device) == ("fp32", "cpu")
+
+
+@pytest.mark.parametrize("cuda", [False, True])
+@pytest.mark.parametrize("wanted", ["auto", "fp32", "fp16", "bf16"])
+def test_the_precision_used_is_the_wanted_one_where_the_device_has_it(
+    monkeypatch: pytest.MonkeyPatch, wanted: str, cuda: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    half = "fp16" if cuda else "fp32"
+    assert used_precision(wanted) == {"auto": half, "fp16": half}.get(wanted, wanted)

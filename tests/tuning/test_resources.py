@@ -1,0 +1,183 @@
+"""What a trial gets of the machine, and how many run at once."""
+
+import math
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from tune_ner.errors import ResourceError
+from tune_ner.training.encoders import EncoderSize
+from tune_ner.tuning import resources
+from tune_ner.tuning.resources import (
+    GIB,
+    MAX_TRIALS_PER_GPU,
+    Machine,
+    ResourceWishes,
+    TrialNeed,
+    TrialResources,
+    trial_resources,
+)
+
+SMALL = TrialNeed(weights=40_000_000, activations=100_000_000)
+HUGE = TrialNeed(weights=100 * GIB, activations=100 * GIB)
+NO_WISHES = ResourceWishes()
+# A model of BERT-base's size at the notebook's batch and length.
+BERT_BASE = TrialNeed.of(EncoderSize(125_000_000, 768, 12, 12), batch_size=16, max_length=256)
+
+machines = st.builds(
+    Machine, st.integers(1, 256), st.integers(0, 16), st.integers(0, 2048 * GIB), st.integers(0, 192 * GIB)
+)
+needs = st.builds(TrialNeed, st.integers(0, 200 * GIB), st.integers(0, 200 * GIB))
+wishes = st.builds(
+    ResourceWishes,
+    st.none() | st.integers(1, 256),
+    st.none() | st.floats(0, 1),
+    st.none() | st.integers(1, 300),
+)
+trial_counts = st.integers(1, 500)
+
+
+@given(machines, needs, wishes, trial_counts)
+def test_trials_at_once_never_exceed_what_there_is(
+    machine: Machine, need: TrialNeed, wish: ResourceWishes, trials: int
+) -> None:
+    try:
+        given_out = trial_resources(machine, need, wish, trials)
+    except ResourceError:
+        wants_too_many_cpus = (wish.cpus_per_trial or 0) > machine.cpus
+        assert wants_too_many_cpus or (wish.gpus_per_trial and not machine.gpus)
+        return
+    assert 1 <= given_out.concurrent <= trials
+    assert given_out.cpus >= 1
+    assert given_out.concurrent * given_out.cpus <= machine.cpus
+    assert given_out.concurrent * given_out.gpus <= machine.gpus + 1e-6
+    if wish.cpus_per_trial is not None:
+        assert given_out.cpus == wish.cpus_per_trial
+    if wish.gpus_per_trial is not None:
+        assert given_out.gpus == wish.gpus_per_trial
+    if wish.max_concurrent is not None:
+        assert given_out.concurrent <= wish.max_concurrent
+
+
+@given(machines, needs, trial_counts)
+def test_a_gpu_is_never_divided_into_more_parts_than_fit_by_memory(
+    machine: Machine, need: TrialNeed, trials: int
+) -> None:
+    assume(machine.gpus and machine.gpu_memory)
+    share = trial_resources(machine, need, NO_WISHES, trials).gpus
+    per_card = math.floor(1 / share + 1e-9)
+    assert 1 <= per_card <= MAX_TRIALS_PER_GPU
+    assert per_card == 1 or per_card * need.on_gpu <= machine.gpu_memory
+
+
+@given(machines, needs, trial_counts)
+def test_without_a_gpu_no_trial_asks_for_one(machine: Machine, need: TrialNeed, trials: int) -> None:
+    assume(not machine.gpus)
+    assert trial_resources(machine, need, NO_WISHES, trials).gpus == 0
+
+
+@pytest.mark.parametrize(
+    ("machine", "need", "wish", "trials", "expected"),
+    [
+        (Machine(2, 0, 8 * GIB, 0), SMALL, NO_WISHES, 12, (1, 0, 2)),
+        (Machine(64, 0, 512 * GIB, 0), SMALL, NO_WISHES, 12, (1, 0, 12)),
+        (Machine(64, 0, 3 * GIB, 0), SMALL, NO_WISHES, 12, (1, 0, 2)),
+        (Machine(64, 0, 0, 0), SMALL, NO_WISHES, 12, (1, 0, 1)),
+        (Machine(8, 0, 512 * GIB, 0), SMALL, ResourceWishes(cpus_per_trial=3), 12, (3, 0, 2)),
+        (Machine(8, 0, 512 * GIB, 0), SMALL, ResourceWishes(max_concurrent=3), 12, (1, 0, 3)),
+        (Machine(8, 0, 512 * GIB, 0), SMALL, NO_WISHES, 1, (1, 0, 1)),
+        (Machine(16, 1, 64 * GIB, 80 * GIB), SMALL, NO_WISHES, 100, (1, 0.125, 8)),
+        (Machine(16, 1, 64 * GIB, 80 * GIB), SMALL, NO_WISHES, 3, (1, 0.3333, 3)),
+        (Machine(4, 2, 64 * GIB, 80 * GIB), SMALL, NO_WISHES, 100, (1, 0.5, 4)),
+        (Machine(16, 1, 64 * GIB, 80 * GIB), HUGE, NO_WISHES, 100, (1, 1, 1)),
+        (Machine(16, 4, 64 * GIB, 80 * GIB), HUGE, NO_WISHES, 100, (1, 1, 4)),
+        (Machine(16, 1, 64 * GIB, 80 * GIB), SMALL, ResourceWishes(gpus_per_trial=0.25), 100, (1, 0.25, 4)),
+        (Machine(16, 1, 64 * GIB, 80 * GIB), HUGE, ResourceWishes(gpus_per_trial=0.5), 100, (1, 0.5, 2)),
+        (Machine(16, 1, 64 * GIB, 80 * GIB), SMALL, ResourceWishes(gpus_per_trial=0.3), 100, (1, 0.3, 3)),
+        (Machine(4, 1, 64 * GIB, 80 * GIB), SMALL, ResourceWishes(gpus_per_trial=0), 100, (1, 0, 4)),
+        (Machine(2, 8, 64 * GIB, 80 * GIB), SMALL, NO_WISHES, 100, (1, 1, 2)),
+    ],
+)
+def test_small_machines_and_large_ones(
+    machine: Machine, need: TrialNeed, wish: ResourceWishes, trials: int, expected: tuple[int, float, int]
+) -> None:
+    assert trial_resources(machine, need, wish, trials) == TrialResources(*expected)
+
+
+@pytest.mark.parametrize("memory", [16 * GIB, 24 * GIB, 80 * GIB, 0])
+def test_several_trials_of_the_notebook_share_a_gpu(memory: int) -> None:
+    found = trial_resources(Machine(16, 1, 64 * GIB, memory), BERT_BASE, NO_WISHES, 12)
+    assert found.concurrent > 1
+    assert found.concurrent == math.floor(1 / found.gpus + 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("wish", "message"),
+    [
+        (ResourceWishes(cpus_per_trial=0), r"--cpus-per-trial 0: expected 1 to 4, the CPUs that there are"),
+        (ResourceWishes(cpus_per_trial=5), r"--cpus-per-trial 5: expected 1 to 4"),
+        (ResourceWishes(gpus_per_trial=-0.5), r"--gpus-per-trial -0\.5: expected 0 to 1"),
+        (ResourceWishes(gpus_per_trial=2), r"--gpus-per-trial 2: expected 0 to 1, since a trial trains on one GPU"),
+        (ResourceWishes(gpus_per_trial=math.nan), r"--gpus-per-trial nan: expected 0 to 1"),
+        (ResourceWishes(gpus_per_trial=0.5), r"--gpus-per-trial 0\.5: there is no GPU; leave the option out"),
+        (ResourceWishes(max_concurrent=0), r"--max-concurrent 0: expected 1 or more"),
+    ],
+)
+def test_a_wish_that_cannot_be_fulfilled_is_refused(wish: ResourceWishes, message: str) -> None:
+    with pytest.raises(ResourceError, match=message):
+        trial_resources(Machine(4, 0, 8 * GIB, 0), SMALL, wish, 10)
+
+
+def test_the_need_of_a_trial_by_hand() -> None:
+    need = TrialNeed.of(EncoderSize(parameters=1000, hidden=64, layers=2, heads=4), batch_size=8, max_length=10)
+    assert need.weights == 4000
+    assert need.activations == 2 * 2 * 8 * 10 * (34 * 64 + 5 * 4 * 10)
+
+
+@given(st.integers(1, 10**9), st.integers(1, 64), st.integers(3, 512))
+def test_a_trial_needs_more_with_every_dimension(parameters: int, batch: int, length: int) -> None:
+    size = EncoderSize(parameters, 768, 12, 12)
+    need = TrialNeed.of(size, batch, length)
+    for more in (
+        TrialNeed.of(EncoderSize(parameters + 1, 768, 12, 12), batch, length),
+        TrialNeed.of(size, batch + 1, length),
+        TrialNeed.of(size, batch, length + 1),
+    ):
+        assert more.on_gpu > need.on_gpu
+        assert more.on_cpu > need.on_cpu
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [
+        ("max 100000", 8),
+        ("200000 100000", 2),
+        ("250000 100000", 2),
+        ("50000 100000", 1),
+        ("9900000 100000", 8),
+        ("", 8),
+        ("odd", 8),
+    ],
+)
+def test_the_cpus_of_a_container_are_those_of_its_control_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, expected: int
+) -> None:
+    file = tmp_path / "cpu.max"
+    file.write_text(limit)
+    monkeypatch.setattr(resources, "_CGROUP_CPU", file)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    assert Machine.local().cpus == expected
+
+
+def test_without_a_control_group_all_cores_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "_CGROUP_CPU", tmp_path / "missing")
+    assert Machine.local().cpus == len(os.sched_getaffinity(0))
+
+
+def test_this_machine_has_memory() -> None:
+    machine = Machine.local()
+    assert machine.memory > 0
+    assert (machine.gpu_memory > 0) == (machine.gpus > 0)
