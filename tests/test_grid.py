@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import psutil
@@ -23,7 +24,7 @@ from tune_ner.training.encoders import Encoder, load_model, load_tokenizer
 
 SMALL = ["demo", "--data", "synthetic:150", "--epochs", "2", "--no-dashboard"]
 NOTEBOOK_MODELS = ["KB/bert-base-swedish-cased", "google-bert/bert-base-multilingual-cased"]
-BRACKETS = {"DISORDER": "()", "DRUG": "[]", "BODY": "{}"}
+BRACKETS = {"DISORDER": ("(", ")"), "DRUG": ("[", "]"), "BODY": ("{", "}")}
 TWELVE = [*SMALL, "--model", "tiny:1x32", "--model", "tiny:2x32"]
 ONE = [*SMALL, "--model", "tiny:1x32", "--scheme", "BIO", "--lr", "3e-3"]
 
@@ -242,7 +243,7 @@ def hub_cache(tmp_path: Path) -> Path:
     """A cache with the notebook's data set and both of its models, all of them small."""
     home = tmp_path / "hf-home"
     corpus = synthetic_corpus(120)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for sentence in corpus.sentences:
         text = in_brackets(sentence)
         entities = [

@@ -12,7 +12,7 @@ from tune_ner.tagging.decoding import ViterbiDecoder, allows
 EVERY_SCHEME = pytest.mark.parametrize("name", SCHEMES)
 
 # What each scheme forbids between neighbours, of the same type (x x) or of two (x y); "" is a sentence's edge.
-FORBIDDEN = {
+FORBIDDEN: dict[str, set[tuple[str, str]]] = {
     "BIO": {("", "I-x"), ("O", "I-x"), ("B-x", "I-y"), ("I-x", "I-y")},
     "IO": set(),
     "IOB1": {("", "B-x"), ("O", "B-x"), ("I-x", "B-y"), ("B-x", "B-y")},
@@ -23,7 +23,8 @@ FORBIDDEN["BIOES"] = {
     *((a if a in ("O", "") else f"{a}-x", f"{b}-{t}") for a in CLOSED for b in ("I", "E") for t in "xy"),
 }
 FORBIDDEN["BILOU"] = {
-    tuple(tag.replace("E-", "L-").replace("S-", "U-") for tag in pair) for pair in FORBIDDEN["BIOES"]
+    (a.replace("E-", "L-").replace("S-", "U-"), b.replace("E-", "L-").replace("S-", "U-"))
+    for a, b in FORBIDDEN["BIOES"]
 }
 
 

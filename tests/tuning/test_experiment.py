@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from tune_ner.errors import DataError, EncoderError, SplitError
+from tune_ner.errors import DataError, EncoderError, SpaceError, SplitError
 from tune_ner.tuning import Experiment, load_space, parse_space, prepare
 
 
@@ -65,3 +65,9 @@ def test_data_that_cannot_be_used_is_refused(changes: dict[str, Any], error: typ
 
 def test_a_larger_model_needs_more_memory() -> None:
     assert prepared(model="tiny:4x256").need.on_gpu > prepared(model="tiny:1x32").need.on_gpu
+
+
+def test_a_grid_too_large_to_be_meant_is_refused_before_it_is_enumerated() -> None:
+    seeds, epochs = list(range(1000)), list(range(1, 1001))
+    with pytest.raises(SpaceError, match="4,000,000 trials, expected at most 100,000"):
+        prepared(seed=seeds, epochs=epochs)

@@ -7,7 +7,8 @@ of a configuration is the mean of its replicates' micro F1.
 
 Everything here is about the test part being a sample of documents, given the models that were trained. That
 another seed gives another model is told by `replicate_spread`, not by an interval: a test may rightly tell
-two models apart that one configuration gave with two seeds. Several seeds make that rarer, not impossible.
+two models apart that one configuration gave with two seeds. More seeds make that difference smaller, and
+the test finer with it, so that only the spread of the seeds says whether a small difference would come again.
 
 `benchmarks/calibration.py` measures how often the intervals hold and how often the tests cry wolf.
 """

@@ -28,7 +28,7 @@ def allows(scheme: TaggingScheme, previous: str, following: str) -> bool:
     An empty string stands for the edge of the sentence on either side.
     """
     types = [split_tag(tag)[1] if tag else _EDGE for tag in (previous, following)]
-    names = {kind: name for kind, name in zip(dict.fromkeys(filter(None, types)), "XY", strict=False)}
+    names = dict(zip(dict.fromkeys(filter(None, types)), "XY", strict=False))
     pair = tuple(
         tag if not kind else f"{tag.partition('-')[0]}-{names[kind]}"
         for tag, kind in zip((previous, following), types, strict=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tune_ner.data import Corpus, Split, load_corpus, split_corpus
-from tune_ner.errors import EncoderError
+from tune_ner.errors import EncoderError, SpaceError
 from tune_ner.training import TrialConfig
 from tune_ner.training.encoders import Encoder, encoder_size, resolve_encoder
 from tune_ner.tuning.resources import TrialNeed
@@ -16,6 +17,8 @@ from tune_ner.tuning.space import SearchSpace
 # Measured: a record takes about 4 kB, and a sentence with its gold and predicted spans about 300 bytes.
 _RECORD_BYTES = 4_000
 _PREDICTION_BYTES = 300
+
+MAX_TRIALS = 100_000
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,13 @@ def prepare(space: SearchSpace) -> Experiment:
     """Read the data, divide it, and find every encoder.
 
     Raises:
+        SpaceError: the grid is too large to be meant.
         DataError, SplitError: the data cannot be read or divided.
         EncoderError: every encoder that cannot be found, in one message.
     """
+    trials = math.prod(len(values) for values in space.axes.values())
+    if trials > MAX_TRIALS:
+        raise SpaceError(f"this grid has {trials:,} trials, expected at most {MAX_TRIALS:,}; shorten its axes")
     corpus = load_corpus(space.data, space.markup)
     split = split_corpus(corpus, space.split.spec)
     fingerprint = hashlib.sha256(f"{corpus.fingerprint}{split}".encode()).hexdigest()[:16]

@@ -14,6 +14,7 @@ from tune_ner.training.encoders import EncoderSize
 
 GIB = 1024**3
 MAX_TRIALS_PER_GPU = 8
+_SMALLEST_SHARE = 0.0001
 _UNKNOWN_GPU_MEMORY = 16 * GIB
 _GPU_HEADROOM = 0.9
 _CUDA_CONTEXT = 0.6 * GIB
@@ -132,6 +133,8 @@ def _check(machine: Machine, wishes: ResourceWishes) -> None:
         raise ResourceError(f"--cpus-per-trial {cpus}: expected 1 to {machine.cpus}, the CPUs that there are")
     if gpus is not None and not 0 <= gpus <= 1:
         raise ResourceError(f"--gpus-per-trial {gpus:g}: expected 0 to 1, since a trial trains on one GPU or a part")
+    if gpus and gpus < _SMALLEST_SHARE:
+        raise ResourceError(f"--gpus-per-trial {gpus:g}: expected 0 or at least {_SMALLEST_SHARE:g}, Ray's smallest step")
     if gpus and not machine.gpus:
         raise ResourceError(f"--gpus-per-trial {gpus:g}: there is no GPU; leave the option out to train on CPUs")
     if concurrent is not None and concurrent < 1:
