@@ -134,7 +134,7 @@ def _check(machine: Machine, wishes: ResourceWishes) -> None:
     if gpus is not None and not 0 <= gpus <= 1:
         raise ResourceError(f"--gpus-per-trial {gpus:g}: expected 0 to 1, since a trial trains on one GPU or a part")
     if gpus and gpus < _SMALLEST_SHARE:
-        raise ResourceError(f"--gpus-per-trial {gpus:g}: expected 0 or at least {_SMALLEST_SHARE:g}, Ray's smallest step")
+        raise ResourceError(f"--gpus-per-trial {gpus:g}: expected 0, or {_SMALLEST_SHARE:g} and more, Ray's step")
     if gpus and not machine.gpus:
         raise ResourceError(f"--gpus-per-trial {gpus:g}: there is no GPU; leave the option out to train on CPUs")
     if concurrent is not None and concurrent < 1:
