@@ -177,7 +177,7 @@ def test_a_model_that_cannot_be_loaded_fails_its_own_trial_alone(tmp_path: Path)
     assert outcome.returncode == 3, outcome.stderr
     table = table_without_times(tmp_path / "run").set_index("Model")
     assert table.loc["tiny:1x32", "Status"] == "finished"
-    assert "cannot be loaded" in str(table.loc[str(broken), "Error"])
+    assert str(table.loc[str(broken), "Error"]).startswith(f"model '{broken}': its tokenizer")
     assert "failed: broken · BIO · 0.003 · seed 42" in outcome.stdout
 
 

@@ -34,7 +34,7 @@ needs = st.builds(TrialNeed, st.integers(0, 200 * GIB), st.integers(0, 200 * GIB
 wishes = st.builds(
     ResourceWishes,
     st.none() | st.integers(1, 256),
-    st.none() | st.floats(0, 1),
+    st.none() | st.just(0.0) | st.floats(0.0001, 1),
     st.none() | st.integers(1, 300),
 )
 trial_counts = st.integers(1, 500)
@@ -181,3 +181,9 @@ def test_this_machine_has_memory() -> None:
     machine = Machine.local()
     assert machine.memory > 0
     assert (machine.gpu_memory > 0) == (machine.gpus > 0)
+
+
+@pytest.mark.parametrize("share", [1e-5, 1e-200])
+def test_a_share_of_a_gpu_below_rays_smallest_step_is_refused(share: float) -> None:
+    with pytest.raises(ResourceError, match="expected 0, or 0.0001 and more"):
+        trial_resources(Machine(8, 1, 64 * GIB, 64 * GIB), SMALL, ResourceWishes(gpus_per_trial=share), trials=4)

@@ -139,9 +139,14 @@ def _bracket_text(path: Path, lines: list[str]) -> Reading:
 
 
 def _looks_like_columns(lines: list[str]) -> bool:
-    filled = [_columns(line) for line in lines[:_SNIFFED_LINES] if line.strip() and not line.startswith("#")]
+    filled = [_columns(line) for line in lines[:_SNIFFED_LINES] if line.strip() and not _is_comment(line)]
     tagged = sum(1 for columns in filled if len(columns) > 1 and _is_tag(columns[-1]))
     return 2 * tagged > len(filled)
+
+
+def _is_comment(line: str) -> bool:
+    """A line of columns that starts with # is a comment, unless the # is a token with its tag."""
+    return line.startswith("#") and not _is_tag(_columns(line)[-1])
 
 
 def _is_tag(word: str) -> bool:
@@ -186,7 +191,7 @@ def _blocks(path: Path, lines: list[str]) -> Iterator[tuple[int, list[list[str]]
                 yield first, rows
             rows = []
             continue
-        if columns[0] == "-DOCSTART-" or (line.startswith("#") and not _is_tag(columns[-1])):
+        if columns[0] == "-DOCSTART-" or _is_comment(line):
             continue
         if len(columns) < 2 or not columns[0] or not _is_tag(columns[-1]):
             raise DataError(
