@@ -185,5 +185,5 @@ def test_this_machine_has_memory() -> None:
 
 @pytest.mark.parametrize("share", [1e-5, 1e-200])
 def test_a_share_of_a_gpu_below_rays_smallest_step_is_refused(share: float) -> None:
-    with pytest.raises(ResourceError, match="expected 0, or 0.0001 and more"):
+    with pytest.raises(ResourceError, match=r"expected 0, or 0\.0001 and more"):
         trial_resources(Machine(8, 1, 64 * GIB, 64 * GIB), SMALL, ResourceWishes(gpus_per_trial=share), trials=4)
