@@ -3,7 +3,7 @@
 from tune_ner.data.corpus import MEDICAL_TYPES, PARTS, Corpus, Part, Sentence, Span
 from tune_ner.data.markup import MarkupMode, strip_markup
 from tune_ner.data.sources import load_corpus
-from tune_ner.data.split import Split, SplitSpec, split_corpus
+from tune_ner.data.split import Split, SplitMethod, SplitSpec, split_corpus
 
 __all__ = [
     "MEDICAL_TYPES",
@@ -14,6 +14,7 @@ __all__ = [
     "Sentence",
     "Span",
     "Split",
+    "SplitMethod",
     "SplitSpec",
     "load_corpus",
     "split_corpus",
