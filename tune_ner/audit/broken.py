@@ -1,0 +1,103 @@
+"""Merged spans: entities that run over other annotations and the words between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tune_ner.audit.cues import told, valid_spans
+from tune_ner.audit.findings import Example, Finding, first_examples, percent, remedy_command, span_example
+from tune_ner.audit.forms import Form, FormIndex
+from tune_ner.audit.rules import MarkupRule
+from tune_ner.data import Sentence, Span
+
+NOTABLE = 0.015
+"""Share of entities from which a heuristic's finds are more than chance likenesses."""
+
+
+def broken_findings(
+    rule: MarkupRule, index: FormIndex, sentences: Sequence[Sentence], data_option: str
+) -> list[Finding]:
+    """Spans with markers of other annotations inside, and spans that look like several entities in one."""
+    merged = [(sentence, span) for sentence in sentences for span in _with_markers_inside(rule, sentence)]
+    known = {id(span) for _, span in merged}
+    alike = [
+        (sentence, span)
+        for sentence in sentences
+        for span in valid_spans(sentence)
+        if id(span) not in known and _begins_and_ends_with_entities(index, span, sentence.text)
+    ]
+    entities = sum(len(sentence.spans) for sentence in sentences)
+    return [
+        *([_marked_finding(merged, entities, rule, data_option)] if merged else ()),
+        *([_alike_finding(alike, entities)] if alike else ()),
+    ]
+
+
+def inner_markers(rule: MarkupRule, sentence: Sentence, span: Span) -> int:
+    """Openings of other annotations within a span, or endings where openings leave no trace."""
+    if rule.starts:
+        return sum(span.start < position < span.end for position in told(rule.starts, sentence.text))
+    return sum(span.start < position < span.end for position in told(rule.ends, sentence.text))
+
+
+def _with_markers_inside(rule: MarkupRule, sentence: Sentence) -> list[Span]:
+    if not rule.starts and not rule.ends:
+        return []
+    return [span for span in valid_spans(sentence) if inner_markers(rule, sentence, span)]
+
+
+def _begins_and_ends_with_entities(index: FormIndex, span: Span, text: str) -> bool:
+    """Whether a span begins with a known entity of its type, ends with another, and has a word in between."""
+    words = index.form(span.text_in(text))
+    longest = len(words) - 2
+    first = next((n for n in range(1, longest + 1) if _is_entity(index, words[:n], span.label)), 0)
+    last = next((n for n in range(1, longest + 1) if _is_entity(index, words[-n:], span.label)), 0)
+    return bool(first and last) and first + last < len(words)
+
+
+def _is_entity(index: FormIndex, form: Form, label: str) -> bool:
+    labels = index.labels.get(form)
+    return labels is not None and labels[label] * 2 > labels.total()
+
+
+def _marked_finding(merged: list[tuple[Sentence, Span]], entities: int, rule: MarkupRule, data_option: str) -> Finding:
+    hidden = sum(inner_markers(rule, sentence, span) for sentence, span in merged)
+    swallowed = hidden + len(merged)
+    return Finding(
+        kind="merged_spans",
+        severity="warning",
+        title=f"{len(merged):,} spans run over other annotations",
+        count=len(merged),
+        of=entities,
+        effect=(
+            f"{len(merged):,} of {entities:,} spans ({percent(len(merged) / entities)}) hold markers of "
+            f"{hidden:,} more annotations: {swallowed:,} entities are scored as {len(merged):,}, and who finds "
+            "the single ones is counted wrong."
+        ),
+        remedy=(
+            f"Read the spans again from the markup by innermost pairs: {remedy_command(data_option, '--markup strip')} "
+            "does so for brackets."
+        ),
+        examples=first_examples([span_example(sentence, span) for sentence, span in merged]),
+        figures={"merged": float(len(merged)), "annotations_inside": float(swallowed)},
+    )
+
+
+def _alike_finding(alike: list[tuple[Sentence, Span]], entities: int) -> Finding:
+    share = len(alike) / entities
+    examples: list[Example] = [span_example(sentence, span) for sentence, span in alike]
+    return Finding(
+        kind="merged_spans",
+        severity="warning" if share >= NOTABLE else "info",
+        title=f"{len(alike):,} spans look like several entities in one",
+        count=len(alike),
+        of=entities,
+        effect=(
+            f"By a heuristic: {len(alike):,} of {entities:,} spans ({percent(share)}) begin with an entity of their "
+            "type in train, end with another, and have words in between. If they are merged, the single ones are "
+            "counted wrong when found."
+        ),
+        remedy="Look at the examples; if they are several entities, annotate each by itself.",
+        examples=first_examples(examples),
+        figures={"merged": float(len(alike))},
+    )
