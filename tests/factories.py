@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from tune_ner.data import Corpus, Part, Sentence, Span, Split
-from tune_ner.evaluation import Figures, TypeFigures
-from tune_ner.runs import TrialRecord
+from tune_ner.evaluation import Figures, TypeFigures, score_spans
+from tune_ner.runs import RunFolder, TrialRecord
 from tune_ner.training import EpochFigures, TrialConfig, TrialResult
+from tune_ner.training.result import PartScores
 
 CORPUS = Corpus(
     name="three",
@@ -39,6 +42,12 @@ def figures(f1: float) -> Figures:
     return Figures(f1, f1, f1, 0.9, 1, {"DRUG": TypeFigures(f1, f1, f1, 1)})
 
 
+def part_scores(f1: float) -> PartScores:
+    """Scores of a part whose F1 of exact spans, seen and unseen, is `f1`."""
+    spans = replace(score_spans([], [], ["DRUG"]), precision=f1, recall=f1, f1=f1, support=1)
+    return PartScores(spans, TypeFigures(f1, f1, f1, 1), TypeFigures(f1, f1, f1, 1), figures(f1), 0.0)
+
+
 def a_result(validation: Sequence[float] = (0.5,), test: float = 0.4, cut: int = 0) -> TrialResult:
     """A result with these validation F1 by epoch and this test F1, `cut` test entities lost in encoding."""
     lost: dict[Part, int] = {"train": 0, "validation": 0, "test": cut}
@@ -63,6 +72,7 @@ def a_result(validation: Sequence[float] = (0.5,), test: float = 0.4, cut: int =
         threads=1,
         parameters=1000,
         seconds={"train_and_evaluate": 1.5},
+        scores={"validation": part_scores(validation[best]), "test": part_scores(test)},
         spans={"validation": ((Span(10, 17, "DRUG"),),), "test": ((),)},
     )
 
@@ -76,3 +86,12 @@ def a_record(validation: Sequence[float] = (0.5,), test: float = 0.4, **changes:
 def a_failure(error: str = "model 'x': no weights [here]", **changes: Any) -> TrialRecord:
     """The record of a failed trial."""
     return TrialRecord.failed(a_config(**changes), error, seconds=0.5)
+
+
+def a_run(tmp_path: Path, records: Sequence[TrialRecord]) -> RunFolder:
+    """A run folder with these records in it, made as a run makes it."""
+    folder = RunFolder.available(tmp_path, "run")
+    folder.create("")
+    for record in records:
+        folder.append(record, CORPUS, SPLIT)
+    return folder

@@ -285,3 +285,22 @@ def test_the_notebook_s_space_runs_by_its_real_names_from_the_hub_s_cache(tmp_pa
     assert table["Accuracy"].notna().all()
     configs = [json.loads(line)["config"] for line in (tmp_path / "run" / "trials.jsonl").open(encoding="utf-8")]
     assert {config["model_fingerprint"] for config in configs} == {REVISION}
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+def test_folds_are_an_axis_and_a_second_run_is_told_that_the_test_part_was_used(tmp_path: Path) -> None:
+    arguments = [*ONE, "--split", "kfold:3", "--seed", "1", "--seed", "2"]
+    first = run(tmp_path, *arguments, "--name", "first")
+    assert first.returncode == 0, first.stdout + first.stderr
+    table = table_without_times(tmp_path / "first")
+    assert sorted(zip(table["Seed"], table["Fold"], strict=True)) == [(s, f) for s in (1, 2) for f in (0, 1, 2)]
+    (row,) = pd.read_csv(tmp_path / "first" / "ranking.csv").to_dict("records")
+    assert row["Trials"] == 6
+    predicted = [json.loads(line) for file in (tmp_path / "first" / "predictions").iterdir() for line in file.open()]
+    tested = [line["index"] for line in predicted if line["part"] == "test"]
+    assert sorted(tested) == sorted([*range(150), *range(150)])
+    assert "audit:" in first.stdout
+    assert len(json.loads((tmp_path / "first" / "audit.json").read_text(encoding="utf-8"))) == 3
+    second = CliRunner().invoke(app, ["grid", *arguments, "--results-dir", str(tmp_path), "--dry-run"])
+    assert "test part used before: by 1 runs in this folder: first (6 trials)" in second.output

@@ -10,11 +10,15 @@ import pytest
 import tune_ner
 
 PACKAGE = Path(tune_ner.__file__).parent
-ROAD = ["errors", "data", "tagging", "evaluation", "training", "runs", "tuning", "reporting", "commands", "grid"]
+ROAD = [
+    *("errors", "data", "tagging", "evaluation", "audit", "training", "runs", "tuning", "reporting"),
+    *("commands", "audit_command", "grid"),
+]
 WITHOUT = {
     "data": ["torch", "transformers", "tokenizers", "ray"],
     "tagging": ["torch", "transformers", "ray"],
     "evaluation": ["torch", "transformers", "ray"],
+    "audit": ["torch", "ray"],
     "training": ["ray"],
     "runs": ["torch", "ray"],
     "reporting": ["torch", "ray"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from tune_ner.audit_command import audit
 from tune_ner.grid import grid
 
 app = typer.Typer(
@@ -11,11 +12,7 @@ app = typer.Typer(
     help="Distributed hyperparameter search for named entity recognition whose results can be believed.",
 )
 app.command()(grid)
-
-
-@app.callback()
-def _commands() -> None:
-    """Keep `grid` a command of its own while it is the only one."""
+app.command()(audit)
 
 
 def main() -> None:

@@ -29,6 +29,13 @@ def grid(
     lr: Annotated[list[float] | None, typer.Option(help="Learning rate; repeatable.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Seed; repeatable, each one a replicate.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of every trial.")] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="random, grouped (near duplicates on one side) or kfold:K (grouped).", show_default="random"),
+    ] = None,
+    words: Annotated[
+        str | None, typer.Option(help="Cut words at 'whitespace' or 'punctuation'.", show_default="the space's")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run.", show_default="space and time")] = None,
     results_dir: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("results"),
     gpus_per_trial: Annotated[float | None, typer.Option(help="0 to 1.", show_default="by memory")] = None,
@@ -56,6 +63,8 @@ def grid(
         "learning_rate": lr,
         "seed": seed,
         "epochs": epochs,
+        "split": split,
+        "words": words,
     }
     with told_errors() as console:
         from tune_ner import reporting, tuning
@@ -65,6 +74,8 @@ def grid(
         wishes = tuning.ResourceWishes(cpus_per_trial, gpus_per_trial, max_concurrent)
         experiment = tuning.prepare(tuning.load_space(space, given(overrides)))
         reporting.print_data(console, experiment)
+        audits = tuning.audit_experiment(experiment)
+        reporting.print_audit(console, audits, tuning.earlier_test_uses(experiment, folder))
         if dry_run:
             reporting.print_plan(console, experiment, tuning.plan_resources(experiment, wishes, address))
             return
@@ -76,10 +87,10 @@ def grid(
             interrupted = True
         if not folder.path.exists():
             raise typer.Exit(EXIT_INTERRUPTED)
-        records = folder.records()
+        folder.write_audits({fold: report.as_dict() for fold, report in audits.items()})
         reporting.write_tables(folder)
-        reporting.print_outcome(console, records, len(experiment.trials), folder.path)
-    raise typer.Exit(exit_code(records, interrupted))
+        reporting.print_outcome(console, folder, len(experiment.trials))
+    raise typer.Exit(exit_code(folder.records(), interrupted))
 
 
 if __name__ == "__main__":

@@ -3,10 +3,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.factories import CORPUS, SPLIT, a_failure, a_record
+from tests.factories import a_failure, a_record, a_run
 from tune_ner.reporting import curves_table, ranking, trials_table, write_tables
 from tune_ner.reporting.tables import NOTEBOOK_COLUMNS
-from tune_ner.runs import RunFolder
 
 
 def test_the_notebook_s_six_columns_come_first_and_hold_test_figures() -> None:
@@ -50,31 +49,30 @@ def test_curves_have_a_row_an_epoch() -> None:
     assert table["Training Loss"].isna().tolist() == [True, False, False]
 
 
-def test_seeds_are_replicates_of_one_configuration() -> None:
+def test_seeds_are_replicates_of_one_configuration(tmp_path: Path) -> None:
     records = [a_record((0.4,), seed=1), a_record((0.6,), seed=2), a_record((0.45,), seed=1, learning_rate=2e-3)]
-    table = ranking(records)
+    table = ranking(a_run(tmp_path, records))
     assert table["Validation F1"].tolist() == pytest.approx([0.5, 0.45])
     assert table["Trials"].tolist() == [2, 1]
     assert table["Validation F1 SD"].tolist() == pytest.approx([0.2 / 2**0.5, float("nan")], nan_ok=True)
 
 
-def test_test_figures_never_decide_the_ranking() -> None:
+def test_test_figures_never_decide_the_ranking(tmp_path: Path) -> None:
     honest = [a_record((0.5,), test=0.1, learning_rate=1e-3), a_record((0.4,), test=0.9, learning_rate=2e-3)]
     swapped = [a_record((0.5,), test=0.9, learning_rate=1e-3), a_record((0.4,), test=0.1, learning_rate=2e-3)]
-    assert ranking(honest)["Learning Rate"].tolist() == ranking(swapped)["Learning Rate"].tolist() == [1e-3, 2e-3]
+    for place, records in enumerate([honest, swapped]):
+        run = a_run(tmp_path / str(place), records)
+        assert ranking(run)["Learning Rate"].tolist() == [1e-3, 2e-3]
 
 
-def test_failed_trials_are_not_ranked() -> None:
-    assert len(ranking([a_failure(seed=1), a_record(seed=2)])) == 1
+def test_failed_trials_are_not_ranked(tmp_path: Path) -> None:
+    assert len(ranking(a_run(tmp_path, [a_failure(seed=1), a_record(seed=2)]))) == 1
 
 
 def test_tables_are_derived_from_the_records_on_the_disk(tmp_path: Path) -> None:
-    folder = RunFolder.available(tmp_path, "run")
-    folder.create("")
-    folder.append(a_record((0.1, 0.5)), CORPUS, SPLIT)
-    folder.append(a_failure(seed=2), CORPUS, SPLIT)
+    folder = a_run(tmp_path, [a_record((0.1, 0.5)), a_failure(seed=2)])
     files = write_tables(folder)
-    assert [file.name for file in files] == ["ner_results_with_lr.csv", "curves.csv"]
+    assert [file.name for file in files] == ["ner_results_with_lr.csv", "curves.csv", "ranking.csv"]
     table = pd.read_csv(files[0])
     assert len(table) == 2
     assert list(table.columns[:6]) == NOTEBOOK_COLUMNS
@@ -82,9 +80,7 @@ def test_tables_are_derived_from_the_records_on_the_disk(tmp_path: Path) -> None
 
 
 def test_a_run_in_which_everything_failed_has_tables_too(tmp_path: Path) -> None:
-    folder = RunFolder.available(tmp_path, "run")
-    folder.create("")
-    folder.append(a_failure(), CORPUS, SPLIT)
+    folder = a_run(tmp_path, [a_failure()])
     files = write_tables(folder)
     assert len(pd.read_csv(files[0])) == 1
     assert pd.read_csv(files[1]).empty

@@ -1,11 +1,11 @@
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from tests.factories import a_config, a_failure, a_record
+from tests.factories import a_config, a_failure, a_record, a_run
 from tune_ner.reporting import LiveProgress, print_outcome
 from tune_ner.runs import TrialRecord
 from tune_ner.tuning import TrialResources
@@ -21,10 +21,19 @@ def printed(console: Console) -> str:
     return console.file.getvalue()
 
 
-def outcome(records: Sequence[TrialRecord], trials: int = 2) -> str:
-    console = Console(file=io.StringIO(), width=100)
-    print_outcome(console, records, trials, Path("results/run"))
-    return printed(console)
+Outcome = Callable[..., str]
+
+
+@pytest.fixture
+def outcome(tmp_path: Path) -> Outcome:
+    """What is printed at the end of a run with these records."""
+
+    def told(records: Sequence[TrialRecord], trials: int = 2) -> str:
+        console = Console(file=io.StringIO(), width=120)
+        print_outcome(console, a_run(tmp_path, records), trials)
+        return printed(console)
+
+    return told
 
 
 def test_every_end_of_a_trial_is_printed(console: Console) -> None:
@@ -57,21 +66,21 @@ def test_a_terminal_shows_epoch_and_best_while_trials_run() -> None:
     assert "best so far: tiny:1x32 · BIO · 0.001 · seed 42: validation F1 0.5000" in printed(view)
 
 
-def test_the_outcome_ranks_and_says_why_trials_failed() -> None:
+def test_the_outcome_ranks_and_says_why_trials_failed(outcome: Outcome) -> None:
     text = outcome([a_record((0.5,)), a_failure("model 'x': no weights [here]", seed=2)])
     assert "Ranked by validation F1" in text
     assert "model 'x': no weights [here]" in text
     assert "stopped early" not in text
 
 
-def test_replicates_are_shown_with_their_spread() -> None:
+def test_replicates_are_shown_with_their_spread(outcome: Outcome) -> None:
     text = outcome([a_record((0.4,), seed=1), a_record((0.6,), seed=2)])
     assert "0.5000 ± 0.1414" in text
 
 
-def test_an_interrupted_run_says_how_many_trials_ended() -> None:
+def test_an_interrupted_run_says_how_many_trials_ended(outcome: Outcome) -> None:
     assert "1 of 12 trials ended" in outcome([a_record()], trials=12)
 
 
-def test_nothing_finished_gives_no_table() -> None:
+def test_nothing_finished_gives_no_table(outcome: Outcome) -> None:
     assert "Ranked" not in outcome([a_failure()])

@@ -70,12 +70,20 @@ def test_predictions_stand_beside_gold_and_text(folder: RunFolder) -> None:
     assert rows == [
         {
             "part": "validation",
+            "index": 1,
             "id": "b",
             "text": CORPUS.sentences[1].text,
             "gold": [[10, 17, "DRUG"]],
             "predicted": [[10, 17, "DRUG"]],
         },
-        {"part": "test", "id": "c", "text": CORPUS.sentences[2].text, "gold": [[9, 15, "BODY"]], "predicted": []},
+        {
+            "part": "test",
+            "index": 2,
+            "id": "c",
+            "text": CORPUS.sentences[2].text,
+            "gold": [[9, 15, "BODY"]],
+            "predicted": [],
+        },
     ]
 
 

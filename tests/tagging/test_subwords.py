@@ -34,9 +34,17 @@ def encoded(
     alignment: Alignment = "first",
     max_length: int = 256,
     rule: WordRule = "whitespace",
+    stride: int = 0,
 ) -> EncodedPart:
     given = [Sentence("s", item) if isinstance(item, str) else item for item in sentences]
-    return encode_part(given, tokenizer, LABELS, BIO, word_rule=rule, alignment=alignment, max_length=max_length)
+    return encode_part(
+        given, tokenizer, LABELS, BIO, word_rule=rule, alignment=alignment, max_length=max_length, stride=stride
+    )
+
+
+def positions_of(part: EncodedPart, sentence: int = 0) -> list[int | None]:
+    """Where each word of a sentence that is one window is read; None for a word that was cut."""
+    return [place.position if place else None for place in part.places[sentence]]
 
 
 def pieces(tokenizer: Any, word: str) -> list[str]:
@@ -50,14 +58,14 @@ def test_the_first_subword_carries_the_label_and_the_others_are_ignored(tokenize
     assert part.label_ids == [
         [IGNORED, IDS["B-DRUG"], *[IGNORED] * (drug - 1), IDS["O"], *[IGNORED] * (verb - 1), IGNORED]
     ]
-    assert part.word_positions == [[1, 1 + drug]]
+    assert positions_of(part) == [1, 1 + drug]
 
 
 def test_with_alignment_all_every_subword_carries_the_label_of_its_word(tokenizer: Any) -> None:
     part = encoded(tokenizer, Sentence("s", TEXT, (DRUG,)), alignment="all")
     drug, verb = (len(pieces(tokenizer, word)) for word in TEXT.split())
     assert part.label_ids == [[IGNORED, *[IDS["B-DRUG"]] * drug, *[IDS["O"]] * verb, IGNORED]]
-    assert part.word_positions == [[1, 1 + drug]]
+    assert positions_of(part) == [1, 1 + drug]
 
 
 def test_input_ids_are_the_words_between_the_special_tokens(tokenizer: Any) -> None:
@@ -70,13 +78,13 @@ def test_input_ids_are_the_words_between_the_special_tokens(tokenizer: Any) -> N
 @given(texts=st.lists(st.text(st.sampled_from("xyz åÅ\u200b\x07,-😀\u0308")), min_size=1, max_size=4))
 def test_rows_fit_together_whatever_the_text(tokenizer: Any, texts: list[str], alignment: Alignment) -> None:
     part = encoded(tokenizer, *texts, alignment=alignment, max_length=9, rule="punctuation")
-    assert len(part.input_ids) == len(part.label_ids) == len(part.word_positions) == len(part.tagged) == len(texts)
-    for ids, labels, positions, item in zip(
-        part.input_ids, part.label_ids, part.word_positions, part.tagged, strict=True
-    ):
+    assert len(part.input_ids) == len(part.label_ids) == len(part.places) == len(part.tagged) == len(texts)
+    rows = zip(part.input_ids, part.label_ids, part.tagged, strict=True)
+    for number, (ids, labels, item) in enumerate(rows):
+        positions = positions_of(part, number)
         assert len(ids) == len(labels) <= 9
         assert len(positions) == len(item.words)
-        kept = [at for at in positions if at >= 0]
+        kept = [at for at in positions if at is not None]
         assert kept == sorted(set(kept))
         assert all(labels[at] != IGNORED for at in kept)
         if alignment == "first":
@@ -88,7 +96,7 @@ def test_words_and_entities_behind_the_limit_are_counted_as_cut(tokenizer: Any) 
     sizes = len(pieces(tokenizer, "xyz"))
     spans = (Span(0, 3, "DRUG"), Span(4, 11, "DRUG"), Span(12, 19, "DISORDER"))
     part = encoded(tokenizer, Sentence("s", text, spans), Sentence("t", "xyz", spans[:1]), max_length=2 + 2 * sizes)
-    assert [at >= 0 for at in part.word_positions[0]] == [True, True, False, False, False]
+    assert [at is not None for at in positions_of(part)] == [True, True, False, False, False]
     assert part.account.sentences == 2
     assert part.account.words == 6
     assert part.account.words_cut == 3
@@ -100,7 +108,7 @@ def test_words_and_entities_behind_the_limit_are_counted_as_cut(tokenizer: Any) 
 def test_a_word_cut_in_its_middle_still_carries_its_label(tokenizer: Any) -> None:
     part = encoded(tokenizer, Sentence("s", TEXT, (DRUG,)), max_length=3)
     assert part.label_ids == [[IGNORED, IDS["B-DRUG"], IGNORED]]
-    assert part.word_positions == [[1, -1]]
+    assert positions_of(part) == [1, None]
     assert (part.account.words_cut, part.account.entities_cut) == (1, 0)
 
 
@@ -110,7 +118,7 @@ def test_a_word_of_which_the_tokenizer_makes_nothing_has_no_position_and_counts_
 ) -> None:
     part = encoded(tokenizer, Sentence("s", f"xyz {invisible} xyz", (Span(4, 9, "DRUG"),)))
     size = len(pieces(tokenizer, "xyz"))
-    assert part.word_positions == [[1, -1, 1 + size]]
+    assert positions_of(part) == [1, None, 1 + size]
     assert part.tagged[0].tags == ["O", "B-DRUG", "I-DRUG"]
     assert (part.account.words_cut, part.account.entities_cut) == (1, 1)
 
@@ -120,7 +128,7 @@ def test_a_sentence_without_words_has_special_subwords_only(tokenizer: Any, text
     part = encoded(tokenizer, *texts)
     empty = [not text.strip() for text in texts].index(True)
     assert part.label_ids[empty] == [IGNORED, IGNORED]
-    assert part.word_positions[empty] == []
+    assert part.places[empty] == []
 
 
 def test_problems_of_all_sentences_are_counted_by_kind(tokenizer: Any) -> None:
@@ -151,3 +159,41 @@ def test_a_part_is_tokenised_in_one_batched_call(tokenizer: Any) -> None:
 
     encoded(counting, *["xyz"] * 30)
     assert calls == [30]
+
+
+WORDS = " ".join(["xyz", "zyx", "yxz"] * 9)
+
+
+@pytest.mark.parametrize("alignment", ALIGNMENTS)
+@given(words=st.integers(1, 27), max_length=st.integers(10, 20), stride=st.integers(1, 7))
+def test_with_a_stride_every_word_is_labelled_once_and_nothing_is_cut(
+    tokenizer: Any, words: int, max_length: int, stride: int, alignment: Alignment
+) -> None:
+    text = " ".join(WORDS.split()[:words])
+    part = encoded(tokenizer, text, "xyz", max_length=max_length, stride=stride, alignment=alignment)
+    assert part.account.words_cut == 0
+    assert all(len(row) <= max_length for row in part.input_ids)
+    places = [place for row in part.places for place in row if place]
+    assert len(set(places)) == len(places) == words + 1
+    assert all(part.label_ids[place.row][place.position] != IGNORED for place in places)
+    if alignment == "first":
+        assert sum(label != IGNORED for row in part.label_ids for label in row) == words + 1
+
+
+def test_a_word_is_read_in_the_window_where_it_has_most_context(tokenizer: Any) -> None:
+    part = encoded(tokenizer, WORDS, max_length=20, stride=8)
+    lengths = [len(row) for row in part.input_ids]
+    assert len(lengths) > 2
+    firsts = [tokenizer.tokenize(word)[0] for word in WORDS.split()]
+    for piece, place in zip(firsts, part.places[0], strict=True):
+        assert place
+        assert tokenizer.convert_ids_to_tokens(part.input_ids[place.row][place.position]) == piece
+        edge = min(place.position, lengths[place.row] - 1 - place.position)
+        outer = place.row in (0, len(lengths) - 1)
+        assert edge >= 4 or outer
+
+
+def test_without_a_stride_the_windows_are_the_sentences(tokenizer: Any) -> None:
+    part = encoded(tokenizer, WORDS, "xyz", max_length=20)
+    assert len(part.input_ids) == 2
+    assert part.account.words_cut > 0

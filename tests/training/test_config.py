@@ -21,6 +21,9 @@ FIELDS: dict[str, Any] = {
     "max_length": 256,
     "words": "whitespace",
     "alignment": "first",
+    "stride": 0,
+    "decoding": "argmax",
+    "fold": None,
     "precision": "auto",
 }
 OTHER: dict[str, Any] = {
@@ -36,6 +39,9 @@ OTHER: dict[str, Any] = {
     "max_length": 128,
     "words": "punctuation",
     "alignment": "all",
+    "stride": 32,
+    "decoding": "viterbi",
+    "fold": 1,
     "precision": "fp32",
 }
 

@@ -25,7 +25,9 @@ NOTEBOOK_AXES: dict[str, list[Any]] = {
     "weight_decay": [0.01],
     "max_length": [256],
     "words": ["whitespace"],
+    "stride": [0],
     "alignment": ["first"],
+    "decoding": ["argmax"],
     "seed": [42],
 }
 every_bundled = pytest.mark.parametrize("name", bundled_spaces())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import Any
 
 from seqeval.metrics import accuracy_score
@@ -12,7 +13,8 @@ from seqeval.metrics.sequence_labeling import get_entities, precision_recall_fsc
 from seqeval.metrics.v1 import precision_recall_fscore_support as strict_precision_recall_fscore_support
 from seqeval.scheme import BILOU, IOB1, IOB2, IOBES, Entities
 
-from tune_ner.data.chunks import OUTSIDE, split_tag
+from tune_ner.tagging.decoding import allows
+from tune_ner.tagging.schemes import SCHEMES
 
 # seqeval's default mode knows the letters of BIOES but not those of BILOU, which mean the same.
 _AS_BIOES = str.maketrans({"L": "E", "U": "S"})
@@ -41,39 +43,6 @@ class Figures:
     accuracy: float
     support: int
     per_type: dict[str, TypeFigures]
-
-
-@dataclass(frozen=True)
-class _Transitions:
-    """Which tag may follow which.
-
-    `letters` are those of the scheme; a letter in `continuing` must follow one in `continued` of its own
-    type; where `unfinished`, a letter in `continued` must also be followed by one in `continuing`.
-    """
-
-    letters: str
-    continuing: str = ""
-    continued: str = ""
-    unfinished: bool = False
-
-    def allow(self, before: str, after: str) -> bool:
-        """Whether tag `after` may follow tag `before`; both sides of a sentence are `O`."""
-        (left, left_type), (right, right_type) = split_tag(before), split_tag(after)
-        if not {left, right} <= {*self.letters, OUTSIDE}:
-            return False
-        continues = left in self.continued and right in self.continuing and left_type == right_type
-        if right in self.continuing or (self.unfinished and left in self.continued):
-            return continues
-        return True
-
-
-_TRANSITIONS: Mapping[str, _Transitions] = {
-    "BIO": _Transitions("BI", continuing="I", continued="BI"),
-    "BIOES": _Transitions("BIES", continuing="IE", continued="BI", unfinished=True),
-    "IOB1": _Transitions("BI", continuing="B", continued="BI"),
-    "BILOU": _Transitions("BILU", continuing="IL", continued="BI", unfinished=True),
-    "IO": _Transitions("I"),
-}
 
 
 def seqeval_figures(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], types: Sequence[str]) -> Figures:
@@ -135,17 +104,11 @@ def invalid_transitions(tags: Sequence[Sequence[str]], scheme_name: str) -> floa
     Raises:
         ValueError: the scheme is unknown, or a tag is no chunk tag.
     """
-    if scheme_name not in _TRANSITIONS:
-        raise ValueError(f"{scheme_name!r} is no tagging scheme: expected one of {', '.join(_TRANSITIONS)}")
-    transitions = _TRANSITIONS[scheme_name]
-    allowed = [
-        transitions.allow(before, after) for row in tags if row for before, after in pairwise(_between_outsides(row))
-    ]
-    return allowed.count(False) / len(allowed) if allowed else 0.0
-
-
-def _between_outsides(tags: Sequence[str]) -> chain[str]:
-    return chain([OUTSIDE], tags, [OUTSIDE])
+    if scheme_name not in SCHEMES:
+        raise ValueError(f"{scheme_name!r} is no tagging scheme: expected one of {', '.join(SCHEMES)}")
+    pairs = Counter(pair for row in tags if row for pair in pairwise(["", *row, ""]))
+    forbidden = sum(count for pair, count in pairs.items() if not allows(SCHEMES[scheme_name], *pair))
+    return forbidden / pairs.total() if pairs else 0.0
 
 
 def _per_type(names: Sequence[str], columns: Any, types: Sequence[str]) -> dict[str, TypeFigures]:

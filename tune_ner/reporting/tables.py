@@ -4,18 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 import pandas as pd
 
+from tune_ner.reporting.standing import Evidence, Standing, standings
 from tune_ner.runs import RunFolder, TrialRecord
+from tune_ner.training import TrialConfig
 
 NOTEBOOK_COLUMNS = ["Model", "Tagging Scheme", "Learning Rate", "Precision", "Recall", "F1"]
 """The six columns of the notebook's table; precision, recall and F1 are those of the test part."""
 
-_FIXED = frozenset({"data_fingerprint", "model_fingerprint", "precision"})
+_FIXED = frozenset({"data_fingerprint", "model_fingerprint", "precision", "fold"})
 _TITLES = {"model": "Model", "tagging_scheme": "Tagging Scheme", "learning_rate": "Learning Rate", "seed": "Seed"}
 _ALWAYS = frozenset({*_TITLES, "epochs"})
+_STANDING_COLUMNS = [
+    "Trials",
+    "Failed",
+    "Validation F1",
+    "Validation F1 SD",
+    "Validation F1 Low",
+    "Validation F1 High",
+    "Like Best",
+    "Test F1",
+    "Test F1 SD",
+    "Test F1 Low",
+    "Test F1 High",
+    "Seen F1",
+    "Unseen F1",
+    "Clean Test F1",
+    "Gain",
+    "Best Epoch",
+    "Seconds",
+]
 _FIGURES = {"precision": "Precision", "recall": "Recall", "f1": "F1", "accuracy": "Accuracy"}
 
 
@@ -25,7 +47,7 @@ def trials_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
     Sorted by model, tagging scheme, learning rate, the other axes that vary, and seed. The figures of a failed
     trial are missing, and its `Error` says why.
     """
-    varied = varied_axes(records)
+    varied, folds = varied_axes(records), _fold_column(records)
     rows = [_trial_row(record, varied) for record in records]
     columns = [
         *NOTEBOOK_COLUMNS,
@@ -33,7 +55,17 @@ def trials_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
         *(f"Validation {title}" for title in _FIGURES.values()),
         *varied,
         "Seed",
+        *folds,
         "Epochs",
+        "Span F1",
+        "Span F1 Macro",
+        "Partial F1",
+        "Type F1",
+        "Strict F1",
+        "Seen F1",
+        "Unseen F1",
+        "Invalid Transitions",
+        "Validation Span F1",
         "Best Epoch",
         "Seconds",
         "Precision Used",
@@ -42,12 +74,12 @@ def trials_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
         "Trial",
     ]
     table = pd.DataFrame(rows, columns=columns).astype({"Best Epoch": "Int64"})
-    return table.sort_values([*NOTEBOOK_COLUMNS[:3], *varied, "Seed"], ignore_index=True)
+    return table.sort_values([*NOTEBOOK_COLUMNS[:3], *varied, "Seed", *folds], ignore_index=True)
 
 
 def curves_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
     """One row an epoch of a finished trial: losses and validation figures."""
-    varied = varied_axes(records)
+    varied, folds = varied_axes(records), _fold_column(records)
     rows = [
         {
             **_axes_row(record, varied),
@@ -61,46 +93,68 @@ def curves_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
         if record.result
         for epoch in record.result.epochs
     ]
-    columns = [*NOTEBOOK_COLUMNS[:3], *varied, "Seed", "Epoch", "Training Loss", "Validation Loss"]
+    columns = [*NOTEBOOK_COLUMNS[:3], *varied, "Seed", *folds, "Epoch", "Training Loss", "Validation Loss"]
     columns += [*(f"Validation {title}" for title in _FIGURES.values()), "Trial"]
     table = pd.DataFrame(rows, columns=columns)
-    return table.sort_values([*NOTEBOOK_COLUMNS[:3], *varied, "Seed", "Epoch"], ignore_index=True)
+    return table.sort_values([*NOTEBOOK_COLUMNS[:3], *varied, "Seed", *folds, "Epoch"], ignore_index=True)
 
 
-def ranking(records: Sequence[TrialRecord]) -> pd.DataFrame:
-    """One row a configuration, the best mean validation F1 first; seeds are replicates, never candidates.
+def ranking(folder: RunFolder) -> pd.DataFrame:
+    """One row a configuration, the best mean validation F1 first; seeds and folds are replicates of it.
 
-    Columns: the axes but the seed, `Trials` (finished replicates), mean and standard deviation (ddof 1, missing
-    for one replicate) of validation and test F1, mean test precision and recall, mean best epoch and seconds.
-    Test figures stand beside and never enter the order; ties go by lower mean validation loss.
+    Columns: the axes, `Trials` (finished replicates) and `Failed`; mean validation and test F1 of exact spans with
+    their standard deviation over replicates (ddof 1, missing for one) and 95 % interval; `Like Best`, whether
+    validation cannot tell it from the first; test F1 over seen and unseen forms, and without the sentences that
+    stand in train; `Gain`, test F1 less that of the best rule without a model; mean epochs and seconds. Test
+    figures stand beside and never enter the order.
     """
-    varied = varied_axes(records)
-    axes = [*NOTEBOOK_COLUMNS[:3], *varied]
-    rows = [
-        {
-            **_trial_row(record, varied),
-            "Validation Loss": record.result.epochs[record.result.best_epoch - 1].loss,
-        }
-        for record in records
-        if record.result
-    ]
-    columns = [*axes, "Validation F1", "F1", "Precision", "Recall", "Best Epoch", "Seconds", "Validation Loss"]
-    groups = pd.DataFrame(rows, columns=columns).groupby(axes, sort=True)
-    table = groups.agg(
-        **{
-            "Trials": ("F1", "size"),
-            "Validation F1": ("Validation F1", "mean"),
-            "Validation F1 SD": ("Validation F1", "std"),
-            "Test F1": ("F1", "mean"),
-            "Test F1 SD": ("F1", "std"),
-            "Test Precision": ("Precision", "mean"),
-            "Test Recall": ("Recall", "mean"),
-            "Best Epoch": ("Best Epoch", "mean"),
-            "Seconds": ("Seconds", "mean"),
-            "Validation Loss": ("Validation Loss", "mean"),
-        }
-    ).reset_index()
-    return table.sort_values(["Validation F1", "Validation Loss"], ascending=[False, True], ignore_index=True)
+    records = folder.records()
+    evidence = Evidence(folder)
+    return standings_table(folder, evidence, standings(evidence, records), varied_axes(records))
+
+
+def standings_table(
+    folder: RunFolder, evidence: Evidence, found: Sequence[Standing], varied: Sequence[str]
+) -> pd.DataFrame:
+    """The table of `ranking`, from what was found already."""
+    rows = [_standing_row(folder, evidence, standing, varied) for standing in found]
+    return pd.DataFrame(rows, columns=[*NOTEBOOK_COLUMNS[:3], *varied, *_STANDING_COLUMNS])
+
+
+def _standing_row(folder: RunFolder, evidence: Evidence, standing: Standing, varied: Sequence[str]) -> dict[str, Any]:
+    config = standing.ranked.configuration
+    scores = [record.result.scores["test"] for record in standing.records if record.result]
+    test = [score.spans.f1 for score in scores]
+    baseline = folder.baseline_f1()
+    return {
+        **_config_row(config, varied),
+        "Trials": len(standing.records),
+        "Failed": len(standing.ranked.failed),
+        "Validation F1": standing.ranked.mean_f1,
+        "Validation F1 SD": standing.ranked.deviation,
+        "Validation F1 Low": standing.validation.low,
+        "Validation F1 High": standing.validation.high,
+        "Like Best": standing.like_best,
+        "Test F1": fmean(test),
+        "Test F1 SD": stdev(test) if len(test) > 1 else None,
+        "Test F1 Low": standing.test.low,
+        "Test F1 High": standing.test.high,
+        "Seen F1": fmean(score.seen.f1 for score in scores),
+        "Unseen F1": fmean(score.unseen.f1 for score in scores),
+        "Clean Test F1": fmean(_clean_f1(folder, evidence, record) for record in standing.records),
+        "Gain": None if baseline is None else fmean(test) - baseline,
+        "Best Epoch": fmean(record.result.best_epoch for record in standing.records if record.result),
+        "Seconds": fmean(record.seconds for record in standing.records),
+    }
+
+
+def _clean_f1(folder: RunFolder, evidence: Evidence, record: TrialRecord) -> float:
+    """Test F1 without the test sentences of which train holds a duplicate or near duplicate."""
+    predictions = evidence.predictions(record.trial_id, "test")
+    contaminated = folder.contaminated(record.config.fold)
+    kept = [row for row, index in enumerate(predictions.indices) if index not in contaminated]
+    right, wrong, missed = evidence.counts(record.trial_id, "test")[kept].sum(axis=0)
+    return float(2 * right / max(1, 2 * right + wrong + missed))
 
 
 def varied_axes(records: Sequence[TrialRecord]) -> list[str]:
@@ -113,17 +167,29 @@ def varied_axes(records: Sequence[TrialRecord]) -> list[str]:
 
 
 def write_tables(folder: RunFolder) -> list[Path]:
-    """Derive `ner_results_with_lr.csv` and `curves.csv` from a run's records; gives the files written."""
+    """Derive `ner_results_with_lr.csv`, `curves.csv` and `ranking.csv` from a run's records; gives the files."""
     records = folder.records()
-    tables = {"ner_results_with_lr.csv": trials_table(records), "curves.csv": curves_table(records)}
+    tables = {
+        "ner_results_with_lr.csv": trials_table(records),
+        "curves.csv": curves_table(records),
+        "ranking.csv": ranking(folder),
+    }
     for name, table in tables.items():
         table.to_csv(folder.path / name, index=False)
     return [folder.path / name for name in tables]
 
 
+def _fold_column(records: Sequence[TrialRecord]) -> list[str]:
+    return ["Fold"] if any(record.config.fold is not None for record in records) else []
+
+
+def _config_row(config: TrialConfig, varied: Sequence[str]) -> dict[str, Any]:
+    values = config.model_dump()
+    return {title: values[name] for name, title in _TITLES.items()} | {name: values[name] for name in varied}
+
+
 def _axes_row(record: TrialRecord, varied: Sequence[str]) -> dict[str, Any]:
-    config = record.config.model_dump()
-    return {title: config[name] for name, title in _TITLES.items()} | {name: config[name] for name in varied}
+    return {**_config_row(record.config, varied), "Fold": record.config.fold}
 
 
 def _trial_row(record: TrialRecord, varied: Sequence[str]) -> dict[str, Any]:
@@ -138,5 +204,17 @@ def _trial_row(record: TrialRecord, varied: Sequence[str]) -> dict[str, Any]:
     if result := record.result:
         row |= {title: getattr(result.test, name) for name, title in _FIGURES.items()}
         row |= {f"Validation {title}": getattr(result.validation, name) for name, title in _FIGURES.items()}
+        test = result.scores["test"]
+        row |= {
+            "Span F1": test.spans.f1,
+            "Span F1 Macro": test.spans.macro_f1,
+            "Partial F1": test.spans.matches["partial"].f1,
+            "Type F1": test.spans.matches["type"].f1,
+            "Strict F1": test.strict.f1 if test.strict else None,
+            "Seen F1": test.seen.f1,
+            "Unseen F1": test.unseen.f1,
+            "Invalid Transitions": test.invalid_transitions,
+            "Validation Span F1": result.scores["validation"].spans.f1,
+        }
         row |= {"Best Epoch": result.best_epoch, "Precision Used": result.precision_used}
     return row

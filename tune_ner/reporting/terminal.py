@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from types import TracebackType
+from typing import Any
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
@@ -15,10 +15,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from tune_ner.audit import AuditReport
 from tune_ner.data import PARTS
 from tune_ner.reporting.encoding import encoding_notes
-from tune_ner.reporting.tables import ranking, varied_axes
-from tune_ner.runs import TrialRecord
+from tune_ner.reporting.questions import answers, summary_lines
+from tune_ner.reporting.standing import Evidence, standings
+from tune_ner.reporting.tables import standings_table, varied_axes
+from tune_ner.runs import EarlierUse, RunFolder, TrialRecord
 from tune_ner.training import EpochFigures, TrialConfig
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
@@ -27,8 +30,15 @@ from tune_ner.tuning.resources import TrialResources
 
 def print_data(console: Console, experiment: Experiment) -> None:
     """Print what the corpus holds, part by part, and how it was read."""
-    corpus, split = experiment.corpus, experiment.split
-    table = Table(box=None, pad_edge=False, title=f"Data: {corpus.name}", title_justify="left", title_style="bold")
+    corpus = experiment.corpus
+    fold, split = next(iter(experiment.splits.items()))
+    table = Table(
+        box=None,
+        pad_edge=False,
+        title=f"Data: {corpus.name}{_fold(fold, experiment)}",
+        title_justify="left",
+        title_style="bold",
+    )
     for heading in ("part", "sentences", "entities", *corpus.types):
         table.add_column(heading, justify="left" if heading == "part" else "right")
     for part in PARTS:
@@ -38,6 +48,10 @@ def print_data(console: Console, experiment: Experiment) -> None:
     console.print(table)
     for note in corpus.notes:
         console.print(f"[yellow]note:[/] {_plain(note)}", highlight=False, soft_wrap=True)
+
+
+def _fold(fold: int | None, experiment: Experiment) -> str:
+    return "" if fold is None else f", fold {fold} of {len(experiment.splits)}"
 
 
 def print_plan(console: Console, experiment: Experiment, resources: TrialResources) -> None:
@@ -75,63 +89,90 @@ def describe_resources(resources: TrialResources, trials: int) -> str:
     return f"{trials} trials, {resources.concurrent} at once, each with {cpus}{gpus}."
 
 
-def ranking_table(records: Sequence[TrialRecord]) -> Table:
-    """The configurations by mean validation F1, test figures beside."""
-    rows = ranking(records)
-    varied = varied_axes(records)
-    several = bool((rows["Trials"] > 1).any())
-    spread = "; mean ± standard deviation over n seeds" if several else ""
-    table = Table(
-        title=f"Ranked by validation F1; P, R and F1 on the test part{spread}",
+def ranking_table(table: pd.DataFrame, varied: Sequence[str]) -> Table:
+    """The configurations by mean validation F1, test figures beside; see `tune_ner.reporting.ranking`."""
+    several = bool((table["Trials"] > 1).any())
+    spread = ", mean ± standard deviation of n" if several else ""
+    shown = Table(
+        title=f"Ranked by validation F1 of exact spans{spread}; = as good as the best, as far as validation tells",
         title_justify="left",
         title_style="bold",
         box=SIMPLE_HEAD,
         pad_edge=False,
         padding=0,
     )
-    table.add_column("#", justify="right")
-    longest = max((len(str(model)) for model in rows["Model"]), default=0)
-    table.add_column("model", overflow="fold", min_width=min(longest, _MODEL_WIDTH))
+    shown.add_column("#", justify="right")
+    longest = max((len(str(model)) for model in table["Model"]), default=0)
+    shown.add_column("model", overflow="fold", min_width=min(longest, _MODEL_WIDTH))
     for heading in ("scheme", "lr", *varied):
-        table.add_column(heading, justify="right" if heading == "lr" else "left", no_wrap=True)
-    for heading in ("val F1", "F1", "P", "R", "epoch", "s", *(("n",) if several else ())):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for place, (_, row) in enumerate(rows.iterrows(), start=1):
-        table.add_row(
+        shown.add_column(heading, justify="right" if heading == "lr" else "left", no_wrap=True)
+    figures = ("val F1", "=", "test F1", "95 %", "seen", "unseen", "gain", "s", *(("n",) if several else ()))
+    for heading in figures:
+        shown.add_column(heading, justify="right", no_wrap=True)
+    for place, (_, row) in enumerate(table.iterrows(), start=1):
+        shown.add_row(
             str(place),
             _plain(str(row["Model"])),
             str(row["Tagging Scheme"]),
             f"{row['Learning Rate']:g}",
             *(_plain(str(row[name])) for name in varied),
             _with_spread(row["Validation F1"], row["Validation F1 SD"]),
+            "=" if row["Like Best"] is True else "",
             _with_spread(row["Test F1"], row["Test F1 SD"]),
-            f"{row['Test Precision']:.4f}",
-            f"{row['Test Recall']:.4f}",
-            f"{row['Best Epoch']:.3g}",
+            f"{row['Test F1 Low']:.2f}–{row['Test F1 High']:.2f}",
+            f"{row['Seen F1']:.3f}",
+            f"{row['Unseen F1']:.3f}",
+            "" if pd.isna(row["Gain"]) else f"{row['Gain']:+.3f}",
             f"{row['Seconds']:.1f}",
-            *((str(row["Trials"]),) if several else ()),
+            *((_replicates(row),) if several else ()),
         )
-    return table
+    return shown
 
 
-def print_outcome(console: Console, records: Sequence[TrialRecord], trials: int, folder: Path) -> None:
-    """Print the ranked table, why trials failed, and where the results lie."""
+def _replicates(row: pd.Series[Any]) -> str:
+    return f"{row['Trials']}" + (f" of {row['Trials'] + row['Failed']}" if row["Failed"] else "")
+
+
+def print_outcome(console: Console, folder: RunFolder, trials: int) -> None:
+    """Print the ranked table, what it says and how surely, why trials failed, and where the results lie."""
+    records = folder.records()
     if any(record.result for record in records):
-        console.print(ranking_table(records))
+        evidence = Evidence(folder)
+        found, varied = standings(evidence, records), varied_axes(records)
+        console.print(ranking_table(standings_table(folder, evidence, found, varied), varied))
+        for line in summary_lines(found, records):
+            console.print(_plain(line), highlight=False, soft_wrap=True)
+        for question, sentences in answers(evidence, records):
+            console.print(f"\n[bold]{_plain(question)}[/]", highlight=False)
+            for sentence in sentences:
+                console.print(f"  {_plain(sentence)}", highlight=False, soft_wrap=True)
+        console.print()
     for record in records:
         if record.error:
-            console.print(
-                f"[red]failed:[/] {_plain(record.config.title)}: {_plain(record.error)}",
-                highlight=False,
-                soft_wrap=True,
-            )
+            failure = f"{_plain(record.config.title)}: {_plain(record.error)}"
+            console.print(f"[red]failed:[/] {failure}", highlight=False, soft_wrap=True)
     for note in encoding_notes(records):
         console.print(f"[yellow]note:[/] {_plain(note)}", highlight=False, soft_wrap=True)
     if len(records) < trials:
+        ended = f"{len(records)} of {trials} trials ended"
+        console.print(f"[yellow]stopped early:[/] {ended}", highlight=False, soft_wrap=True)
+    console.print(f"Results: {_plain(str(folder.path))}", highlight=False, soft_wrap=True)
+
+
+def print_audit(console: Console, audits: Mapping[int | None, AuditReport], uses: Sequence[EarlierUse]) -> None:
+    """Print the verdict on the data, and whether the test part is still fresh."""
+    colours = {"error": "bold red", "warning": "yellow"}
+    for verdict, worst in dict.fromkeys((report.verdict, report.worst) for report in audits.values()):
+        colour = colours.get(worst or "", "green")
+        console.print(f"[{colour}]{_plain(verdict)}[/]", highlight=False, soft_wrap=True)
+    if uses:
+        told = ", ".join(f"{use.run} ({use.trials} trials)" for use in uses)
         console.print(
-            f"[yellow]stopped early:[/] {len(records)} of {trials} trials ended", highlight=False, soft_wrap=True
+            f"[yellow]test part used before:[/] by {len(uses)} runs in this folder: {_plain(told)}. Whoever read those "
+            "figures may have chosen by them; a fresh test part is worth more.",
+            highlight=False,
+            soft_wrap=True,
         )
-    console.print(f"Results: {_plain(str(folder))}", highlight=False, soft_wrap=True)
 
 
 class LiveProgress(RunEvents):

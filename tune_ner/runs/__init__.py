@@ -1,6 +1,19 @@
-"""What a run leaves on the disk."""
+"""What a run leaves on the disk, and the ranking that follows from it."""
 
-from tune_ner.runs.folder import RunFolder
+from tune_ner.runs.folder import Predictions, RunFolder
+from tune_ner.runs.ledger import EarlierUse, earlier_uses, fingerprint_of_part
 from tune_ner.runs.record import TrialRecord
+from tune_ner.runs.selection import Candidate, RankedConfiguration, configuration_of, rank
 
-__all__ = ["RunFolder", "TrialRecord"]
+__all__ = [
+    "Candidate",
+    "EarlierUse",
+    "Predictions",
+    "RankedConfiguration",
+    "RunFolder",
+    "TrialRecord",
+    "configuration_of",
+    "earlier_uses",
+    "fingerprint_of_part",
+    "rank",
+]

@@ -5,16 +5,29 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
-from tune_ner.data import Corpus, Split
+from tune_ner.data import Corpus, Part, Span, Split
 from tune_ner.errors import RunFolderError
+from tune_ner.runs.ledger import fingerprint_of_part, record_use
 from tune_ner.runs.record import TrialRecord
 
 _NAME = re.compile(r"[\w][\w.-]{0,99}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A part as a trial saw it; lists over its sentences, `indices` being their places in the corpus."""
+
+    indices: list[int]
+    texts: list[str]
+    gold: list[list[Span]]
+    predicted: list[list[Span]]
 
 
 class RunFolder:
@@ -25,6 +38,7 @@ class RunFolder:
         self.space_file = path / "space.yaml"
         self.trials_file = path / "trials.jsonl"
         self.predictions = path / "predictions"
+        self.audit_file = path / "audit.json"
 
     @classmethod
     def available(cls, results_dir: Path | str, name: str) -> RunFolder:
@@ -61,6 +75,7 @@ class RunFolder:
         """Write a trial's predicted spans, then its record as one line that is on the disk on return."""
         if record.result:
             self._write_predictions(record, corpus, split)
+            record_use(self.path, fingerprint_of_part(corpus, split.test), record.trial_id)
         line = record.model_dump_json(exclude={"result": {"spans"}}) + "\n"
         with self.trials_file.open("a", encoding="utf-8") as file:
             file.write(line)
@@ -72,6 +87,7 @@ class RunFolder:
         rows = (
             {
                 "part": part,
+                "index": index,
                 "id": corpus.sentences[index].id,
                 "text": corpus.sentences[index].text,
                 "gold": _triples(corpus.sentences[index].spans),
@@ -96,6 +112,59 @@ class RunFolder:
         except OSError as error:
             raise RunFolderError(f"{self.path}: no run: {self.trials_file.name}: {error.strerror}") from error
         return [self._record(number, line) for number, line in enumerate(lines, start=1)]
+
+    def write_audits(self, audits: Mapping[int | None, Mapping[str, Any]]) -> None:
+        """Keep what the audit found, for each fold (or None) the report as plain data."""
+        content = [{"fold": fold, **audit} for fold, audit in audits.items()]
+        self.audit_file.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+    def audits(self) -> dict[int | None, dict[str, Any]]:
+        """What the audit found, by fold; empty for a run that was not audited.
+
+        Raises:
+            RunFolderError: the file is faulty.
+        """
+        if not self.audit_file.exists():
+            return {}
+        try:
+            content = json.loads(self.audit_file.read_text(encoding="utf-8"))
+            return {audit["fold"]: audit for audit in content}
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise RunFolderError(f"{self.audit_file}: no audit: {error}; expected this version's format") from error
+
+    def baseline_f1(self) -> float | None:
+        """Test F1 of the best rule without a model, the mean over folds; None where there was no audit."""
+        best = [
+            max((by_part["test"]["f1"] for by_part in audit["baselines"].values()), default=0.0)
+            for audit in self.audits().values()
+        ]
+        return sum(best) / len(best) if best else None
+
+    def contaminated(self, fold: int | None) -> frozenset[int]:
+        """Indices of the test sentences that stand in train, near duplicates included."""
+        audit = self.audits().get(fold, {})
+        return frozenset(index for indices in audit.get("contaminated", {}).values() for index in indices)
+
+    def predictions_of(self, trial_id: str, part: Part) -> Predictions:
+        """Texts, gold spans and predicted spans of a finished trial's part, sentence by sentence.
+
+        Raises:
+            RunFolderError: the file is missing or faulty.
+        """
+        path = self.predictions / f"{trial_id}.jsonl"
+        try:
+            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+            chosen = [row for row in rows if row["part"] == part]
+            return Predictions(
+                indices=[row["index"] for row in chosen],
+                texts=[row["text"] for row in chosen],
+                gold=[[Span(*span) for span in row["gold"]] for row in chosen],
+                predicted=[[Span(*span) for span in row["predicted"]] for row in chosen],
+            )
+        except OSError as error:
+            raise RunFolderError(f"{path}: cannot be read: {error.strerror}; expected the trial's spans") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunFolderError(f"{path}: no predicted spans: {error}; expected this version's format") from error
 
     def _record(self, number: int, line: str) -> TrialRecord:
         try:

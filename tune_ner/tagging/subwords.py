@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from tune_ner.data.corpus import Sentence
 from tune_ner.tagging.schemes import TaggingScheme
@@ -36,19 +36,27 @@ class EncodingAccount:
         return asdict(self)
 
 
+class Place(NamedTuple):
+    """Where a word's prediction is read: a row of the part's windows, and the index of a subword in it."""
+
+    row: int
+    position: int
+
+
 @dataclass(frozen=True)
 class EncodedPart:
-    """A part ready for training; every list runs over its sentences.
+    """A part ready for training.
 
-    `input_ids` and `label_ids` run over a sentence's subwords (special ones included), `tagged` has its
-    words and their tags. `word_positions` has for each word the index of its first subword, where its
-    prediction is read, or -1 for a word that was cut or that the tokenizer made nothing of.
+    `input_ids` and `label_ids` have a row for each window and run over its subwords, special ones included;
+    without a stride, windows are sentences. `tagged` has each sentence's words and their tags, and `places`
+    for each of these words where its prediction is read, or None for a word that was cut or that the
+    tokenizer made nothing of.
     """
 
     input_ids: list[list[int]]
     label_ids: list[list[int]]
-    word_positions: list[list[int]]
     tagged: list[TaggedSentence]
+    places: list[list[Place | None]]
     account: EncodingAccount
 
 
@@ -61,6 +69,7 @@ def encode_part(
     word_rule: WordRule = "whitespace",
     alignment: Alignment = "first",
     max_length: int = 256,
+    stride: int = 0,
 ) -> EncodedPart:
     """Sentences as subword ids with label ids.
 
@@ -72,6 +81,9 @@ def encode_part(
         word_rule: how texts are cut into words.
         alignment: whether a word's `first` subword carries its label and the others are ignored, or `all` do.
         max_length: subwords, special ones included, after which a sentence is cut.
+        stride: with 0, what is cut is lost; otherwise it goes on in further windows, each of which repeats
+            this many subwords of the one before. A word has its label, and its prediction, in the window where
+            it has most context on its poorer side, so that each word counts once.
     """
     ids = {label: index for index, label in enumerate(labels)}
     tagged = [tag_sentence(sentence, split_words(sentence.text, word_rule), scheme) for sentence in sentences]
@@ -79,23 +91,38 @@ def encode_part(
         [sentence.text[start:end] for start, end in item.words]
         for sentence, item in zip(sentences, tagged, strict=True)
     ]
-    encoding = tokenizer(texts, is_split_into_words=True, truncation=True, max_length=max_length)
+    windows = {"return_overflowing_tokens": True, "stride": stride} if stride else {}
+    encoding = tokenizer(texts, is_split_into_words=True, truncation=True, max_length=max_length, **windows)
     input_ids: list[list[int]] = encoding["input_ids"]
-    label_ids: list[list[int]] = []
-    positions: list[list[int]] = []
-    for index, item in enumerate(tagged):
-        word_ids = encoding.word_ids(index)
-        first = _first_positions(word_ids)
-        carries = set(first.values())
-        label_ids.append(
-            [
-                ids[item.tags[word]] if word is not None and (alignment == "all" or at in carries) else IGNORED
-                for at, word in enumerate(word_ids)
-            ]
-        )
-        positions.append([first.get(word, -1) for word in range(len(item.words))])
-    account = _account(tagged, positions, input_ids)
-    return EncodedPart(input_ids, label_ids, positions, tagged, account)
+    word_ids = [encoding.word_ids(row) for row in range(len(input_ids))]
+    owners: Sequence[int] = encoding["overflow_to_sample_mapping"] if stride else range(len(input_ids))
+    places: list[list[Place | None]] = [[None] * len(item.words) for item in tagged]
+    for row, owner in enumerate(owners):
+        for word, position in _first_positions(word_ids[row]).items():
+            place = Place(row, position)
+            kept = places[owner][word]
+            if kept is None or _context(place, input_ids) > _context(kept, input_ids):
+                places[owner][word] = place
+    label_ids = [
+        [
+            IGNORED if word is None or not _carries(places[owner][word], row, at, alignment) else ids[tags[word]]
+            for at, word in enumerate(word_ids[row])
+        ]
+        for row, owner in enumerate(owners)
+        for tags in (tagged[owner].tags,)
+    ]
+    return EncodedPart(input_ids, label_ids, tagged, places, _account(tagged, places, input_ids))
+
+
+def _carries(place: Place | None, row: int, position: int, alignment: Alignment) -> bool:
+    """Whether the subword at `position` of window `row` carries the label of its word, which is read at `place`."""
+    if place is None or place.row != row:
+        return False
+    return alignment == "all" or place.position == position
+
+
+def _context(place: Place, input_ids: Sequence[Sequence[int]]) -> int:
+    return min(place.position, len(input_ids[place.row]) - 1 - place.position)
 
 
 def _first_positions(word_ids: Sequence[int | None]) -> dict[int, int]:
@@ -107,9 +134,9 @@ def _first_positions(word_ids: Sequence[int | None]) -> dict[int, int]:
 
 
 def _account(
-    tagged: Sequence[TaggedSentence], positions: Sequence[Sequence[int]], input_ids: Sequence[Sequence[int]]
+    tagged: Sequence[TaggedSentence], places: Sequence[Sequence[Place | None]], input_ids: Sequence[Sequence[int]]
 ) -> EncodingAccount:
-    cut = [{word for word, at in enumerate(row) if at < 0} for row in positions]
+    cut = [{word for word, place in enumerate(row) if place is None} for row in places]
     entities_cut = sum(
         not missing.isdisjoint(range(first, after))
         for item, missing in zip(tagged, cut, strict=True)

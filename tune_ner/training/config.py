@@ -10,6 +10,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tune_ner.tagging.decoding import Decoding
 from tune_ner.tagging.subwords import Alignment
 from tune_ner.tagging.words import WordRule
 
@@ -41,7 +42,10 @@ class TrialConfig(BaseModel):
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
     max_length: Annotated[int, Field(ge=3)] = 256
     words: WordRule = "whitespace"
+    stride: Annotated[int, Field(ge=0)] = 0
     alignment: Alignment = "first"
+    decoding: Decoding = "argmax"
+    fold: Annotated[int, Field(ge=0)] | None = None
     precision: Precision = "auto"
 
     @property
@@ -54,7 +58,8 @@ class TrialConfig(BaseModel):
     def title(self) -> str:
         """What a person calls the trial: `bert-base-swedish-cased · BIOES · 2e-05 · seed 1`."""
         model = self.model.rstrip("/").rpartition("/")[2] or self.model
-        return f"{model} · {self.tagging_scheme} · {self.learning_rate:g} · seed {self.seed}"
+        fold = "" if self.fold is None else f" · fold {self.fold}"
+        return f"{model} · {self.tagging_scheme} · {self.learning_rate:g} · seed {self.seed}{fold}"
 
 
 @lru_cache(maxsize=1)

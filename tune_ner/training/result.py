@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tune_ner.data import Part, Span
-from tune_ner.evaluation import Figures
+from tune_ner.evaluation import Figures, SpanScores, TypeFigures
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,29 @@ class EpochFigures:
 
 
 @dataclass(frozen=True)
+class PartScores:
+    """How well the predicted spans of a part meet the gold spans as annotated.
+
+    `seen` and `unseen` split gold and predictions by whether their surface form was an entity in train;
+    `strict` is seqeval's strict mode (None for a scheme that it does not have), `invalid_transitions` the
+    share of neighbouring predicted tags that the scheme forbids.
+    """
+
+    spans: SpanScores
+    seen: TypeFigures
+    unseen: TypeFigures
+    strict: Figures | None
+    invalid_transitions: float
+
+
+@dataclass(frozen=True)
 class TrialResult:
     """All that a finished trial leaves.
 
-    `validation` and `test` are the figures of the best epoch, `spans` the spans it predicted on these two
-    parts (one tuple a sentence, in the order of the split), `encoding` the account of each part, `seconds`
-    the time of each stage, `training_log` pairs of step and mean loss since the step logged before.
+    `validation` and `test` are seqeval's figures of the best epoch, `scores` those of its spans, and `spans`
+    the spans it predicted on these two parts (one tuple a sentence, in the order of the split). `encoding` is
+    the account of each part, `seconds` the time of each stage, and `training_log` pairs of a step and the mean
+    loss since the step logged before.
     """
 
     epochs: tuple[EpochFigures, ...]
@@ -45,4 +62,5 @@ class TrialResult:
     threads: int
     parameters: int
     seconds: dict[str, float]
+    scores: dict[Part, PartScores] = field(default_factory=dict)
     spans: dict[Part, tuple[tuple[Span, ...], ...]] = field(default_factory=dict)

@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 import transformers
 
-from tune_ner.data import Corpus, Part, Sentence, Span, Split
+from tune_ner.audit import seen_forms
+from tune_ner.data import Corpus, Part, Sentence, Split
 from tune_ner.errors import EncoderError
-from tune_ner.evaluation import Figures, seqeval_figures
-from tune_ner.tagging import SCHEMES, EncodedPart, encode_part, tags_to_spans
+from tune_ner.tagging import SCHEMES, EncodedPart, encode_part
 from tune_ner.training.config import TrialConfig
 from tune_ner.training.encoders import Encoder, load_model, load_tokenizer
 from tune_ner.training.result import EpochFigures, TrialResult
+from tune_ner.training.scoring import Scorer
 
 LOGGING_STEPS = 50
 _EPOCH_METRICS = ("precision", "recall", "f1", "accuracy")
@@ -65,7 +65,10 @@ def run_trial(
     with clock("load"):
         model = load_model(encoder, labels, tokenizer, config.seed)
     _check_lengths(config, model, encoded)
-    scorer = {part: _Scorer(encoded[part], labels, corpus.types, config) for part in ("validation", "test")}
+    forms = seen_forms(corpus, split)
+    scorer: dict[Part, Scorer] = {
+        part: Scorer(config, parts[part], encoded[part], labels, corpus.types, forms) for part in ("validation", "test")
+    }
     best = _BestEpoch(scorer["validation"], on_epoch)
     with tempfile.TemporaryDirectory(prefix="tune-ner-") as folder:
         trainer = _trainer(config, folder, model, tokenizer, encoded, best)
@@ -82,6 +85,7 @@ def run_trial(
         validation=scorer["validation"].figures(best.tags),
         test=scorer["test"].figures(predicted),
         test_loss=float(prediction.metrics["test_loss"]),
+        scores={"validation": scorer["validation"].scores(best.tags), "test": scorer["test"].scores(predicted)},
         spans={"validation": scorer["validation"].spans(best.tags), "test": scorer["test"].spans(predicted)},
         encoding={part: item.account.as_dict() for part, item in encoded.items()},
         labels=labels,
@@ -114,6 +118,7 @@ def _encode(config: TrialConfig, sentences: Sequence[Sentence], tokenizer: Any, 
         word_rule=config.words,
         alignment=config.alignment,
         max_length=config.max_length,
+        stride=config.stride,
     )
 
 
@@ -165,7 +170,7 @@ def _trainer(
         processing_class=tokenizer,
         data_collator=transformers.DataCollatorForTokenClassification(tokenizer),
         compute_metrics=best.compute_metrics,
-        preprocess_logits_for_metrics=_best_labels,
+        preprocess_logits_for_metrics=_best_labels if config.decoding == "argmax" else _scores,
         callbacks=[best],
     )
     trainer.remove_callback(transformers.PrinterCallback)
@@ -173,12 +178,16 @@ def _trainer(
 
 
 def _best_labels(logits: Any, _: torch.Tensor) -> torch.Tensor:
+    return _scores(logits, _).argmax(dim=-1)
+
+
+def _scores(logits: Any, _: torch.Tensor) -> torch.Tensor:
     scores: torch.Tensor = logits[0] if isinstance(logits, tuple) else logits
-    return scores.argmax(dim=-1)
+    return scores
 
 
 class _Rows(torch.utils.data.Dataset[dict[str, list[int]]]):
-    """A part as the Trainer takes it: input ids and label ids of one sentence; the collator adds the rest."""
+    """A part as the Trainer takes it: input ids and label ids of one window; the collator adds the rest."""
 
     def __init__(self, part: EncodedPart) -> None:
         self._part = part
@@ -190,41 +199,10 @@ class _Rows(torch.utils.data.Dataset[dict[str, list[int]]]):
         return {"input_ids": self._part.input_ids[index], "labels": self._part.label_ids[index]}
 
 
-class _Scorer:
-    """From the label ids that a model chose for a part's subwords to word tags, figures and spans."""
-
-    def __init__(self, part: EncodedPart, labels: Sequence[str], types: Sequence[str], config: TrialConfig) -> None:
-        self._part = part
-        self._labels = labels
-        self._types = types
-        self._scheme = SCHEMES[config.tagging_scheme]
-
-    def tags(self, label_ids: np.ndarray[Any, Any]) -> list[list[str]]:
-        """A tag for every word; `O` for words without a label position. `label_ids`: sentences × subwords."""
-        return [
-            [self._labels[row[at]] if at >= 0 else "O" for at in positions]
-            for row, positions in zip(label_ids, self._part.word_positions, strict=True)
-        ]
-
-    def figures(self, predicted: list[list[str]]) -> Figures:
-        """seqeval's figures over the words that carry a label."""
-        rows = list(zip(self._part.tagged, predicted, self._part.word_positions, strict=True))
-        gold = [[tag for tag, at in zip(item.tags, kept, strict=True) if at >= 0] for item, _, kept in rows]
-        guessed = [[tag for tag, at in zip(tags, kept, strict=True) if at >= 0] for _, tags, kept in rows]
-        return seqeval_figures(gold, guessed, self._types)
-
-    def spans(self, predicted: list[list[str]]) -> tuple[tuple[Span, ...], ...]:
-        """The predicted spans of each sentence, as character offsets into its text."""
-        return tuple(
-            tags_to_spans(tags, item.words, self._scheme)
-            for item, tags in zip(self._part.tagged, predicted, strict=True)
-        )
-
-
 class _BestEpoch(transformers.TrainerCallback):
     """Scores every epoch on validation and keeps the best one's weights and tags in memory."""
 
-    def __init__(self, scorer: _Scorer, on_epoch: OnEpoch) -> None:
+    def __init__(self, scorer: Scorer, on_epoch: OnEpoch) -> None:
         self._scorer = scorer
         self._on_epoch = on_epoch
         self._weights: dict[str, torch.Tensor] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tune_ner.tuning.events import RunEvents
-from tune_ner.tuning.experiment import Experiment, prepare
+from tune_ner.tuning.experiment import Experiment, audit_experiment, earlier_test_uses, prepare
 from tune_ner.tuning.resources import Machine, ResourceWishes, TrialResources, trial_resources
 from tune_ner.tuning.space import SearchSpace, bundled_spaces, load_space, parse_space
 
@@ -19,7 +19,9 @@ __all__ = [
     "RunEvents",
     "SearchSpace",
     "TrialResources",
+    "audit_experiment",
     "bundled_spaces",
+    "earlier_test_uses",
     "load_space",
     "parse_space",
     "plan_resources",

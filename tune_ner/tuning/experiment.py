@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
+from tune_ner.audit import AuditReport, audit_corpus
 from tune_ner.data import Corpus, Split, load_corpus, split_corpus
 from tune_ner.errors import EncoderError, SpaceError
+from tune_ner.runs import EarlierUse, RunFolder, earlier_uses, fingerprint_of_part
 from tune_ner.training import TrialConfig
-from tune_ner.training.encoders import Encoder, encoder_size, resolve_encoder
+from tune_ner.training.encoders import Encoder, encoder_size, load_tokenizer, resolve_encoder
 from tune_ner.tuning.resources import TrialNeed
 from tune_ner.tuning.space import SearchSpace
 
@@ -23,11 +27,14 @@ MAX_TRIALS = 100_000
 
 @dataclass(frozen=True)
 class Experiment:
-    """Everything that a run needs, checked before Ray starts. `encoders` are keyed by the space's names."""
+    """Everything that a run needs, checked before Ray starts.
+
+    `splits` are keyed by fold, or by None where there is one test part; `encoders` by the space's names.
+    """
 
     space: SearchSpace
     corpus: Corpus
-    split: Split
+    splits: dict[int | None, Split]
     encoders: dict[str, Encoder]
     data_fingerprint: str
 
@@ -57,8 +64,9 @@ class Experiment:
     @property
     def disk_bytes(self) -> int:
         """Estimated bytes that the run leaves: records and predicted spans, no weights."""
-        sentences = len(self.split.validation) + len(self.split.test)
-        return len(self.space.points()) * (_RECORD_BYTES + sentences * _PREDICTION_BYTES)
+        sentences = [len(split.validation) + len(split.test) for split in self.splits.values()]
+        trials = len(self.space.points()) // len(sentences)
+        return trials * sum(_RECORD_BYTES + count * _PREDICTION_BYTES for count in sentences)
 
 
 def prepare(space: SearchSpace) -> Experiment:
@@ -73,9 +81,42 @@ def prepare(space: SearchSpace) -> Experiment:
     if trials > MAX_TRIALS:
         raise SpaceError(f"this grid has {trials:,} trials, expected at most {MAX_TRIALS:,}; shorten its axes")
     corpus = load_corpus(space.data, space.markup)
-    split = split_corpus(corpus, space.split.spec)
-    fingerprint = hashlib.sha256(f"{corpus.fingerprint}{split}".encode()).hexdigest()[:16]
-    return Experiment(space, corpus, split, _encoders(space.model), fingerprint)
+    spec = space.split.spec
+    folds: list[int | None] = list(range(spec.folds)) or [None]
+    splits = {fold: split_corpus(corpus, spec, fold) for fold in folds}
+    fingerprint = hashlib.sha256(f"{corpus.fingerprint}{splits}".encode()).hexdigest()[:16]
+    return Experiment(space, corpus, splits, _encoders(space.model), fingerprint)
+
+
+def audit_experiment(experiment: Experiment) -> dict[int | None, AuditReport]:
+    """What is wrong with the data and each split of it, before anything is trained."""
+    space = experiment.space
+    return {
+        fold: audit_corpus(
+            experiment.corpus,
+            split,
+            tokenizers=_tokenizers(experiment, split),
+            max_length=max(space.max_length),
+            word_rule=space.words[0],
+            data_option=space.data,
+        )
+        for fold, split in experiment.splits.items()
+    }
+
+
+def _tokenizers(experiment: Experiment, split: Split) -> dict[str, Any]:
+    texts = [experiment.corpus.sentences[index].text for index in split.train]
+    tokenizers: dict[str, Any] = {}
+    for name, encoder in experiment.encoders.items():
+        with suppress(EncoderError):  # its trial will say so
+            tokenizers[name] = load_tokenizer(encoder, texts)
+    return tokenizers
+
+
+def earlier_test_uses(experiment: Experiment, folder: RunFolder) -> list[EarlierUse]:
+    """The runs beside `folder` that measured on one of this experiment's test parts."""
+    fingerprints = [fingerprint_of_part(experiment.corpus, split.test) for split in experiment.splits.values()]
+    return earlier_uses(folder.path.parent, fingerprints, but=folder.path.name)
 
 
 def _encoders(names: Sequence[str]) -> dict[str, Encoder]:

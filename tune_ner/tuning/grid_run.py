@@ -182,7 +182,7 @@ def _train(config: dict[str, Any], experiment: Experiment, threads: int) -> None
         tune.report({"epoch": figures.epoch, "validation_f1": figures.f1, "figures": _EPOCH.dump_python(figures)})
 
     try:
-        result = run_trial(trial, encoder, experiment.corpus, experiment.split, report, threads)
+        result = run_trial(trial, encoder, experiment.corpus, experiment.splits[trial.fold], report, threads)
         record = TrialRecord.finished(trial, result, time.perf_counter() - start)
     except TuneNerError as error:
         record = TrialRecord.failed(trial, str(error), time.perf_counter() - start)
@@ -230,7 +230,7 @@ class _Recorder(tune.Callback):
         self._record(TrialRecord.failed(config, f"the worker died: {first}", seconds))
 
     def _record(self, record: TrialRecord) -> None:
-        self._folder.append(record, self._experiment.corpus, self._experiment.split)
+        self._folder.append(record, self._experiment.corpus, self._experiment.splits[record.config.fold])
         self.records.append(record if not record.result else _without_spans(record))
         self._events.trial_ended(record)
 

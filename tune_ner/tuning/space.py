@@ -26,8 +26,9 @@ from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 from yaml.reader import ReaderError
 
-from tune_ner.data import MarkupMode, SplitSpec
+from tune_ner.data import MarkupMode, SplitMethod, SplitSpec
 from tune_ner.errors import SpaceError, near_misses
+from tune_ner.tagging.decoding import Decoding
 from tune_ner.tagging.subwords import Alignment
 from tune_ner.tagging.words import WordRule
 from tune_ner.training.config import Precision, SchemeName
@@ -69,6 +70,12 @@ _Share = Annotated[_Number, Field(gt=0, lt=1, allow_inf_nan=False)]
 _Text = Annotated[StrictStr, Field(min_length=1)]
 
 
+def _no_single_fold(folds: int) -> int:
+    if folds == 1:
+        raise ValueError("1 fold leaves nothing to train on; expected 0 for one test part, or 2 and more")
+    return folds
+
+
 class SplitSettings(BaseModel):
     """`split:` of a space; see `tune_ner.data.SplitSpec`."""
 
@@ -77,11 +84,13 @@ class SplitSettings(BaseModel):
     test_size: _Share = 0.2
     validation_size: _Share = 0.1
     seed: Annotated[StrictInt, Field(ge=0, lt=2**32)] = 67
+    method: SplitMethod = "random"
+    folds: Annotated[StrictInt, AfterValidator(_no_single_fold), Field(ge=0)] = 0
 
     @property
     def spec(self) -> SplitSpec:
         """The settings as the data layer takes them."""
-        return SplitSpec(self.test_size, self.validation_size, self.seed)
+        return SplitSpec(self.test_size, self.validation_size, self.seed, self.method, self.folds)
 
 
 class SearchSpace(BaseModel):
@@ -104,7 +113,9 @@ class SearchSpace(BaseModel):
     weight_decay: Axis[Annotated[_Number, Field(ge=0, allow_inf_nan=False)]] = [0.01]
     max_length: Axis[Annotated[StrictInt, Field(ge=3)]] = [256]
     words: Axis[WordRule] = ["whitespace"]
+    stride: Axis[Annotated[StrictInt, Field(ge=0)]] = [0]
     alignment: Axis[Alignment] = ["first"]
+    decoding: Axis[Decoding] = ["argmax"]
     seed: Axis[Annotated[StrictInt, Field(ge=0, lt=2**32)]] = [42]
 
     AXES: ClassVar[tuple[str, ...]] = (
@@ -116,17 +127,20 @@ class SearchSpace(BaseModel):
         "weight_decay",
         "max_length",
         "words",
+        "stride",
         "alignment",
+        "decoding",
         "seed",
     )
 
     @property
     def axes(self) -> dict[str, list[Any]]:
-        """The values of every hyperparameter, in the order in which the grid is enumerated."""
-        return {name: list(getattr(self, name)) for name in self.AXES}
+        """The values of every hyperparameter, in the order in which the grid is enumerated, and the folds if any."""
+        folds = {"fold": list(range(self.split.folds))} if self.split.folds else {}
+        return {name: list(getattr(self, name)) for name in self.AXES} | folds
 
     def points(self) -> list[dict[str, Any]]:
-        """Every point of the grid, the last axis (the seed) varying fastest."""
+        """Every point of the grid, the last axis (seed or fold) varying fastest."""
         return [dict(zip(self.axes, values, strict=True)) for values in product(*self.axes.values())]
 
     def to_yaml(self) -> str:
@@ -147,7 +161,12 @@ def load_space(name: str, overrides: Mapping[str, Any] | None = None) -> SearchS
             all of them in one message.
     """
     path = _space_file(name)
-    content = {**_read_yaml(path), **(overrides or {})}
+    content = _read_yaml(path)
+    overrides = dict(overrides or {})
+    if "split" in overrides:
+        said = content.get("split")
+        overrides["split"] = {**(said if isinstance(said, dict) else {}), **_split_option(overrides["split"])}
+    content |= overrides
     return parse_space(content, str(path))
 
 
@@ -163,6 +182,16 @@ def parse_space(content: Mapping[Any, Any], origin: str) -> SearchSpace:
         lines = [f"  {_explained(dict(problem))}" for problem in error.errors()]
         count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
         raise SpaceError("\n".join([f"{origin}: {count} in this search space", *lines])) from error
+
+
+def _split_option(option: str) -> dict[str, Any]:
+    """`--split` as the keys of `split:`; folds are grouped too, since a leak in each of K folds is K leaks."""
+    method, _, folds = option.partition(":")
+    if option in get_args(SplitMethod):
+        return {"method": option, "folds": 0}
+    if method == "kfold" and folds.isdecimal() and len(folds) < 6 and int(folds) > 1:
+        return {"method": "grouped", "folds": int(folds)}
+    raise SpaceError(f"--split {option}: expected random, grouped, or kfold:K with K from 2 on")
 
 
 def _space_file(name: str) -> Path:
@@ -279,11 +308,14 @@ _LITERALS: dict[str, Any] = {
     "tagging_scheme": SchemeName,
     "words": WordRule,
     "alignment": Alignment,
+    "decoding": Decoding,
+    "split.method": SplitMethod,
 }
 
 
 def _allowed(location: tuple[Any, ...]) -> tuple[str, ...]:
-    literal: Any = _LITERALS.get(str(location[0]), Literal["?"])
+    names = [part for part in location if isinstance(part, str)]
+    literal: Any = _LITERALS.get(".".join(names), Literal["?"])
     return get_args(literal)
 
 

@@ -1,0 +1,112 @@
+"""Standings and answers from predictions made by hand on a corpus large enough to tell configurations apart."""
+
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.factories import a_config, a_result
+from tune_ner.data import Corpus, Part, Sentence, Span, Split
+from tune_ner.evaluation import score_spans
+from tune_ner.reporting.questions import answers, convergence, effects, summary_lines
+from tune_ner.reporting.standing import Evidence, standings
+from tune_ner.runs import RunFolder, TrialRecord
+
+SIZE = 150
+TEXT = "Ta medicin."
+GOLD = Span(3, 10, "DRUG")
+CORPUS = Corpus("made", tuple(Sentence(str(i), TEXT, (GOLD,)) for i in range(3 * SIZE)), ("DRUG",))
+SPLIT = Split(tuple(range(SIZE)), tuple(range(SIZE, 2 * SIZE)), tuple(range(2 * SIZE, 3 * SIZE)))
+
+
+def trial(right: float, **changes: object) -> TrialRecord:
+    """A finished trial that finds this share of the entities, drawn by its seed."""
+    config = a_config(**changes)
+    random = Random(f"{config.seed}{config.learning_rate}{config.model}")
+    parts: tuple[Part, ...] = ("validation", "test")
+    spans: dict[Part, tuple[tuple[Span, ...], ...]] = {
+        part: tuple((GOLD,) if random.random() < right else () for _ in range(SIZE)) for part in parts
+    }
+    result = a_result((right / 2, right))
+    scores = {
+        part: replace(result.scores[part], spans=score_spans([[GOLD]] * SIZE, predicted, ["DRUG"]))
+        for part, predicted in spans.items()
+    }
+    return TrialRecord.finished(config, replace(result, spans=spans, scores=scores), seconds=1.0)
+
+
+def a_run(tmp_path: Path, records: list[TrialRecord]) -> tuple[Evidence, list[TrialRecord]]:
+    folder = RunFolder.available(tmp_path, "run")
+    folder.create("")
+    for record in records:
+        folder.append(record, CORPUS, SPLIT)
+    return Evidence(folder), folder.records()
+
+
+def test_a_clearly_worse_configuration_is_told_from_the_best(tmp_path: Path) -> None:
+    made = [
+        trial(share, learning_rate=rate, seed=seed)
+        for share, rate in ((0.9, 1e-3), (0.88, 2e-3), (0.3, 3e-3))
+        for seed in (1, 2)
+    ]
+    found = standings(*a_run(tmp_path, made))
+    like = {standing.ranked.configuration.learning_rate: standing.like_best for standing in found}
+    assert like == {1e-3: True, 2e-3: True, 3e-3: False}
+    assert all(s.validation.low < s.validation.estimate < s.validation.high for s in found)
+    assert found[0].validation.estimate == pytest.approx(found[0].ranked.mean_f1)
+
+
+def test_configurations_are_compared_on_the_replicates_that_they_share(tmp_path: Path) -> None:
+    made = [trial(0.9, seed=1), trial(0.9, seed=2), trial(0.85, seed=1, learning_rate=2e-3)]
+    made.append(trial(0.8, seed=9, learning_rate=3e-3))
+    found = standings(*a_run(tmp_path, made))
+    assert [standing.like_best for standing in found][-1] is None
+    assert found[0].like_best is True
+
+
+def test_an_effect_is_measured_between_trials_that_differ_in_nothing_else(tmp_path: Path) -> None:
+    made = [trial(share, model=model, seed=seed) for share, model in ((0.9, "a"), (0.5, "b")) for seed in (1, 2)]
+    made.append(trial(0.1, model="a", seed=3))
+    (effect,) = effects(*a_run(tmp_path, made), axis="model")
+    assert effect.trials == 2
+    assert effect.f1_one - effect.f1_other == pytest.approx(effect.difference.difference)
+    assert 0.1 < effect.difference.low < effect.difference.high
+    assert effect.difference.p_value < 0.01
+
+
+def test_an_axis_of_one_value_asks_nothing(tmp_path: Path) -> None:
+    assert answers(*a_run(tmp_path, [trial(0.9)])) == []
+
+
+def test_the_three_questions_are_answered_with_intervals(tmp_path: Path) -> None:
+    made = [
+        trial(share, model=model, tagging_scheme=scheme, learning_rate=rate)
+        for share, model in ((0.9, "KB/bert-base-swedish-cased"), (0.6, "google-bert/bert-base-multilingual-cased"))
+        for scheme in ("BIO", "BIOES")
+        for rate in (1e-5, 2e-5)
+    ]
+    told = dict(answers(*a_run(tmp_path, made)))
+    assert list(told) == [
+        "Language-specific or multilingual encoder?",
+        "Which tagging scheme?",
+        "What does the learning rate do?",
+    ]
+    encoder = told["Language-specific or multilingual encoder?"]
+    assert "a real difference" in encoder[0]
+    assert "95 % interval" in encoder[0]
+    assert sum("alone" in sentence for sentence in encoder) == 2
+    assert "not to be told apart" in told["Which tagging scheme?"][0]
+    assert any("within 1 % of its best" in sentence for sentence in told["What does the learning rate do?"])
+
+
+def test_convergence_is_the_first_epoch_near_the_best() -> None:
+    record = TrialRecord.finished(a_config(), a_result((0.1, 0.795, 0.8, 0.79)), seconds=1.0)
+    assert convergence(record) == 2
+
+
+def test_the_summary_says_that_one_seed_says_little(tmp_path: Path) -> None:
+    evidence, records = a_run(tmp_path, [trial(0.9), trial(0.85, learning_rate=2e-3)])
+    lines = summary_lines(standings(evidence, records), records)
+    assert any("One seed only" in line for line in lines)
+    assert any("1 of the 1 others cannot be told from the best" in line for line in lines)

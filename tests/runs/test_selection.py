@@ -1,0 +1,46 @@
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from tests.factories import a_failure, a_record
+from tune_ner.runs import Candidate, rank
+from tune_ner.runs import selection as module
+
+
+def test_a_candidate_holds_no_test_figure() -> None:
+    low, high = (Candidate.of(a_record((0.5,), test=test)) for test in (0.1, 0.9))
+    assert low == high
+    assert not any("test" in field.name for field in fields(Candidate))
+
+
+def test_selection_code_does_not_name_the_test_part() -> None:
+    source = Path(module.__file__).read_text(encoding="utf-8")
+    assert 'scores["test"]' not in source
+    assert ".test" not in source
+
+
+def test_replicates_are_averaged_over_seeds_and_folds() -> None:
+    records = [a_record((f1,), seed=seed, fold=fold) for f1, seed, fold in ((0.2, 1, 0), (0.4, 1, 1), (0.6, 2, 0))]
+    (ranked,) = rank(map(Candidate.of, records))
+    assert ranked.mean_f1 == pytest.approx(0.4)
+    assert ranked.deviation == pytest.approx(0.2)
+    assert len(ranked.finished) == 3
+
+
+def test_a_lucky_seed_does_not_win() -> None:
+    lucky = [a_record((f1,), seed=seed, learning_rate=1e-3) for seed, f1 in enumerate((0.9, 0.1, 0.1))]
+    steady = [a_record((0.5,), seed=seed, learning_rate=2e-3) for seed in range(3)]
+    ranked = rank(map(Candidate.of, [*lucky, *steady]))
+    assert [item.configuration.learning_rate for item in ranked] == [2e-3, 1e-3]
+
+
+def test_failed_replicates_are_named_and_not_counted() -> None:
+    ranked = rank(map(Candidate.of, [a_record((0.5,), seed=1), a_failure(seed=2), a_failure(learning_rate=0.1)]))
+    assert [(len(item.finished), len(item.failed), item.mean_f1) for item in ranked] == [(1, 1, 0.5)]
+
+
+def test_ties_go_to_the_lower_validation_loss() -> None:
+    early, late = a_record((0.5, 0.4), learning_rate=1e-3), a_record((0.4, 0.5), learning_rate=2e-3)
+    ranked = rank(map(Candidate.of, [early, late]))
+    assert [item.configuration.learning_rate for item in ranked] == [2e-3, 1e-3]

@@ -1,0 +1,209 @@
+"""The questions that a grid was run for, answered in sentences with numbers and intervals.
+
+Each axis with two or more values is asked what difference it makes, everything else being equal: trials of the
+one value are laid beside those of the other that share all other hyperparameters, seed and fold, and the mean
+test F1 of the two sets is compared on the same sentences. Answers come after selection and do not enter it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import fmean
+from typing import Any
+
+from tune_ner.evaluation import Difference, holm, paired_difference
+from tune_ner.reporting.standing import Evidence, Standing
+from tune_ner.runs import TrialRecord
+
+NEAR_BEST = 0.01
+"""Convergence is the first epoch whose validation F1 is within this share of the trial's best."""
+
+_SIGNIFICANT = 0.05
+_MOST_VALUES = 6
+_QUESTIONS = {
+    "model": "Which encoder?",
+    "tagging_scheme": "Which tagging scheme?",
+    "learning_rate": "What does the learning rate do?",
+}
+_MULTILINGUAL = ("multilingual", "xlm", "mbert", "mdeberta", "labse")
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Mean test F1 at one value of an axis less that at another, over `trials` matched pairs."""
+
+    axis: str
+    one: Any
+    other: Any
+    f1_one: float
+    f1_other: float
+    difference: Difference
+    trials: int
+
+
+def effects(evidence: Evidence, records: Sequence[TrialRecord], axis: str) -> list[Effect]:
+    """The main effect of an axis, for each pair of its values that have matched finished trials."""
+    values = list(dict.fromkeys(getattr(record.config, axis) for record in records if record.result))[:_MOST_VALUES]
+    found = (_effect(evidence, records, axis, one, other) for one, other in combinations(values, 2))
+    return [effect for effect in found if effect]
+
+
+def _effect(evidence: Evidence, records: Sequence[TrialRecord], axis: str, one: Any, other: Any) -> Effect | None:
+    first, second = (_by_rest(records, axis, value) for value in (one, other))
+    shared = [rest for rest in first if rest in second]
+    if not shared:
+        return None
+    sides = [[side[rest] for rest in shared] for side in (first, second)]
+    # Equal rests give equal orders within a fold, so that pair is laid beside pair.
+    counts = [evidence.replicates(_as_if(side, axis, one), "test") for side in sides]
+    f1_one, f1_other = (fmean(map(test_f1, side)) for side in sides)
+    difference = paired_difference(counts[0], counts[1])
+    return Effect(axis, one, other, f1_one, f1_other, difference, len(shared))
+
+
+def _by_rest(records: Iterable[TrialRecord], axis: str, value: Any) -> dict[str, TrialRecord]:
+    return {
+        record.config.model_dump_json(exclude={axis, "model_fingerprint"}): record
+        for record in records
+        if record.result and getattr(record.config, axis) == value
+    }
+
+
+def _as_if(records: Iterable[TrialRecord], axis: str, value: Any) -> list[TrialRecord]:
+    """The records with one value of the axis, for sorting alone; ids still name the real trials."""
+    return [
+        record.model_copy(update={"config": record.config.model_copy(update={axis: value, "model_fingerprint": ""})})
+        for record in records
+    ]
+
+
+def test_f1(record: TrialRecord) -> float:
+    """F1 of exact spans on the test part."""
+    assert record.result
+    return record.result.scores["test"].spans.f1
+
+
+def convergence(record: TrialRecord) -> int:
+    """The first epoch whose validation F1 is within one per cent of the trial's best."""
+    assert record.result
+    curve = [epoch.f1 for epoch in record.result.epochs]
+    return next(number for number, f1 in enumerate(curve, start=1) if f1 >= (1 - NEAR_BEST) * max(curve))
+
+
+def summary_lines(found: Sequence[Standing], records: Sequence[TrialRecord]) -> list[str]:
+    """What the ranking says, and what it cannot say."""
+    best, *others = found
+    like = sum(1 for standing in others if standing.like_best)
+    seeds = {record.config.seed for record in records}
+    optimism = best.validation.estimate - best.test.estimate
+    lines = [
+        f"Best by validation: {best.records[0].config.title.rsplit(' · seed', 1)[0]}, validation F1 "
+        f"{best.validation.estimate:.3f} (95 % interval {best.validation.low:.3f} to {best.validation.high:.3f}), "
+        f"test F1 {best.test.estimate:.3f} ({best.test.low:.3f} to {best.test.high:.3f}).",
+        f"Validation less test of the best: {optimism:+.3f}; the best of {len(found)} is chosen for its validation "
+        "figure, which flatters it.",
+    ]
+    if others:
+        lines.append(
+            f"{like} of the {len(others)} others cannot be told from the best on validation (paired randomisation "
+            "test, Holm's correction)."
+        )
+    if len(seeds) == 1:
+        lines.append("One seed only: how much another seed would change is not known; give --seed several times.")
+    return lines
+
+
+def answers(evidence: Evidence, records: Sequence[TrialRecord]) -> list[tuple[str, list[str]]]:
+    """Each question that the grid can answer, with its sentences; empty where no axis has two values."""
+    asked = [
+        (_question(axis, records), effects(evidence, records, axis), axis)
+        for axis in ("model", "tagging_scheme", "learning_rate")
+    ]
+    every = [effect for _, found, _ in asked for effect in found]
+    adjusted = dict(zip(map(id, every), holm([effect.difference.p_value for effect in every]), strict=True))
+    told: list[tuple[str, list[str]]] = []
+    for question, found, axis in asked:
+        if found:
+            sentences = [_sentence(effect, adjusted[id(effect)]) for effect in found]
+            sentences += (
+                _by_learning_rate(records) if axis == "learning_rate" else _interaction(evidence, records, axis)
+            )
+            told.append((question, sentences))
+    return told
+
+
+def _question(axis: str, records: Sequence[TrialRecord]) -> str:
+    models = {record.config.model for record in records}
+    kinds = {any(word in model.lower() for word in _MULTILINGUAL) for model in models}
+    if axis == "model" and kinds == {True, False}:
+        return "Language-specific or multilingual encoder?"
+    return _QUESTIONS[axis]
+
+
+def _sentence(effect: Effect, p_value: float) -> str:
+    found = effect.difference
+    verdict = "a real difference" if p_value <= _SIGNIFICANT else "not to be told apart on this test part"
+    return (
+        f"{_shown(effect.one)} against {_shown(effect.other)}: test F1 {effect.f1_one:.3f} against "
+        f"{effect.f1_other:.3f}, difference {found.difference:+.3f} (95 % interval {found.low:+.3f} to "
+        f"{found.high:+.3f}, p = {p_value:.3f} after Holm, {effect.trials} matched pairs of trials): {verdict}."
+    )
+
+
+def _by_learning_rate(records: Sequence[TrialRecord]) -> list[str]:
+    """Convergence and final score at each rate, and whether the best one depends on encoder or scheme."""
+    done = [record for record in records if record.result]
+    rates = sorted({record.config.learning_rate for record in done})
+    lines = []
+    for rate in rates:
+        group = [record for record in done if record.config.learning_rate == rate]
+        epochs = fmean(convergence(record) for record in group)
+        lines.append(
+            f"{rate:g}: within 1 % of its best validation F1 after {epochs:.1f} epochs, test F1 "
+            f"{fmean(map(test_f1, group)):.3f} (means of {len(group)} trials)."
+        )
+    for axis in ("model", "tagging_scheme"):
+        values = list(dict.fromkeys(getattr(record.config, axis) for record in done))
+        best = {value: _best_rate(done, axis, value, rates) for value in values}
+        if len(best) > 1:
+            same = len(set(best.values())) == 1
+            told = ", ".join(f"{rate:g} for {_shown(value)}" for value, rate in best.items())
+            lines.append(f"By validation the best rate {'is the same' if same else 'differs'}: {told}.")
+    return lines
+
+
+def _best_rate(records: Sequence[TrialRecord], axis: str, value: Any, rates: Sequence[float]) -> float:
+    return max(rates, key=lambda rate: _mean_validation(records, axis, value, rate))
+
+
+def _mean_validation(records: Sequence[TrialRecord], axis: str, value: Any, rate: float) -> float:
+    scores = [
+        record.result.scores["validation"].spans.f1
+        for record in records
+        if record.result and getattr(record.config, axis) == value and record.config.learning_rate == rate
+    ]
+    return fmean(scores) if scores else -1.0
+
+
+def _interaction(evidence: Evidence, records: Sequence[TrialRecord], axis: str) -> list[str]:
+    """The effect of an axis at each value of the other one, encoder by scheme."""
+    across = "tagging_scheme" if axis == "model" else "model"
+    values = list(dict.fromkeys(getattr(record.config, across) for record in records if record.result))
+    if len(values) < 2:
+        return []
+    lines = []
+    for value in values:
+        within = [record for record in records if getattr(record.config, across) == value]
+        for effect in effects(evidence, within, axis):
+            found = effect.difference
+            lines.append(
+                f"With {_shown(value)} alone: {_shown(effect.one)} less {_shown(effect.other)} is "
+                f"{found.difference:+.3f} ({found.low:+.3f} to {found.high:+.3f})."
+            )
+    return lines
+
+
+def _shown(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

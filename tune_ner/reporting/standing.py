@@ -1,0 +1,113 @@
+"""Where each configuration stands: its figures with their intervals, and which cannot be told from the best."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tune_ner.data import Part
+from tune_ner.evaluation import Interval, f1_interval, indistinguishable, sentence_counts
+from tune_ner.runs import Candidate, Predictions, RankedConfiguration, RunFolder, TrialRecord, rank
+
+Counts = np.ndarray[Any, Any]
+Replicate = tuple[int | None, int]
+"""Fold and seed."""
+
+MOST_COMPARED = 100
+"""Configurations that are compared with the best; more would need p-values too small to draw."""
+
+
+@dataclass
+class Evidence:
+    """The predicted spans of a run's finished trials, and what they count to, read from the disk once."""
+
+    folder: RunFolder
+    _predictions: dict[tuple[str, Part], Predictions] = field(default_factory=dict)
+    _counts: dict[tuple[str, Part], Counts] = field(default_factory=dict)
+
+    def predictions(self, trial_id: str, part: Part) -> Predictions:
+        """Texts, gold and predicted spans of a trial's part."""
+        key = trial_id, part
+        if key not in self._predictions:
+            self._predictions[key] = self.folder.predictions_of(trial_id, part)
+        return self._predictions[key]
+
+    def counts(self, trial_id: str, part: Part) -> Counts:
+        """True positives, false positives and false negatives of each sentence, shape (sentences, 3)."""
+        key = trial_id, part
+        if key not in self._counts:
+            rows = self.predictions(trial_id, part)
+            self._counts[key] = sentence_counts(rows.gold, rows.predicted)
+        return self._counts[key]
+
+    def replicates(self, records: Iterable[TrialRecord], part: Part) -> list[Counts]:
+        """The counts of several trials, an array (trials, sentences, 3) for each fold."""
+        folds: dict[int | None, list[Counts]] = {}
+        for record in sorted(records, key=_order):
+            folds.setdefault(record.config.fold, []).append(self.counts(record.trial_id, part))
+        return [np.stack(counts) for counts in folds.values()]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A configuration's place.
+
+    `validation` and `test` are mean F1 of exact spans over the finished replicates, with their 95 %
+    intervals. `like_best` tells whether its validation F1 is not significantly below the best one's (Holm's
+    correction over all pairs); it is None where the two share no replicate to be compared on.
+    """
+
+    ranked: RankedConfiguration
+    records: tuple[TrialRecord, ...]
+    validation: Interval
+    test: Interval
+    like_best: bool | None
+
+
+def standings(evidence: Evidence, records: Sequence[TrialRecord]) -> list[Standing]:
+    """Every configuration that finished a trial, by mean validation F1, best first."""
+    by_id = {record.trial_id: record for record in records}
+    ranked = rank(Candidate.of(record) for record in records)
+    groups = [tuple(by_id[trial] for trial in item.finished) for item in ranked]
+    alike = _like_best(evidence, groups[:MOST_COMPARED])
+    return [
+        Standing(
+            item,
+            group,
+            f1_interval(evidence.replicates(group, "validation")),
+            f1_interval(evidence.replicates(group, "test")),
+            alike.get(place),
+        )
+        for place, (item, group) in enumerate(zip(ranked, groups, strict=True))
+    ]
+
+
+def _like_best(evidence: Evidence, groups: Sequence[Sequence[TrialRecord]]) -> dict[int, bool]:
+    """For each place whether it is like the first; places that lack the replicates to be compared are left out."""
+    if not groups:
+        return {}
+    shared = set.intersection(*(_replicates(group) for group in groups)) or _replicates(groups[0])
+    compared = {
+        str(place): evidence.replicates([r for r in group if _replicate(r) in shared], "validation")
+        for place, group in enumerate(groups)
+        if shared <= _replicates(group)
+    }
+    alike = indistinguishable(compared, "0")
+    return {int(place): place in alike for place in compared}
+
+
+def _replicates(records: Iterable[TrialRecord]) -> set[Replicate]:
+    return {_replicate(record) for record in records}
+
+
+def _replicate(record: TrialRecord) -> Replicate:
+    return record.config.fold, record.config.seed
+
+
+def _order(record: TrialRecord) -> tuple[Any, ...]:
+    fold = -1 if record.config.fold is None else record.config.fold
+    rest = record.config.model_copy(update={"fold": None, "seed": 0}).model_dump_json()
+    return fold, record.config.seed, rest

@@ -1,0 +1,75 @@
+"""Ranking configurations by validation. What it is given holds no test figure, so that none can steer it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from tune_ner.runs.record import TrialRecord
+from tune_ner.training import TrialConfig
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What selection may know of a trial: its configuration, and its validation if it finished."""
+
+    trial_id: str
+    config: TrialConfig
+    validation_f1: float | None
+    validation_loss: float | None
+
+    @classmethod
+    def of(cls, record: TrialRecord) -> Candidate:
+        """The trial without its test figures; validation F1 is that of exact spans."""
+        if record.result is None:
+            return cls(record.trial_id, record.config, None, None)
+        best = record.result.epochs[record.result.best_epoch - 1]
+        f1 = record.result.scores["validation"].spans.f1
+        return cls(record.trial_id, record.config, f1, best.loss)
+
+
+@dataclass(frozen=True)
+class RankedConfiguration:
+    """A configuration with its replicates, which differ in seed and fold alone.
+
+    `deviation` is the standard deviation over the finished replicates (ddof 1), None where there is one.
+    """
+
+    configuration: TrialConfig
+    finished: tuple[str, ...]
+    failed: tuple[str, ...]
+    mean_f1: float
+    deviation: float | None
+    mean_loss: float
+
+
+def configuration_of(config: TrialConfig) -> TrialConfig:
+    """What the replicates of a configuration share: all but seed and fold."""
+    return config.model_copy(update={"seed": 0, "fold": None})
+
+
+def rank(candidates: Iterable[Candidate]) -> list[RankedConfiguration]:
+    """Configurations by mean validation F1 over their finished replicates, best first; ties by mean loss.
+
+    Replicates are never candidates of their own: the best of many seeds is luck. A configuration of which no
+    replicate finished is left out.
+    """
+    groups: dict[TrialConfig, list[Candidate]] = {}
+    for candidate in candidates:
+        groups.setdefault(configuration_of(candidate.config), []).append(candidate)
+    ranked = [_ranked(key, group) for key, group in groups.items() if any(c.validation_f1 is not None for c in group)]
+    return sorted(ranked, key=lambda item: (-item.mean_f1, item.mean_loss))
+
+
+def _ranked(configuration: TrialConfig, group: list[Candidate]) -> RankedConfiguration:
+    scores = [candidate.validation_f1 for candidate in group if candidate.validation_f1 is not None]
+    losses = [candidate.validation_loss for candidate in group if candidate.validation_loss is not None]
+    return RankedConfiguration(
+        configuration=configuration,
+        finished=tuple(c.trial_id for c in group if c.validation_f1 is not None),
+        failed=tuple(c.trial_id for c in group if c.validation_f1 is None),
+        mean_f1=fmean(scores),
+        deviation=stdev(scores) if len(scores) > 1 else None,
+        mean_loss=fmean(losses),
+    )
