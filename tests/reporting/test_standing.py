@@ -93,7 +93,7 @@ def test_the_three_questions_are_answered_with_intervals(tmp_path: Path) -> None
         "What does the learning rate do?",
     ]
     encoder = told["Language-specific or multilingual encoder?"]
-    assert "a real difference" in encoder[0]
+    assert ": told apart by" in encoder[0]
     assert "95 % interval" in encoder[0]
     assert sum("alone" in sentence for sentence in encoder) == 2
     assert "not to be told apart" in told["Which tagging scheme?"][0]

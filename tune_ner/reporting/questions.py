@@ -111,7 +111,10 @@ def summary_lines(found: Sequence[Standing], records: Sequence[TrialRecord]) -> 
             "test, Holm's correction)."
         )
     if len(seeds) == 1:
-        lines.append("One seed only: how much another seed would change is not known; give --seed several times.")
+        lines.append(
+            "One seed only: intervals and tests are about these trained models on other sentences; how much another "
+            "seed would change is not known. Give --seed several times."
+        )
     return lines
 
 
@@ -144,12 +147,16 @@ def _question(axis: str, records: Sequence[TrialRecord]) -> str:
 
 def _sentence(effect: Effect, p_value: float) -> str:
     found = effect.difference
-    verdict = "a real difference" if p_value <= _SIGNIFICANT else "not to be told apart on this test part"
+    verdict = "told apart by this test part" if p_value <= _SIGNIFICANT else "not to be told apart by this test part"
     return (
         f"{_shown(effect.one)} against {_shown(effect.other)}: test F1 {effect.f1_one:.3f} against "
         f"{effect.f1_other:.3f}, difference {found.difference:+.3f} (95 % interval {found.low:+.3f} to "
-        f"{found.high:+.3f}, p = {p_value:.3f} after Holm, {effect.trials} matched pairs of trials): {verdict}."
+        f"{found.high:+.3f}, {_p_value(p_value)} after Holm, {effect.trials} matched pairs of trials): {verdict}."
     )
+
+
+def _p_value(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 def _by_learning_rate(records: Sequence[TrialRecord]) -> list[str]:

@@ -92,9 +92,9 @@ def describe_resources(resources: TrialResources, trials: int) -> str:
 def ranking_table(table: pd.DataFrame, varied: Sequence[str]) -> Table:
     """The configurations by mean validation F1, test figures beside; see `tune_ner.reporting.ranking`."""
     several = bool((table["Trials"] > 1).any())
-    spread = ", mean ± standard deviation of n" if several else ""
+    spread = ", mean ± SD of n" if several else ""
     shown = Table(
-        title=f"Ranked by validation F1 of exact spans{spread}; = as good as the best, as far as validation tells",
+        title=f"Ranked by validation F1 of exact spans{spread} (=: not told from the best)",
         title_justify="left",
         title_style="bold",
         box=SIMPLE_HEAD,
@@ -168,8 +168,8 @@ def print_audit(console: Console, audits: Mapping[int | None, AuditReport], uses
     if uses:
         told = ", ".join(f"{use.run} ({use.trials} trials)" for use in uses)
         console.print(
-            f"[yellow]test part used before:[/] by {len(uses)} runs in this folder: {_plain(told)}. Whoever read those "
-            "figures may have chosen by them; a fresh test part is worth more.",
+            f"[yellow]test part used before[/] by {_plain(told)}: whoever read those figures may have chosen by them; "
+            "a fresh test part is worth more.",
             highlight=False,
             soft_wrap=True,
         )
