@@ -76,11 +76,11 @@ def test_fail_on_error_meets_an_error(bracketed: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [output]
 
 
-def test_a_lone_surrogate_is_written_as_its_escape(tmp_path: Path) -> None:
+def test_a_lone_surrogate_is_refused_with_its_line(tmp_path: Path) -> None:
     corpus = with_marks(plain_corpus(), {"DRUG": ("\ud800[", "]")})
-    output = tmp_path / "audit.json"
-    assert run("--data", written(tmp_path / "odd.jsonl", corpus), "--output", output).exit_code == 0
-    assert "\ud800" in json.dumps(json.loads(output.read_text(encoding="utf-8")), ensure_ascii=False)
+    outcome = run("--data", written(tmp_path / "odd.jsonl", corpus))
+    assert outcome.exit_code == 2
+    assert "half a surrogate pair" in outcome.output
 
 
 def test_tokenizers_are_audited_by_name(tmp_path: Path) -> None:

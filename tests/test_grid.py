@@ -304,3 +304,14 @@ def test_folds_are_an_axis_and_a_second_run_is_told_that_the_test_part_was_used(
     assert len(json.loads((tmp_path / "first" / "audit.json").read_text(encoding="utf-8"))) == 3
     second = CliRunner().invoke(app, ["grid", *arguments, "--results-dir", str(tmp_path), "--dry-run"])
     assert "test part used before by first (6 trials)" in second.output
+
+
+def test_names_that_look_like_markup_of_the_terminal_are_printed_as_they_are(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus[v2].jsonl"
+    rows = [{"text": f"Ta Alvedon{i} nu.", "spans": [[3, 10 + len(str(i)), "[/DIS]"]]} for i in range(30)]
+    corpus.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    arguments = ["grid", "demo", "--data", str(corpus), "--dry-run", "--results-dir", str(tmp_path)]
+    outcome = CliRunner().invoke(app, arguments)
+    assert outcome.exit_code == 0, outcome.output
+    assert "corpus[v2].jsonl" in outcome.output
+    assert "[/DIS]" in outcome.output

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from tune_ner.errors import TuneNerError
 
@@ -38,7 +39,7 @@ def told_errors() -> Iterator[Console]:
 
 
 def _plain(error: TuneNerError) -> str:
-    return str(error).replace("[", "\\[")
+    return escape(str(error))
 
 
 def given(options: Mapping[str, Any]) -> dict[str, Any]:

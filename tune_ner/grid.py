@@ -82,12 +82,13 @@ def grid(
         interrupted = False
         try:
             with reporting.LiveProgress(console, experiment.trials) as progress:
-                tuning.run_grid(experiment, folder, wishes, progress, address=address, dashboard=dashboard)
+                tuning.run_grid(
+                    experiment, folder, wishes, progress, audits=audits, address=address, dashboard=dashboard
+                )
         except KeyboardInterrupt:
             interrupted = True
         if not folder.path.exists():
             raise typer.Exit(EXIT_INTERRUPTED)
-        folder.write_audits({fold: report.as_dict() for fold, report in audits.items()})
         reporting.write_tables(folder)
         reporting.print_outcome(console, folder, len(experiment.trials))
     raise typer.Exit(exit_code(folder.records(), interrupted))

@@ -113,10 +113,17 @@ def test_tags_are_named_by_the_classes_of_the_data_set_and_noted_once(publish: P
     assert notes == ("tags read as BIO",)
 
 
-def test_unknown_parts_are_refused_beside_the_known_ones(publish: Publish) -> None:
-    publish({"train": medical(), "extra": medical(), "unlabelled": medical()})
+def test_unknown_parts_are_left_out_beside_the_known_ones_with_a_note(publish: Publish) -> None:
+    publish({"train": medical(), "val": medical(), "unlabelled": medical()})
+    sentences, notes = read_hub(NAME, "1177")
+    assert {part for part, _ in sentences} == {"train", "validation"}
+    assert "part 'unlabelled' is neither train, validation nor test, and left out" in notes
+
+
+def test_unknown_parts_alone_are_refused(publish: Publish) -> None:
+    publish({"extra": medical(), "unlabelled": medical()})
     with pytest.raises(
-        DataError, match="unknown parts extra, unlabelled; expected train, validation, dev, test"
+        DataError, match="found the parts extra, unlabelled; expected train, validation or test"
     ) as caught:
         read_hub(NAME, "1177")
     assert str(caught.value).startswith(f"{NAME}: ")

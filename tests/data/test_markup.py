@@ -253,3 +253,11 @@ def test_stripped_the_corpus_has_the_sentence_of_the_three_organs(swedish_medica
     wanted = "Giftet kan skada många av kroppens organ, till exempel hjärtat och njurarna."
     (sentence,) = [sentence for sentence in corpus.sentences if sentence.text == wanted]
     assert [span.text_in(wanted) for span in sentence.spans] == ["organ", "hjärtat", "njurarna"]
+
+
+def test_spans_without_brackets_are_told_when_markup_is_stripped() -> None:
+    marked = [Sentence(f"m{i}", "Ont i ( hals ).", (Span(6, 14, "DISORDER"),), f"here:{i}") for i in range(3)]
+    bare = Sentence("b", "Ont i magen (se nedan", (Span(6, 11, "BODY"),), "here:9")
+    corpus = strip_corpus(Corpus("c", (*marked, bare), ("DISORDER", "BODY")))
+    assert any("1 spans without brackets are no longer spans: here:9" in note for note in corpus.notes)
+    assert any("unbalanced or empty brackets in 1 sentences are kept as text: here:9" in note for note in corpus.notes)

@@ -297,3 +297,16 @@ def test_a_placeholder_in_parallel_lists_is_no_entity_whatever_its_type(types: l
     entities = {"start": [999], "end": [999], "text": [""], "type": types}
     (sentence,), _ = sentences_from_rows([("here:1", {"sentence": "Ingen.", "entities": entities})], "x")
     assert sentence.spans == ()
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"text": "Ta \ud800 nu", "spans": []},
+        {"text": "Ta nu", "spans": [[0, 2, "DR\udc00UG"]]},
+        {"tokens": ["Ta", "\ud800"], "ner_tags": ["O", "O"]},
+    ],
+)
+def test_half_a_surrogate_pair_is_told_with_its_place(row: dict[str, object]) -> None:
+    with pytest.raises(DataError, match=r"here:1: half a surrogate pair \(U\+D"):
+        sentences_from_rows([("here:1", row)], "x")

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,15 @@ def test_a_line_that_is_no_record_is_named(folder: RunFolder) -> None:
 def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="no run"):
         RunFolder(tmp_path).records()
+
+
+@pytest.mark.parametrize("odd", ["A\u2028B", "A\u0085B", "A\u2029B"])
+def test_line_ends_other_than_line_feeds_do_not_tear_a_record(folder: RunFolder, odd: str) -> None:
+    folder.append(a_failure(f"the model {odd} is gone"), CORPUS, SPLIT)
+    assert [record.error for record in folder.records()] == [f"the model {odd} is gone"]
+
+
+def test_a_record_that_cannot_be_written_is_told(folder: RunFolder) -> None:
+    shutil.rmtree(folder.path)
+    with pytest.raises(RunFolderError, match="cannot be written"):
+        folder.append(a_record(), CORPUS, SPLIT)

@@ -475,3 +475,17 @@ def test_padding_is_on_the_right(bert: Path, kind: str) -> None:
     change_json(bert / "tokenizer_config.json", padding_side="left")
     encoder = resolve_encoder("tiny:1x32" if kind == "tiny" else str(bert))
     assert load_tokenizer(encoder, TEXTS).padding_side == "right"
+
+
+def test_a_head_that_came_trained_is_drawn_anew(tmp_path: Path) -> None:
+    tiny = resolve_encoder("tiny:1x32")
+    tokenizer = load_tokenizer(tiny, ["Ta Alvedon mot feber."])
+    trained = load_model(tiny, ["O", "B-DRUG"], tokenizer, seed=1)
+    trained.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    folder = resolve_encoder(str(tmp_path))
+    same, again, other = (load_model(folder, ["O", "B-DRUG"], tokenizer, seed=seed) for seed in (1, 1, 2))
+    assert not torch.equal(same.classifier.weight, trained.classifier.weight)
+    assert torch.equal(same.classifier.weight, again.classifier.weight)
+    assert not torch.equal(same.classifier.weight, other.classifier.weight)
+    assert torch.equal(same.bert.embeddings.word_embeddings.weight, trained.bert.embeddings.word_embeddings.weight)

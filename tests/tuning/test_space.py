@@ -380,3 +380,14 @@ def test_a_file_that_cannot_be_opened_is_told(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(Path, "read_text", closed)
     with pytest.raises(SpaceError, match=re.escape(f"{path}: cannot be read: Permission denied")):
         load_space(path)
+
+
+@pytest.mark.parametrize(
+    ("stride", "max_length", "fits"), [(20, 10, False), (123, 128, True), (124, 128, False), (0, 3, True)]
+)
+def test_windows_must_move_on(stride: int, max_length: int, fits: bool) -> None:
+    if fits:
+        assert space(stride=stride, max_length=max_length).stride == [stride]
+        return
+    with pytest.raises(SpaceError, match=rf"stride: found {stride} with max_length {max_length}, expected at most"):
+        space(stride=stride, max_length=max_length)

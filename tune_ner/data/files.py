@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tune_ner.data.chunks import detect_dialect, split_tag
 from tune_ner.data.corpus import Part, Sentence
-from tune_ner.data.markup import published_spans, unpaired_brackets
+from tune_ner.data.markup import UNPAIRED, first_places, published_spans, unpaired_brackets
 from tune_ner.data.rows import Row, sentences_from_rows, tokens_to_text
 from tune_ner.errors import DataError
 
@@ -46,7 +46,7 @@ def read_path(path: Path) -> tuple[list[tuple[Part | None, Sentence]], tuple[str
         files = _data_files(path) if path.is_dir() else [path]
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}; give a corpus file or a folder of them") from error
-    parts = [_part_of(file) for file in files]
+    parts = [part_named(file.stem) for file in files]
     if None in parts or path.is_file():
         parts = [None] * len(files)
     sentences: list[tuple[Part | None, Sentence]] = []
@@ -74,9 +74,9 @@ def read_file(path: Path) -> Reading:
     return sentences, notes
 
 
-def _part_of(file: Path) -> Part | None:
-    """The part that a file is named after, as `train.jsonl` or, like the hub's, `train-00000-of-00001.parquet`."""
-    return _PART_NAMES.get(re.split(r"[-_.]", file.stem.lower(), maxsplit=1)[0])
+def part_named(name: str) -> Part | None:
+    """The part that a name stands for, as `train`, `dev` or, like the hub's shards, `train-00000-of-00001`."""
+    return _PART_NAMES.get(re.split(r"[-_.]", name.lower(), maxsplit=1)[0])
 
 
 def _is_data(file: Path) -> bool:
@@ -133,8 +133,8 @@ def _bracket_text(path: Path, lines: list[str]) -> Reading:
     notes = (f"empty lines kept as sentences without words: {empty}",) if empty else ()
     if not unpaired:
         return sentences, notes
-    where = ", ".join(unpaired[:3]) + (" …" if len(unpaired) > 3 else "")
-    note = f"{brackets} unbalanced or empty brackets in {len(unpaired)} lines are kept as text: {where}"
+    where = first_places(unpaired)
+    note = f"{brackets} {UNPAIRED} in {len(unpaired)} lines are kept as text: {where}"
     return sentences, (*notes, note)
 
 

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from tune_ner.data.corpus import Part, Sentence
-from tune_ner.data.files import class_names
+from tune_ner.data.files import class_names, part_named
 from tune_ner.data.rows import sentences_from_rows
 from tune_ner.errors import DataError
-
-_PARTS: Mapping[str, Part] = {
-    "train": "train",
-    "validation": "validation",
-    "dev": "validation",
-    "test": "test",
-}
 
 
 def read_hub(name: str, config: str | None) -> tuple[list[tuple[Part | None, Sentence]], tuple[str, ...]]:
@@ -26,17 +18,19 @@ def read_hub(name: str, config: str | None) -> tuple[list[tuple[Part | None, Sen
             none of the known shapes.
     """
     published = _load(name, config)
-    unknown = [part for part in published if part not in _PARTS]
-    if unknown:
-        raise DataError(f"{name}: unknown parts {', '.join(unknown)}; expected {', '.join(_PARTS)}")
+    parts = {part: part_named(part) for part in published}
+    known = [part for part, meaning in parts.items() if meaning]
+    if not known:
+        raise DataError(f"{name}: found the parts {', '.join(parts)}; expected train, validation or test among them")
+    notes = {f"part {part!r} is neither train, validation nor test, and left out": None for part in {*parts} - {*known}}
     sentences: list[tuple[Part | None, Sentence]] = []
-    notes: dict[str, None] = {}
-    for part, rows in published.items():
+    for part in known:
+        rows = published[part]
         places = ((f"{name}:{part}[{number}]", row) for number, row in enumerate(rows))
         prefix = f"{config or name.rpartition('/')[2]}_{part}"
         found, part_notes = sentences_from_rows(places, prefix, class_names(rows.features))
-        alone = len(published) == 1
-        sentences += [(None if alone else _PARTS[part], sentence) for sentence in found]
+        alone = len(known) == 1
+        sentences += [(None if alone else parts[part], sentence) for sentence in found]
         notes |= dict.fromkeys(part_notes)
     return sentences, tuple(notes)
 

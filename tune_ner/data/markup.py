@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from tune_ner.data.corpus import BODY, DISORDER, DRUG, Corpus, Sentence, Span, ordered_types
 
 MarkupMode = Literal["keep", "strip"]
+
+UNPAIRED = "unbalanced or empty brackets"
 
 CLOSING = {"(": ")", "[": "]", "{": "}"}
 MEDICAL_BRACKETS: Mapping[str, str] = {"(": DISORDER, "[": DRUG, "{": BODY}
@@ -98,8 +100,25 @@ def strip_corpus(corpus: Corpus) -> Corpus:
         note = "markup 'strip': no brackets stand around the spans, so there was nothing to strip"
         return replace(corpus, notes=(*corpus.notes, note))
     sentences = tuple(strip_markup(sentence, brackets) for sentence in corpus.sentences)
+    notes = [*corpus.notes]
+    bare = [
+        sentence.source or sentence.id
+        for sentence in corpus.sentences
+        for span in sentence.spans
+        if not _bracket_around(sentence.text, span)
+    ]
+    if bare:
+        notes.append(f"markup 'strip': {len(bare)} spans without brackets are no longer spans: {first_places(bare)}")
+    odd = [sentence.source or sentence.id for sentence in corpus.sentences if unpaired_brackets(sentence.text)]
+    if odd and not any(UNPAIRED in note for note in notes):
+        notes.append(f"{UNPAIRED} in {len(odd)} sentences are kept as text: {first_places(odd)}")
     types = ordered_types({span.label for sentence in sentences for span in sentence.spans} | {*corpus.types})
-    return replace(corpus, sentences=sentences, types=types)
+    return replace(corpus, sentences=sentences, types=types, notes=tuple(notes))
+
+
+def first_places(places: Sequence[str]) -> str:
+    """The first few places of a list, for a note."""
+    return ", ".join(places[:3]) + (" …" if len(places) > 3 else "")
 
 
 def _bracket_types(corpus: Corpus) -> dict[str, str]:

@@ -64,9 +64,20 @@ def sentences_from_rows(
             dialects.append(tags)
         else:
             raise DataError(f"{place}: found the keys {', '.join(map(str, row)) or '(none)'}; expected {_SHAPES}")
+        _check_characters(text, spans, place)
         sentences.append(Sentence(name, text, spans, place))
     notes = (f"tags read as {detect_dialect(dialects)}",) if dialects else ()
     return sentences, notes
+
+
+def _check_characters(text: str, spans: Sequence[Span], place: str) -> None:
+    try:
+        "".join([text, *(span.label for span in spans)]).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{place}: half a surrogate pair (U+{ord(error.object[error.start]):04X}), which is no character; "
+            "write the character itself or both halves of its escape"
+        ) from error
 
 
 def tokens_to_text(tokens: Sequence[str], tags: Sequence[str], place: str) -> tuple[str, tuple[Span, ...]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from tune_ner.errors import RunFolderError
 from tune_ner.reporting.standing import Evidence, Standing, standings
 from tune_ner.runs import RunFolder, TrialRecord
 from tune_ner.training import TrialConfig
@@ -175,7 +176,10 @@ def write_tables(folder: RunFolder) -> list[Path]:
         "ranking.csv": ranking(folder),
     }
     for name, table in tables.items():
-        table.to_csv(folder.path / name, index=False)
+        try:
+            table.to_csv(folder.path / name, index=False)
+        except OSError as error:
+            raise RunFolderError(f"{folder.path / name}: cannot be written: {error.strerror or error}") from error
     return [folder.path / name for name in tables]
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -35,11 +36,11 @@ def print_data(console: Console, experiment: Experiment) -> None:
     table = Table(
         box=None,
         pad_edge=False,
-        title=f"Data: {corpus.name}{_fold(fold, experiment)}",
+        title=f"Data: {_plain(corpus.name)}{_fold(fold, experiment)}",
         title_justify="left",
         title_style="bold",
     )
-    for heading in ("part", "sentences", "entities", *corpus.types):
+    for heading in ("part", "sentences", "entities", *map(_plain, corpus.types)):
         table.add_column(heading, justify="left" if heading == "part" else "right")
     for part in PARTS:
         counts = corpus.entity_counts(split[part])
@@ -62,7 +63,7 @@ def print_plan(console: Console, experiment: Experiment, resources: TrialResourc
     for heading in ("#", "trial", *axes):
         table.add_column(heading, justify="right" if heading == "#" else "left", no_wrap=heading == "trial")
     for number, trial in enumerate(trials, start=1):
-        table.add_row(str(number), trial.trial_id, *(f"{getattr(trial, name)}" for name in axes))
+        table.add_row(str(number), trial.trial_id, *(_plain(f"{getattr(trial, name)}") for name in axes))
     console.print(table)
     console.print(describe_resources(resources, len(trials)), highlight=False, soft_wrap=True)
     console.print(
@@ -237,11 +238,14 @@ class LiveProgress(RunEvents):
         self._done_epochs[record.trial_id] = trial.epochs
         self._bar.advance(self._task)
         if record.result:
-            f1 = record.result.validation.f1
+            f1 = record.result.scores["validation"].spans.f1  # what the ranking goes by
             self._best = max(self._best or (f1, trial.title), (f1, trial.title), key=lambda best: best[0])
             outcome = f"validation F1 {f1:.4f} (epoch {record.result.best_epoch})"
         else:
             outcome = "[red]failed[/]"
+            # a trial that failed early says nothing about how long the others take
+            self._epochs -= trial.epochs
+            del self._done_epochs[record.trial_id]
         task = self._bar.tasks[0]
         line = f"[{int(task.completed):>{len(str(task.total))}}/{task.total}] "
         left = "" if self._live else f", {self._time_left()}"
@@ -277,4 +281,4 @@ def _gigabytes(count: float) -> str:
 
 def _plain(text: str) -> str:
     """Text that rich prints as it stands, square brackets included."""
-    return text.replace("[", "\\[")
+    return escape(text)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,22 @@ class RunFolder:
             raise RunFolderError(f"{self.path}: cannot be created: {error.strerror}") from error
 
     def append(self, record: TrialRecord, corpus: Corpus, split: Split) -> None:
-        """Write a trial's predicted spans, then its record as one line that is on the disk on return."""
+        """Write a trial's predicted spans, then its record as one line that is on the disk on return.
+
+        Raises:
+            RunFolderError: the disk is full, or the folder is gone or read-only.
+        """
+        with self._writing():
+            self._append(record, corpus, split)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RunFolderError(f"{self.path}: cannot be written: {error.strerror or error}") from error
+
+    def _append(self, record: TrialRecord, corpus: Corpus, split: Split) -> None:
         if record.result:
             self._write_predictions(record, corpus, split)
             record_use(self.path, fingerprint_of_part(corpus, split.test), record.trial_id)
@@ -108,15 +124,18 @@ class RunFolder:
             RunFolderError: the folder is no run, or a line is no record.
         """
         try:
-            lines = self.trials_file.read_text(encoding="utf-8").splitlines()
+            # Only line feeds end a record: other line ends may stand in its strings.
+            lines = self.trials_file.read_text(encoding="utf-8").split("\n")
         except OSError as error:
             raise RunFolderError(f"{self.path}: no run: {self.trials_file.name}: {error.strerror}") from error
-        return [self._record(number, line) for number, line in enumerate(lines, start=1)]
+        return [self._record(number, line) for number, line in enumerate(lines, start=1) if line]
 
     def write_audits(self, audits: Mapping[int | None, Mapping[str, Any]]) -> None:
         """Keep what the audit found, for each fold (or None) the report as plain data."""
         content = [{"fold": fold, **audit} for fold, audit in audits.items()]
-        self.audit_file.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+        with self._writing():
+            self.audit_file.write_text(text, encoding="utf-8")
 
     def audits(self) -> dict[int | None, dict[str, Any]]:
         """What the audit found, by fold; empty for a run that was not audited.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise, product
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from tune_ner.data.chunks import Chunk, split_tag
 from tune_ner.tagging.schemes import TaggingScheme
 
 Decoding = Literal["argmax", "viterbi"]
-DECODINGS: tuple[Decoding, ...] = get_args(Decoding)
 
 Array = np.ndarray[Any, Any]
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from functools import lru_cache
 from importlib.metadata import version
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,7 +15,6 @@ from tune_ner.tagging.subwords import Alignment
 from tune_ner.tagging.words import WordRule
 
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 SchemeName = Literal["BIO", "BIOES", "IOB1", "BILOU", "IO"]
 
 _FIGURE_LIBRARIES = ("tune-ner", "torch", "transformers", "tokenizers", "seqeval", "datasets")

@@ -153,7 +153,7 @@ def load_model(encoder: Encoder, labels: Sequence[str], tokenizer: Any, seed: in
     if encoder.kind == "tiny":
         return transformers.BertForTokenClassification(_tiny_config(encoder.location, tokenizer, names))
     try:
-        return transformers.AutoModelForTokenClassification.from_pretrained(
+        model, loading = transformers.AutoModelForTokenClassification.from_pretrained(
             encoder.location,
             num_labels=len(labels),
             # weights stored in half precision would otherwise stay there and fail in mixed precision
@@ -161,10 +161,34 @@ def load_model(encoder: Encoder, labels: Sequence[str], tokenizer: Any, seed: in
             use_safetensors=True,
             trust_remote_code=False,
             ignore_mismatched_sizes=True,
+            output_loading_info=True,
             **names,
         )
     except Exception as error:
         raise _unloadable(encoder, "model", error) from error
+    _renew_trained_head(model, {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}, seed)
+    return model
+
+
+def _renew_trained_head(model: Any, fresh: set[str], seed: int) -> None:
+    """Draw the layers above the encoder anew that came trained with the weights.
+
+    A model that was fine-tuned before, with as many labels as one of the schemes, would otherwise start with a
+    trained head under that scheme and with a fresh one under the others.
+    """
+    import torch
+    import transformers
+
+    base = f"{model.base_model_prefix}."
+    trained = {n: w for n, w in model.named_parameters() if not n.startswith(base) and n not in fresh}
+    if trained:
+        transformers.set_seed(seed)
+    for name, weights in trained.items():
+        with torch.no_grad():
+            if name.endswith("bias"):
+                weights.zero_()
+            else:
+                weights.normal_(std=getattr(model.config, "initializer_range", 0.02))
 
 
 def _unloadable(encoder: Encoder, what: str, error: Exception) -> EncoderError:

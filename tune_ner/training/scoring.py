@@ -9,6 +9,7 @@ import numpy as np
 
 from tune_ner.audit import SeenForms
 from tune_ner.data import Sentence, Span
+from tune_ner.data.chunks import OUTSIDE
 from tune_ner.evaluation import (
     Figures,
     TypeFigures,
@@ -21,8 +22,6 @@ from tune_ner.tagging import SCHEMES, EncodedPart, tags_to_spans
 from tune_ner.tagging.decoding import ViterbiDecoder
 from tune_ner.training.config import TrialConfig
 from tune_ner.training.result import PartScores
-
-OUTSIDE = "O"
 
 
 class Scorer:

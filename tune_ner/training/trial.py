@@ -177,11 +177,11 @@ def _trainer(
     return trainer
 
 
-def _best_labels(logits: Any, _: torch.Tensor) -> torch.Tensor:
-    return _scores(logits, _).argmax(dim=-1)
+def _best_labels(logits: Any, labels: torch.Tensor) -> torch.Tensor:
+    return _scores(logits, labels).argmax(dim=-1)
 
 
-def _scores(logits: Any, _: torch.Tensor) -> torch.Tensor:
+def _scores(logits: Any, labels: torch.Tensor) -> torch.Tensor:  # noqa: ARG001 - the Trainer passes both
     scores: torch.Tensor = logits[0] if isinstance(logits, tuple) else logits
     return scores
 

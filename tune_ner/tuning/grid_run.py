@@ -9,7 +9,7 @@ import socket
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,11 +17,12 @@ import ray
 from pydantic import TypeAdapter
 from ray import tune
 
+from tune_ner.audit import AuditReport
 from tune_ner.errors import ResourceError, TuneNerError
 from tune_ner.runs import RunFolder, TrialRecord
 from tune_ner.training import EpochFigures
 from tune_ner.tuning.events import RunEvents
-from tune_ner.tuning.experiment import Experiment
+from tune_ner.tuning.experiment import Experiment, audit_experiment
 from tune_ner.tuning.resources import Machine, ResourceWishes, TrialResources, trial_resources
 
 _EPOCH = TypeAdapter(EpochFigures)
@@ -56,6 +57,7 @@ def run_grid(
     wishes: ResourceWishes = ResourceWishes(),  # noqa: B008 - frozen
     events: RunEvents | None = None,
     *,
+    audits: Mapping[int | None, AuditReport] | None = None,
     address: str | None = None,
     dashboard: bool = False,
 ) -> list[TrialRecord]:
@@ -68,6 +70,7 @@ def run_grid(
         folder: a folder that is yet to be created; see `RunFolder.available`.
         wishes: what the user asks for each trial.
         events: told what happens while it happens.
+        audits: what `audit_experiment` found, if it was asked already; it is kept with the run.
         address: a running Ray cluster; without it, Ray is started on this machine and ended with the run.
         dashboard: whether a Ray started here has its dashboard.
 
@@ -76,12 +79,14 @@ def run_grid(
         RunFolderError: the folder or a record cannot be written.
     """
     events = events or RunEvents()
+    audits = audit_experiment(experiment) if audits is None else audits
     machine = None if address else Machine.local()
     if machine:
         _resources(experiment, wishes, machine)  # a wish that cannot be fulfilled is refused before Ray starts
     with _ray_session(address, machine, dashboard) as page:
         resources = _resources(experiment, wishes, machine or _cluster_machine())
         folder.create(experiment.space.to_yaml())
+        folder.write_audits({fold: report.as_dict() for fold, report in audits.items()})
         events.run_started(resources, page)
         recorder = _Recorder(experiment, folder, events)
         _fit(experiment, resources, folder.path.name, recorder)

@@ -71,6 +71,11 @@ class TrialNeed:
         return _CUDA_CONTEXT + (_COPIES - 1) * self.weights + self.activations
 
     @property
+    def beside_gpu(self) -> float:
+        """Bytes of host memory of a trial that trains on a GPU: the libraries and the kept best epoch."""
+        return _PROCESS + self.weights
+
+    @property
     def on_cpu(self) -> float:
         """Bytes of host memory of a trial that trains there, the libraries included."""
         return _PROCESS + _COPIES * self.weights + self.activations
@@ -112,6 +117,7 @@ def trial_resources(machine: Machine, need: TrialNeed, wishes: ResourceWishes, t
     fitting = machine.cpus // cpus
     if gpus:
         fitting = min(fitting, machine.gpus * math.floor(1 / gpus + 1e-9))
+        fitting = min(fitting, max(1, int(machine.memory / need.beside_gpu)))
     else:
         fitting = min(fitting, max(1, int(machine.memory / need.on_cpu)))
     concurrent = min(wishes.max_concurrent or fitting, fitting, trials)

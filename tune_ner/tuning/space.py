@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from reprlib import Repr
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args
 
 import yaml
 from pydantic import (
@@ -21,6 +21,7 @@ from pydantic import (
     StrictInt,
     StrictStr,
     ValidationError,
+    model_validator,
 )
 from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
@@ -35,6 +36,7 @@ from tune_ner.training.config import Precision, SchemeName
 
 T = TypeVar("T")
 
+MOST_SPECIAL_TOKENS = 4
 MAX_SPACE_BYTES = 1_000_000
 _HERE = Path(__file__).parent.parent
 # In an installed wheel the spaces lie in the package, in a checkout beside it.
@@ -117,6 +119,16 @@ class SearchSpace(BaseModel):
     alignment: Axis[Alignment] = ["first"]
     decoding: Axis[Decoding] = ["argmax"]
     seed: Axis[Annotated[StrictInt, Field(ge=0, lt=2**32)]] = [42]
+
+    @model_validator(mode="after")
+    def _windows_move_on(self) -> Self:
+        longest, shortest = max(self.stride), min(self.max_length)
+        if longest and longest > shortest - MOST_SPECIAL_TOKENS - 1:
+            raise ValueError(
+                f"stride: found {longest} with max_length {shortest}, expected at most "
+                f"{max(0, shortest - MOST_SPECIAL_TOKENS - 1)}, so that each window goes on where the one before ended"
+            )
+        return self
 
     AXES: ClassVar[tuple[str, ...]] = (
         "model",
@@ -286,7 +298,7 @@ def _explained(problem: dict[str, Any]) -> str:
         hint = _hint(problem["input"], allowed)
         return f"{key}: found {found}, expected one of {', '.join(allowed)}{hint}"
     if kind == "value_error":
-        return f"{key}: {context['error']}"
+        return f"{key}: {context['error']}" if key else str(context["error"])
     expected = {
         "int_type": "a whole number",
         "float_type": "a number",
