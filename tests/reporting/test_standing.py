@@ -110,3 +110,16 @@ def test_the_summary_says_that_one_seed_says_little(tmp_path: Path) -> None:
     lines = summary_lines(standings(evidence, records), records)
     assert any("One seed only" in line for line in lines)
     assert any("1 of the 1 others cannot be told from the best" in line for line in lines)
+
+
+def test_what_rules_reach_and_what_stands_in_train_comes_from_the_audit_of_each_fold(tmp_path: Path) -> None:
+    evidence, _ = a_run(tmp_path, [trial(0.9)])
+    assert evidence.baseline_f1 is None
+    made = {"baselines": {"a": {"test": {"f1": 0.2}}, "b": {"test": {"f1": 0.6}}}, "contaminated": {"near": [1, 2]}}
+    other = {"baselines": {"a": {"test": {"f1": 0.4}}}, "contaminated": {"near": [], "exact": [7]}}
+    evidence.folder.write_audits({0: made, 1: other})
+    read = Evidence(evidence.folder)
+    assert read.baseline_f1 == pytest.approx(0.5)
+    assert read.contaminated(0) == {1, 2}
+    assert read.contaminated(1) == {7}
+    assert read.contaminated(None) == frozenset()

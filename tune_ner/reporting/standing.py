@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -22,11 +24,30 @@ MOST_COMPARED = 100
 
 @dataclass
 class Evidence:
-    """The predicted spans of a run's finished trials, and what they count to, read from the disk once."""
+    """What a run's figures rest on, read from the disk once: predicted spans, their counts, and the audit."""
 
     folder: RunFolder
     _predictions: dict[tuple[str, Part], Predictions] = field(default_factory=dict)
     _counts: dict[tuple[str, Part], Counts] = field(default_factory=dict)
+
+    @cached_property
+    def audits(self) -> dict[int | None, dict[str, Any]]:
+        """What the audit found, by fold; empty for a run that was not audited."""
+        return self.folder.audits()
+
+    @cached_property
+    def baseline_f1(self) -> float | None:
+        """Test F1 of the best rule without a model, the mean over folds; None where there was no audit."""
+        best = [
+            max((by_part["test"]["f1"] for by_part in audit["baselines"].values()), default=0.0)
+            for audit in self.audits.values()
+        ]
+        return fmean(best) if best else None
+
+    def contaminated(self, fold: int | None) -> frozenset[int]:
+        """Indices of the test sentences that stand in train, near duplicates included."""
+        levels = self.audits.get(fold, {}).get("contaminated", {})
+        return frozenset(index for indices in levels.values() for index in indices)
 
     def predictions(self, trial_id: str, part: Part) -> Predictions:
         """Texts, gold and predicted spans of a trial's part."""

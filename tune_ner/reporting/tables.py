@@ -111,22 +111,20 @@ def ranking(folder: RunFolder) -> pd.DataFrame:
     """
     records = folder.records()
     evidence = Evidence(folder)
-    return standings_table(folder, evidence, standings(evidence, records), varied_axes(records))
+    return standings_table(evidence, standings(evidence, records), varied_axes(records))
 
 
-def standings_table(
-    folder: RunFolder, evidence: Evidence, found: Sequence[Standing], varied: Sequence[str]
-) -> pd.DataFrame:
+def standings_table(evidence: Evidence, found: Sequence[Standing], varied: Sequence[str]) -> pd.DataFrame:
     """The table of `ranking`, from what was found already."""
-    rows = [_standing_row(folder, evidence, standing, varied) for standing in found]
+    rows = [_standing_row(evidence, standing, varied) for standing in found]
     return pd.DataFrame(rows, columns=[*NOTEBOOK_COLUMNS[:3], *varied, *_STANDING_COLUMNS])
 
 
-def _standing_row(folder: RunFolder, evidence: Evidence, standing: Standing, varied: Sequence[str]) -> dict[str, Any]:
+def _standing_row(evidence: Evidence, standing: Standing, varied: Sequence[str]) -> dict[str, Any]:
     config = standing.ranked.configuration
     scores = [record.result.scores["test"] for record in standing.records if record.result]
     test = [score.spans.f1 for score in scores]
-    baseline = folder.baseline_f1()
+    baseline = evidence.baseline_f1
     return {
         **_config_row(config, varied),
         "Trials": len(standing.records),
@@ -142,17 +140,17 @@ def _standing_row(folder: RunFolder, evidence: Evidence, standing: Standing, var
         "Test F1 High": standing.test.high,
         "Seen F1": fmean(score.seen.f1 for score in scores),
         "Unseen F1": fmean(score.unseen.f1 for score in scores),
-        "Clean Test F1": fmean(_clean_f1(folder, evidence, record) for record in standing.records),
+        "Clean Test F1": fmean(_clean_f1(evidence, record) for record in standing.records),
         "Gain": None if baseline is None else fmean(test) - baseline,
         "Best Epoch": fmean(record.result.best_epoch for record in standing.records if record.result),
         "Seconds": fmean(record.seconds for record in standing.records),
     }
 
 
-def _clean_f1(folder: RunFolder, evidence: Evidence, record: TrialRecord) -> float:
+def _clean_f1(evidence: Evidence, record: TrialRecord) -> float:
     """Test F1 without the test sentences of which train holds a duplicate or near duplicate."""
     predictions = evidence.predictions(record.trial_id, "test")
-    contaminated = folder.contaminated(record.config.fold)
+    contaminated = evidence.contaminated(record.config.fold)
     kept = [row for row, index in enumerate(predictions.indices) if index not in contaminated]
     right, wrong, missed = evidence.counts(record.trial_id, "test")[kept].sum(axis=0)
     return float(2 * right / max(1, 2 * right + wrong + missed))

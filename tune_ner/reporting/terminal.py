@@ -140,7 +140,7 @@ def print_outcome(console: Console, folder: RunFolder, trials: int) -> None:
     if any(record.result for record in records):
         evidence = Evidence(folder)
         found, varied = standings(evidence, records), varied_axes(records)
-        console.print(ranking_table(standings_table(folder, evidence, found, varied), varied))
+        console.print(ranking_table(standings_table(evidence, found, varied), varied))
         for line in summary_lines(found, records):
             console.print(_plain(line), highlight=False, soft_wrap=True)
         for question, sentences in answers(evidence, records):

@@ -151,19 +151,6 @@ class RunFolder:
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise RunFolderError(f"{self.audit_file}: no audit: {error}; expected this version's format") from error
 
-    def baseline_f1(self) -> float | None:
-        """Test F1 of the best rule without a model, the mean over folds; None where there was no audit."""
-        best = [
-            max((by_part["test"]["f1"] for by_part in audit["baselines"].values()), default=0.0)
-            for audit in self.audits().values()
-        ]
-        return sum(best) / len(best) if best else None
-
-    def contaminated(self, fold: int | None) -> frozenset[int]:
-        """Indices of the test sentences that stand in train, near duplicates included."""
-        audit = self.audits().get(fold, {})
-        return frozenset(index for indices in audit.get("contaminated", {}).values() for index in indices)
-
     def predictions_of(self, trial_id: str, part: Part) -> Predictions:
         """Texts, gold spans and predicted spans of a finished trial's part, sentence by sentence.
 
