@@ -21,8 +21,10 @@ from tune_ner.evaluation import (
     replicate_spread,
     sentence_counts,
 )
+from tune_ner.evaluation.resampling import moderated
 
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 RIGHT, MISSED, WRONG = (1, 0, 0), (0, 0, 1), (0, 1, 1)
 
 shapes = st.tuples(st.integers(1, 3), st.integers(1, 6), st.just(3))
@@ -34,8 +36,10 @@ def f1(part: Ints) -> float:
     return float(2 * right / (2 * right + wrong + missed))
 
 
-def simulated(random: np.random.Generator, sentences: int, quality: float, systems: int = 1) -> Ints:
-    """Counts of systems of one quality, `(systems, sentences, 3)`; half the errors replace the entity."""
+def simulated(random: np.random.Generator, sentences: int, quality: float | Floats, systems: int = 1) -> Ints:
+    """Counts of systems, all of one quality or each of its own, `(systems, sentences, 3)`; half the errors
+    replace the entity."""
+    quality = np.broadcast_to(np.reshape(quality, (-1, 1)), (systems, 1))
     entities = random.poisson(1.2, sentences)
     right = random.binomial(entities, quality, (systems, sentences))
     wrong = random.binomial(entities - right, 0.5) + random.poisson(1.2 * (1 - quality) / 2, right.shape)
@@ -186,7 +190,7 @@ def test_p_value_is_that_of_scipys_permutation_test() -> None:
 
 def test_a_plain_difference_is_found_and_has_a_sign() -> None:
     random = np.random.default_rng(10)
-    good, poor = simulated(random, 150, 0.9, 2), simulated(random, 150, 0.5, 2)
+    good, poor = simulated(random, 150, 0.9, 1), simulated(random, 150, 0.5, 1)
     forward, backward = paired_difference(good, poor), paired_difference(poor, good)
     assert forward.p_value == pytest.approx(1 / 10_001)
     assert 0 < forward.low < forward.difference < forward.high < 1
@@ -343,6 +347,60 @@ def test_spread_of_replicates() -> None:
     assert spread.mean == pytest.approx(np.mean(figures))
     assert spread.std == pytest.approx(np.std(figures, ddof=1))
     assert replicate_spread(seeds[:1]).std is None
+
+
+# ---- seeds as a source of chance
+
+
+def test_seeds_of_different_quality_widen_the_interval() -> None:
+    random = np.random.default_rng(15)
+    alike = f1_interval(simulated(random, 400, 0.8, 3))
+    apart = f1_interval(simulated(random, 400, np.array([0.7, 0.8, 0.9]), 3))
+    assert apart.high - apart.low > 3 * (alike.high - alike.low)
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_equal_configurations_whose_seeds_differ_are_called_different_5_times_in_100(seeds: int) -> None:
+    random = np.random.default_rng(16)
+    alarms = of_models = 0
+    for _ in range(300):
+        models = simulated(random, 150, random.normal(0.8, 0.03, 2 * seeds), 2 * seeds)
+        alarms += paired_difference(models[:seeds], models[seeds:], resamples=300).p_value <= 0.05
+        of_models += paired_difference(models[0], models[1], resamples=300).p_value <= 0.05
+    assert alarms / 300 <= 0.085
+    assert of_models / 300 >= 0.1  # what would be promised with one seed
+
+
+def test_matched_replicates_are_compared_cell_by_cell() -> None:
+    # learning rates that matter more than anything else are no noise of the difference between two schemes
+    random = np.random.default_rng(17)
+    models = simulated(random, 300, np.array([0.5, 0.7, 0.9, 0.35, 0.55, 0.75]), 6)
+    one, other = models[:3, np.newaxis], models[3:, np.newaxis]
+    found = paired_difference(list(one), list(other), groups=[np.arange(300)] * 3)
+    assert found.low > 0.02
+    assert found.p_value <= 0.05
+    as_if_seeds = paired_difference(models[:3], models[3:])
+    assert as_if_seeds.p_value > 0.05
+
+
+def test_variances_that_scatter_like_one_become_that_one() -> None:
+    random = np.random.default_rng(18)
+    variances, freedom = moderated(np.array([1.0, 1.1, 0.9, 1.0]), 2)
+    assert variances == pytest.approx([1.0] * 4)
+    assert freedom == 8
+    # variances whose own scatter is that of a prior with 8 degrees of freedom are drawn together as it says
+    truth = 8 / random.chisquare(8, 4000)
+    drawn, freedom = moderated(truth * random.chisquare(4, 4000) / 4, 4)
+    assert freedom == pytest.approx(12, abs=1)
+    assert np.log(drawn).std() < np.log(truth).std()
+
+
+@given(arrays.arrays(np.float64, st.integers(1, 8), elements=st.floats(0, 1)), st.integers(1, 9))
+def test_moderated_variances_stay_finite_and_within_what_was_seen(variances: Floats, freedom: int) -> None:
+    drawn, total = moderated(variances, freedom)
+    assert np.isfinite(drawn).all()
+    assert (drawn >= 0).all()
+    assert freedom <= total <= freedom * len(variances)
 
 
 # ---- what is refused

@@ -5,10 +5,9 @@ sentence (`tune_ner.evaluation.sentence_counts`), one replicate a seed; where re
 their own, as folds have, as a list of such arrays (`tune_ner.evaluation.resampling.read_sample`). The figure
 of a configuration is the mean of its replicates' micro F1.
 
-Everything here is about the test part being a sample of documents, given the models that were trained. That
-another seed gives another model is told by `replicate_spread`, not by an interval: a test may rightly tell
-two models apart that one configuration gave with two seeds. More seeds make that difference smaller, and
-the test finer with it, so that only the spread of the seeds says whether a small difference would come again.
+The test part is a sample of documents, and a trained model one of those that other seeds would have given:
+intervals and tests take both in where there are replicates to tell. With a single one they are about that
+model on other documents, and what another seed would give is unknown.
 
 `benchmarks/calibration.py` measures how often the intervals hold and how often the tests cry wolf.
 """
@@ -17,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import comb, sqrt
+from math import comb, hypot, sqrt
 
 import numpy as np
 from scipy import stats
@@ -26,14 +25,18 @@ from tune_ner.evaluation.resampling import (
     Floats,
     Groups,
     Replicates,
+    Retraining,
     Sample,
     bootstrap,
     randomisation_p_values,
     read_sample,
+    retraining,
+    retraining_of_differences,
 )
 
 _BOOTSTRAP_DRAWS = 2_000
 _MOST_DRAWS = 200_000
+_ONE_MODEL = Retraining(0.0, 0)
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,9 @@ def f1_interval(
     """Confidence interval of the figure of a configuration.
 
     Wilson's score interval (Wilson 1927) for as many independent entities as would make F1 vary as it does
-    in a bootstrap over documents, `F1 (1 - F1) / variance`, with Student's t for the number of documents:
-    the effective sample size of Korn and Graubard (1998) and Dean and Pagano (2015). It holds where the
+    in a bootstrap over documents and between replicates (`tune_ner.evaluation.resampling.retraining`),
+    `F1 (1 - F1) / variance`: the effective sample size of Korn and Graubard (1998) and Dean and Pagano (2015),
+    with Student's t for the degrees of freedom of both sources (Satterthwaite 1946). It holds where the
     percentile, BCa, studentised and logit bootstraps fall short, in parts with a handful of errors.
 
     Where the bootstrap says nothing because every draw gives the same figure (all right, all wrong, a single
@@ -104,7 +108,7 @@ def f1_interval(
     """
     _check(level, resamples)
     sample = read_sample(replicates, groups)
-    return _interval(sample, bootstrap([sample], resamples, seed)[:, 0], level)
+    return _interval(sample, bootstrap([sample], resamples, seed)[:, 0], level, retraining(sample))
 
 
 def paired_difference(
@@ -118,10 +122,11 @@ def paired_difference(
 ) -> Difference:
     """The figure of `a` less that of `b` on the same sentences.
 
-    The p-value is that of approximate randomisation over documents
+    The p-value is that of approximate randomisation over documents, widened by what other seeds would give
     (`tune_ner.evaluation.resampling.randomisation_p_values`). The interval is made of those of `a` and `b`
-    and of the correlation between them in the bootstrap (Newcombe 1998, method 10; Zou and Donner 2008): it
-    keeps a width where both are all right. The two need not agree about zero in close cases.
+    over documents, of the correlation between them in the bootstrap (Newcombe 1998, method 10; Zou and Donner
+    2008), which keeps a width where both are all right, and of the seeds' part, added in squares. The two need
+    not agree about zero in close cases.
 
     Args:
         a: counts as the module describes.
@@ -141,10 +146,13 @@ def paired_difference(
     first, second = _interval(one, figures[:, 0], level), _interval(other, figures[:, 1], level)
     rho = _correlation(figures)
     difference = first.estimate - second.estimate
+    seeds = _margin(retraining_of_differences(one, [other])[0], level)
+    below = hypot(_combined(first.estimate - first.low, second.high - second.estimate, rho), seeds)
+    above = hypot(_combined(first.high - first.estimate, second.estimate - second.low, rho), seeds)
     return Difference(
         difference=difference,
-        low=difference - _combined(first.estimate - first.low, second.high - second.estimate, rho),
-        high=difference + _combined(first.high - first.estimate, second.estimate - second.low, rho),
+        low=max(-1.0, difference - below),
+        high=min(1.0, difference + above),
         p_value=randomisation_p_values(one, [other], resamples, seed)[0],
     )
 
@@ -235,19 +243,21 @@ def half_width(entities: int, f1: float = 0.8, level: float = 0.95) -> float:
     return (high - low) / 2
 
 
-def _interval(sample: Sample, figures: Floats, level: float) -> Interval:
+def _interval(sample: Sample, figures: Floats, level: float, seeds: Retraining = _ONE_MODEL) -> Interval:
     estimate = sample.estimate
     if sample.entities == 0:
         return Interval(0.0, 1.0, estimate)
     documents = sample.documents
     # a bootstrap of n documents has (n - 1) / n of the variance that it estimates
     variance = float(figures.var()) * documents / max(documents - 1, 1)
-    if variance < 1e-12:
+    total = variance + seeds.variance
+    if total < 1e-12:
         effective, quantile = float(sample.entities), _normal_quantile(level)
     else:
         # no more can be learnt than from all that was gold or predicted, were it independent
-        effective = min(estimate * (1 - estimate) / variance, float(sample.sums[..., 1].sum()))
-        quantile = float(stats.t.ppf((1 + level) / 2, documents - 1))
+        effective = min(estimate * (1 - estimate) / total, float(sample.sums[..., 1].sum()))
+        freedom = total**2 / (variance**2 / max(documents - 1, 1) + seeds.variance**2 / max(seeds.freedom, 1))
+        quantile = float(stats.t.ppf((1 + level) / 2, freedom))
     low, high = _wilson(estimate, effective, quantile)
     return Interval(max(0.0, min(low, estimate)), min(1.0, max(high, estimate)), estimate)
 
@@ -257,6 +267,11 @@ def _wilson(share: float, size: float, quantile: float) -> tuple[float, float]:
     middle = (share + square / 2) / (1 + square)
     half = quantile / (1 + square) * sqrt(share * (1 - share) / size + square / (4 * size))
     return middle - half, middle + half
+
+
+def _margin(seeds: Retraining, level: float) -> float:
+    """Half the width of the interval that the seeds alone would give."""
+    return float(stats.t.ppf((1 + level) / 2, seeds.freedom)) * sqrt(seeds.variance) if seeds.variance else 0.0
 
 
 def _combined(one: float, other: float, correlation: float) -> float:

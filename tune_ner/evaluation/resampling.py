@@ -1,4 +1,4 @@
-"""Test parts drawn anew: the bootstrap and the randomisation test over documents.
+"""Test parts drawn anew, and models trained anew: resampling over documents, variance between replicates.
 
 Documents, not sentences or entities, are what is drawn, because the entities of one document are right or
 wrong together. Both methods need no more than two sums a document and replicate, the numerator `2 tp` and the
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import optimize, special
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.integer[Any]]
@@ -28,11 +29,13 @@ class Sample:
 
     `sums` has the shape `(replicates, documents, 2)`: numerator and denominator of F1. A document that a
     replicate was not tested on is a row of zeros. `entities` is the number of gold entities, each counted
-    once however many replicates were tested on it.
+    once however many replicates were tested on it. `strata` tells for each replicate, shape `(replicates,)`,
+    which of the arrays of counts it came from.
     """
 
     sums: Floats
     entities: int
+    strata: npt.NDArray[np.intp]
 
     @property
     def documents(self) -> int:
@@ -57,7 +60,8 @@ def read_sample(replicates: Replicates, groups: Groups = None) -> Sample:
     Args:
         replicates: an array `(replicates, sentences, 3)` of true positives, false positives and false
             negatives (or `(sentences, 3)` for one replicate), all of the same sentences; or, where the
-            sentences differ, as between folds, a list of such arrays, one for each set of sentences.
+            sentences differ, as between folds, or hyperparameters do, a list of such arrays. What replicates
+            of one array differ by is chance alone.
         groups: an id of its document for each sentence; for a list of arrays a list of id arrays, in which
             an id means the same document everywhere. By default each sentence is its own document.
 
@@ -75,6 +79,7 @@ def read_sample(replicates: Replicates, groups: Groups = None) -> Sample:
         raise ValueError("there is no replicate")
     documents, names = _documents(parts, groups, listed=not isinstance(replicates, np.ndarray))
     sums, gold = [], np.zeros(documents)
+    strata = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     for part, rows in zip(parts, names, strict=True):
         right, wrong, missed = np.moveaxis(part.astype(np.float64), 2, 0)
         for replicate in np.stack([2 * right, 2 * right + wrong + missed, right + missed], axis=2):
@@ -82,7 +87,93 @@ def read_sample(replicates: Replicates, groups: Groups = None) -> Sample:
             np.add.at(total, rows, replicate)
             sums.append(total[:, :2])
             gold = np.maximum(gold, total[:, 2])
-    return Sample(np.stack(sums), int(gold.sum()))
+    return Sample(np.stack(sums), int(gold.sum()), strata)
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """Variance of a figure (or of a difference of two) over other seeds; 0.0 where there is one replicate."""
+
+    variance: float
+    freedom: float
+
+    def draws(self, size: int, random: np.random.Generator) -> Floats:
+        """Chance deviations of the figure: Student's t, scaled, shape `(size,)`."""
+        if self.variance == 0.0:
+            return np.zeros(size)
+        return np.asarray(np.sqrt(self.variance) * random.standard_t(self.freedom, size))
+
+
+def retraining(sample: Sample) -> Retraining:
+    """What the figure of `sample` owes to its seeds, beyond what its documents explain.
+
+    Replicates of one array of counts differ by seed alone; where no array has two, as with one seed in each
+    fold, all are compared. Their variance is that of seeds and, because each model errs on documents of its
+    own, part of that of documents, which the bootstrap has already: it is estimated from the influence of each
+    document on F1 (Hampel 1974) and taken off.
+    """
+    groups = _strata(sample) if _repeated(sample) else [np.arange(len(sample.figures))]
+    freedom = sum(len(group) - 1 for group in groups)
+    if freedom == 0:
+        return Retraining(0.0, 0.0)
+    variance = _within(sample.figures, groups) / freedom - _by_documents(_influence(sample), groups, freedom)
+    return Retraining(max(0.0, variance) / len(sample.figures), freedom)
+
+
+def retraining_of_differences(reference: Sample, others: Sequence[Sample]) -> list[Retraining]:
+    """What the figure of `reference` less that of each of `others` owes to the seeds of both.
+
+    As `retraining`, from replicates that differ by seed alone where there are any: the variance of each
+    configuration, moderated by those of all others (`moderated`), since two or three seeds say little on their
+    own. Else, as with one seed in each fold or for each learning rate, from the differences between matched
+    replicates. Samples must have the same replicates.
+
+    Of what documents explain only half is taken off: all of it makes the estimate zero too often, and equal
+    configurations are then told apart in up to 8 % of cases, none in hardly any (`benchmarks/calibration.py`).
+    """
+    size = len(reference.figures)
+    if size == 1:
+        return [Retraining(0.0, 0.0)] * len(others)
+    if not _repeated(reference):
+        every = [np.arange(size)]
+        unmatched = [
+            (_within(reference.figures - other.figures, every) / (size - 1))
+            - _by_documents(_influence(reference) - _influence(other), every, size - 1) / 2
+            for other in others
+        ]
+        return [Retraining(max(0.0, variance) / size, size - 1) for variance in unmatched]
+    groups = _strata(reference)
+    freedom = sum(len(group) - 1 for group in groups)
+    samples = (reference, *others)
+    raw, total = moderated(np.array([_within(sample.figures, groups) / freedom for sample in samples]), freedom)
+    by_documents = [_by_documents(_influence(sample), groups, freedom) / 2 for sample in samples]
+    own, *theirs = np.maximum(0.0, raw - by_documents)
+    return [Retraining(float(own + variance) / size, total) for variance in theirs]
+
+
+def moderated(variances: Floats, freedom: float) -> tuple[Floats, float]:
+    """Variances of several groups drawn together as far as they look alike (Smyth 2004, "Linear models and
+    empirical Bayes methods", section 6.2), and their degrees of freedom.
+
+    Variances that scatter no more than samples of one variance would become that one, with the degrees of
+    freedom of all; the more they scatter, the more each remains its own.
+
+    Args:
+        variances: of the groups, shape `(groups,)`.
+        freedom: degrees of freedom of each of them, the same for all.
+    """
+    count = len(variances)
+    if count < 2 or not variances.any():
+        return variances, freedom
+    # the logarithm of a variance that is zero by rounding must not outweigh all others
+    logs = np.log(np.maximum(variances, 1e-5 * np.median(variances[variances > 0])))
+    logs += np.log(freedom / 2) - special.digamma(freedom / 2)
+    excess = float(logs.var(ddof=1) - special.polygamma(1, freedom / 2))
+    if excess <= 0:
+        return np.full(count, variances.mean()), freedom * count
+    prior = 2 * float(optimize.brentq(lambda x: special.polygamma(1, x) - excess, 1e-8, 1e8))
+    common = np.exp(logs.mean() + special.digamma(prior / 2) - np.log(prior / 2))
+    return (prior * common + freedom * variances) / (prior + freedom), min(prior + freedom, freedom * count)
 
 
 def bootstrap(samples: Sequence[Sample], resamples: int, seed: int) -> Floats:
@@ -106,13 +197,14 @@ def bootstrap(samples: Sequence[Sample], resamples: int, seed: int) -> Floats:
 
 
 def randomisation_p_values(reference: Sample, others: Sequence[Sample], resamples: int, seed: int) -> list[float]:
-    """P-values of approximate randomisation, two-sided, of each of `others` against `reference`.
+    """P-values, two-sided, of each of `others` against `reference`: approximate randomisation over documents.
 
     Under the null hypothesis it does not matter which of two systems said what of a document; so for each
     document a coin decides whether their outputs, those of all replicates, change places (Noreen 1989; Yeh,
-    "More accurate tests for the statistical significance of result differences", 2000). The p-value is
-    `(1 + draws with at least the observed difference) / (1 + draws)`. Samples must be of the same documents
-    and equally many replicates.
+    "More accurate tests for the statistical significance of result differences", 2000). To the difference of
+    such a draw comes what other seeds would have made of it (`retraining_of_differences`), where replicates tell.
+    The p-value is `(1 + draws with at least the observed difference) / (1 + draws)`. Samples must be of the
+    same documents and replicates.
     """
     random = np.random.default_rng(seed)
     columns = np.concatenate([_columns(sample) for sample in (reference, *others)], axis=1)
@@ -120,6 +212,7 @@ def randomisation_p_values(reference: Sample, others: Sequence[Sample], resample
     totals = columns.sum(axis=0)
     # sums that are equal but for rounding must count as equal: ties are common in small parts
     observed = [abs(reference.estimate - other.estimate) - 1e-9 for other in others]
+    seeds = retraining_of_differences(reference, others)
     extreme = [0] * len(others)
     for size in _chunks(resamples, columns.shape):
         coins = random.integers(2, size=(size, reference.documents), dtype=np.int8)
@@ -127,9 +220,38 @@ def randomisation_p_values(reference: Sample, others: Sequence[Sample], resample
         for index, other in enumerate(others):
             mine, theirs = slice(0, width), slice((index + 1) * width, (index + 2) * width)
             middle, swing = (totals[mine] + totals[theirs]) / 2, (signed[:, mine] - signed[:, theirs]) / 2
-            changed = _figures(middle + swing, [reference]) - _figures(middle - swing, [other])
+            changed = (_figures(middle + swing, [reference]) - _figures(middle - swing, [other]))[:, 0]
+            changed += seeds[index].draws(size, random)
             extreme[index] += int((np.abs(changed) >= observed[index]).sum())
     return [(1 + count) / (1 + resamples) for count in extreme]
+
+
+def _strata(sample: Sample) -> list[npt.NDArray[np.intp]]:
+    """Indices of the replicates of each stratum."""
+    return [np.flatnonzero(sample.strata == stratum) for stratum in np.unique(sample.strata)]
+
+
+def _repeated(sample: Sample) -> bool:
+    """Whether some replicates differ by seed alone."""
+    return len(np.unique(sample.strata)) < len(sample.strata)
+
+
+def _within(values: Floats, groups: Sequence[npt.NDArray[np.intp]]) -> float:
+    """Sum of squared deviations of rows from the mean row of their group."""
+    return sum(float(np.square(values[group] - values[group].mean(axis=0)).sum()) for group in groups)
+
+
+def _by_documents(influence: Floats, groups: Sequence[npt.NDArray[np.intp]], freedom: float) -> float:
+    """Variance of figures of one group that is due to documents, from the influences `(replicates, documents)`."""
+    documents = influence.shape[1]
+    return float(_within(influence, groups) / freedom * documents / max(documents - 1, 1))
+
+
+def _influence(sample: Sample) -> Floats:
+    """How much each document moves the F1 of each replicate, shape `(replicates, documents)`."""
+    totals = sample.sums[..., 1].sum(axis=1, keepdims=True)
+    residuals = sample.sums[..., 0] - sample.figures[:, np.newaxis] * sample.sums[..., 1]
+    return residuals / np.where(totals > 0, totals, 1.0)
 
 
 def _documents(parts: list[Counts], groups: Groups, *, listed: bool) -> tuple[int, list[npt.NDArray[np.intp]]]:

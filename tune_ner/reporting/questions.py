@@ -56,10 +56,10 @@ def _effect(evidence: Evidence, records: Sequence[TrialRecord], axis: str, one: 
     if not shared:
         return None
     sides = [[side[rest] for rest in shared] for side in (first, second)]
-    # Equal rests give equal orders within a fold, so that pair is laid beside pair.
-    counts = [evidence.replicates(_as_if(side, axis, one), "test") for side in sides]
+    # Equal rests give equal orders, so that pair is laid beside pair.
+    (counts, sentences), (others, _) = (evidence.replicates(_as_if(side, axis, one), "test") for side in sides)
     f1_one, f1_other = (fmean(map(test_f1, side)) for side in sides)
-    difference = paired_difference(counts[0], counts[1])
+    difference = paired_difference(counts, others, groups=sentences)
     return Effect(axis, one, other, f1_one, f1_other, difference, len(shared))
 
 

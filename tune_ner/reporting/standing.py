@@ -15,8 +15,11 @@ from tune_ner.evaluation import Interval, f1_interval, indistinguishable, senten
 from tune_ner.runs import Candidate, Predictions, RankedConfiguration, RunFolder, TrialRecord, rank
 
 Counts = np.ndarray[Any, Any]
+Ids = np.ndarray[Any, Any]
 Replicate = tuple[int | None, int]
 """Fold and seed."""
+
+_MOST_SENTENCES = 2**40  # of a part, so that ids of different folds differ
 
 MOST_COMPARED = 100
 """Configurations that are compared with the best; more would need p-values too small to draw."""
@@ -64,12 +67,18 @@ class Evidence:
             self._counts[key] = sentence_counts(rows.gold, rows.predicted)
         return self._counts[key]
 
-    def replicates(self, records: Iterable[TrialRecord], part: Part) -> list[Counts]:
-        """The counts of several trials, an array (trials, sentences, 3) for each fold."""
-        folds: dict[int | None, list[Counts]] = {}
-        for record in sorted(records, key=_order):
-            folds.setdefault(record.config.fold, []).append(self.counts(record.trial_id, part))
-        return [np.stack(counts) for counts in folds.values()]
+    def replicates(self, records: Iterable[TrialRecord], part: Part) -> tuple[list[Counts], list[Ids]]:
+        """The counts of several trials, and which sentences they are of.
+
+        An array (trials, sentences, 3) for each fold and set of hyperparameters, so that trials of one array
+        differ by seed alone, and the ids of its sentences, which differ between folds.
+        """
+        cells: dict[tuple[int, str], list[Counts]] = {}
+        for record in sorted(records, key=lambda record: (_cell(record), record.config.seed)):
+            cells.setdefault(_cell(record), []).append(self.counts(record.trial_id, part))
+        counts = [np.stack(trials) for trials in cells.values()]
+        ids = [fold * _MOST_SENTENCES + np.arange(len(trials[0])) for (fold, _), trials in cells.items()]
+        return counts, ids
 
 
 @dataclass(frozen=True)
@@ -98,12 +107,17 @@ def standings(evidence: Evidence, records: Sequence[TrialRecord]) -> list[Standi
         Standing(
             item,
             group,
-            f1_interval(evidence.replicates(group, "validation")),
-            f1_interval(evidence.replicates(group, "test")),
+            _interval(evidence, group, "validation"),
+            _interval(evidence, group, "test"),
             alike.get(place),
         )
         for place, (item, group) in enumerate(zip(ranked, groups, strict=True))
     ]
+
+
+def _interval(evidence: Evidence, records: Sequence[TrialRecord], part: Part) -> Interval:
+    counts, sentences = evidence.replicates(records, part)
+    return f1_interval(counts, groups=sentences)
 
 
 def _like_best(evidence: Evidence, groups: Sequence[Sequence[TrialRecord]]) -> dict[int, bool]:
@@ -116,7 +130,8 @@ def _like_best(evidence: Evidence, groups: Sequence[Sequence[TrialRecord]]) -> d
         for place, group in enumerate(groups)
         if shared <= _replicates(group)
     }
-    alike = indistinguishable(compared, "0")
+    _, sentences = compared["0"]
+    alike = indistinguishable({place: counts for place, (counts, _) in compared.items()}, "0", groups=sentences)
     return {int(place): place in alike for place in compared}
 
 
@@ -128,7 +143,7 @@ def _replicate(record: TrialRecord) -> Replicate:
     return record.config.fold, record.config.seed
 
 
-def _order(record: TrialRecord) -> tuple[Any, ...]:
+def _cell(record: TrialRecord) -> tuple[int, str]:
+    """Fold and hyperparameters: what trials that differ by seed alone share."""
     fold = -1 if record.config.fold is None else record.config.fold
-    rest = record.config.model_copy(update={"fold": None, "seed": 0}).model_dump_json()
-    return fold, record.config.seed, rest
+    return fold, record.config.model_dump_json(exclude={"seed", "fold"})
