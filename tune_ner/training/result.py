@@ -39,12 +39,39 @@ class PartScores:
 
 
 @dataclass(frozen=True)
+class TrialCost:
+    """What a trial's training took of the machine.
+
+    `tokens` are the subwords trained on, all epochs counted, and `computed_tokens` those and their padding.
+    `peak_memory` is in bytes: of the GPU where the trial had one, else of the process. `linear_parameters` are
+    those that enter a matrix product for every token (embeddings are looked up), and `matmul_rate` the
+    floating-point operations a second that a plain matrix product of the encoder's width reaches here on as
+    many threads.
+    """
+
+    tokens: int
+    computed_tokens: int
+    peak_memory: int
+    linear_parameters: int
+    matmul_rate: float
+
+    def floor_share(self, train_seconds: float) -> float:
+        """Share of `train_seconds` that the matrix products of the real tokens need at the measured rate.
+
+        Six operations for each token and parameter: two forward and four backward (Kaplan et al. 2020,
+        "Scaling Laws for Neural Language Models", section 2.1).
+        """
+        return 6 * self.tokens * self.linear_parameters / self.matmul_rate / train_seconds
+
+
+@dataclass(frozen=True)
 class TrialResult:
     """All that a finished trial leaves.
 
     `validation` and `test` are seqeval's figures of the best epoch, `scores` those of its spans, and `spans`
     the spans it predicted on these two parts (one tuple a sentence, in the order of the split). `encoding` is
-    the account of each part, `seconds` the time of each stage, and `training_log` pairs of a step and the mean
+    the account of each part, `seconds` the time of each stage (start, load, encode, train, evaluate, save),
+    `batching_used` how batches were laid out in the end, and `training_log` pairs of a step and the mean
     loss since the step logged before.
     """
 
@@ -62,5 +89,7 @@ class TrialResult:
     threads: int
     parameters: int
     seconds: dict[str, float]
+    cost: TrialCost | None = None
+    batching_used: str = "padded"
     scores: dict[Part, PartScores] = field(default_factory=dict)
     spans: dict[Part, tuple[tuple[Span, ...], ...]] = field(default_factory=dict)
