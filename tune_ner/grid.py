@@ -36,6 +36,17 @@ def grid(
     words: Annotated[
         str | None, typer.Option(help="Cut words at 'whitespace' or 'punctuation'.", show_default="the space's")
     ] = None,
+    batching: Annotated[
+        str | None, typer.Option(help="auto, packed (no padding) or padded.", show_default="the space's")
+    ] = None,
+    trim_vocabulary: Annotated[
+        bool | None,
+        typer.Option(
+            "--trim-vocabulary/--whole-vocabulary",
+            help="Leave out embeddings of subwords that the corpus lacks.",
+            show_default="the space's",
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run.", show_default="space and time")] = None,
     results_dir: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("results"),
     gpus_per_trial: Annotated[float | None, typer.Option(help="0 to 1.", show_default="by memory")] = None,
@@ -65,6 +76,8 @@ def grid(
         "epochs": epochs,
         "split": split,
         "words": words,
+        "batching": batching,
+        "trim_vocabulary": trim_vocabulary,
     }
     with told_errors() as console:
         from tune_ner import reporting, tuning

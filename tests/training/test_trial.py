@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from seqeval.metrics import f1_score
 
 from tune_ner.data import Corpus, Part, Sentence, Span, Split, SplitSpec, split_corpus
@@ -45,7 +46,7 @@ def trained(
 
 
 def without_clock(result: TrialResult) -> TrialResult:
-    return replace(result, seconds={})
+    return replace(result, seconds={}, cost=None)
 
 
 def sentences_of(part: Part) -> list[Sentence]:
@@ -93,7 +94,12 @@ def test_a_result_has_all_its_parts(result: TrialResult) -> None:
     assert 0 < result.train_loss < 5
     assert result.threads == 1
     assert result.parameters > 100_000
-    assert set(result.seconds) == {"load", "encode", "train_and_evaluate", "test"}
+    assert set(result.seconds) == {"load", "encode", "train", "evaluate", "save"}
+    assert all(seconds >= 0 for seconds in result.seconds.values())
+    assert result.cost
+    assert 0 < result.cost.tokens <= result.cost.computed_tokens
+    assert 0 < result.cost.floor_share(result.seconds["train"]) < 1
+    assert result.cost.peak_memory > 10**8
     assert all(seconds > 0 for seconds in result.seconds.values())
     assert {part: account["sentences"] for part, account in result.encoding.items()} == {
         part: len(SPLIT[part]) for part in ("train", "validation", "test")
@@ -255,3 +261,54 @@ def test_the_precision_used_is_the_wanted_one_where_the_device_has_it(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     half = "fp16" if cuda else "fp32"
     assert used_precision(wanted) == {"auto": half, "fp16": half}.get(wanted, wanted)
+
+
+# ---- batches
+
+
+def test_packed_trials_learn_as_padded_ones_do() -> None:
+    padded, packed = (trained(batching=batching) for batching in ("padded", "packed"))
+    assert (padded.batching_used, packed.batching_used) == ("padded", "packed")
+    # dropout draws other masks, nothing else differs
+    assert packed.epochs[-1].loss == pytest.approx(padded.epochs[-1].loss, rel=0.3)
+    assert padded.cost
+    assert packed.cost
+    assert packed.cost.tokens == packed.cost.computed_tokens == padded.cost.tokens < padded.cost.computed_tokens
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_the_mathematics_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_dropout(*arguments: Any) -> Any:
+        model = load_model(*arguments)
+        for layer in model.modules():
+            if isinstance(layer, torch.nn.Dropout):
+                layer.p = 0.0
+        return model
+
+    monkeypatch.setattr(trial_module, "load_model", without_dropout)
+    whole = trained(epochs=1)
+    steps: list[int] = []
+    train = transformers.Trainer.training_step
+
+    def training_step(self: Any, model: Any, inputs: Any, *arguments: Any, **named: Any) -> Any:
+        steps.append(len(inputs["input_ids"]))
+        if len(inputs["input_ids"]) > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return train(self, model, inputs, *arguments, **named)
+
+    monkeypatch.setattr(transformers.Trainer, "training_step", training_step)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    halved = trained(epochs=1)
+    assert steps[:3] == [16, 8, 4]
+    assert (whole.accumulated_steps, halved.accumulated_steps) == (1, 4)
+    assert [step for step, _ in halved.training_log] == [step for step, _ in whole.training_log]
+    assert halved.epochs[0].loss == pytest.approx(whole.epochs[0].loss, rel=1e-4)
+
+
+def test_a_batch_that_cannot_be_halved_further_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_memory(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(transformers.Trainer, "training_step", no_memory)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    with pytest.raises(EncoderError, match=r"a batch of 3 sentences of up to 256 subwords does not fit .* a GPU"):
+        trained(epochs=1, batch_size=6)

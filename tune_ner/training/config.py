@@ -15,6 +15,7 @@ from tune_ner.tagging.subwords import Alignment
 from tune_ner.tagging.words import WordRule
 
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
+Batching = Literal["padded", "packed"]
 SchemeName = Literal["BIO", "BIOES", "IOB1", "BILOU", "IO"]
 
 _FIGURE_LIBRARIES = ("tune-ner", "torch", "transformers", "tokenizers", "seqeval", "datasets")
@@ -46,6 +47,8 @@ class TrialConfig(BaseModel):
     decoding: Decoding = "argmax"
     fold: Annotated[int, Field(ge=0)] | None = None
     precision: Precision = "auto"
+    batching: Batching = "padded"
+    trim_vocabulary: bool = False
 
     @property
     def trial_id(self) -> str:

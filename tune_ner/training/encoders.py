@@ -21,6 +21,9 @@ from tune_ner.errors import EncoderError
 
 Kind = Literal["hub", "folder", "tiny"]
 
+PACKABLE = frozenset({"bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert"})
+"""`model_type` of the encoders that packed batches are made for, see `tune_ner.training.batching`."""
+
 _TINY = re.compile(r"(?P<layers>\d+)x(?P<hidden>\d+)")
 _TINY_VOCABULARY = 2000
 _HEAD_SIZE = 32
@@ -106,6 +109,17 @@ def encoder_size(encoder: Encoder) -> EncoderSize:
         hidden = layers = heads = 0
     stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     return EncoderSize(stored // 4, hidden, layers, heads)
+
+
+def architecture(encoder: Encoder) -> str:
+    """The encoder's `model_type`; empty where its files do not tell."""
+    if encoder.kind == "tiny":
+        return "bert"
+    try:
+        found = json.loads((Path(encoder.folder) / "config.json").read_text(encoding="utf-8"))["model_type"]
+    except (OSError, ValueError, TypeError, LookupError, RecursionError):
+        return ""
+    return str(found)
 
 
 def load_tokenizer(encoder: Encoder, train_texts: Sequence[str]) -> Any:

@@ -71,7 +71,8 @@ class TrialResult:
     `validation` and `test` are seqeval's figures of the best epoch, `scores` those of its spans, and `spans`
     the spans it predicted on these two parts (one tuple a sentence, in the order of the split). `encoding` is
     the account of each part, `seconds` the time of each stage (start, load, encode, train, evaluate, save),
-    `batching_used` how batches were laid out in the end, and `training_log` pairs of a step and the mean
+    `batching_used` how batches were laid out in the end, `accumulated_steps` into how many steps a batch was
+    divided that did not fit, `note` what a user should know of this, and `training_log` pairs of a step and the mean
     loss since the step logged before.
     """
 
@@ -91,5 +92,7 @@ class TrialResult:
     seconds: dict[str, float]
     cost: TrialCost | None = None
     batching_used: str = "padded"
+    accumulated_steps: int = 1
+    note: str = ""
     scores: dict[Part, PartScores] = field(default_factory=dict)
     spans: dict[Part, tuple[tuple[Span, ...], ...]] = field(default_factory=dict)

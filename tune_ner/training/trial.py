@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 import transformers
+from torch.nn.functional import cross_entropy
 
-from tune_ner.audit import seen_forms
-from tune_ner.data import Corpus, Part, Sentence, Split
+from tune_ner.data import Corpus, Part, Split
 from tune_ner.errors import EncoderError
-from tune_ner.tagging import SCHEMES, EncodedPart, encode_part
+from tune_ner.tagging.subwords import IGNORED
+from tune_ner.training.batching import Collator, collator_for
 from tune_ner.training.config import TrialConfig
-from tune_ner.training.encoders import Encoder, load_model, load_tokenizer
-from tune_ner.training.result import EpochFigures, TrialResult
+from tune_ner.training.cost import linear_parameters, matmul_rate, peak_memory
+from tune_ner.training.encoders import Encoder, load_model
+from tune_ner.training.inputs import Rows, TrialInputs, trial_inputs
+from tune_ner.training.prediction import PartOutput, predict
+from tune_ner.training.result import EpochFigures, TrialCost, TrialResult
 from tune_ner.training.scoring import Scorer
+from tune_ner.training.vocabulary import can_trim
 
 LOGGING_STEPS = 50
 _EPOCH_METRICS = ("precision", "recall", "f1", "accuracy")
@@ -53,49 +58,98 @@ def run_trial(
     """
     if threads:
         torch.set_num_threads(threads)
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
     clock = _Clock()
-    parts: dict[Part, list[Sentence]] = {
-        part: [corpus.sentences[i] for i in split[part]] for part in ("train", "validation", "test")
-    }
-    labels = SCHEMES[config.tagging_scheme].labels(corpus.types)
-    with clock("load"):
-        tokenizer = load_tokenizer(encoder, [sentence.text for sentence in parts["train"]])
     with clock("encode"):
-        encoded = {part: _encode(config, rows, tokenizer, labels) for part, rows in parts.items()}
+        inputs = trial_inputs(config, encoder, corpus, split)
+    accumulated = 1
+    while True:
+        try:
+            return _fit(config, encoder, inputs, clock, on_epoch, accumulated)
+        except torch.OutOfMemoryError as error:
+            accumulated *= 2
+            if config.batch_size % accumulated:
+                tried = config.batch_size * 2 // accumulated
+                raise EncoderError(
+                    f"a batch of {tried} sentences of up to {config.max_length} subwords does not fit into the memory "
+                    f"of {torch.cuda.get_device_name()}, and cannot be halved further: give each trial more of the "
+                    "GPU (--gpus-per-trial), or lower batch_size or max_length"
+                ) from error
+            torch.cuda.empty_cache()
+
+
+def _fit(
+    config: TrialConfig, encoder: Encoder, inputs: TrialInputs, clock: _Clock, on_epoch: OnEpoch, accumulated: int
+) -> TrialResult:
+    """The trial with its batches divided into `accumulated` steps, whose gradients are added up."""
     with clock("load"):
-        model = load_model(encoder, labels, tokenizer, config.seed)
-    _check_lengths(config, model, encoded)
-    forms = seen_forms(corpus, split)
+        model = load_model(encoder, inputs.labels, inputs.tokenizer, config.seed)
+        inputs.check_lengths(config, model)
+        parameters = sum(weights.numel() for weights in model.parameters())
+        rows = inputs.rows
+        if config.trim_vocabulary and can_trim(model):
+            inputs.vocabulary.trim(model)
+            rows = inputs.trimmed_rows
+        pad_id = inputs.tokenizer.pad_token_id
+        sample = [rows["train"][index] for index in range(min(config.batch_size, len(rows["train"])))]
+        collate, note = collator_for(model, pad_id, packed=config.batching == "packed", sample=sample)
     scorer: dict[Part, Scorer] = {
-        part: Scorer(config, parts[part], encoded[part], labels, corpus.types, forms) for part in ("validation", "test")
+        part: Scorer(config, inputs.sentences[part], inputs.encoded[part], inputs.labels, inputs.types, inputs.forms)
+        for part in ("validation", "test")
     }
-    best = _BestEpoch(scorer["validation"], on_epoch)
+    # evaluation has a collator of its own, for the one of training counts what training computes
+    evaluation = Collator(model, pad_id, packed=collate.packed)
+    best = _BestEpoch(scorer["validation"], on_epoch, clock)
+
+    def predicted(part: Part) -> PartOutput:
+        with clock("evaluate"):
+            return predict(
+                trainer.model,
+                rows[part],
+                evaluation,
+                scores=config.decoding == "viterbi",
+                autocast=trainer.compute_loss_context_manager,
+            )
+
     with tempfile.TemporaryDirectory(prefix="tune-ner-") as folder:
-        trainer = _trainer(config, folder, model, tokenizer, encoded, best)
-        with clock("train_and_evaluate"):
+        trainer = _Trainer(
+            model=model,
+            args=_arguments(config, folder, accumulated),
+            train_dataset=rows["train"],
+            eval_dataset=rows["validation"],
+            data_collator=collate,
+            compute_loss_func=_loss_of_accumulated if accumulated > 1 else None,
+            callbacks=[best],
+            validate=lambda: best.measure(predicted("validation"), config.batch_size),
+        )
+        trainer.remove_callback(transformers.PrinterCallback)
+        with clock("train"):
             outcome = trainer.train()
         best.restore(trainer.model)
-        trainer.compute_metrics = None  # the test part is scored below, by a scorer of its own
-        with clock("test"):
-            prediction = trainer.predict(_Rows(encoded["test"]))
-    predicted = scorer["test"].tags(prediction.predictions)
+    test = predicted("test")
+    tags = scorer["test"].tags(test.output)
     return TrialResult(
         epochs=tuple(best.epochs),
         best_epoch=best.epoch,
         validation=scorer["validation"].figures(best.tags),
-        test=scorer["test"].figures(predicted),
-        test_loss=float(prediction.metrics["test_loss"]),
-        scores={"validation": scorer["validation"].scores(best.tags), "test": scorer["test"].scores(predicted)},
-        spans={"validation": scorer["validation"].spans(best.tags), "test": scorer["test"].spans(predicted)},
-        encoding={part: item.account.as_dict() for part, item in encoded.items()},
-        labels=labels,
-        training_log=tuple((e["step"], e["loss"]) for e in trainer.state.log_history if "loss" in e),
+        test=scorer["test"].figures(tags),
+        test_loss=test.loss(config.batch_size),
+        scores={"validation": scorer["validation"].scores(best.tags), "test": scorer["test"].scores(tags)},
+        spans={"validation": scorer["validation"].spans(best.tags), "test": scorer["test"].spans(tags)},
+        encoding={part: item.account.as_dict() for part, item in inputs.encoded.items()},
+        labels=inputs.labels,
+        training_log=tuple((int(e["step"]), e["loss"]) for e in trainer.state.log_history if "loss" in e),
         train_loss=outcome.training_loss,
         precision_used=used_precision(config.precision),
         device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         threads=torch.get_num_threads(),
-        parameters=sum(weights.numel() for weights in model.parameters()),
+        parameters=parameters,
         seconds=clock.seconds,
+        cost=_cost(config, model, rows["train"], collate, len(best.epochs)),
+        batching_used="packed" if collate.packed else "padded",
+        accumulated_steps=accumulated,
+        note=note,
     )
 
 
@@ -109,48 +163,25 @@ def used_precision(wanted: str) -> str:
     return wanted
 
 
-def _encode(config: TrialConfig, sentences: Sequence[Sentence], tokenizer: Any, labels: Sequence[str]) -> EncodedPart:
-    return encode_part(
-        sentences,
-        tokenizer,
-        labels,
-        SCHEMES[config.tagging_scheme],
-        word_rule=config.words,
-        alignment=config.alignment,
-        max_length=config.max_length,
-        stride=config.stride,
+def _cost(config: TrialConfig, model: Any, train: Rows, collate: Collator, epochs: int) -> TrialCost:
+    precision = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(used_precision(config.precision), torch.float32)
+    return TrialCost(
+        tokens=epochs * int(train.lengths.sum()),
+        computed_tokens=collate.computed_tokens,
+        peak_memory=peak_memory(),
+        linear_parameters=linear_parameters(model),
+        matmul_rate=matmul_rate(model.config.hidden_size, precision, torch.get_num_threads()),
     )
 
 
-def _check_lengths(config: TrialConfig, model: Any, encoded: dict[Part, EncodedPart]) -> None:
-    table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
-    if table is None:
-        return  # positions are relative, and there is no last one
-    # RoBERTa and its kin count positions from behind the padding's
-    positions = table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)
-    longest = max(len(ids) for part in encoded.values() for ids in part.input_ids)
-    if longest > positions:
-        raise EncoderError(
-            f"model {config.model!r}: a sentence has {longest} subwords at max_length {config.max_length}; expected a "
-            f"max_length up to {positions}, the positions that the model has"
-        )
-
-
-def _trainer(
-    config: TrialConfig,
-    folder: str,
-    model: Any,
-    tokenizer: Any,
-    encoded: dict[Part, EncodedPart],
-    best: _BestEpoch,
-) -> Any:
+def _arguments(config: TrialConfig, folder: str, accumulated: int) -> Any:
     precision = used_precision(config.precision)
-    arguments = transformers.TrainingArguments(
+    return transformers.TrainingArguments(
         output_dir=folder,
         learning_rate=config.learning_rate,
         num_train_epochs=config.epochs,
-        per_device_train_batch_size=config.batch_size,
-        per_device_eval_batch_size=config.batch_size,
+        per_device_train_batch_size=config.batch_size // accumulated,
+        gradient_accumulation_steps=accumulated,
         weight_decay=config.weight_decay,
         eval_strategy="epoch",
         save_strategy="no",  # the best epoch is kept in memory
@@ -161,61 +192,60 @@ def _trainer(
         report_to="none",
         disable_tqdm=True,
         dataloader_pin_memory=torch.cuda.is_available(),
+        # the token count of an accumulated batch and columns are ours to know
+        remove_unused_columns=False,
     )
-    trainer = transformers.Trainer(
-        model=model,
-        args=arguments,
-        train_dataset=_Rows(encoded["train"]),
-        eval_dataset=_Rows(encoded["validation"]),
-        processing_class=tokenizer,
-        data_collator=transformers.DataCollatorForTokenClassification(tokenizer),
-        compute_metrics=best.compute_metrics,
-        preprocess_logits_for_metrics=_best_labels if config.decoding == "argmax" else _scores,
-        callbacks=[best],
-    )
-    trainer.remove_callback(transformers.PrinterCallback)
-    return trainer
 
 
-def _best_labels(logits: Any, labels: torch.Tensor) -> torch.Tensor:
-    return _scores(logits, labels).argmax(dim=-1)
+def _loss_of_accumulated(outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor) -> torch.Tensor:
+    """The share of one step in the mean over all labels of the divided batch.
+
+    Models with a plain mean of their own, BERT's token classification among them, leave the count of labels that
+    the Trainer hands them unread, and the Trainer trusts that they do not.
+    """
+    logits = outputs["logits"].float().flatten(0, 1)
+    total = cross_entropy(logits, labels.flatten(), ignore_index=IGNORED, reduction="sum")
+    return total / num_items_in_batch
 
 
-def _scores(logits: Any, labels: torch.Tensor) -> torch.Tensor:  # noqa: ARG001 - the Trainer passes both
-    scores: torch.Tensor = logits[0] if isinstance(logits, tuple) else logits
-    return scores
+class _Trainer(transformers.Trainer):
+    """The HF Trainer with an evaluation of our own: sorted by length, in large batches, packed like training."""
 
+    def __init__(self, *, validate: Callable[[], dict[str, float]], **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._validate = validate
 
-class _Rows(torch.utils.data.Dataset[dict[str, list[int]]]):
-    """A part as the Trainer takes it: input ids and label ids of one window; the collator adds the rest."""
-
-    def __init__(self, part: EncodedPart) -> None:
-        self._part = part
-
-    def __len__(self) -> int:
-        return len(self._part.input_ids)
-
-    def __getitem__(self, index: int) -> dict[str, list[int]]:
-        return {"input_ids": self._part.input_ids[index], "labels": self._part.label_ids[index]}
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Validation figures, told to the callbacks as the Trainer does."""
+        # The Trainer's own evaluation draws the seed of a loader here. Drawn too, it leaves dropout and the order
+        # of sentences as they are in the plain protocol.
+        torch.empty((), dtype=torch.int64).random_()
+        metrics = self._validate()
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
 
 
 class _BestEpoch(transformers.TrainerCallback):
     """Scores every epoch on validation and keeps the best one's weights and tags in memory."""
 
-    def __init__(self, scorer: Scorer, on_epoch: OnEpoch) -> None:
+    def __init__(self, scorer: Scorer, on_epoch: OnEpoch, clock: _Clock) -> None:
         self._scorer = scorer
         self._on_epoch = on_epoch
+        self._clock = clock
         self._weights: dict[str, torch.Tensor] = {}
         self._latest: list[list[str]] = []
         self.epochs: list[EpochFigures] = []
         self.epoch = 0
         self.tags: list[list[str]] = []
 
-    def compute_metrics(self, prediction: Any) -> dict[str, float]:
-        """The Trainer's metric function."""
-        self._latest = self._scorer.tags(prediction.predictions)
-        figures = self._scorer.figures(self._latest)
-        return {name: getattr(figures, name) for name in _EPOCH_METRICS}
+    def measure(self, part: PartOutput, batch_size: int) -> dict[str, float]:
+        """The figures of an epoch, by the names that the Trainer gives them."""
+        with self._clock("evaluate"):
+            self._latest = self._scorer.tags(part.output)
+            figures = self._scorer.figures(self._latest)
+        named = {f"eval_{name}": getattr(figures, name) for name in _EPOCH_METRICS}
+        return {"eval_loss": part.loss(batch_size), **named}
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Called by the Trainer after each evaluation on validation."""
@@ -230,7 +260,9 @@ class _BestEpoch(transformers.TrainerCallback):
         if not self.epochs or figures.f1 > self.epochs[self.epoch - 1].f1:
             self.epoch = figures.epoch
             self.tags = self._latest
-            self._weights = {name: value.detach().cpu().clone() for name, value in kwargs["model"].state_dict().items()}
+            with self._clock("save"):
+                weights = kwargs["model"].state_dict()
+                self._weights = {name: value.detach().cpu().clone() for name, value in weights.items()}
         self.epochs.append(figures)
         self._on_epoch(figures)
 
@@ -240,13 +272,20 @@ class _BestEpoch(transformers.TrainerCallback):
 
 
 class _Clock:
-    """Seconds by stage; a stage entered twice adds up."""
+    """Seconds by stage; a stage entered twice adds up, and a stage within another is not counted for the outer."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self._within: list[float] = []
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
         start = time.perf_counter()
-        yield
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+        self._within.append(0.0)
+        try:
+            yield
+        finally:
+            seconds = time.perf_counter() - start
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds - self._within.pop()
+            if self._within:
+                self._within[-1] += seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,14 @@ from tune_ner.data import Corpus, Split, load_corpus, split_corpus
 from tune_ner.errors import EncoderError, SpaceError
 from tune_ner.runs import EarlierUse, RunFolder, earlier_uses, fingerprint_of_part
 from tune_ner.training import TrialConfig
-from tune_ner.training.encoders import Encoder, encoder_size, load_tokenizer, resolve_encoder
+from tune_ner.training.encoders import (
+    PACKABLE,
+    Encoder,
+    architecture,
+    encoder_size,
+    load_tokenizer,
+    resolve_encoder,
+)
 from tune_ner.tuning.resources import TrialNeed
 from tune_ner.tuning.space import SearchSpace
 
@@ -51,8 +58,16 @@ class Experiment:
                 "data_fingerprint": self.data_fingerprint,
                 "model_fingerprint": self.encoders[str(point["model"])].fingerprint,
                 "precision": self.space.precision,
+                "batching": self._batching(str(point["model"])),
+                "trim_vocabulary": self.space.trim_vocabulary,
             }
         )
+
+    def _batching(self, model: str) -> str:
+        """How batches of this encoder are laid out: packed where that is made for it, unless the space says how."""
+        if self.space.batching != "auto":
+            return self.space.batching
+        return "packed" if architecture(self.encoders[model]) in PACKABLE else "padded"
 
     @property
     def need(self) -> TrialNeed:
@@ -75,7 +90,8 @@ def prepare(space: SearchSpace) -> Experiment:
     Raises:
         SpaceError: the grid is too large to be meant.
         DataError, SplitError: the data cannot be read or divided.
-        EncoderError: every encoder that cannot be found, in one message.
+        EncoderError: every encoder that cannot be found, in one message; or those that packed batches, asked
+            for by name, are not made for.
     """
     trials = math.prod(len(values) for values in space.axes.values())
     if trials > MAX_TRIALS:
@@ -85,7 +101,10 @@ def prepare(space: SearchSpace) -> Experiment:
     folds: list[int | None] = list(range(spec.folds)) or [None]
     splits = {fold: split_corpus(corpus, spec, fold) for fold in folds}
     fingerprint = hashlib.sha256(f"{corpus.fingerprint}{splits}".encode()).hexdigest()[:16]
-    return Experiment(space, corpus, splits, _encoders(space.model), fingerprint)
+    encoders = _encoders(space.model)
+    if space.batching == "packed":
+        _check_packable(encoders)
+    return Experiment(space, corpus, splits, encoders, fingerprint)
 
 
 def audit_experiment(experiment: Experiment) -> dict[int | None, AuditReport]:
@@ -131,3 +150,13 @@ def _encoders(names: Sequence[str]) -> dict[str, Encoder]:
     if problems:
         raise EncoderError("\n".join(problems))
     return encoders
+
+
+def _check_packable(encoders: Mapping[str, Encoder]) -> None:
+    others = {name: architecture(encoder) for name, encoder in encoders.items()}
+    refused = [f"{name} ({kind or 'unknown'})" for name, kind in others.items() if kind not in PACKABLE]
+    if refused:
+        raise EncoderError(
+            f"batching packed: not made for the architecture of {', '.join(refused)}; expected one of "
+            f"{', '.join(sorted(PACKABLE))}. Use --batching auto, which pads the batches of the others."
+        )

@@ -17,6 +17,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
     StrictFloat,
     StrictInt,
     StrictStr,
@@ -34,6 +35,7 @@ from tune_ner.tagging.subwords import Alignment
 from tune_ner.tagging.words import WordRule
 from tune_ner.training.config import Precision, SchemeName
 
+BatchingWish = Literal["auto", "padded", "packed"]
 T = TypeVar("T")
 
 MOST_SPECIAL_TOKENS = 4
@@ -107,6 +109,8 @@ class SearchSpace(BaseModel):
     markup: MarkupMode = "keep"
     split: SplitSettings = SplitSettings()
     precision: Precision = "auto"
+    batching: BatchingWish = "auto"
+    trim_vocabulary: StrictBool = True
     model: Axis[_Text]
     tagging_scheme: Axis[SchemeName] = ["BIO"]
     learning_rate: Axis[_Rate]
@@ -302,6 +306,7 @@ def _explained(problem: dict[str, Any]) -> str:
     expected = {
         "int_type": "a whole number",
         "float_type": "a number",
+        "bool_type": "true or false",
         "string_type": "a name",
         "finite_number": "a finite number",
         "model_type": "keys with values",
@@ -317,6 +322,7 @@ def _explained(problem: dict[str, Any]) -> str:
 _LITERALS: dict[str, Any] = {
     "markup": MarkupMode,
     "precision": Precision,
+    "batching": BatchingWish,
     "tagging_scheme": SchemeName,
     "words": WordRule,
     "alignment": Alignment,

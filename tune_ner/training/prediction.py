@@ -1,0 +1,94 @@
+"""What a model says of a part: sentences sorted by length, many at a time, without gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn.functional import cross_entropy
+
+from tune_ner.tagging.subwords import IGNORED
+from tune_ner.training.batching import Collator, logits_of_tokens
+from tune_ner.training.inputs import Rows
+
+TOKENS_PER_BATCH = 4096
+
+
+@dataclass(frozen=True)
+class PartOutput:
+    """What a model says of each window of a part.
+
+    `output` has label ids, shape (windows, subwords), or with `scores` label scores, shape (windows, subwords,
+    labels); cells behind the end of a window are zero. `losses` is the sum of the cross entropies of each
+    window's labels, and `labelled` their number, both of shape (windows,).
+    """
+
+    output: npt.NDArray[Any]
+    losses: npt.NDArray[np.float64]
+    labelled: npt.NDArray[np.int64]
+
+    def loss(self, batch_size: int) -> float:
+        """The loss as the HF `Trainer` evaluates it: the mean over sentences of their batch's mean over labels.
+
+        Batches are those of `batch_size` windows in order, however this output was computed. A batch without a
+        label counts as nothing.
+        """
+        starts = np.arange(0, len(self.losses), batch_size)
+        sums, labels = (np.add.reduceat(values, starts) for values in (self.losses, self.labelled))
+        sizes = np.diff(np.append(starts, len(self.losses)))
+        means = np.divide(sums, labels, out=np.zeros(len(sums)), where=labels > 0)
+        return float((means * sizes).sum() / len(self.losses))
+
+
+def predict(
+    model: Any,
+    rows: Rows,
+    collate: Collator,
+    *,
+    scores: bool = False,
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    tokens_per_batch: int = TOKENS_PER_BATCH,
+) -> PartOutput:
+    """Labels or label scores, and losses, for all rows of a part; the model is left in evaluation mode.
+
+    Args:
+        model: a token classification model, on the device where it is to run.
+        rows: the windows of the part.
+        collate: makes the batches, packed or padded.
+        scores: whether label scores are asked for rather than the best labels.
+        autocast: the context of mixed precision.
+        tokens_per_batch: about how many tokens are computed at once.
+    """
+    lengths = rows.lengths
+    labels, longest = model.config.num_labels, int(lengths.max())
+    shape = (len(rows), longest, labels) if scores else (len(rows), longest)
+    output = np.zeros(shape, dtype=np.float32 if scores else np.int64)
+    losses, labelled = np.zeros(len(rows)), np.zeros(len(rows), dtype=np.int64)
+    model.eval()
+    for indices in _batches(lengths, tokens_per_batch):
+        inputs = {name: value.to(model.device) for name, value in collate([rows[i] for i in indices]).items()}
+        gold = logits_of_tokens(inputs, inputs.pop("labels").unsqueeze(-1)).squeeze(-1)
+        with torch.no_grad(), autocast():
+            logits = logits_of_tokens(inputs, model(**inputs).logits).float()
+        window = np.repeat(indices, lengths[indices])
+        position = np.concatenate([np.arange(length) for length in lengths[indices]])
+        output[window, position] = (logits if scores else logits.argmax(dim=-1)).cpu().numpy()
+        each = cross_entropy(logits, gold, ignore_index=IGNORED, reduction="none").cpu().numpy()
+        losses += np.bincount(window, weights=each, minlength=len(rows))
+        labelled += np.bincount(window, weights=(gold != IGNORED).cpu().numpy(), minlength=len(rows)).astype(np.int64)
+    return PartOutput(output, losses, labelled)
+
+
+def _batches(lengths: npt.NDArray[np.int64], tokens: int) -> Iterator[npt.NDArray[np.int64]]:
+    """Indices of windows, longest first, so that a batch that does not fit shows at once; padded within `tokens`."""
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        size = max(1, tokens // int(lengths[order[start]]))
+        yield order[start : start + size]
+        start += size
