@@ -30,6 +30,7 @@ _RECORD_BYTES = 4_000
 _PREDICTION_BYTES = 300
 
 MAX_TRIALS = 100_000
+_UNCUT = 2**30
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,8 @@ def audit_experiment(experiment: Experiment) -> dict[int | None, AuditReport]:
             experiment.corpus,
             split,
             tokenizers=_tokenizers(experiment, split),
-            max_length=max(space.max_length),
+            # what is cut at worst; windows with a stride cut nothing
+            max_length=min(space.max_length) if 0 in space.stride else _UNCUT,
             word_rule=space.words[0],
             data_option=space.data,
         )
