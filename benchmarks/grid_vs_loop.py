@@ -28,6 +28,7 @@ from benchmarks.comparison import Results, Run, Workload, report
 from benchmarks.measuring import ROOT, CommandError, matmul_rates, measure
 from benchmarks.outcomes import grid_standing, grid_trials, loop_trials, search_trials
 from tune_ner.data import MEDICAL_TYPES, Corpus, SplitSpec, load_corpus, split_corpus
+from tune_ner.errors import TuneNerError
 from tune_ner.training.encoders import Encoder, load_model, load_tokenizer, resolve_encoder
 
 BATCH = 16
@@ -264,7 +265,10 @@ def main() -> None:
     settings = settings_of(arguments)
     print(f"{settings}\nload at the start {os.getloadavg()[0]:.1f}", flush=True)
     with tempfile.TemporaryDirectory(prefix="grid_vs_loop-") as scratch:
-        results, failed = run_all(arguments, settings, Path(scratch))
+        try:
+            results, failed = run_all(arguments, settings, Path(scratch))
+        except TuneNerError as error:
+            sys.exit(str(error))
     print()
     print("\n".join(report(results, settings.threads, failed)))
 
