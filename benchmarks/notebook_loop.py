@@ -10,6 +10,7 @@ measured against.
 """
 
 import argparse
+import itertools
 import json
 import re
 import tempfile
@@ -40,10 +41,18 @@ MARKUP = re.compile(r"\[([^\[\]()]+)\]|\(([^\[\]()]+)\)|\{([^\[\]()]+)\}")
 
 
 def read_file(path: Path) -> Dataset:
-    """Read one annotated sentence a line, in the form that the hub gives them."""
+    """Read one annotated sentence a line, in the form that the hub gives them.
+
+    A line of a `.jsonl` file has `text` and `spans`, triples of start, end and type.
+    """
     rows = []
     with path.open(encoding="utf-8") as lines:
         for line in lines:
+            if path.suffix == ".jsonl":
+                row = json.loads(line)
+                entities = [dict(zip(("start", "end", "type"), span, strict=True)) for span in row["spans"]]
+                rows.append({"sentence": row["text"], "entities": entities})
+                continue
             # Only the terminator goes: the published offsets count the white space at either end. A blank
             # line stays too: the hub has it as an empty sentence, and without it every split is another.
             sentence = line.removesuffix("\n")
@@ -118,13 +127,13 @@ def metrics_for(labels: list[str]) -> Callable[[Any], dict[str, float]]:
 
 
 def run(
-    name: str, tokenizer: Any, scheme: str, lr: float, data: dict[str, Dataset], folder: str, args: Any
+    name: str, tokenizer: Any, scheme: str, lr: float, seed: int, data: dict[str, Dataset], folder: str, args: Any
 ) -> dict[str, Any]:
     """Train one configuration, restore its best epoch and evaluate it once on the test part."""
     started = time.perf_counter()
     labels = LABELS[scheme]
     # The head is drawn while the model is built, before the Trainer sets its seed.
-    transformers.set_seed(args.seed)
+    transformers.set_seed(seed)
     model = transformers.AutoModelForTokenClassification.from_pretrained(
         name,
         num_labels=len(labels),
@@ -145,7 +154,7 @@ def run(
         metric_for_best_model="f1",
         logging_steps=50,
         fp16=args.fp16,
-        seed=args.seed,
+        seed=seed,
         report_to="none",
     )
     trainer = transformers.Trainer(
@@ -166,7 +175,7 @@ def run(
         "model": name,
         "scheme": scheme,
         "learning_rate": lr,
-        "seed": args.seed,
+        "seed": seed,
         # On a CPU the Trainer accepts fp16 and silently trains in fp32.
         "training_precision": "fp16" if args.fp16 and training.device.type == "cuda" else "fp32",
         "device": training.device.type,
@@ -195,11 +204,11 @@ def write(results: list[dict[str, Any]], output: Path | None, csv: Path | None) 
 def main() -> None:
     """Run the configurations one after the other; without options, the notebook's twelve."""
     parser = argparse.ArgumentParser(description="The notebook's experiment as a plain Trainer loop.")
-    parser.add_argument("--data", type=Path, help="annotated text file (default: the hub's data set)")
+    parser.add_argument("--data", type=Path, help="annotated text, or JSONL (default: the hub's data set)")
     parser.add_argument("--model", action="append", help="hub name or folder; repeatable")
     parser.add_argument("--scheme", action="append", choices=list(LABELS), help="repeatable")
     parser.add_argument("--lr", action="append", type=float, help="repeatable")
-    parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--seed", action="append", type=int, help="repeatable (default: 42)")
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--threads", type=int, help="torch's threads (default: torch's choice)")
     parser.add_argument("--fp16", action=argparse.BooleanOptionalAction, default=torch.cuda.is_available())
@@ -226,13 +235,13 @@ def main() -> None:
         tokenizer = transformers.AutoTokenizer.from_pretrained(name)
         for scheme in args.scheme or LABELS:
             data = {part: encode(rows, tokenizer, scheme) for part, rows in parts.items()}
-            for lr in args.lr or LEARNING_RATES:
-                configuration = f"{name.replace('/', '_')}-{scheme}-{lr:g}-{args.seed}"
+            for lr, seed in itertools.product(args.lr or LEARNING_RATES, args.seed or [42]):
+                configuration = f"{name.replace('/', '_')}-{scheme}-{lr:g}-{seed}"
                 kept = args.work_dir and args.work_dir / configuration
                 # A configuration leaves five checkpoints of three times the weights each.
                 with nullcontext(str(kept)) if kept else tempfile.TemporaryDirectory() as folder:
-                    result = run(name, tokenizer, scheme, lr, data, folder, args)
-                print(name, scheme, lr, result["test"])
+                    result = run(name, tokenizer, scheme, lr, seed, data, folder, args)
+                print(name, scheme, lr, seed, result["test"])
                 results.append({**result, "parts": counts})
                 # After each configuration, so that a crash in a later one loses nothing.
                 write(results, args.output, args.csv)
