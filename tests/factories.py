@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -88,10 +88,32 @@ def a_failure(error: str = "model 'x': no weights [here]", **changes: Any) -> Tr
     return TrialRecord.failed(a_config(**changes), error, seconds=0.5)
 
 
-def a_run(tmp_path: Path, records: Sequence[TrialRecord]) -> RunFolder:
+def a_run(
+    tmp_path: Path,
+    records: Sequence[TrialRecord],
+    name: str = "run",
+    space: str = "",
+    audits: Mapping[int | None, Mapping[str, Any]] | None = None,
+    split: Split = SPLIT,
+) -> RunFolder:
     """A run folder with these records in it, made as a run makes it."""
-    folder = RunFolder.available(tmp_path, "run")
-    folder.create("")
+    folder = RunFolder.available(tmp_path, name)
+    folder.create(space)
+    if audits is not None:
+        folder.write_audits(audits)
     for record in records:
-        folder.append(record, CORPUS, SPLIT)
+        folder.append(record, CORPUS, split)
     return folder
+
+
+def a_finding(title: str, severity: str = "warning", **changes: Any) -> dict[str, Any]:
+    """A finding as an audit file has it, about 2 of 10 things."""
+    return {"severity": severity, "title": title, "count": 2, "of": 10, "remedy": f"mend {title}", **changes}
+
+
+def an_audit(*findings: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """What an audit file holds of a fold; its verdict names the worst finding."""
+    worst = findings[0]["severity"] if findings else None
+    verdict = f"audit: {worst}: {findings[0]['title']}" if findings else "audit: nothing found"
+    made = {"verdict": verdict, "worst": worst, "findings": list(findings), "baselines": {}, "contaminated": {}}
+    return {**made, **changes}
