@@ -1,7 +1,7 @@
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -73,6 +73,7 @@ def test_a_terminal_breaks_lines_between_words_and_a_pipe_does_not() -> None:
 
 
 @pytest.mark.parametrize("kind", [TerminalLayout, MarkdownLayout])
+@settings(deadline=None)
 @given(text=st.text(max_size=30))
 def test_no_text_is_taken_for_markup_or_moves_the_cursor(
     kind: type[TerminalLayout] | type[MarkdownLayout], text: str

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -127,6 +127,12 @@ def test_markdown_has_the_same_tables() -> None:
     assert "| tiny:1x32 | packed | 100 | 125 | 1.0 GB | 2 % |" in text
 
 
+def test_times_too_short_to_divide_by_give_no_speed() -> None:
+    row = only_row([a_timed_record(0.0, seconds={"train": 1e-312}, cost=a_cost())])
+    assert pd.isna(row["Tokens per Second"])
+    assert row["Train Share"] == 1
+
+
 # What a broken clock or a diverged measurement may leave, too.
 numbers = st.one_of(st.floats(0, 1e6), st.sampled_from([0.0, -1.0, math.nan, math.inf]))
 
@@ -146,6 +152,7 @@ def timed_records(draw: st.DrawFn) -> TrialRecord:
     )
 
 
+@settings(deadline=None)
 @given(st.lists(timed_records(), max_size=4))
 def test_shares_sum_to_one_and_nothing_that_is_no_number_is_shown(records: list[TrialRecord]) -> None:
     for row in timings_table(records).to_dict("records"):

@@ -168,4 +168,5 @@ def _sum(values: Iterable[float | None]) -> float:
 
 
 def _ratio(part: float, whole: float) -> float | None:
-    return part / whole if whole else None
+    """`part / whole`; None of nothing, or of so little that the quotient is no number."""
+    return _measured(part / whole) if whole else None
