@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from tune_ner.data import Corpus, Part, Sentence, Span, Split
 from tune_ner.evaluation import Figures, TypeFigures, score_spans
 from tune_ner.runs import RunFolder, TrialRecord
 from tune_ner.training import EpochFigures, TrialConfig, TrialResult
-from tune_ner.training.result import PartScores
+from tune_ner.training.result import PartScores, TrialCost
 
 CORPUS = Corpus(
     name="three",
@@ -83,15 +83,67 @@ def a_record(validation: Sequence[float] = (0.5,), test: float = 0.4, **changes:
     return TrialRecord.finished(a_config(**changes), a_result(validation, test, cut), seconds=2.0)
 
 
+STAGE_SECONDS = {"start": 1.0, "load": 2.0, "encode": 3.0, "train": 40.0, "evaluate": 3.0, "save": 0.5}
+
+
+def a_cost(**changes: Any) -> TrialCost:
+    """4,000 subwords, 5,000 with padding; their products need a second at the measured rate."""
+    fields: dict[str, Any] = {"tokens": 4_000, "computed_tokens": 5_000, "peak_memory": 10**9}
+    return TrialCost(**{**fields, "linear_parameters": 1_000, "matmul_rate": 24e6, **changes})
+
+
+def a_timed_record(
+    wall: float = 50.0,
+    ended: str = "2026-01-01T00:01:00.000+00:00",
+    seconds: Mapping[str, float] = STAGE_SECONDS,
+    cost: TrialCost | None = None,
+    batching: str = "packed",
+    **changes: Any,
+) -> TrialRecord:
+    """The record of a finished trial with these times; without `cost` as an older version wrote it."""
+    record = a_record(**changes)
+    assert record.result
+    result = replace(record.result, seconds=dict(seconds), cost=cost, batching_used=batching)
+    return record.model_copy(update={"result": result, "seconds": wall, "finished_at": ended})
+
+
 def a_failure(error: str = "model 'x': no weights [here]", **changes: Any) -> TrialRecord:
     """The record of a failed trial."""
     return TrialRecord.failed(a_config(**changes), error, seconds=0.5)
 
 
-def a_run(tmp_path: Path, records: Sequence[TrialRecord]) -> RunFolder:
+def a_run(
+    tmp_path: Path,
+    records: Sequence[TrialRecord],
+    name: str = "run",
+    space: str = "",
+    audits: Mapping[int | None, Mapping[str, Any]] | None = None,
+    split: Split = SPLIT,
+) -> RunFolder:
     """A run folder with these records in it, made as a run makes it."""
-    folder = RunFolder.available(tmp_path, "run")
-    folder.create("")
+    folder = RunFolder.available(tmp_path, name)
+    folder.create(space)
+    if audits is not None:
+        folder.write_audits(audits)
     for record in records:
-        folder.append(record, CORPUS, SPLIT)
+        folder.append(record, CORPUS, split)
     return folder
+
+
+def a_finding(title: str, severity: str = "warning", **changes: Any) -> dict[str, Any]:
+    """A finding as an audit file has it, about 2 of 10 things."""
+    return {"severity": severity, "title": title, "count": 2, "of": 10, "remedy": f"mend {title}", **changes}
+
+
+def an_audit(*findings: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """What an audit file holds of a fold; its verdict names the worst finding."""
+    worst = findings[0]["severity"] if findings else None
+    verdict = f"audit: {worst}: {findings[0]['title']}" if findings else "audit: nothing found"
+    made: dict[str, Any] = {
+        "verdict": verdict,
+        "worst": worst,
+        "findings": list(findings),
+        "baselines": {},
+        "contaminated": {},
+    }
+    return {**made, **changes}

@@ -8,8 +8,9 @@ import typer
 from typer.testing import CliRunner, Result
 
 from tests.audit.corpora import BRACKETS, plain_corpus, with_marks
-from tune_ner.audit_command import audit, visible
+from tune_ner.audit_command import audit
 from tune_ner.data import Corpus
+from tune_ner.errors import visible
 
 app = typer.Typer()
 app.command()(audit)

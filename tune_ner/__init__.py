@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tune_ner.data import Corpus, Sentence, Span, Split, SplitSpec, load_corpus, split_corpus
     from tune_ner.errors import TuneNerError
-    from tune_ner.reporting import curves_table, ranking, trials_table, write_tables
+    from tune_ner.reporting import RunResults, curves_table, ranking, timings_table, trials_table, write_tables
     from tune_ner.runs import RunFolder, TrialRecord
     from tune_ner.training import TrialConfig, TrialResult, run_trial
     from tune_ner.tuning import ResourceWishes, RunEvents, SearchSpace, load_space, parse_space, prepare, run_grid
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "tune_ner.data": ("Corpus", "Sentence", "Span", "Split", "SplitSpec", "load_corpus", "split_corpus"),
     "tune_ner.errors": ("TuneNerError",),
-    "tune_ner.reporting": ("curves_table", "ranking", "trials_table", "write_tables"),
+    "tune_ner.reporting": ("RunResults", "curves_table", "ranking", "timings_table", "trials_table", "write_tables"),
     "tune_ner.runs": ("RunFolder", "TrialRecord"),
     "tune_ner.training": ("TrialConfig", "TrialResult", "run_trial"),
     "tune_ner.tuning": (
@@ -55,9 +55,11 @@ __all__ = [  # noqa: RUF022 - in the order of the road
     "run_grid",
     "RunFolder",
     "TrialRecord",
+    "RunResults",
     "ranking",
     "trials_table",
     "curves_table",
+    "timings_table",
     "write_tables",
     "TuneNerError",
 ]

@@ -6,6 +6,7 @@ import typer
 
 from tune_ner.audit_command import audit
 from tune_ner.grid import grid
+from tune_ner.report_command import report
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -13,6 +14,7 @@ app = typer.Typer(
 )
 app.command()(grid)
 app.command()(audit)
+app.command()(report)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from tune_ner.commands import told_errors
 from tune_ner.data import MarkupMode
-from tune_ner.errors import TuneNerError
+from tune_ner.errors import TuneNerError, visible
 from tune_ner.tagging.words import WordRule
 
 if TYPE_CHECKING:
@@ -87,11 +87,6 @@ def print_report(console: Console, report: AuditReport) -> None:
     console.print(_baselines_table(report))
     for note in report.notes:
         console.print(Text.assemble(("note: ", "yellow"), visible(note)), soft_wrap=True)
-
-
-def visible(text: str) -> str:
-    """A text on one line, with an escape for every character that has no look of its own, such as a tab."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def _print_finding(console: Console, finding: Finding) -> None:

@@ -44,3 +44,8 @@ def near_misses(word: str, known: Iterable[str]) -> str:
     """A hint such as ` (did you mean 'learning_rate'?)`, or an empty string when nothing is close."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def visible(text: str) -> str:
+    """A text on one line, with an escape for every character that has no look of its own, such as a tab."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

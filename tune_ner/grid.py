@@ -102,9 +102,10 @@ def grid(
             interrupted = True
         if not folder.path.exists():
             raise typer.Exit(EXIT_INTERRUPTED)
-        reporting.write_tables(folder)
-        reporting.print_outcome(console, folder, len(experiment.trials))
-    raise typer.Exit(exit_code(folder.records(), interrupted))
+        results = reporting.RunResults(folder)
+        reporting.write_tables(results)
+        reporting.print_outcome(reporting.TerminalLayout(console), results, len(experiment.trials))
+    raise typer.Exit(exit_code(results.records, interrupted))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from tests.factories import a_config, a_result
+from tests.factories import a_config, a_result, an_audit
 from tune_ner.data import Corpus, Part, Sentence, Span, Split
 from tune_ner.evaluation import score_spans
 from tune_ner.reporting.questions import answers, convergence, effects, summary_lines
@@ -115,8 +115,9 @@ def test_the_summary_says_that_one_seed_says_little(tmp_path: Path) -> None:
 def test_what_rules_reach_and_what_stands_in_train_comes_from_the_audit_of_each_fold(tmp_path: Path) -> None:
     evidence, _ = a_run(tmp_path, [trial(0.9)])
     assert evidence.baseline_f1 is None
-    made = {"baselines": {"a": {"test": {"f1": 0.2}}, "b": {"test": {"f1": 0.6}}}, "contaminated": {"near": [1, 2]}}
-    other = {"baselines": {"a": {"test": {"f1": 0.4}}}, "contaminated": {"near": [], "exact": [7]}}
+    baselines = {"a": {"test": {"f1": 0.2}}, "b": {"test": {"f1": 0.6}}}
+    made = an_audit(baselines=baselines, contaminated={"near": [1, 2]})
+    other = an_audit(baselines={"a": {"test": {"f1": 0.4}}}, contaminated={"near": [], "exact": [7]})
     evidence.folder.write_audits({0: made, 1: other})
     read = Evidence(evidence.folder)
     assert read.baseline_f1 == pytest.approx(0.5)

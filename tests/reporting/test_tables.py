@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from tests.factories import a_failure, a_record, a_run
-from tune_ner.reporting import curves_table, ranking, trials_table, write_tables
+from tune_ner.reporting import RunResults, curves_table, ranking, trials_table, write_tables
 from tune_ner.reporting.tables import NOTEBOOK_COLUMNS
 
 
@@ -51,7 +51,7 @@ def test_curves_have_a_row_an_epoch() -> None:
 
 def test_seeds_are_replicates_of_one_configuration(tmp_path: Path) -> None:
     records = [a_record((0.4,), seed=1), a_record((0.6,), seed=2), a_record((0.45,), seed=1, learning_rate=2e-3)]
-    table = ranking(a_run(tmp_path, records))
+    table = ranking(RunResults(a_run(tmp_path, records)))
     assert table["Validation F1"].tolist() == pytest.approx([0.5, 0.45])
     assert table["Trials"].tolist() == [2, 1]
     assert table["Validation F1 SD"].tolist() == pytest.approx([0.2 / 2**0.5, float("nan")], nan_ok=True)
@@ -62,17 +62,17 @@ def test_test_figures_never_decide_the_ranking(tmp_path: Path) -> None:
     swapped = [a_record((0.5,), test=0.9, learning_rate=1e-3), a_record((0.4,), test=0.1, learning_rate=2e-3)]
     for place, records in enumerate([honest, swapped]):
         run = a_run(tmp_path / str(place), records)
-        assert ranking(run)["Learning Rate"].tolist() == [1e-3, 2e-3]
+        assert ranking(RunResults(run))["Learning Rate"].tolist() == [1e-3, 2e-3]
 
 
 def test_failed_trials_are_not_ranked(tmp_path: Path) -> None:
-    assert len(ranking(a_run(tmp_path, [a_failure(seed=1), a_record(seed=2)]))) == 1
+    assert len(ranking(RunResults(a_run(tmp_path, [a_failure(seed=1), a_record(seed=2)])))) == 1
 
 
 def test_tables_are_derived_from_the_records_on_the_disk(tmp_path: Path) -> None:
     folder = a_run(tmp_path, [a_record((0.1, 0.5)), a_failure(seed=2)])
-    files = write_tables(folder)
-    assert [file.name for file in files] == ["ner_results_with_lr.csv", "curves.csv", "ranking.csv"]
+    files = write_tables(RunResults(folder))
+    assert [file.name for file in files] == ["ner_results_with_lr.csv", "curves.csv", "ranking.csv", "timings.csv"]
     table = pd.read_csv(files[0])
     assert len(table) == 2
     assert list(table.columns[:6]) == NOTEBOOK_COLUMNS
@@ -81,6 +81,6 @@ def test_tables_are_derived_from_the_records_on_the_disk(tmp_path: Path) -> None
 
 def test_a_run_in_which_everything_failed_has_tables_too(tmp_path: Path) -> None:
     folder = a_run(tmp_path, [a_failure()])
-    files = write_tables(folder)
+    files = write_tables(RunResults(folder))
     assert len(pd.read_csv(files[0])) == 1
     assert pd.read_csv(files[1]).empty

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from tests.factories import a_config, a_failure, a_record, a_run
-from tune_ner.reporting import LiveProgress, print_outcome
+from tune_ner.reporting import LiveProgress, RunResults, TerminalLayout, print_outcome
 from tune_ner.runs import TrialRecord
 from tune_ner.tuning import TrialResources
 
@@ -30,7 +30,7 @@ def outcome(tmp_path: Path) -> Outcome:
 
     def told(records: Sequence[TrialRecord], trials: int = 2) -> str:
         console = Console(file=io.StringIO(), width=120)
-        print_outcome(console, a_run(tmp_path, records), trials)
+        print_outcome(TerminalLayout(console), RunResults(a_run(tmp_path, records)), trials)
         return printed(console)
 
     return told

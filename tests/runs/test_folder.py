@@ -1,6 +1,8 @@
 import json
+import math
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,6 +106,75 @@ def test_a_line_that_is_no_record_is_named(folder: RunFolder) -> None:
 def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="no run"):
         RunFolder(tmp_path).records()
+
+
+def test_a_torn_last_line_says_what_to_do(folder: RunFolder) -> None:
+    folder.append(a_record(), CORPUS, SPLIT)
+    folder.append(a_failure("ont i h\u00e4len", seed=2), CORPUS, SPLIT)
+    whole = folder.trials_file.read_bytes()
+    for end in (len(whole) - 2, whole.index("\u00e4".encode()) + 1):  # within a line, within a character
+        folder.trials_file.write_bytes(whole[:end])
+        with pytest.raises(RunFolderError, match=r"trials\.jsonl:2: the last line is torn.*remove this line"):
+            folder.records()
+
+
+def test_a_last_line_that_lacks_its_end_alone_is_read(folder: RunFolder) -> None:
+    folder.append(a_failure(), CORPUS, SPLIT)
+    folder.trials_file.write_bytes(folder.trials_file.read_bytes().rstrip(b"\n"))
+    assert len(folder.records()) == 1
+
+
+def test_a_record_of_a_newer_format_is_told(folder: RunFolder) -> None:
+    folder.append(a_failure(), CORPUS, SPLIT)
+    row = json.loads(folder.trials_file.read_text(encoding="utf-8")) | {"format": 2, "status": "paused"}
+    folder.trials_file.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    with pytest.raises(
+        RunFolderError, match=r"trials\.jsonl:1: a trial record of format 2, expected at most 1.*update"
+    ):
+        folder.records()
+
+
+def test_a_record_without_scores_of_spans_is_told(folder: RunFolder) -> None:
+    folder.append(a_record(), CORPUS, SPLIT)
+    row = json.loads(folder.trials_file.read_text(encoding="utf-8"))
+    row["result"]["scores"] = {}
+    folder.trials_file.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    with pytest.raises(RunFolderError, match=r"trials\.jsonl:1: the record has no scores of exact spans"):
+        folder.records()
+
+
+def test_a_trial_that_diverged_leaves_a_record_that_can_be_read(folder: RunFolder) -> None:
+    record = a_record()
+    assert record.result
+    diverged = record.model_copy(update={"result": replace(record.result, test_loss=math.nan, train_loss=math.inf)})
+    folder.append(diverged, CORPUS, SPLIT)
+    (read,) = folder.records()
+    assert read.result
+    assert math.isnan(read.result.test_loss)
+    assert read.result.train_loss == math.inf
+
+
+def test_only_what_a_run_left_is_an_existing_run(folder: RunFolder, tmp_path: Path) -> None:
+    assert RunFolder.existing(folder.path).name == "run-1"
+    (tmp_path / "empty").mkdir()
+    for path, expected in [
+        (tmp_path / "nowhere", "no such folder"),
+        (tmp_path / "empty", "it is empty"),
+        (folder.space_file, "no run folder but a file"),
+        (tmp_path, "no trials.jsonl in it"),
+        (folder.path.parent, "it holds runs: run-1; name one of them"),
+        (tmp_path / ("x" * 5000), "cannot be read"),
+        (Path("~nobody-of-this-name"), "cannot be read"),
+    ]:
+        with pytest.raises(RunFolderError, match=expected):
+            RunFolder.existing(path)
+
+
+@pytest.mark.parametrize("content", ["{", "3", "[3]", '[{"fold": null}]', '{"fold": {}}'])
+def test_a_faulty_audit_is_told(folder: RunFolder, content: str) -> None:
+    folder.audit_file.write_text(content, encoding="utf-8")
+    with pytest.raises(RunFolderError, match=r"audit\.json: no audit"):
+        folder.audits()
 
 
 @pytest.mark.parametrize("odd", ["A\u2028B", "A\u0085B", "A\u2029B"])

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from tests.factories import CORPUS, SPLIT, a_failure, a_record, a_run
 from tune_ner.data import Corpus, Sentence, Span
-from tune_ner.runs import EarlierUse, earlier_uses, fingerprint_of_part
+from tune_ner.runs import EarlierUse, earlier_uses, fingerprint_of_part, used_test_parts
 from tune_ner.runs.ledger import LEDGER_NAME
 
 
@@ -37,3 +37,11 @@ def test_a_torn_ledger_does_not_keep_a_run_from_starting(tmp_path: Path) -> None
     (tmp_path / "odd" / LEDGER_NAME).write_text("[1]\n")
     assert earlier_uses(tmp_path, [fingerprint_of()], but="next") == []
     assert earlier_uses(tmp_path / "nowhere", [fingerprint_of()], but="next") == []
+
+
+def test_a_run_s_own_test_parts_are_those_of_its_ledger(tmp_path: Path) -> None:
+    folder = a_run(tmp_path, [a_record(seed=1), a_record(seed=2)])
+    assert used_test_parts(folder.path) == {fingerprint_of()}
+    (folder.path / LEDGER_NAME).write_text("[1]\n")
+    assert used_test_parts(folder.path) == frozenset()
+    assert used_test_parts(tmp_path / "nowhere") == frozenset()

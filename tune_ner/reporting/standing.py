@@ -115,6 +115,28 @@ def standings(evidence: Evidence, records: Sequence[TrialRecord]) -> list[Standi
     ]
 
 
+@dataclass(frozen=True)
+class RunResults:
+    """What follows from a run's records, each piece computed once, when it is first asked for."""
+
+    folder: RunFolder
+
+    @cached_property
+    def records(self) -> list[TrialRecord]:
+        """Every record, in the order in which the trials ended."""
+        return self.folder.records()
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """The predicted spans and the audit."""
+        return Evidence(self.folder)
+
+    @cached_property
+    def standings(self) -> list[Standing]:
+        """Every configuration that finished a trial, best first."""
+        return standings(self.evidence, self.records)
+
+
 def _interval(evidence: Evidence, records: Sequence[TrialRecord], part: Part) -> Interval:
     counts, sentences = evidence.replicates(records, part)
     return f1_interval(counts, groups=sentences)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 import pandas as pd
 
 from tune_ner.errors import RunFolderError
-from tune_ner.reporting.standing import Evidence, Standing, standings
-from tune_ner.runs import RunFolder, TrialRecord
+from tune_ner.reporting.standing import Evidence, RunResults, Standing
+from tune_ner.reporting.timings import timings_table
+from tune_ner.runs import TrialRecord
 from tune_ner.training import TrialConfig
 
 NOTEBOOK_COLUMNS = ["Model", "Tagging Scheme", "Learning Rate", "Precision", "Recall", "F1"]
@@ -100,7 +102,7 @@ def curves_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
     return table.sort_values([*NOTEBOOK_COLUMNS[:3], *varied, "Seed", *folds, "Epoch"], ignore_index=True)
 
 
-def ranking(folder: RunFolder) -> pd.DataFrame:
+def ranking(results: RunResults) -> pd.DataFrame:
     """One row a configuration, the best mean validation F1 first; seeds and folds are replicates of it.
 
     Columns: the axes, `Trials` (finished replicates) and `Failed`; mean validation and test F1 of exact spans with
@@ -109,14 +111,8 @@ def ranking(folder: RunFolder) -> pd.DataFrame:
     stand in train; `Gain`, test F1 less that of the best rule without a model; mean epochs and seconds. Test
     figures stand beside and never enter the order.
     """
-    records = folder.records()
-    evidence = Evidence(folder)
-    return standings_table(evidence, standings(evidence, records), varied_axes(records))
-
-
-def standings_table(evidence: Evidence, found: Sequence[Standing], varied: Sequence[str]) -> pd.DataFrame:
-    """The table of `ranking`, from what was found already."""
-    rows = [_standing_row(evidence, standing, varied) for standing in found]
+    varied = varied_axes(results.records)
+    rows = [_standing_row(results.evidence, standing, varied) for standing in results.standings]
     return pd.DataFrame(rows, columns=[*NOTEBOOK_COLUMNS[:3], *varied, *_STANDING_COLUMNS])
 
 
@@ -165,20 +161,32 @@ def varied_axes(records: Sequence[TrialRecord]) -> list[str]:
     return [name for name in names if len({config[name] for config in configs}) > 1]
 
 
-def write_tables(folder: RunFolder) -> list[Path]:
-    """Derive `ner_results_with_lr.csv`, `curves.csv` and `ranking.csv` from a run's records; gives the files."""
-    records = folder.records()
+def write_tables(results: RunResults) -> list[Path]:
+    """Derive `ner_results_with_lr.csv`, `curves.csv`, `ranking.csv` and `timings.csv`; gives the files.
+
+    Raises:
+        RunFolderError: a file cannot be written; it is then as it was before.
+    """
     tables = {
-        "ner_results_with_lr.csv": trials_table(records),
-        "curves.csv": curves_table(records),
-        "ranking.csv": ranking(folder),
+        "ner_results_with_lr.csv": trials_table(results.records),
+        "curves.csv": curves_table(results.records),
+        "ranking.csv": ranking(results),
+        "timings.csv": timings_table(results.records),
     }
-    for name, table in tables.items():
-        try:
-            table.to_csv(folder.path / name, index=False)
-        except OSError as error:
-            raise RunFolderError(f"{folder.path / name}: cannot be written: {error.strerror or error}") from error
-    return [folder.path / name for name in tables]
+    return [_write(results.folder.path / name, table) for name, table in tables.items()]
+
+
+def _write(path: Path, table: pd.DataFrame) -> Path:
+    """Write a table whole or not at all; a lone surrogate becomes an escape."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    try:
+        unfinished.write_bytes(table.to_csv(index=False).encode("utf-8", "backslashreplace"))
+        unfinished.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise RunFolderError(f"{path}: cannot be written: {error.strerror or error}") from error
+    return path
 
 
 def _fold_column(records: Sequence[TrialRecord]) -> list[str]:

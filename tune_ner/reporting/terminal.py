@@ -1,14 +1,11 @@
-"""What a person sees: the plan, progress while trials run, and the ranked table at the end."""
+"""What a person sees before the end of a run: the data, the plan, and progress while trials run."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any
 
-import pandas as pd
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
@@ -18,11 +15,7 @@ from rich.text import Text
 
 from tune_ner.audit import AuditReport
 from tune_ner.data import PARTS
-from tune_ner.reporting.encoding import encoding_notes
-from tune_ner.reporting.questions import answers, summary_lines
-from tune_ner.reporting.standing import Evidence, standings
-from tune_ner.reporting.tables import standings_table, varied_axes
-from tune_ner.runs import EarlierUse, RunFolder, TrialRecord
+from tune_ner.runs import EarlierUse, TrialRecord
 from tune_ner.training import EpochFigures, TrialConfig
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
@@ -77,7 +70,6 @@ def print_plan(console: Console, experiment: Experiment, resources: TrialResourc
     )
 
 
-_MODEL_WIDTH = 18
 _PLAN_AXES = ("model", "tagging_scheme", "learning_rate", "seed")
 
 
@@ -88,76 +80,6 @@ def describe_resources(resources: TrialResources, trials: int) -> str:
     if trials == 1:
         return f"1 trial with {cpus}{gpus}."
     return f"{trials} trials, {resources.concurrent} at once, each with {cpus}{gpus}."
-
-
-def ranking_table(table: pd.DataFrame, varied: Sequence[str]) -> Table:
-    """The configurations by mean validation F1, test figures beside; see `tune_ner.reporting.ranking`."""
-    several = bool((table["Trials"] > 1).any())
-    spread = ", mean ± SD of n" if several else ""
-    shown = Table(
-        title=f"Ranked by validation F1 of exact spans{spread} (=: not told from the best)",
-        title_justify="left",
-        title_style="bold",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        padding=0,
-    )
-    shown.add_column("#", justify="right")
-    longest = max((len(str(model)) for model in table["Model"]), default=0)
-    shown.add_column("model", overflow="fold", min_width=min(longest, _MODEL_WIDTH))
-    for heading in ("scheme", "lr", *varied):
-        shown.add_column(heading, justify="right" if heading == "lr" else "left", no_wrap=True)
-    figures = ("val F1", "=", "test F1", "95 %", "seen", "unseen", "gain", "s", *(("n",) if several else ()))
-    for heading in figures:
-        shown.add_column(heading, justify="right", no_wrap=True)
-    for place, (_, row) in enumerate(table.iterrows(), start=1):
-        shown.add_row(
-            str(place),
-            _plain(str(row["Model"])),
-            str(row["Tagging Scheme"]),
-            f"{row['Learning Rate']:g}",
-            *(_plain(str(row[name])) for name in varied),
-            _with_spread(row["Validation F1"], row["Validation F1 SD"]),
-            "=" if row["Like Best"] is True else "",
-            _with_spread(row["Test F1"], row["Test F1 SD"]),
-            f"{row['Test F1 Low']:.2f}–{row['Test F1 High']:.2f}",
-            f"{row['Seen F1']:.3f}",
-            f"{row['Unseen F1']:.3f}",
-            "" if pd.isna(row["Gain"]) else f"{row['Gain']:+.3f}",
-            f"{row['Seconds']:.1f}",
-            *((_replicates(row),) if several else ()),
-        )
-    return shown
-
-
-def _replicates(row: pd.Series[Any]) -> str:
-    return f"{row['Trials']}" + (f" of {row['Trials'] + row['Failed']}" if row["Failed"] else "")
-
-
-def print_outcome(console: Console, folder: RunFolder, trials: int) -> None:
-    """Print the ranked table, what it says and how surely, why trials failed, and where the results lie."""
-    records = folder.records()
-    if any(record.result for record in records):
-        evidence = Evidence(folder)
-        found, varied = standings(evidence, records), varied_axes(records)
-        console.print(ranking_table(standings_table(evidence, found, varied), varied))
-        for line in summary_lines(found, records):
-            console.print(_plain(line), highlight=False, soft_wrap=True)
-        for question, sentences in answers(evidence, records):
-            console.print(f"\n[bold]{_plain(question)}[/]", highlight=False)
-            for sentence in sentences:
-                console.print(f"  {_plain(sentence)}", highlight=False, soft_wrap=True)
-        console.print()
-    for record in records:
-        if record.error:
-            failure = f"{_plain(record.config.title)}: {_plain(record.error)}"
-            console.print(f"[red]failed:[/] {failure}", highlight=False, soft_wrap=True)
-    for note in encoding_notes(records):
-        console.print(f"[yellow]note:[/] {_plain(note)}", highlight=False, soft_wrap=True)
-    if len(records) < trials:
-        ended = f"{len(records)} of {trials} trials ended"
-        console.print(f"[yellow]stopped early:[/] {ended}", highlight=False, soft_wrap=True)
-    console.print(f"Results: {_plain(str(folder.path))}", highlight=False, soft_wrap=True)
 
 
 def print_audit(console: Console, audits: Mapping[int | None, AuditReport], uses: Sequence[EarlierUse]) -> None:
@@ -269,10 +191,6 @@ class LiveProgress(RunEvents):
         lines: list[RenderableType] = [Text(f"  {line}", overflow="ellipsis") for line in self._running.values()]
         best = f"best so far: {self._best[1]}: validation F1 {self._best[0]:.4f}" if self._best else ""
         return Group(*lines, *([Text(best)] if best else []), self._bar)
-
-
-def _with_spread(mean: float, deviation: float) -> str:
-    return f"{mean:.4f}" if pd.isna(deviation) else f"{mean:.4f} ± {deviation:.4f}"
 
 
 def _gigabytes(count: float) -> str:

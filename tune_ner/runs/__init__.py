@@ -1,7 +1,7 @@
 """What a run leaves on the disk, and the ranking that follows from it."""
 
 from tune_ner.runs.folder import Predictions, RunFolder
-from tune_ner.runs.ledger import EarlierUse, earlier_uses, fingerprint_of_part
+from tune_ner.runs.ledger import EarlierUse, earlier_uses, fingerprint_of_part, used_test_parts
 from tune_ner.runs.record import TrialRecord
 from tune_ner.runs.selection import Candidate, RankedConfiguration, configuration_of, rank
 
@@ -16,4 +16,5 @@ __all__ = [
     "earlier_uses",
     "fingerprint_of_part",
     "rank",
+    "used_test_parts",
 ]

@@ -18,6 +18,7 @@ from tune_ner.errors import RunFolderError
 from tune_ner.runs.ledger import fingerprint_of_part, record_use
 from tune_ner.runs.record import TrialRecord
 
+_MOST_NAMED = 6
 _NAME = re.compile(r"[\w][\w.-]{0,99}", re.ASCII)
 
 
@@ -61,6 +62,26 @@ class RunFolder:
         if not parent.is_dir() or not os.access(parent, os.W_OK):
             raise RunFolderError(f"{parent}: cannot be written to; choose another --results-dir")
         return cls(path)
+
+    @classmethod
+    def existing(cls, path: Path | str) -> RunFolder:
+        """The folder of a run that was made before; its files are not read yet.
+
+        Raises:
+            RunFolderError: nothing is there, or nothing that a run left.
+        """
+        try:
+            folder = cls(Path(path).expanduser())
+            if not folder.trials_file.is_file():
+                raise RunFolderError(f"{path}: {_found_instead(folder.path)}")
+        except (OSError, RuntimeError) as error:  # a name too long, a folder that is closed, the home of nobody
+            raise RunFolderError(f"{str(path)[:200]}: cannot be read: {error}"[:500]) from error
+        return folder
+
+    @property
+    def name(self) -> str:
+        """What the run is called: the last part of its path."""
+        return self.path.resolve().name
 
     def create(self, space_yaml: str) -> None:
         """Make the folder and write the resolved search space into it."""
@@ -125,10 +146,11 @@ class RunFolder:
         """
         try:
             # Only line feeds end a record: other line ends may stand in its strings.
-            lines = self.trials_file.read_text(encoding="utf-8").split("\n")
+            *lines, last = self.trials_file.read_bytes().split(b"\n")
         except OSError as error:
             raise RunFolderError(f"{self.path}: no run: {self.trials_file.name}: {error.strerror}") from error
-        return [self._record(number, line) for number, line in enumerate(lines, start=1) if line]
+        records = [self._record(number, line) for number, line in enumerate(lines, start=1) if line]
+        return [*records, self._last_record(len(lines) + 1, last)] if last else records
 
     def write_audits(self, audits: Mapping[int | None, Mapping[str, Any]]) -> None:
         """Keep what the audit found, for each fold (or None) the report as plain data."""
@@ -147,9 +169,9 @@ class RunFolder:
             return {}
         try:
             content = json.loads(self.audit_file.read_text(encoding="utf-8"))
-            return {audit["fold"]: audit for audit in content}
+            return {audit["fold"]: audit for audit in content if _is_audit(audit)}
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise RunFolderError(f"{self.audit_file}: no audit: {error}; expected this version's format") from error
+            raise RunFolderError(f"{self.audit_file}: no audit: {error!r}; expected this version's format") from error
 
     def predictions_of(self, trial_id: str, part: Part) -> Predictions:
         """Texts, gold spans and predicted spans of a finished trial's part, sentence by sentence.
@@ -172,16 +194,63 @@ class RunFolder:
         except (ValueError, KeyError, TypeError) as error:
             raise RunFolderError(f"{path}: no predicted spans: {error}; expected this version's format") from error
 
-    def _record(self, number: int, line: str) -> TrialRecord:
+    def _last_record(self, number: int, line: bytes) -> TrialRecord:
+        """The record of a line without its end, which a run writes last."""
         try:
-            return TrialRecord.model_validate_json(line)
+            json.loads(line)
+        except ValueError as error:
+            raise RunFolderError(
+                f"{self.trials_file}:{number}: the last line is torn: a run is writing it, or was cut off while it "
+                "did; wait for the run, or remove this line"
+            ) from error
+        return self._record(number, line)
+
+    def _record(self, number: int, line: bytes) -> TrialRecord:
+        where = f"{self.trials_file}:{number}"
+        try:
+            record = TrialRecord.model_validate_json(line)
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "line"
+            if first["type"] == "newer_format":
+                raise RunFolderError(f"{where}: {first['msg']}") from error
+            key = ".".join(map(str, first["loc"])) or "line"
             raise RunFolderError(
-                f"{self.trials_file}:{number}: no trial record: {where}: {first['msg']}; expected the records of "
-                "this version of tune_ner"
+                f"{where}: no trial record: {key}: {first['msg']}; expected the records of this version of tune_ner"
             ) from error
+        if record.result and not {"validation", "test"} <= record.result.scores.keys():
+            raise RunFolderError(
+                f"{where}: the record has no scores of exact spans, an older version of tune_ner wrote it; expected "
+                "the records of this version: run its space again"
+            )
+        return record
+
+
+def _found_instead(path: Path) -> str:
+    """Why a path is no run folder, and what to name instead."""
+    expected = "expected a run folder, such as results/NAME, with its trials.jsonl"
+    if not path.exists():
+        return f"no such folder; {expected}"
+    if not path.is_dir():
+        return f"no run folder but a file; {expected}"
+    runs = sorted(file.parent.name for file in path.glob("*/trials.jsonl"))
+    if runs:
+        more = ", …" if len(runs) > _MOST_NAMED else ""
+        return f"no run folder, but it holds runs: {', '.join(runs[:_MOST_NAMED])}{more}; name one of them"
+    return f"no run folder: {'no trials.jsonl in it' if any(path.iterdir()) else 'it is empty'}; {expected}"
+
+
+def _is_audit(audit: dict[str, Any]) -> bool:
+    """True for an audit that tables can be made of.
+
+    Raises:
+        KeyError, TypeError: it lacks something.
+    """
+    for key in ("verdict", "worst", "baselines", "contaminated"):
+        audit[key]
+    for finding in audit["findings"]:
+        for key in ("severity", "title", "count", "of", "remedy"):
+            finding[key]
+    return True
 
 
 def _triples(spans: Sequence[object]) -> list[list[object]]:

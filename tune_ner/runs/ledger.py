@@ -46,6 +46,14 @@ def record_use(folder: Path, fingerprint: str, trial_id: str) -> None:
         os.fsync(file.fileno())
 
 
+def used_test_parts(folder: Path) -> frozenset[str]:
+    """Fingerprints of the test parts that a run measured on, one a fold; empty where its ledger cannot be read."""
+    try:
+        return frozenset(line["test_fingerprint"] for line in _lines(folder / LEDGER_NAME))
+    except (OSError, ValueError, TypeError, KeyError):
+        return frozenset()
+
+
 def earlier_uses(results_dir: Path, fingerprints: Sequence[str], but: str) -> list[EarlierUse]:
     """The runs in a results folder, except the one named `but`, that used one of these test parts.
 
@@ -60,7 +68,10 @@ def earlier_uses(results_dir: Path, fingerprints: Sequence[str], but: str) -> li
 
 def _trials_on(ledger: Path, fingerprints: set[str]) -> int:
     try:
-        lines = [json.loads(line) for line in ledger.read_text(encoding="utf-8").splitlines() if line]
-        return len({line["trial"] for line in lines if line["test_fingerprint"] in fingerprints})
+        return len({line["trial"] for line in _lines(ledger) if line["test_fingerprint"] in fingerprints})
     except (OSError, ValueError, TypeError, KeyError):
         return 0
+
+
+def _lines(ledger: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in ledger.read_text(encoding="utf-8").splitlines() if line]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from tune_ner.training import TrialConfig, TrialResult
 from tune_ner.training.config import library_versions
@@ -16,7 +17,7 @@ Status = Literal["finished", "failed"]
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 class TrialRecord(BaseModel):
@@ -25,7 +26,8 @@ class TrialRecord(BaseModel):
     `seconds` is the wall time from its start in a worker to its end; `finished_at` is UTC.
     """
 
-    model_config = ConfigDict(frozen=True)
+    # The loss of a trial that diverged is no number, and its record must be readable all the same.
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
 
     format: int = RECORD_FORMAT
     trial_id: str
@@ -37,6 +39,18 @@ class TrialRecord(BaseModel):
     seconds: float
     finished_at: str = Field(default_factory=_now)
     versions: dict[str, str] = Field(default_factory=library_versions)
+
+    @field_validator("format")
+    @classmethod
+    def _is_known(cls, number: int) -> int:
+        if number > RECORD_FORMAT:
+            raise PydanticCustomError(
+                "newer_format",
+                "a trial record of format {found}, expected at most {known}: a newer version of tune_ner wrote it; "
+                "update this one",
+                {"found": number, "known": RECORD_FORMAT},
+            )
+        return number
 
     @classmethod
     def finished(cls, config: TrialConfig, result: TrialResult, seconds: float) -> TrialRecord:

@@ -1,0 +1,152 @@
+"""What a run was: its data, its space, how its trials ended, and what the audit found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from tune_ner.errors import SpaceError
+from tune_ner.reporting.layout import Layout
+from tune_ner.reporting.standing import RunResults
+from tune_ner.runs import RunFolder, TrialRecord
+from tune_ner.tuning.space import SearchSpace, SplitSettings, load_space
+
+SEVERITY_COLOURS = {"error": "bold red", "warning": "yellow"}
+
+_MOST_VALUES = 8
+
+
+def print_overview(layout: Layout, results: RunResults) -> None:
+    """Print a run's name, data, trials by status and space."""
+    space = space_of(results.folder)
+    layout.title(f"Run {results.folder.name}")
+    layout.facts(
+        {
+            "data": data_of(space),
+            **({} if isinstance(space, str) else {"split": _split(space.split)}),
+            "trials": _trials(results.records, trials_of(space, results.records)),
+            **(_axes_of_records(results.records) if isinstance(space, str) else _axes(space)),
+        }
+    )
+    if isinstance(space, str):
+        layout.line(space, "note", "yellow")
+
+
+def space_of(folder: RunFolder) -> SearchSpace | str:
+    """The space that was searched, or why it is not known."""
+    if not folder.space_file.exists():
+        return f"the space is not known: there is no {folder.space_file.name} in {folder.path}"
+    try:
+        return load_space(str(folder.space_file.absolute()))
+    except SpaceError as error:
+        return f"the space is not known: {error}"
+
+
+def data_of(space: SearchSpace | str) -> str:
+    """Which corpus, and what was done with the marks in it."""
+    return "not known" if isinstance(space, str) else f"{space.data}, markup {space.markup}"
+
+
+def trials_of(space: SearchSpace | str, records: Sequence[TrialRecord]) -> int:
+    """How many trials the run was to have; those that ended where its space is not known."""
+    if isinstance(space, str):
+        return len(records)
+    return math.prod(len(values) for values in space.axes.values())
+
+
+def _split(split: SplitSettings) -> str:
+    if split.folds:
+        return f"{split.folds} folds ({split.method}), seed {split.seed}"
+    return f"{split.method}: test {split.test_size:g}, validation {split.validation_size:g}, seed {split.seed}"
+
+
+def _trials(records: Sequence[TrialRecord], planned: int) -> str:
+    counts = {
+        "finished": sum(record.status == "finished" for record in records),
+        "failed": sum(record.status == "failed" for record in records),
+        "not run": max(0, planned - len(records)),
+    }
+    return ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "none"
+
+
+def _axes(space: SearchSpace) -> dict[str, str]:
+    """What was searched, axis by axis, and what was the same for all trials."""
+    axes = {name: values for name, values in space.axes.items() if values}
+    fixed = {name: values for name, values in axes.items() if len(values) == 1}
+    return {
+        **{name: _listed(values) for name, values in axes.items() if name not in fixed},
+        "fixed": ", ".join(f"{name} {_listed(values)}" for name, values in fixed.items()),
+    }
+
+
+def _axes_of_records(records: Sequence[TrialRecord]) -> dict[str, str]:
+    configs = [record.config for record in records]
+    names = ("model", "tagging_scheme", "learning_rate", "seed")
+    return {name: _listed(list(dict.fromkeys(getattr(c, name) for c in configs))) for name in names if configs}
+
+
+def _listed(values: Sequence[Any]) -> str:
+    shown = ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values[:_MOST_VALUES])
+    return shown if len(values) <= _MOST_VALUES else f"{shown}, … ({len(values)})"
+
+
+@dataclass(frozen=True)
+class ToldFinding:
+    """A finding of the audit, and the folds that share it (None: the one split)."""
+
+    severity: str
+    title: str
+    count: int
+    of: int
+    remedy: str
+    folds: tuple[int | None, ...]
+
+
+def told_findings(audits: Mapping[int | None, Mapping[str, Any]]) -> list[ToldFinding]:
+    """The errors, then the warnings of all folds, equal ones once."""
+    shared: dict[tuple[Any, ...], list[int | None]] = {}
+    for severity in SEVERITY_COLOURS:
+        for fold, audit in audits.items():
+            for finding in audit["findings"]:
+                if finding["severity"] == severity:
+                    key = tuple(finding[name] for name in ("severity", "title", "count", "of", "remedy"))
+                    shared.setdefault(key, []).append(fold)
+    return [
+        ToldFinding(severity, title, count, of, remedy, tuple(dict.fromkeys(folds)))
+        for (severity, title, count, of, remedy), folds in shared.items()
+    ]
+
+
+def worst_of(audits: Mapping[int | None, Mapping[str, Any]]) -> str:
+    """The severity of the worst finding of all folds, `none` without any, `not audited` without an audit."""
+    found = {str(audit["worst"] or "none") for audit in audits.values()}
+    return next((worst for worst in ("error", "warning", "info", "none") if worst in found), "not audited")
+
+
+def print_audit_section(layout: Layout, audits: Mapping[int | None, Mapping[str, Any]]) -> None:
+    """Print the verdict on the data, and each error and warning with what to do."""
+    layout.heading("Audit of the data")
+    if not audits:
+        layout.line("not audited")
+        return
+    verdicts: dict[tuple[str, str], list[int | None]] = {}
+    for fold, audit in audits.items():
+        verdicts.setdefault((audit["verdict"], str(audit["worst"])), []).append(fold)
+    for (verdict, worst), folds in verdicts.items():
+        layout.line(f"{_of_folds(folds, audits)}{verdict}", colour=SEVERITY_COLOURS.get(worst, "green"))
+    for remedy, findings in groupby(told_findings(audits), key=lambda finding: finding.remedy):
+        for finding in findings:
+            concerned = f" ({finding.count:,} of {finding.of:,})" if finding.count != finding.of else ""
+            what = f"{_of_folds(finding.folds, audits)}{finding.title}{concerned}"
+            layout.item(what, finding.severity, SEVERITY_COLOURS[finding.severity])
+        layout.item(remedy, "remedy", "dim")
+
+
+def _of_folds(folds: Sequence[int | None], audits: Mapping[int | None, Any]) -> str:
+    """Which folds something holds for; nothing where it holds for all."""
+    if len(folds) == len(audits):
+        return ""
+    return f"fold{'' if len(folds) == 1 else 's'} {', '.join(map(str, folds))}: "
