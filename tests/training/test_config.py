@@ -25,6 +25,7 @@ FIELDS: dict[str, Any] = {
     "decoding": "argmax",
     "fold": None,
     "precision": "auto",
+    "stop_at_f1": None,
 }
 OTHER: dict[str, Any] = {
     "data_fingerprint": "e",
@@ -43,6 +44,7 @@ OTHER: dict[str, Any] = {
     "decoding": "viterbi",
     "fold": 1,
     "precision": "fp32",
+    "stop_at_f1": 0.9,
 }
 
 

@@ -69,7 +69,7 @@ def run_trial(
     scorer: dict[Part, Scorer] = {
         part: Scorer(config, parts[part], encoded[part], labels, corpus.types, forms) for part in ("validation", "test")
     }
-    best = _BestEpoch(scorer["validation"], on_epoch)
+    best = _BestEpoch(scorer["validation"], on_epoch, config.stop_at_f1)
     with tempfile.TemporaryDirectory(prefix="tune-ner-") as folder:
         trainer = _trainer(config, folder, model, tokenizer, encoded, best)
         with clock("train_and_evaluate"):
@@ -202,9 +202,10 @@ class _Rows(torch.utils.data.Dataset[dict[str, list[int]]]):
 class _BestEpoch(transformers.TrainerCallback):
     """Scores every epoch on validation and keeps the best one's weights and tags in memory."""
 
-    def __init__(self, scorer: Scorer, on_epoch: OnEpoch) -> None:
+    def __init__(self, scorer: Scorer, on_epoch: OnEpoch, stop_at_f1: float | None = None) -> None:
         self._scorer = scorer
         self._on_epoch = on_epoch
+        self._stop_at_f1 = stop_at_f1
         self._weights: dict[str, torch.Tensor] = {}
         self._latest: list[list[str]] = []
         self.epochs: list[EpochFigures] = []
@@ -232,6 +233,8 @@ class _BestEpoch(transformers.TrainerCallback):
             self.tags = self._latest
             self._weights = {name: value.detach().cpu().clone() for name, value in kwargs["model"].state_dict().items()}
         self.epochs.append(figures)
+        if self._stop_at_f1 is not None and figures.f1 >= self._stop_at_f1:
+            control.should_training_stop = True
         self._on_epoch(figures)
 
     def restore(self, model: Any) -> None:
