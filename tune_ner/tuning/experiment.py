@@ -16,6 +16,7 @@ from tune_ner.runs import EarlierUse, RunFolder, earlier_uses, fingerprint_of_pa
 from tune_ner.training import TrialConfig
 from tune_ner.training.encoders import Encoder, encoder_size, load_tokenizer, resolve_encoder
 from tune_ner.tuning.resources import TrialNeed
+from tune_ner.tuning.scheduling import longest_first, trial_cost
 from tune_ner.tuning.space import SearchSpace
 
 # Measured: a record takes about 4 kB, and a sentence with its gold and predicted spans about 300 bytes.
@@ -51,8 +52,22 @@ class Experiment:
                 "data_fingerprint": self.data_fingerprint,
                 "model_fingerprint": self.encoders[str(point["model"])].fingerprint,
                 "precision": self.space.precision,
+                "stop_at_f1": self.space.stop_at_f1,
             }
         )
+
+    @property
+    def schedule(self) -> list[TrialConfig]:
+        """The same configurations in the order in which they are started: the longest first, encoder by encoder."""
+        places = {name: place for place, name in enumerate(self.encoders)}
+        trials = self.trials
+        return longest_first(trials, self.costs(trials), [places[trial.model] for trial in trials])
+
+    def costs(self, trials: Sequence[TrialConfig]) -> list[float]:
+        """How long each trial takes beside the others; see `trial_cost`."""
+        sizes = {name: encoder_size(encoder) for name, encoder in self.encoders.items()}
+        sentences = {fold: len(split.train) for fold, split in self.splits.items()}
+        return [trial_cost(trial.epochs, sentences[trial.fold], sizes[trial.model]) for trial in trials]
 
     @property
     def need(self) -> TrialNeed:
