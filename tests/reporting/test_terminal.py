@@ -77,6 +77,7 @@ def test_stopped_trials_are_counted_and_said_to_be_left_out(outcome: Outcome) ->
     text = outcome([a_record(seed=1), a_stopped_trial((0.1,), seed=2), a_stopped_trial((0.1, 0.2), seed=3)], 3)
     assert "1 of 3" in text
     assert "2 of 3 trials were stopped after 1 to 2 epochs for being behind; they have no test figure" in text
+    assert "One seed only" in text
     assert "failed:" not in text
 
 
