@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from tune_ner.reporting import ranking
+from tune_ner.reporting import RunResults, ranking
 from tune_ner.runs import RunFolder
 
 OPERATIONS = 6
@@ -103,7 +103,7 @@ def grid_standing(folder: Path) -> Standing:
 
     It is by exact spans, so another row may be first by seqeval's figures where words do not end where spans do.
     """
-    first = ranking(RunFolder(folder)).iloc[0]
+    first = ranking(RunResults(RunFolder(folder))).iloc[0]
 
     def interval(part: str) -> tuple[float, float, float]:
         mean, low, high = (float(first[f"{part} F1{end}"]) for end in ("", " Low", " High"))

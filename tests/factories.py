@@ -112,6 +112,11 @@ def a_failure(error: str = "model 'x': no weights [here]", **changes: Any) -> Tr
     return TrialRecord.failed(a_config(**changes), error, seconds=0.5)
 
 
+def a_stopped_trial(f1: Sequence[float] = (0.1, 0.2), **changes: Any) -> TrialRecord:
+    """The record of a trial that the scheduler stopped after epochs with these validation F1."""
+    return TrialRecord.stopped(a_config(**changes), a_result(f1).epochs, seconds=1.0)
+
+
 def a_run(
     tmp_path: Path,
     records: Sequence[TrialRecord],

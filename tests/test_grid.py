@@ -76,6 +76,11 @@ def refused(tmp_path: Path, *arguments: str) -> str:
         (["demo", "--gpus-per-trial", "2"], "--gpus-per-trial 2: expected 0 to 1"),
         (["demo", "--cpus-per-trial", "4096"], "--cpus-per-trial 4096: expected 1 to"),
         (["demo", "--max-concurrent", "0"], "--max-concurrent 0: expected 1 or more"),
+        (["demo", "--max-concurrent", "100000"], "--max-concurrent 100000: expected at most"),
+        (["demo", "--scheduler", "hyperband"], "--scheduler hyperband: expected fifo or asha"),
+        (["demo", "--stop-at-f1", "0"], "stop_at_f1: found 0.0, expected a number above 0"),
+        (["demo", "--stop-at-f1", "1.5"], "stop_at_f1: found 1.5, expected a number up to 1"),
+        (["demo", "--stop-at-f1", "nan"], "stop_at_f1: found nan, expected a"),
         (["demo", "--address", "127.0.0.1:1"], "the cluster at 127.0.0.1:1 cannot be reached"),
         (["demo", "--address", "ray://127.0.0.1:1"], "--address auto"),
     ],
@@ -129,6 +134,14 @@ def test_a_dry_run_prints_every_trial_and_leaves_nothing(tmp_path: Path) -> None
     assert not results.exists()
 
 
+def test_the_plan_has_the_order_of_the_run_and_says_what_is_stopped_when(tmp_path: Path) -> None:
+    arguments = ["grid", *TWELVE, "--epochs", "5", "--scheduler", "asha", "--dry-run", "--results-dir", str(tmp_path)]
+    outcome = CliRunner().invoke(app, arguments)
+    assert outcome.exit_code == 0, outcome.output
+    assert outcome.output.rindex("tiny:2x32") < outcome.output.index("tiny:1x32")
+    assert "ASHA: after epoch 2, about the best 1 in 3 configurations go on" in outcome.output
+
+
 @pytest.mark.parametrize("start", [["-m", "tune_ner.grid"], ["-m", "tune_ner", "grid"]])
 def test_every_door_leads_to_the_same_command(start: list[str]) -> None:
     outcome = subprocess.run([sys.executable, *start, "--help"], capture_output=True, text=True, check=True)
@@ -179,6 +192,55 @@ def test_a_model_that_cannot_be_loaded_fails_its_own_trial_alone(tmp_path: Path)
     assert table.loc["tiny:1x32", "Status"] == "finished"
     assert str(table.loc[str(broken), "Error"]).startswith(f"model '{broken}': its tokenizer")
     assert "failed: broken · BIO · 0.003 · seed 42" in outcome.stdout
+
+
+def records_of(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "trials.jsonl").open(encoding="utf-8")]
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+def test_asha_stops_what_is_behind_and_each_trial_leaves_a_record(tmp_path: Path) -> None:
+    rates = [part for rate in ("5e-3", "1e-6", "2e-6", "4e-6") for part in ("--lr", rate)]
+    space = ["demo", "--data", "synthetic:1200", "--model", "tiny:1x64", "--scheme", "BIO", "--epochs", "4", *rates]
+    seeds = ["--seed", "1", "--seed", "2", "--no-dashboard", "--max-concurrent", "1"]
+    outcome = run(tmp_path, *space, *seeds, "--scheduler", "asha", "--name", "run")
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    records = records_of(tmp_path / "run")
+    assert len(records) == 8
+    by_status = {status: [r for r in records if r["status"] == status] for status in ("finished", "stopped")}
+    assert [r["config"]["learning_rate"] for r in by_status["finished"]] == [5e-3, 5e-3]
+    assert [len(r["result"]["epochs"]) for r in by_status["finished"]] == [4, 4]
+    # the first replicate is compared after the second epoch, the other follows it at its next report
+    assert [len(r["epochs"]) for r in by_status["stopped"]] == [2, 1, 2, 1, 2, 1]
+    assert all(r["result"] is None and r["error"] is None and r["seconds"] > 0 for r in by_status["stopped"])
+    table = table_without_times(tmp_path / "run")
+    assert table["Status"].value_counts().to_dict() == {"stopped": 6, "finished": 2}
+    assert table[table["Status"] == "stopped"][["F1", "Span F1", "Validation F1"]].isna().all(axis=None)
+    assert len(pd.read_csv(tmp_path / "run" / "curves.csv")) == 2 * 4 + 3 * (2 + 1)
+    (row,) = pd.read_csv(tmp_path / "run" / "ranking.csv").to_dict("records")
+    assert (row["Learning Rate"], row["Trials"], row["Failed"], row["Stopped"]) == (5e-3, 2, 0, 0)
+    assert len((tmp_path / "run" / "test_uses.jsonl").read_text().splitlines()) == 2
+    assert len(list((tmp_path / "run" / "predictions").iterdir())) == 2
+    assert "6 of 8 trials were stopped after 1 to 2 epochs" in outcome.stdout
+    assert outcome.stdout.count("stopped after epoch") == 6
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+def test_a_trial_that_reaches_its_aim_trains_no_further_and_is_finished(tmp_path: Path) -> None:
+    arguments = [*ONE, "--epochs", "20", "--stop-at-f1", "0.05", "--scheduler", "asha", "--name", "run"]
+    outcome = run(tmp_path, *arguments)
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    (record,) = records_of(tmp_path / "run")
+    assert record["status"] == "finished"
+    epochs = record["result"]["epochs"]
+    assert len(epochs) < 20
+    assert [epoch["f1"] >= 0.05 for epoch in epochs] == [False] * (len(epochs) - 1) + [True]
+    assert record["result"]["best_epoch"] == len(epochs)
+    assert record["result"]["test"]["support"] > 0
+    assert "stopped early" in outcome.stdout
+    assert "stop_at_f1: 0.05" in (tmp_path / "run" / "space.yaml").read_text()
 
 
 def start(results: Path, *arguments: str) -> subprocess.Popen[str]:

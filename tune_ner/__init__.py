@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from tune_ner.reporting import RunResults, curves_table, ranking, timings_table, trials_table, write_tables
     from tune_ner.runs import RunFolder, TrialRecord
     from tune_ner.training import TrialConfig, TrialResult, run_trial
-    from tune_ner.tuning import ResourceWishes, RunEvents, SearchSpace, load_space, parse_space, prepare, run_grid
+    from tune_ner.tuning import (
+        ResourceWishes,
+        RunEvents,
+        Scheduling,
+        SearchSpace,
+        load_space,
+        parse_space,
+        prepare,
+        run_grid,
+    )
 
 _HOMES = {
     "tune_ner.data": ("Corpus", "Sentence", "Span", "Split", "SplitSpec", "load_corpus", "split_corpus"),
@@ -26,6 +35,7 @@ _HOMES = {
     "tune_ner.tuning": (
         "ResourceWishes",
         "RunEvents",
+        "Scheduling",
         "SearchSpace",
         "load_space",
         "parse_space",
@@ -51,6 +61,7 @@ __all__ = [  # noqa: RUF022 - in the order of the road
     "parse_space",
     "prepare",
     "ResourceWishes",
+    "Scheduling",
     "RunEvents",
     "run_grid",
     "RunFolder",

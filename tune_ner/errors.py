@@ -36,6 +36,10 @@ class ResourceError(TuneNerError):
     """The machine or cluster cannot give a trial what was asked for it."""
 
 
+class SchedulingError(TuneNerError):
+    """The trials cannot be scheduled as asked."""
+
+
 class RunFolderError(TuneNerError):
     """A run folder cannot be created, written or read."""
 

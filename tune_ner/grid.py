@@ -52,6 +52,12 @@ def grid(
     gpus_per_trial: Annotated[float | None, typer.Option(help="0 to 1.", show_default="by memory")] = None,
     cpus_per_trial: Annotated[int | None, typer.Option(help="Threads of a trial.", show_default="1")] = None,
     max_concurrent: Annotated[int | None, typer.Option(help="Trials at once.", show_default="all that fit")] = None,
+    scheduler: Annotated[
+        str, typer.Option(help="fifo, or asha: stop configurations that are behind after a few epochs.")
+    ] = "fifo",
+    stop_at_f1: Annotated[
+        float | None, typer.Option(help="Train no further than this validation F1.", show_default="all epochs")
+    ] = None,
     address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or HOST:6379.")] = None,
     dashboard: Annotated[bool, typer.Option(help="Start Ray's dashboard on this machine.")] = True,
     dry_run: Annotated[bool, typer.Option(help="Print the plan and stop.")] = False,
@@ -78,6 +84,7 @@ def grid(
         "words": words,
         "batching": batching,
         "trim_vocabulary": trim_vocabulary,
+        "stop_at_f1": stop_at_f1,
     }
     with told_errors() as console:
         from tune_ner import reporting, tuning
@@ -85,18 +92,27 @@ def grid(
 
         folder = RunFolder.available(results_dir, name or run_name(space))
         wishes = tuning.ResourceWishes(cpus_per_trial, gpus_per_trial, max_concurrent)
+        scheduling = tuning.Scheduling(scheduler)
         experiment = tuning.prepare(tuning.load_space(space, given(overrides)))
         reporting.print_data(console, experiment)
         audits = tuning.audit_experiment(experiment)
         reporting.print_audit(console, audits, tuning.earlier_test_uses(experiment, folder))
         if dry_run:
-            reporting.print_plan(console, experiment, tuning.plan_resources(experiment, wishes, address))
+            resources = tuning.plan_resources(experiment, wishes, address)
+            reporting.print_plan(console, experiment, resources, scheduling)
             return
         interrupted = False
         try:
-            with reporting.LiveProgress(console, experiment.trials) as progress:
+            with reporting.LiveProgress(console, experiment.trials, experiment.costs(experiment.trials)) as progress:
                 tuning.run_grid(
-                    experiment, folder, wishes, progress, audits=audits, address=address, dashboard=dashboard
+                    experiment,
+                    folder,
+                    wishes,
+                    progress,
+                    scheduling=scheduling,
+                    audits=audits,
+                    address=address,
+                    dashboard=dashboard,
                 )
         except KeyboardInterrupt:
             interrupted = True

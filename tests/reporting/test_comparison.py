@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tests.factories import SPLIT, a_failure, a_finding, a_record, a_run, a_timed_record, an_audit
+from tests.factories import SPLIT, a_failure, a_finding, a_record, a_run, a_stopped_trial, a_timed_record, an_audit
 from tune_ner.data import Split
 from tune_ner.reporting import MarkdownLayout, RunResults, TerminalLayout
 from tune_ner.reporting.comparison import common_table, named_apart, print_comparison, run_differences, runs_table
@@ -53,6 +53,15 @@ def test_a_run_has_a_row_with_its_best_configuration(runs: dict[str, RunResults]
     assert table["Audit"].tolist() == ["warning", "warning"]
     assert table.loc["keep", "Wall Seconds"] == 50
     assert table["Test Parts"].nunique() == 2
+
+
+def test_stopped_trials_are_told_and_their_configurations_not_compared(tmp_path: Path) -> None:
+    records = [a_record(learning_rate=1e-3), a_record(learning_rate=2e-3)]
+    cut = [records[0], a_stopped_trial(learning_rate=2e-3)]
+    runs = {"whole": results(tmp_path, "whole", records), "cut": results(tmp_path, "cut", cut)}
+    assert runs_table(runs)["Stopped"].tolist() == [0, 1]
+    assert compared(runs, markdown=True).count("2 of 3 1 stopped") == 1
+    assert common_table(runs)["", "Learning Rate"].tolist() == [1e-3]
 
 
 def test_configurations_that_every_run_finished_stand_side_by_side_in_the_first_one_s_order(

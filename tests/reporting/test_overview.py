@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tests.factories import a_failure, a_finding, a_record, a_run, an_audit
+from tests.factories import a_failure, a_finding, a_record, a_run, a_stopped_trial, an_audit
 from tune_ner.reporting import RunResults, TerminalLayout
 from tune_ner.reporting.overview import (
     print_audit_section,
@@ -43,6 +43,11 @@ def test_a_run_s_head_tells_its_data_its_trials_and_its_space(tmp_path: Path) ->
         "fixed tagging_scheme BIO, learning_rate 0.001, epochs 5",
     ):
         assert expected in text
+
+
+def test_stopped_trials_are_told_apart_from_failed_ones(tmp_path: Path) -> None:
+    folder = a_run(tmp_path, [a_record(), a_failure(seed=2), a_stopped_trial(seed=1)], space=SPACE)
+    assert "trials 1 finished, 1 failed, 1 stopped, 1 not run" in overview(folder)
 
 
 def test_folds_are_told(tmp_path: Path) -> None:

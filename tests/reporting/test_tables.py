@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.factories import a_failure, a_record, a_run
+from tests.factories import a_failure, a_record, a_run, a_stopped_trial
 from tune_ner.reporting import RunResults, curves_table, ranking, trials_table, write_tables
 from tune_ner.reporting.tables import NOTEBOOK_COLUMNS
 
@@ -34,6 +34,21 @@ def test_a_failed_trial_has_a_row_without_figures() -> None:
     failed = table[table["Seed"] == 2].iloc[0]
     assert failed["Error"] == "broken"
     assert failed[["F1", "Validation F1", "Best Epoch"]].isna().all()
+
+
+def test_a_stopped_trial_has_a_row_with_its_epochs_and_without_figures() -> None:
+    table = trials_table([a_record((0.1, 0.2), seed=1, epochs=3), a_stopped_trial((0.1,), seed=2, epochs=3)])
+    assert table["Status"].tolist() == ["finished", "stopped"]
+    assert table["Epochs"].tolist() == [3, 3]
+    assert table["Epochs Run"].tolist() == [2, 1]
+    assert table.loc[1, ["F1", "Validation F1", "Span F1", "Best Epoch", "Error"]].isna().all()
+    assert curves_table([a_stopped_trial((0.1, 0.2))])["Validation F1"].tolist() == [0.1, 0.2]
+
+
+def test_stopped_replicates_are_counted_beside_failed_ones(tmp_path: Path) -> None:
+    records = [a_record(seed=1), a_stopped_trial(seed=2), a_stopped_trial(seed=3), a_failure(seed=4)]
+    (row,) = ranking(RunResults(a_run(tmp_path, records))).to_dict("records")
+    assert (row["Trials"], row["Failed"], row["Stopped"], row["Validation F1"]) == (1, 1, 2, 0.5)
 
 
 def test_an_axis_that_varies_gets_a_column() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tests.factories import a_config, a_failure, a_record, a_run
+from tests.factories import a_config, a_failure, a_record, a_run, a_stopped_trial
 from tune_ner.reporting import LiveProgress, RunResults, TerminalLayout, print_outcome
 from tune_ner.runs import TrialRecord
 from tune_ner.tuning import TrialResources
@@ -71,6 +71,27 @@ def test_the_outcome_ranks_and_says_why_trials_failed(outcome: Outcome) -> None:
     assert "Ranked by validation F1" in text
     assert "model 'x': no weights [here]" in text
     assert "stopped early" not in text
+
+
+def test_stopped_trials_are_counted_and_said_to_be_left_out(outcome: Outcome) -> None:
+    text = outcome([a_record(seed=1), a_stopped_trial((0.1,), seed=2), a_stopped_trial((0.1, 0.2), seed=3)], 3)
+    assert "1 of 3" in text
+    assert "2 of 3 trials were stopped after 1 to 2 epochs for being behind; they have no test figure" in text
+    assert "One seed only" in text
+    assert "failed:" not in text
+
+
+def test_early_ends_are_told_and_leave_less_to_do() -> None:
+    console = Console(file=io.StringIO(), width=100)
+    early, stopped = a_record((0.5, 1.0), epochs=5, seed=1), a_stopped_trial((0.2,), epochs=5, seed=2)
+    waiting = a_config(epochs=5, seed=3)
+    with LiveProgress(console, [early.config, stopped.config, waiting], [3.0, 1.0, 2.0]) as progress:
+        progress.trial_started(early.config)
+        progress.trial_ended(early)
+        progress.trial_ended(stopped)
+        assert progress._work - sum(progress._done.values()) == pytest.approx(2.0)
+    assert "seed 1: validation F1 1.0000 (epoch 2), stopped early, 2.0 s" in printed(console)
+    assert "seed 2: stopped after epoch 1 of 5, 1.0 s" in printed(console)
 
 
 def test_replicates_are_shown_with_their_spread(outcome: Outcome) -> None:

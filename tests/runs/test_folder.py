@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.factories import CORPUS, SPLIT, a_failure, a_record
+from tests.factories import CORPUS, SPLIT, a_failure, a_record, a_stopped_trial
 from tune_ner.errors import RunFolderError
 from tune_ner.runs import RunFolder
 
@@ -50,7 +50,7 @@ def test_a_results_folder_without_permission_is_refused(tmp_path: Path) -> None:
 
 
 def test_records_come_back_as_they_were_written(folder: RunFolder) -> None:
-    written = [a_record((0.2, 0.5), seed=1), a_failure(seed=2)]
+    written = [a_record((0.2, 0.5), seed=1), a_failure(seed=2), a_stopped_trial(seed=3)]
     for record in written:
         folder.append(record, CORPUS, SPLIT)
     read = folder.records()
@@ -93,6 +93,14 @@ def test_predictions_stand_beside_gold_and_text(folder: RunFolder) -> None:
 def test_a_failed_trial_leaves_no_predictions(folder: RunFolder) -> None:
     folder.append(a_failure(), CORPUS, SPLIT)
     assert list(folder.predictions.iterdir()) == []
+
+
+def test_a_stopped_trial_leaves_its_epochs_and_no_use_of_the_test_part(folder: RunFolder) -> None:
+    folder.append(a_stopped_trial((0.1, 0.2)), CORPUS, SPLIT)
+    (record,) = folder.records()
+    assert [epoch.f1 for epoch in record.curve] == [0.1, 0.2]
+    assert list(folder.predictions.iterdir()) == []
+    assert not (folder.path / "test_uses.jsonl").exists()
 
 
 def test_a_line_that_is_no_record_is_named(folder: RunFolder) -> None:

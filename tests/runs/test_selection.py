@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.factories import a_failure, a_record
+from tests.factories import a_failure, a_record, a_stopped_trial
 from tune_ner.runs import Candidate, rank
 from tune_ner.runs import selection as module
 
@@ -38,6 +38,19 @@ def test_a_lucky_seed_does_not_win() -> None:
 def test_failed_replicates_are_named_and_not_counted() -> None:
     ranked = rank(map(Candidate.of, [a_record((0.5,), seed=1), a_failure(seed=2), a_failure(learning_rate=0.1)]))
     assert [(len(item.finished), len(item.failed), item.mean_f1) for item in ranked] == [(1, 1, 0.5)]
+
+
+def test_stopped_replicates_are_named_and_enter_no_mean() -> None:
+    records = [a_record((0.5,), seed=1), a_stopped_trial((0.9, 0.9), seed=2), a_stopped_trial(learning_rate=0.1)]
+    ranked = rank(map(Candidate.of, records))
+    assert [(len(i.finished), len(i.failed), len(i.stopped), i.mean_f1) for i in ranked] == [(1, 0, 1, 0.5)]
+
+
+def test_a_configuration_whose_luckier_replicate_was_left_does_not_win() -> None:
+    left = [a_record((0.9,), seed=1), a_stopped_trial(seed=2)]
+    whole = [a_record((0.5,), seed=seed, learning_rate=2e-3) for seed in (1, 2)]
+    ranked = rank(map(Candidate.of, [*left, *whole]))
+    assert [item.configuration.learning_rate for item in ranked] == [2e-3, 1e-3]
 
 
 def test_ties_go_to_the_lower_validation_loss() -> None:

@@ -25,6 +25,9 @@ FIELDS: dict[str, Any] = {
     "decoding": "argmax",
     "fold": None,
     "precision": "auto",
+    "batching": "padded",
+    "trim_vocabulary": False,
+    "stop_at_f1": None,
 }
 OTHER: dict[str, Any] = {
     "data_fingerprint": "e",
@@ -43,6 +46,9 @@ OTHER: dict[str, Any] = {
     "decoding": "viterbi",
     "fold": 1,
     "precision": "fp32",
+    "batching": "packed",
+    "trim_vocabulary": True,
+    "stop_at_f1": 0.9,
 }
 
 

@@ -247,6 +247,16 @@ def test_a_sentence_longer_than_the_model_reads_is_told() -> None:
 
 
 @slow
+def test_a_trial_stops_at_its_aim_and_keeps_that_epoch(result: TrialResult) -> None:
+    curve = [epoch.f1 for epoch in result.epochs]
+    aim = max(curve[:-1])
+    assert aim > 0
+    stopped = trained(stop_at_f1=aim)
+    assert [epoch.f1 for epoch in stopped.epochs] == curve[: curve.index(aim) + 1]
+    assert stopped.best_epoch == len(stopped.epochs)
+
+
+@slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="fp16 is real on a GPU")
 def test_half_precision_that_a_cpu_cannot_give_is_reported_as_single() -> None:
     result = trained(precision="fp16", epochs=1)

@@ -15,6 +15,7 @@ from tune_ner.tuning.resources import (
     GIB,
     MAX_TRIALS_PER_GPU,
     Machine,
+    Node,
     ResourceWishes,
     TrialNeed,
     TrialResources,
@@ -48,7 +49,14 @@ def test_trials_at_once_never_exceed_what_there_is(
         given_out = trial_resources(machine, need, wish, trials)
     except ResourceError:
         wants_too_many_cpus = (wish.cpus_per_trial or 0) > machine.cpus
-        assert wants_too_many_cpus or (wish.gpus_per_trial and not machine.gpus)
+        wants_too_many_trials = (wish.max_concurrent or 0) * min(need.on_cpu, need.beside_gpu) > machine.memory
+        wants_too_much_of_gpus = (wish.max_concurrent or 0) * need.on_gpu > 0.9 * machine.gpu_memory * machine.gpus
+        assert (
+            wants_too_many_cpus
+            or wants_too_many_trials
+            or wants_too_much_of_gpus
+            or (wish.gpus_per_trial and not machine.gpus)
+        )
         return
     assert 1 <= given_out.concurrent <= trials
     assert given_out.cpus >= 1
@@ -130,6 +138,107 @@ def test_several_trials_of_the_notebook_share_a_gpu(memory: int) -> None:
 def test_a_wish_that_cannot_be_fulfilled_is_refused(wish: ResourceWishes, message: str) -> None:
     with pytest.raises(ResourceError, match=message):
         trial_resources(Machine(4, 0, 8 * GIB, 0), SMALL, wish, 10)
+
+
+TWO_NODES = Machine(40, 4, 512 * GIB, 0, nodes=(Node(8, 4), Node(32, 0)))
+IN_PARTS = Machine(8, 0, 512 * GIB, 0, nodes=(Node(4, 0.5), Node(4, 0.25)))
+
+
+@pytest.mark.parametrize(
+    ("machine", "wish", "message"),
+    [
+        (Machine(4, 2, 8 * GIB, 80 * GIB), ResourceWishes(gpus_per_trial=3), r"expected 0 to 1.*; there are 2 GPUs$"),
+        (Machine(4, 1, 8 * GIB, 80 * GIB), ResourceWishes(gpus_per_trial=3), r"expected 0 to 1.*; there is 1 GPU$"),
+        (Machine(4, 0, 8 * GIB, 0), ResourceWishes(gpus_per_trial=3), r"expected 0 to 1.*; there is no GPU$"),
+        (
+            TWO_NODES,
+            ResourceWishes(gpus_per_trial=5),
+            r"expected 0 to 1.*; the nodes have 8 CPUs and 4 GPU, 32 CPUs and 0 GPU$",
+        ),
+        (TWO_NODES, ResourceWishes(cpus_per_trial=33), r"expected 1 to 32, the CPUs on the largest node"),
+        (
+            TWO_NODES,
+            ResourceWishes(cpus_per_trial=9, gpus_per_trial=1),
+            r"--gpus-per-trial 1: no node has that and 9 CPUs for a trial; the nodes have 8 CPUs and 4 GPU, 32 CPUs",
+        ),
+        (
+            Machine(8, 1, 512 * GIB, 0, IN_PARTS.nodes),
+            ResourceWishes(gpus_per_trial=0.75),
+            r"--gpus-per-trial 0\.75: no node has that and 1 CPU .*4 CPUs and 0\.5 GPU, 4 CPUs and 0\.25 GPU",
+        ),
+    ],
+)
+def test_a_trial_that_fits_no_node_is_refused_with_what_there_is(
+    machine: Machine, wish: ResourceWishes, message: str
+) -> None:
+    with pytest.raises(ResourceError, match=message):
+        trial_resources(machine, SMALL, wish, 10)
+
+
+def test_a_trial_that_fits_one_node_of_several_is_given_that() -> None:
+    assert trial_resources(TWO_NODES, SMALL, ResourceWishes(cpus_per_trial=32), 10).cpus == 32
+    found = trial_resources(TWO_NODES, SMALL, ResourceWishes(cpus_per_trial=8, gpus_per_trial=1), 10)
+    assert (found.cpus, found.gpus) == (8, 1)
+
+
+def test_trials_at_once_are_counted_node_by_node() -> None:
+    threes = Machine(6, 0, 512 * GIB, 0, nodes=(Node(3, 0), Node(3, 0)))
+    assert trial_resources(threes, SMALL, ResourceWishes(cpus_per_trial=2), 10).concurrent == 2
+
+
+@pytest.mark.parametrize(
+    ("machine", "need", "wish", "message"),
+    [
+        (
+            Machine(64, 0, 5 * GIB, 0),
+            SMALL,
+            ResourceWishes(max_concurrent=4),
+            r"--max-concurrent 4: expected at most 3, .* takes about 1\.6 GB .* and 5\.4 GB are free",
+        ),
+        (
+            Machine(2, 0, 5 * GIB, 0),
+            SMALL,
+            ResourceWishes(max_concurrent=1000),
+            r"--max-concurrent 1000: expected at most 3",
+        ),
+        (
+            Machine(64, 0, 1, 0),
+            SMALL,
+            ResourceWishes(max_concurrent=2),
+            r"--max-concurrent 2: expected at most 1, .* 0\.0 GB are free",
+        ),
+        (
+            Machine(64, 2, 2048 * GIB, 80 * GIB),
+            HUGE,
+            ResourceWishes(max_concurrent=3),
+            r"--max-concurrent 3: expected at most 1, .* takes about 537\.5 GB .* there is 2 GPU with 85\.9 GB each",
+        ),
+        (
+            Machine(64, 1, 4 * GIB, 80 * GIB),
+            SMALL,
+            ResourceWishes(max_concurrent=8),
+            r"--max-concurrent 8: expected at most 3, .* takes about 1\.3 GB .* 4\.3 GB are free",
+        ),
+    ],
+)
+def test_more_trials_at_once_than_memory_holds_are_refused_with_figures(
+    machine: Machine, need: TrialNeed, wish: ResourceWishes, message: str
+) -> None:
+    with pytest.raises(ResourceError, match=message):
+        trial_resources(machine, need, wish, 10)
+
+
+@pytest.mark.parametrize(
+    ("machine", "wish"),
+    [
+        (Machine(64, 0, 1, 0), ResourceWishes(max_concurrent=1)),
+        (Machine(64, 1, 2048 * GIB, 1), ResourceWishes(max_concurrent=2, gpus_per_trial=0.5)),
+        (Machine(64, 4, 2048 * GIB, 0), ResourceWishes(max_concurrent=4)),
+    ],
+    ids=["one trial", "a share of one's own", "a cluster's GPUs, of unknown memory"],
+)
+def test_what_may_fit_is_not_refused(machine: Machine, wish: ResourceWishes) -> None:
+    assert trial_resources(machine, SMALL, wish, 10).concurrent == wish.max_concurrent
 
 
 def test_the_need_of_a_trial_by_hand() -> None:

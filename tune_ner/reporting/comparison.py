@@ -35,8 +35,8 @@ def named_apart(runs: Sequence[RunResults]) -> dict[str, RunResults]:
 def runs_table(runs: Runs) -> pd.DataFrame:
     """One row a run: data, trials, its best configuration with its figures, the audit's severity, wall seconds.
 
-    `Planned` are the trials of its space, `Test Parts` the fingerprints of its test parts, one a fold. The
-    figures of a run without a finished trial are missing.
+    `Planned` are the trials of its space, `Stopped` those that the scheduler ended, `Test Parts` the
+    fingerprints of its test parts, one a fold. The figures of a run without a finished trial are missing.
     """
     rows = [{"Run": name, **_run_row(run)} for name, run in runs.items()]
     return pd.DataFrame(rows)
@@ -49,6 +49,7 @@ def _run_row(run: RunResults) -> dict[str, Any]:
         "Data": data_of(space),
         "Trials": len(run.records),
         "Planned": trials_of(space, run.records),
+        "Stopped": sum(record.status == "stopped" for record in run.records),
         "Best": best.records[0].config.title.rsplit(" · seed", 1)[0] if best else None,
         **_figures(best),
         "Audit": worst_of(run.evidence.audits),
@@ -189,7 +190,7 @@ def runs_sheet(table: pd.DataFrame) -> Sheet:
             (
                 str(row["Run"]),
                 str(row["Data"]).replace(", ", "\n"),
-                _of(row["Trials"], row["Planned"]),
+                _of(row["Trials"], row["Planned"]) + (f"\n{row['Stopped']} stopped" if row["Stopped"] else ""),
                 MISSING if pd.isna(row["Best"]) else str(row["Best"]),
                 "\n".join(_interval_cells(row, "Validation F1")),
                 "\n".join(_interval_cells(row, "Test F1")),

@@ -1,4 +1,4 @@
-"""What a run found: the ranked table, what it says and how surely, and why trials failed."""
+"""What a run found: the ranked table, what it says and how surely, and why trials failed or were stopped."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from tune_ner.reporting.layout import Column, Layout, Sheet
 from tune_ner.reporting.questions import answers, summary_lines
 from tune_ner.reporting.standing import RunResults
 from tune_ner.reporting.tables import ranking, varied_axes
+from tune_ner.runs import TrialRecord
 
 _MODEL_WIDTH = 18
 
 
 def print_outcome(layout: Layout, results: RunResults, trials: int) -> None:
-    """Print the ranked table, what it says, why trials failed, and where the results of `trials` trials lie."""
+    """Print the ranked table, what it says, what became of the other trials, and where the results of `trials` lie."""
     records = results.records
     if results.standings:
         layout.table(ranking_sheet(ranking(results), varied_axes(records)))
@@ -28,6 +29,8 @@ def print_outcome(layout: Layout, results: RunResults, trials: int) -> None:
             for sentence in sentences:
                 layout.item(sentence)
         layout.gap()
+    if stopped := stopped_note(records):
+        layout.line(stopped, "note", "yellow")
     for record in records:
         if record.error:
             layout.line(f"{record.config.title}: {record.error}", "failed", "red")
@@ -38,9 +41,21 @@ def print_outcome(layout: Layout, results: RunResults, trials: int) -> None:
     layout.line(f"Results: {results.folder.path}")
 
 
+def stopped_note(records: Sequence[TrialRecord]) -> str:
+    """What the scheduler stopped, and that no mean and no answer rests on it; empty where it stopped nothing."""
+    epochs = sorted(len(record.curve) for record in records if record.status == "stopped")
+    if not epochs:
+        return ""
+    after = f"{epochs[0]}" if epochs[0] == epochs[-1] else f"{epochs[0]} to {epochs[-1]}"
+    return (
+        f"{len(epochs)} of {len(records)} trials were stopped after {after} epochs for being behind; they have no test "
+        "figure, and everything above is about the others"
+    )
+
+
 def ranking_sheet(table: pd.DataFrame, varied: Sequence[str]) -> Sheet:
     """The configurations by mean validation F1, test figures beside; see `tune_ner.reporting.ranking`."""
-    several = bool((table["Trials"] > 1).any())
+    several = bool((table["Trials"] + table["Failed"] + table["Stopped"] > 1).any())
     spread = ", mean ± SD of n" if several else ""
     figures = ("val F1", "=", "test F1", "95 %", "seen", "unseen", "gain", "s", *(("n",) if several else ()))
     return Sheet(
@@ -102,4 +117,5 @@ def _with_spread(mean: float, deviation: float) -> str:
 
 
 def _replicates(row: pd.Series[Any]) -> str:
-    return f"{row['Trials']}" + (f" of {row['Trials'] + row['Failed']}" if row["Failed"] else "")
+    others = row["Failed"] + row["Stopped"]
+    return f"{row['Trials']}" + (f" of {row['Trials'] + others}" if others else "")

@@ -6,12 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, get_args
 
 from tune_ner.errors import SpaceError
 from tune_ner.reporting.layout import Layout
 from tune_ner.reporting.standing import RunResults
 from tune_ner.runs import RunFolder, TrialRecord
+from tune_ner.runs.record import Status
 from tune_ner.tuning.space import SearchSpace, SplitSettings, load_space
 
 SEVERITY_COLOURS = {"error": "bold red", "warning": "yellow"}
@@ -64,11 +65,8 @@ def _split(split: SplitSettings) -> str:
 
 
 def _trials(records: Sequence[TrialRecord], planned: int) -> str:
-    counts = {
-        "finished": sum(record.status == "finished" for record in records),
-        "failed": sum(record.status == "failed" for record in records),
-        "not run": max(0, planned - len(records)),
-    }
+    counts = {status: sum(record.status == status for record in records) for status in get_args(Status)}
+    counts["not run"] = max(0, planned - len(records))
     return ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "none"
 
 

@@ -96,7 +96,7 @@ def summary_lines(found: Sequence[Standing], records: Sequence[TrialRecord]) -> 
     """What the ranking says, and what it cannot say."""
     best, *others = found
     like = sum(1 for standing in others if standing.like_best)
-    seeds = {record.config.seed for record in records}
+    seeds = {record.config.seed for record in records if record.result}
     optimism = best.validation.estimate - best.test.estimate
     lines = [
         f"Best by validation: {best.records[0].config.title.rsplit(' · seed', 1)[0]}, validation F1 "

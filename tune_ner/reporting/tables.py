@@ -25,6 +25,7 @@ _ALWAYS = frozenset({*_TITLES, "epochs"})
 _STANDING_COLUMNS = [
     "Trials",
     "Failed",
+    "Stopped",
     "Validation F1",
     "Validation F1 SD",
     "Validation F1 Low",
@@ -48,7 +49,7 @@ def trials_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
     """One row a trial: the notebook's six columns, then accuracy, validation figures, how and how long.
 
     Sorted by model, tagging scheme, learning rate, the other axes that vary, and seed. The figures of a failed
-    trial are missing, and its `Error` says why.
+    trial are missing, and its `Error` says why; so are those of a stopped one, whose epochs are in `curves_table`.
     """
     varied, folds = varied_axes(records), _fold_column(records)
     rows = [_trial_row(record, varied) for record in records]
@@ -60,6 +61,7 @@ def trials_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
         "Seed",
         *folds,
         "Epochs",
+        "Epochs Run",
         "Span F1",
         "Span F1 Macro",
         "Partial F1",
@@ -76,12 +78,12 @@ def trials_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
         "Error",
         "Trial",
     ]
-    table = pd.DataFrame(rows, columns=columns).astype({"Best Epoch": "Int64"})
+    table = pd.DataFrame(rows, columns=columns).astype({"Best Epoch": "Int64", "Epochs Run": "Int64"})
     return table.sort_values([*NOTEBOOK_COLUMNS[:3], *varied, "Seed", *folds], ignore_index=True)
 
 
 def curves_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
-    """One row an epoch of a finished trial: losses and validation figures."""
+    """One row an epoch of a finished or stopped trial: losses and validation figures."""
     varied, folds = varied_axes(records), _fold_column(records)
     rows = [
         {
@@ -93,8 +95,7 @@ def curves_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
             "Trial": record.trial_id,
         }
         for record in records
-        if record.result
-        for epoch in record.result.epochs
+        for epoch in record.curve
     ]
     columns = [*NOTEBOOK_COLUMNS[:3], *varied, "Seed", *folds, "Epoch", "Training Loss", "Validation Loss"]
     columns += [*(f"Validation {title}" for title in _FIGURES.values()), "Trial"]
@@ -105,11 +106,11 @@ def curves_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
 def ranking(results: RunResults) -> pd.DataFrame:
     """One row a configuration, the best mean validation F1 first; seeds and folds are replicates of it.
 
-    Columns: the axes, `Trials` (finished replicates) and `Failed`; mean validation and test F1 of exact spans with
-    their standard deviation over replicates (ddof 1, missing for one) and 95 % interval; `Like Best`, whether
-    validation cannot tell it from the first; test F1 over seen and unseen forms, and without the sentences that
+    Columns: the axes, `Trials` (finished replicates), `Failed` and `Stopped`; mean validation and test F1 of exact
+    spans with their standard deviation over replicates (ddof 1, missing for one) and 95 % interval; `Like Best`,
+    whether validation cannot tell it from the first; test F1 over seen and unseen forms, and without the sentences that
     stand in train; `Gain`, test F1 less that of the best rule without a model; mean epochs and seconds. Test
-    figures stand beside and never enter the order.
+    figures stand beside and never enter the order. Stopped replicates enter no mean.
     """
     varied = varied_axes(results.records)
     rows = [_standing_row(results.evidence, standing, varied) for standing in results.standings]
@@ -125,6 +126,7 @@ def _standing_row(evidence: Evidence, standing: Standing, varied: Sequence[str])
         **_config_row(config, varied),
         "Trials": len(standing.records),
         "Failed": len(standing.ranked.failed),
+        "Stopped": len(standing.ranked.stopped),
         "Validation F1": standing.ranked.mean_f1,
         "Validation F1 SD": standing.ranked.deviation,
         "Validation F1 Low": standing.validation.low,
@@ -206,6 +208,7 @@ def _trial_row(record: TrialRecord, varied: Sequence[str]) -> dict[str, Any]:
     row = {
         **_axes_row(record, varied),
         "Epochs": record.config.epochs,
+        "Epochs Run": len(record.curve) or None,
         "Seconds": round(record.seconds, 3),
         "Status": record.status,
         "Error": record.error,

@@ -20,6 +20,7 @@ from tune_ner.training import EpochFigures, TrialConfig
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.resources import TrialResources
+from tune_ner.tuning.scheduling import Scheduling
 
 
 def print_data(console: Console, experiment: Experiment) -> None:
@@ -48,10 +49,15 @@ def _fold(fold: int | None, experiment: Experiment) -> str:
     return "" if fold is None else f", fold {fold} of {len(experiment.splits)}"
 
 
-def print_plan(console: Console, experiment: Experiment, resources: TrialResources) -> None:
-    """Print every trial with what it gets, how many run at once, and what they leave on the disk."""
-    trials = experiment.trials
-    table = Table(box=None, pad_edge=False, title="Trials", title_justify="left", title_style="bold")
+def print_plan(
+    console: Console,
+    experiment: Experiment,
+    resources: TrialResources,
+    scheduling: Scheduling = Scheduling(),  # noqa: B008 - frozen
+) -> None:
+    """Print every trial in the order of their start, what each gets, and what they leave on the disk."""
+    trials = experiment.schedule
+    table = Table(box=None, pad_edge=False, title=_PLAN_TITLE, title_justify="left", title_style="bold")
     axes = {name: values for name, values in experiment.space.axes.items() if len(values) > 1 or name in _PLAN_AXES}
     for heading in ("#", "trial", *axes):
         table.add_column(heading, justify="right" if heading == "#" else "left", no_wrap=heading == "trial")
@@ -59,6 +65,14 @@ def print_plan(console: Console, experiment: Experiment, resources: TrialResourc
         table.add_row(str(number), trial.trial_id, *(_plain(f"{getattr(trial, name)}") for name in axes))
     console.print(table)
     console.print(describe_resources(resources, len(trials)), highlight=False, soft_wrap=True)
+    if rungs := scheduling.rungs(max(experiment.space.epochs)):
+        after = " and ".join(f"{rung}" for rung in rungs)
+        console.print(
+            f"ASHA: after epoch {after}, about the best 1 in {scheduling.reduction_factor} configurations go on, and "
+            "the first to come.",
+            highlight=False,
+            soft_wrap=True,
+        )
     console.print(
         f"Memory: about {_gigabytes(experiment.need.on_cpu)} a trial on a CPU, by estimate.",
         highlight=False,
@@ -70,6 +84,7 @@ def print_plan(console: Console, experiment: Experiment, resources: TrialResourc
     )
 
 
+_PLAN_TITLE = "Trials, the longest first"
 _PLAN_AXES = ("model", "tagging_scheme", "learning_rate", "seed")
 
 
@@ -101,12 +116,15 @@ def print_audit(console: Console, audits: Mapping[int | None, AuditReport], uses
 class LiveProgress(RunEvents):
     """Progress while trials run: a live view in a terminal, a plain line a trial elsewhere."""
 
-    def __init__(self, console: Console, trials: Sequence[TrialConfig]) -> None:
+    def __init__(self, console: Console, trials: Sequence[TrialConfig], costs: Sequence[float] | None = None) -> None:
+        """`costs` are how long each trial takes beside the others; without them, all epochs count alike."""
         self._console = console
         self._trials = trials
-        self._epochs = sum(trial.epochs for trial in trials)
+        each = costs if costs and all(costs) else [float(trial.epochs) for trial in trials]
+        self._epoch_cost = {trial.trial_id: cost / trial.epochs for trial, cost in zip(trials, each, strict=True)}
+        self._work = sum(each)
         self._running: dict[str, str] = {}
-        self._done_epochs: dict[str, int] = {}
+        self._done: dict[str, float] = {}
         self._started: float | None = None
         self._best: tuple[float, str] | None = None
         self._bar = Progress(
@@ -147,7 +165,7 @@ class LiveProgress(RunEvents):
 
     def epoch_ended(self, trial: TrialConfig, figures: EpochFigures) -> None:
         """Show the trial's epoch and its validation F1."""
-        self._done_epochs[trial.trial_id] = figures.epoch
+        self._done[trial.trial_id] = figures.epoch * self._epoch_cost[trial.trial_id]
         self._running[trial.trial_id] = (
             f"{trial.title}: epoch {figures.epoch}/{trial.epochs}, validation F1 {figures.f1:.4f}"
         )
@@ -157,17 +175,17 @@ class LiveProgress(RunEvents):
         """Print how the trial ended."""
         trial = record.config
         self._running.pop(record.trial_id, None)
-        self._done_epochs[record.trial_id] = trial.epochs
+        self._count_done(record)
         self._bar.advance(self._task)
         if record.result:
             f1 = record.result.scores["validation"].spans.f1  # what the ranking goes by
             self._best = max(self._best or (f1, trial.title), (f1, trial.title), key=lambda best: best[0])
-            outcome = f"validation F1 {f1:.4f} (epoch {record.result.best_epoch})"
+            early = "" if len(record.curve) == trial.epochs else ", stopped early"
+            outcome = f"validation F1 {f1:.4f} (epoch {record.result.best_epoch}){early}"
+        elif record.status == "stopped":
+            outcome = f"[yellow]stopped[/] after epoch {len(record.curve)} of {trial.epochs}"
         else:
             outcome = "[red]failed[/]"
-            # a trial that failed early says nothing about how long the others take
-            self._epochs -= trial.epochs
-            del self._done_epochs[record.trial_id]
         task = self._bar.tasks[0]
         line = f"[{int(task.completed):>{len(str(task.total))}}/{task.total}] "
         left = "" if self._live else f", {self._time_left()}"
@@ -175,11 +193,17 @@ class LiveProgress(RunEvents):
         self._console.print(text, highlight=False, soft_wrap=True)
         self._refresh()
 
+    def _count_done(self, record: TrialRecord) -> None:
+        """A trial that ended early leaves the total less; one that failed says nothing about the others' time."""
+        cost = self._epoch_cost[record.trial_id]
+        self._done[record.trial_id] = len(record.curve) * cost
+        self._work -= (record.config.epochs - len(record.curve)) * cost
+
     def _time_left(self) -> str:
-        done = sum(self._done_epochs.values())
+        done = sum(self._done.values())
         if not done or self._started is None:
             return "time left unknown"
-        seconds = (time.monotonic() - self._started) / done * (self._epochs - done)
+        seconds = (time.monotonic() - self._started) / done * max(0.0, self._work - done)
         return f"about {int(seconds) // 60}:{int(seconds) % 60:02d} left"
 
     def _refresh(self) -> None:

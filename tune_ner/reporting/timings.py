@@ -53,7 +53,7 @@ class _Times:
 
 
 def run_span(records: Sequence[TrialRecord]) -> RunSpan:
-    """How long the run took, failed trials included."""
+    """How long the run took, failed and stopped trials included."""
     times = [(end, _measured(record.seconds) or 0.0) for record in records if (end := _ended(record)) is not None]
     trials = math.fsum(_measured(record.seconds) or 0.0 for record in records)
     if not times:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from tune_ner.training import TrialConfig, TrialResult
+from tune_ner.training import EpochFigures, TrialConfig, TrialResult
 from tune_ner.training.config import library_versions
 
 RECORD_FORMAT = 1
 
-Status = Literal["finished", "failed"]
+Status = Literal["finished", "failed", "stopped"]
 
 
 def _now() -> str:
@@ -21,9 +22,10 @@ def _now() -> str:
 
 
 class TrialRecord(BaseModel):
-    """A trial that ended: its configuration, and either its result or the error that ended it.
+    """A trial that ended: its configuration, and its result, the error that ended it, or how far it came.
 
-    `seconds` is the wall time from its start in a worker to its end; `finished_at` is UTC.
+    A stopped trial was behind others and was ended by the scheduler: `epochs` are those that it trained, and it was
+    not measured on test. `seconds` is the wall time from its start in a worker to its end; `finished_at` is UTC.
     """
 
     # The loss of a trial that diverged is no number, and its record must be readable all the same.
@@ -34,6 +36,7 @@ class TrialRecord(BaseModel):
     status: Status
     config: TrialConfig
     result: TrialResult | None = None
+    epochs: tuple[EpochFigures, ...] = ()
     error: str | None = None
     traceback: str | None = None
     seconds: float
@@ -58,6 +61,11 @@ class TrialRecord(BaseModel):
         return cls(trial_id=config.trial_id, status="finished", config=config, result=result, seconds=seconds)
 
     @classmethod
+    def stopped(cls, config: TrialConfig, epochs: Sequence[EpochFigures], seconds: float) -> TrialRecord:
+        """The record of a trial that the scheduler ended after these epochs."""
+        return cls(trial_id=config.trial_id, status="stopped", config=config, epochs=tuple(epochs), seconds=seconds)
+
+    @classmethod
     def failed(cls, config: TrialConfig, error: str, seconds: float, traceback: str | None = None) -> TrialRecord:
         """The record of a trial that an error ended; `traceback` is for errors that are no user's mistake."""
         return cls(
@@ -68,3 +76,8 @@ class TrialRecord(BaseModel):
             traceback=traceback,
             seconds=seconds,
         )
+
+    @property
+    def curve(self) -> tuple[EpochFigures, ...]:
+        """Validation figures of every epoch that a finished or stopped trial trained."""
+        return self.result.epochs if self.result else self.epochs

@@ -12,18 +12,22 @@ from tune_ner.training import TrialConfig
 
 @dataclass(frozen=True)
 class Candidate:
-    """What selection may know of a trial: its configuration, and its validation if it finished."""
+    """What selection may know of a trial: its configuration, and its validation if it finished.
+
+    A trial that the scheduler stopped has none: its last epoch is not to be laid beside the best of a whole trial.
+    """
 
     trial_id: str
     config: TrialConfig
     validation_f1: float | None
     validation_loss: float | None
+    stopped: bool = False
 
     @classmethod
     def of(cls, record: TrialRecord) -> Candidate:
         """The trial without its test figures; validation F1 is that of exact spans."""
         if record.result is None:
-            return cls(record.trial_id, record.config, None, None)
+            return cls(record.trial_id, record.config, None, None, stopped=record.status == "stopped")
         best = record.result.epochs[record.result.best_epoch - 1]
         f1 = record.result.scores["validation"].spans.f1
         return cls(record.trial_id, record.config, f1, best.loss)
@@ -39,6 +43,7 @@ class RankedConfiguration:
     configuration: TrialConfig
     finished: tuple[str, ...]
     failed: tuple[str, ...]
+    stopped: tuple[str, ...]
     mean_f1: float
     deviation: float | None
     mean_loss: float
@@ -52,6 +57,9 @@ def configuration_of(config: TrialConfig) -> TrialConfig:
 def rank(candidates: Iterable[Candidate]) -> list[RankedConfiguration]:
     """Configurations by mean validation F1 over their finished replicates, best first; ties by mean loss.
 
+    Those of which a replicate was stopped come after the others: it was stopped because it was behind, and the mean
+    over the rest flatters them.
+
     Replicates are never candidates of their own: the best of many seeds is luck. A configuration of which no
     replicate finished is left out.
     """
@@ -59,7 +67,7 @@ def rank(candidates: Iterable[Candidate]) -> list[RankedConfiguration]:
     for candidate in candidates:
         groups.setdefault(configuration_of(candidate.config), []).append(candidate)
     ranked = [_ranked(key, group) for key, group in groups.items() if any(c.validation_f1 is not None for c in group)]
-    return sorted(ranked, key=lambda item: (-item.mean_f1, item.mean_loss))
+    return sorted(ranked, key=lambda item: (bool(item.stopped), -item.mean_f1, item.mean_loss))
 
 
 def _ranked(configuration: TrialConfig, group: list[Candidate]) -> RankedConfiguration:
@@ -68,7 +76,8 @@ def _ranked(configuration: TrialConfig, group: list[Candidate]) -> RankedConfigu
     return RankedConfiguration(
         configuration=configuration,
         finished=tuple(c.trial_id for c in group if c.validation_f1 is not None),
-        failed=tuple(c.trial_id for c in group if c.validation_f1 is None),
+        failed=tuple(c.trial_id for c in group if c.validation_f1 is None and not c.stopped),
+        stopped=tuple(c.trial_id for c in group if c.stopped),
         mean_f1=fmean(scores),
         deviation=stdev(scores) if len(scores) > 1 else None,
         mean_loss=fmean(losses),

@@ -26,7 +26,7 @@ class TrialConfig(BaseModel):
 
     `data_fingerprint` names the text and gold spans, the split included, and `model_fingerprint` the
     pretrained weights (a hub revision or a digest of the files), so that a trial of changed data or
-    weights is another trial.
+    weights is another trial. A trial that reaches `stop_at_f1` on validation trains no further epoch.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -49,6 +49,7 @@ class TrialConfig(BaseModel):
     precision: Precision = "auto"
     batching: Batching = "padded"
     trim_vocabulary: bool = False
+    stop_at_f1: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
 
     @property
     def trial_id(self) -> str:

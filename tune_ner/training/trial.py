@@ -100,7 +100,7 @@ def _fit(
     }
     # evaluation has a collator of its own, for the one of training counts what training computes
     evaluation = Collator(model, pad_id, packed=collate.packed)
-    best = _BestEpoch(scorer["validation"], on_epoch, clock)
+    best = _BestEpoch(scorer["validation"], on_epoch, clock, config.stop_at_f1)
 
     def predicted(part: Part) -> PartOutput:
         with clock("evaluate"):
@@ -229,10 +229,11 @@ class _Trainer(transformers.Trainer):
 class _BestEpoch(transformers.TrainerCallback):
     """Scores every epoch on validation and keeps the best one's weights and tags in memory."""
 
-    def __init__(self, scorer: Scorer, on_epoch: OnEpoch, clock: _Clock) -> None:
+    def __init__(self, scorer: Scorer, on_epoch: OnEpoch, clock: _Clock, stop_at_f1: float | None = None) -> None:
         self._scorer = scorer
         self._on_epoch = on_epoch
         self._clock = clock
+        self._stop_at_f1 = stop_at_f1
         self._weights: dict[str, torch.Tensor] = {}
         self._latest: list[list[str]] = []
         self.epochs: list[EpochFigures] = []
@@ -264,6 +265,8 @@ class _BestEpoch(transformers.TrainerCallback):
                 weights = kwargs["model"].state_dict()
                 self._weights = {name: value.detach().cpu().clone() for name, value in weights.items()}
         self.epochs.append(figures)
+        if self._stop_at_f1 is not None and figures.f1 >= self._stop_at_f1:
+            control.should_training_stop = True
         self._on_epoch(figures)
 
     def restore(self, model: Any) -> None:

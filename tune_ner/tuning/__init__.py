@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment, audit_experiment, earlier_test_uses, prepare
 from tune_ner.tuning.resources import Machine, ResourceWishes, TrialResources, trial_resources
+from tune_ner.tuning.scheduling import Scheduling
 from tune_ner.tuning.space import SearchSpace, bundled_spaces, load_space, parse_space
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ __all__ = [
     "Machine",
     "ResourceWishes",
     "RunEvents",
+    "Scheduling",
     "SearchSpace",
     "TrialResources",
     "audit_experiment",

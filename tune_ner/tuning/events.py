@@ -20,4 +20,4 @@ class RunEvents:
         """A trial was measured on validation."""
 
     def trial_ended(self, record: TrialRecord) -> None:
-        """A trial finished or failed, and its record is on the disk."""
+        """A trial finished, failed or was stopped, and its record is on the disk."""

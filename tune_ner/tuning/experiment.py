@@ -23,6 +23,7 @@ from tune_ner.training.encoders import (
     resolve_encoder,
 )
 from tune_ner.tuning.resources import TrialNeed
+from tune_ner.tuning.scheduling import longest_first, trial_cost
 from tune_ner.tuning.space import SearchSpace
 
 # Measured: a record takes about 4 kB, and a sentence with its gold and predicted spans about 300 bytes.
@@ -61,6 +62,7 @@ class Experiment:
                 "precision": self.space.precision,
                 "batching": self._batching(str(point["model"])),
                 "trim_vocabulary": self.space.trim_vocabulary,
+                "stop_at_f1": self.space.stop_at_f1,
             }
         )
 
@@ -69,6 +71,19 @@ class Experiment:
         if self.space.batching != "auto":
             return self.space.batching
         return "packed" if architecture(self.encoders[model]) in PACKABLE else "padded"
+
+    @property
+    def schedule(self) -> list[TrialConfig]:
+        """The same configurations in the order in which they are started: the longest first, encoder by encoder."""
+        places = {name: place for place, name in enumerate(self.encoders)}
+        trials = self.trials
+        return longest_first(trials, self.costs(trials), [places[trial.model] for trial in trials])
+
+    def costs(self, trials: Sequence[TrialConfig]) -> list[float]:
+        """How long each trial takes beside the others; see `trial_cost`."""
+        sizes = {name: encoder_size(encoder) for name, encoder in self.encoders.items()}
+        sentences = {fold: len(split.train) for fold, split in self.splits.items()}
+        return [trial_cost(trial.epochs, sentences[trial.fold], sizes[trial.model]) for trial in trials]
 
     @property
     def need(self) -> TrialNeed:

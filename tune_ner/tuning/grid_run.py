@@ -16,14 +16,17 @@ from typing import Any
 import ray
 from pydantic import TypeAdapter
 from ray import tune
+from ray.tune.search import BasicVariantGenerator
 
 from tune_ner.audit import AuditReport
 from tune_ner.errors import ResourceError, TuneNerError
 from tune_ner.runs import RunFolder, TrialRecord
-from tune_ner.training import EpochFigures
+from tune_ner.training import EpochFigures, TrialConfig
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment, audit_experiment
-from tune_ner.tuning.resources import Machine, ResourceWishes, TrialResources, trial_resources
+from tune_ner.tuning.halving import LAST, ConfigurationHalving
+from tune_ner.tuning.resources import Machine, Node, ResourceWishes, TrialResources, trial_resources
+from tune_ner.tuning.scheduling import Scheduling
 
 _EPOCH = TypeAdapter(EpochFigures)
 _ENVIRONMENT = {
@@ -57,19 +60,22 @@ def run_grid(
     wishes: ResourceWishes = ResourceWishes(),  # noqa: B008 - frozen
     events: RunEvents | None = None,
     *,
+    scheduling: Scheduling = Scheduling(),  # noqa: B008 - frozen
     audits: Mapping[int | None, AuditReport] | None = None,
     address: str | None = None,
     dashboard: bool = False,
 ) -> list[TrialRecord]:
     """Run every trial of the grid under Ray Tune, and record each one when it ends.
 
-    A trial that fails does so alone; its record says why. The records come in the order of the grid.
+    The trials that are expected to take longest start first. A trial that fails does so alone; its record says
+    why. The records come in the order of the grid.
 
     Args:
         experiment: the prepared space.
         folder: a folder that is yet to be created; see `RunFolder.available`.
         wishes: what the user asks for each trial.
         events: told what happens while it happens.
+        scheduling: whether trials that are behind are stopped; each leaves a record with its epochs.
         audits: what `audit_experiment` found, if it was asked already; it is kept with the run.
         address: a running Ray cluster; without it, Ray is started on this machine and ended with the run.
         dashboard: whether a Ray started here has its dashboard.
@@ -89,24 +95,41 @@ def run_grid(
         folder.write_audits({fold: report.as_dict() for fold, report in audits.items()})
         events.run_started(resources, page)
         recorder = _Recorder(experiment, folder, events)
-        _fit(experiment, resources, folder.path.name, recorder)
+        _fit(experiment, resources, scheduling, folder.path.name, recorder)
     order = {trial.trial_id: place for place, trial in enumerate(experiment.trials)}
     return sorted(recorder.records, key=lambda record: order[record.trial_id])
 
 
-def _fit(experiment: Experiment, resources: TrialResources, name: str, recorder: _Recorder) -> None:
+def _fit(
+    experiment: Experiment, resources: TrialResources, scheduling: Scheduling, name: str, recorder: _Recorder
+) -> None:
+    points = [_point(experiment, trial) for trial in experiment.schedule]
     with tempfile.TemporaryDirectory(prefix="tune-ner-ray-") as storage:
         tuner = tune.Tuner(
             _trainable(experiment, resources),
-            param_space={name: tune.grid_search(values) for name, values in experiment.space.axes.items()},
+            param_space=dict.fromkeys(experiment.space.axes),  # each point fills in all of them
             tune_config=tune.TuneConfig(
-                max_concurrent_trials=resources.concurrent,
+                # In the order of the points; a `grid_search` over them would copy them all for each one.
+                search_alg=BasicVariantGenerator(points_to_evaluate=points, max_concurrent=resources.concurrent),
+                num_samples=len(points),
+                scheduler=_scheduler(experiment, scheduling),
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: str(trial.trial_id),
             ),
             run_config=tune.RunConfig(name=name, storage_path=storage, verbose=0, callbacks=[recorder]),
         )
         tuner.fit()
+
+
+def _point(experiment: Experiment, trial: TrialConfig) -> dict[str, Any]:
+    """The point of the space that gives this trial."""
+    return {name: getattr(trial, name) for name in experiment.space.axes}
+
+
+def _scheduler(experiment: Experiment, scheduling: Scheduling) -> ConfigurationHalving | None:
+    """None where nothing is ever stopped, which is Ray's default."""
+    epochs = max(experiment.space.epochs)
+    return ConfigurationHalving(scheduling, epochs) if scheduling.rungs(epochs) else None
 
 
 def _resources(experiment: Experiment, wishes: ResourceWishes, machine: Machine) -> TrialResources:
@@ -166,7 +189,14 @@ def _unreachable(what: str, reason: str) -> ResourceError:
 def _cluster_machine() -> Machine:
     """What the connected cluster has; Ray does not know the memory of its GPUs."""
     have = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return Machine(int(have.get("CPU", 1)), int(have.get("GPU", 0)), int(have.get("memory", 0)), gpu_memory=0)
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    return Machine(
+        int(have.get("CPU", 1)),
+        int(have.get("GPU", 0)),
+        int(have.get("memory", 0)),
+        gpu_memory=0,
+        nodes=tuple(Node(int(each.get("CPU", 0)), float(each.get("GPU", 0))) for each in alive),
+    )
 
 
 def _trainable(experiment: Experiment, resources: TrialResources) -> Any:
@@ -184,19 +214,32 @@ def _train(config: dict[str, Any], experiment: Experiment, threads: int) -> None
     start = time.perf_counter()
 
     def report(figures: EpochFigures) -> None:
-        tune.report({"epoch": figures.epoch, "validation_f1": figures.f1, "figures": _EPOCH.dump_python(figures)})
+        tune.report(
+            {
+                "epoch": figures.epoch,
+                "validation_f1": figures.f1,
+                "figures": _EPOCH.dump_python(figures),
+                LAST: _is_last(trial, figures),
+            }
+        )
 
     try:
         result = run_trial(trial, encoder, experiment.corpus, experiment.splits[trial.fold], report, threads)
         record = TrialRecord.finished(trial, result, time.perf_counter() - start)
     except TuneNerError as error:
         record = TrialRecord.failed(trial, str(error), time.perf_counter() - start)
-    # The one place where a trial's failure, whatever it is, must not end the others.
+    # The one place where a trial's failure, whatever it is, must not end the others. A scheduler's stop comes out of
+    # `tune.report` as SystemExit, which is no Exception, and goes on to Ray.
     except Exception as error:  # noqa: BLE001
         message = f"{type(error).__name__}: {error}"
         record = TrialRecord.failed(trial, message, time.perf_counter() - start, traceback.format_exc())
     best = max((epoch.f1 for epoch in record.result.epochs), default=0.0) if record.result else 0.0
-    tune.report({"epoch": trial.epochs, "validation_f1": best, "record": record.model_dump_json()})
+    tune.report({"epoch": trial.epochs, "validation_f1": best, "record": record.model_dump_json(), LAST: True})
+
+
+def _is_last(trial: TrialConfig, figures: EpochFigures) -> bool:
+    reached = trial.stop_at_f1 is not None and figures.f1 >= trial.stop_at_f1
+    return reached or figures.epoch >= trial.epochs
 
 
 class _Recorder(tune.Callback):
@@ -207,6 +250,8 @@ class _Recorder(tune.Callback):
         self._folder = folder
         self._events = events
         self._started: dict[str, float] = {}
+        self._epochs: dict[str, list[EpochFigures]] = {}
+        self._recorded: set[str] = set()
         self.records: list[TrialRecord] = []
 
     def __getstate__(self) -> dict[str, Any]:
@@ -221,20 +266,34 @@ class _Recorder(tune.Callback):
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         if "record" in result:
-            self._record(TrialRecord.model_validate_json(result.pop("record")))
+            self._record(trial, TrialRecord.model_validate_json(result.pop("record")))
         elif "figures" in result:
             figures = _EPOCH.validate_python(result.pop("figures"))
+            # A trial that ran out of GPU memory begins anew with smaller steps, and its epochs with it.
+            self._epochs.setdefault(trial.trial_id, [])[figures.epoch - 1 :] = [figures]
             self._events.epoch_ended(self._experiment.trial(trial.config), figures)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The worker itself died; what a trial raises ends in a record of its own."""
-        config = self._experiment.trial(trial.config)
-        seconds = time.perf_counter() - self._started.get(trial.trial_id, time.perf_counter())
+        if trial.trial_id in self._recorded:
+            return  # it died after its work was done
         cause = trial.get_pickled_error() or "no cause known"
         first = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-        self._record(TrialRecord.failed(config, f"the worker died: {first}", seconds))
+        config = self._experiment.trial(trial.config)
+        self._record(trial, TrialRecord.failed(config, f"the worker died: {first}", self._seconds(trial)))
 
-    def _record(self, record: TrialRecord) -> None:
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A trial that ends without a record was stopped by the scheduler."""
+        if trial.trial_id not in self._recorded:
+            config, epochs = self._experiment.trial(trial.config), self._epochs.get(trial.trial_id, [])
+            self._record(trial, TrialRecord.stopped(config, epochs, self._seconds(trial)))
+
+    def _seconds(self, trial: Any) -> float:
+        return time.perf_counter() - self._started.get(trial.trial_id, time.perf_counter())
+
+    def _record(self, trial: Any, record: TrialRecord) -> None:
+        self._recorded.add(trial.trial_id)
+        self._epochs.pop(trial.trial_id, None)
         self._folder.append(record, self._experiment.corpus, self._experiment.splits[record.config.fold])
         self.records.append(record if not record.result else _without_spans(record))
         self._events.trial_ended(record)

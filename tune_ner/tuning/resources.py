@@ -25,13 +25,25 @@ _CGROUP_CPU = Path("/sys/fs/cgroup/cpu.max")
 
 
 @dataclass(frozen=True)
+class Node:
+    """What one computer of a cluster has; a GPU in part is one that is divided already."""
+
+    cpus: int
+    gpus: float
+
+
+@dataclass(frozen=True)
 class Machine:
-    """What there is: CPUs, GPUs, and bytes of memory of the host and of the smallest GPU."""
+    """What there is: CPUs, GPUs, and bytes of memory of the host and of the smallest GPU.
+
+    A cluster is the sum of its `nodes`; without them, all is on one computer.
+    """
 
     cpus: int
     gpus: int
     memory: int
     gpu_memory: int
+    nodes: tuple[Node, ...] = ()
 
     @classmethod
     def local(cls) -> Machine:
@@ -41,6 +53,11 @@ class Machine:
         gpus = torch.cuda.device_count()
         sizes = [torch.cuda.get_device_properties(i).total_memory for i in range(gpus)]
         return cls(_usable_cpus(), gpus, psutil.virtual_memory().available, min(sizes, default=0))
+
+    @property
+    def hosts(self) -> tuple[Node, ...]:
+        """The computers that a trial could run on."""
+        return self.nodes or (Node(self.cpus, self.gpus),)
 
 
 @dataclass(frozen=True)
@@ -107,14 +124,15 @@ def trial_resources(machine: Machine, need: TrialNeed, wishes: ResourceWishes, t
     cores and memory: two trials of one thread finish sooner than one after the other of two threads.
 
     Raises:
-        ResourceError: a wish that no machine of this kind can fulfil.
+        ResourceError: a wish that no machine of this kind can fulfil, with the figures.
     """
     _check(machine, wishes)
+    _check_memory(machine, need, wishes)
     cpus = wishes.cpus_per_trial or 1
     gpus = wishes.gpus_per_trial
     if gpus is None:
         gpus = _gpu_share(machine, need, cpus, trials) if machine.gpus else 0.0
-    fitting = machine.cpus // cpus
+    fitting = sum(node.cpus // cpus for node in machine.hosts)
     if gpus:
         fitting = min(fitting, machine.gpus * math.floor(1 / gpus + 1e-9))
         fitting = min(fitting, max(1, int(machine.memory / need.beside_gpu)))
@@ -135,16 +153,63 @@ def _gpu_share(machine: Machine, need: TrialNeed, cpus: int, trials: int) -> flo
 
 def _check(machine: Machine, wishes: ResourceWishes) -> None:
     cpus, gpus, concurrent = wishes.cpus_per_trial, wishes.gpus_per_trial, wishes.max_concurrent
-    if cpus is not None and not 1 <= cpus <= machine.cpus:
-        raise ResourceError(f"--cpus-per-trial {cpus}: expected 1 to {machine.cpus}, the CPUs that there are")
+    most = max(node.cpus for node in machine.hosts)
+    if cpus is not None and not 1 <= cpus <= most:
+        where = "on the largest node" if len(machine.hosts) > 1 else "that there are"
+        raise ResourceError(f"--cpus-per-trial {cpus}: expected 1 to {most}, the CPUs {where}")
     if gpus is not None and not 0 <= gpus <= 1:
-        raise ResourceError(f"--gpus-per-trial {gpus:g}: expected 0 to 1, since a trial trains on one GPU or a part")
+        raise ResourceError(
+            f"--gpus-per-trial {gpus:g}: expected 0 to 1, since a trial trains on one GPU or a part; "
+            f"{_there_is(machine)}"
+        )
     if gpus and gpus < _SMALLEST_SHARE:
         raise ResourceError(f"--gpus-per-trial {gpus:g}: expected 0, or {_SMALLEST_SHARE:g} and more, Ray's step")
     if gpus and not machine.gpus:
         raise ResourceError(f"--gpus-per-trial {gpus:g}: there is no GPU; leave the option out to train on CPUs")
+    if gpus and not any(node.gpus >= gpus and node.cpus >= (cpus or 1) for node in machine.hosts):
+        raise ResourceError(
+            f"--gpus-per-trial {gpus:g}: no node has that and {_cpus(cpus or 1)} for a trial; {_there_is(machine)}"
+        )
     if concurrent is not None and concurrent < 1:
         raise ResourceError(f"--max-concurrent {concurrent}: expected 1 or more")
+
+
+def _check_memory(machine: Machine, need: TrialNeed, wishes: ResourceWishes) -> None:
+    """That so many trials at once as are wished for fit; one trial is never refused, for the need is an estimate."""
+    wanted = wishes.max_concurrent or 1
+    on_gpu = bool(machine.gpus if wishes.gpus_per_trial is None else wishes.gpus_per_trial)
+    each = need.beside_gpu if on_gpu else need.on_cpu
+    _refuse_more_than(wanted, int(machine.memory / each), each, f"{_gigabytes(machine.memory)} are free")
+    # Who says how a GPU is to be divided answers for its memory; that of a cluster's GPUs is not known.
+    if on_gpu and wishes.gpus_per_trial is None and machine.gpu_memory:
+        fits = machine.gpus * int(machine.gpu_memory * _GPU_HEADROOM / need.on_gpu)
+        there = f"{machine.gpus} GPU with {_gigabytes(machine.gpu_memory)}" + (" each" if machine.gpus > 1 else "")
+        _refuse_more_than(wanted, fits, need.on_gpu, f"there is {there}")
+
+
+def _refuse_more_than(wanted: int, fits: int, each: float, there: str) -> None:
+    if wanted > max(1, fits):
+        raise ResourceError(
+            f"--max-concurrent {wanted}: expected at most {max(1, fits)}, since a trial takes about {_gigabytes(each)} "
+            f"of memory by estimate and {there}; leave the option out for as many as fit"
+        )
+
+
+def _there_is(machine: Machine) -> str:
+    """`there is no GPU`, `there are 2 GPUs`, or what each node has."""
+    if not machine.gpus and not any(node.gpus for node in machine.hosts):
+        return "there is no GPU"
+    if not machine.nodes:
+        return "there is 1 GPU" if machine.gpus == 1 else f"there are {machine.gpus} GPUs"
+    return "the nodes have " + ", ".join(f"{_cpus(node.cpus)} and {node.gpus:g} GPU" for node in machine.nodes)
+
+
+def _cpus(count: int) -> str:
+    return "1 CPU" if count == 1 else f"{count} CPUs"
+
+
+def _gigabytes(count: float) -> str:
+    return f"{count / 1e9:.1f} GB"
 
 
 def _usable_cpus() -> int:

@@ -111,6 +111,7 @@ class SearchSpace(BaseModel):
     precision: Precision = "auto"
     batching: BatchingWish = "auto"
     trim_vocabulary: StrictBool = True
+    stop_at_f1: Annotated[_Number, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
     model: Axis[_Text]
     tagging_scheme: Axis[SchemeName] = ["BIO"]
     learning_rate: Axis[_Rate]
@@ -315,6 +316,7 @@ def _explained(problem: dict[str, Any]) -> str:
         "greater_than": f"a number above {context.get('gt')}",
         "greater_than_equal": f"a number from {context.get('ge')} on",
         "less_than": f"a number below {context.get('lt')}",
+        "less_than_equal": f"a number up to {context.get('le')}",
     }.get(kind, problem["msg"])
     return f"{key}: found {found}, expected {expected}"
 
