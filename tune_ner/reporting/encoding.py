@@ -45,3 +45,19 @@ def _losses(encoding: dict[Any, dict[str, Any]], max_length: int) -> list[str]:
         for meaning, counts in losses
         if sum(counts)
     ]
+
+
+def batching_notes(records: Sequence[TrialRecord]) -> list[str]:
+    """How batches were laid out otherwise than planned, once for each encoder and reason."""
+    found: dict[str, None] = {}
+    for record in records:
+        result = record.result
+        if result and result.note:
+            found[f"{record.config.model}: {result.note}"] = None
+        if result and result.accumulated_steps > 1:
+            note = (
+                f"batches of {record.config.batch_size} did not fit into the GPU's memory and were computed in "
+                f"{result.accumulated_steps} steps, their gradients added up"
+            )
+            found[f"{record.config.model}: {note}"] = None
+    return list(found)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from tune_ner.reporting.encoding import encoding_notes
+from tune_ner.reporting.encoding import batching_notes, encoding_notes
 from tune_ner.reporting.layout import Column, Layout, Sheet
 from tune_ner.reporting.questions import answers, summary_lines
 from tune_ner.reporting.standing import RunResults
@@ -34,7 +34,7 @@ def print_outcome(layout: Layout, results: RunResults, trials: int) -> None:
     for record in records:
         if record.error:
             layout.line(f"{record.config.title}: {record.error}", "failed", "red")
-    for note in encoding_notes(records):
+    for note in (*encoding_notes(records), *batching_notes(records)):
         layout.line(note, "note", "yellow")
     if len(records) < trials:
         layout.line(f"{len(records)} of {trials} trials ended", "stopped early", "yellow")

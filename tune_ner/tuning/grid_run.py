@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import ray
@@ -200,18 +201,28 @@ def _cluster_machine() -> Machine:
 
 
 def _trainable(experiment: Experiment, resources: TrialResources) -> Any:
-    # with_parameters puts the experiment into the object store once; trials carry a reference to it.
-    with_data = tune.with_parameters(_train, experiment=experiment, threads=resources.cpus)
+    # In the object store once. Tune would fetch it anew for each trial, a reused worker keeps it; within a list, the
+    # reference reaches the worker as one.
+    with_data = tune.with_parameters(_train, reference=[ray.put(experiment)], threads=resources.cpus)
     return tune.with_resources(with_data, {"cpu": resources.cpus, "gpu": resources.gpus})
 
 
-def _train(config: dict[str, Any], experiment: Experiment, threads: int) -> None:
+@lru_cache(maxsize=1)
+def _fetched(reference: Any) -> Experiment:
+    """The experiment, fetched once for all trials of a worker."""
+    experiment: Experiment = ray.get(reference)
+    return experiment
+
+
+def _train(config: dict[str, Any], reference: list[Any], threads: int) -> None:
     """What runs in a worker: one trial, its epochs reported as they end and its record at the end."""
+    start = time.perf_counter()
     from tune_ner.training.trial import run_trial
 
+    experiment = _fetched(reference[0])
     trial = experiment.trial(config)
     encoder = experiment.encoders[trial.model]
-    start = time.perf_counter()
+    started = time.perf_counter() - start
 
     def report(figures: EpochFigures) -> None:
         tune.report(
@@ -225,6 +236,7 @@ def _train(config: dict[str, Any], experiment: Experiment, threads: int) -> None
 
     try:
         result = run_trial(trial, encoder, experiment.corpus, experiment.splits[trial.fold], report, threads)
+        result = dataclasses.replace(result, seconds={"start": started, **result.seconds})
         record = TrialRecord.finished(trial, result, time.perf_counter() - start)
     except TuneNerError as error:
         record = TrialRecord.failed(trial, str(error), time.perf_counter() - start)
