@@ -1,4 +1,4 @@
-# Run, from the repository root (about four minutes on one core):
+# Run, from the repository root (about a quarter of an hour on one busy core):
 #   python benchmarks/calibration.py
 """How often the intervals and tests of `tune_ner.evaluation` are right, on test parts made up with known figures.
 

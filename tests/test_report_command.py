@@ -149,3 +149,10 @@ def test_standings_are_computed_once(run: RunFolder, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(standing, "standings", compute)
     report(run.path)
     assert compute.call_count == 1
+
+
+def test_a_run_without_its_predicted_spans_is_told_what_to_do(run: RunFolder) -> None:
+    shutil.rmtree(run.path / "predictions")
+    outcome = report(run.path)
+    assert outcome.exit_code == 2
+    assert "Copy the run folder whole, or run its space again" in outcome.output

@@ -190,7 +190,10 @@ class RunFolder:
                 predicted=[[Span(*span) for span in row["predicted"]] for row in chosen],
             )
         except OSError as error:
-            raise RunFolderError(f"{path}: cannot be read: {error.strerror}; expected the trial's spans") from error
+            raise RunFolderError(
+                f"{path}: cannot be read: {error.strerror}; expected the trial's predicted spans, from which all "
+                "figures are made. Copy the run folder whole, or run its space again."
+            ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise RunFolderError(f"{path}: no predicted spans: {error}; expected this version's format") from error
 
