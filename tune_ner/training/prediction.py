@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from tune_ner.tagging.subwords import IGNORED
-from tune_ner.training.batching import Collator, logits_of_tokens
+from tune_ner.training.batching import Collator, Row, labelled_logits
 from tune_ner.training.inputs import Rows
 
 TOKENS_PER_BATCH = 4096
@@ -21,11 +21,11 @@ TOKENS_PER_BATCH = 4096
 
 @dataclass(frozen=True)
 class PartOutput:
-    """What a model says of each window of a part.
+    """What a model says of the labelled subwords of each window of a part.
 
     `output` has label ids, shape (windows, subwords), or with `scores` label scores, shape (windows, subwords,
-    labels); cells behind the end of a window are zero. `losses` is the sum of the cross entropies of each
-    window's labels, and `labelled` their number, both of shape (windows,).
+    labels); cells of subwords without a label, and behind the end of a window, are zero. `losses` is the sum of the
+    cross entropies of each window's labels, and `labelled` their number, both of shape (windows,).
     """
 
     output: npt.NDArray[Any]
@@ -71,17 +71,26 @@ def predict(
     losses, labelled = np.zeros(len(rows)), np.zeros(len(rows), dtype=np.int64)
     model.eval()
     for indices in _batches(lengths, tokens_per_batch):
-        inputs = {name: value.to(model.device) for name, value in collate([rows[i] for i in indices]).items()}
-        gold = logits_of_tokens(inputs, inputs.pop("labels").unsqueeze(-1)).squeeze(-1)
+        windows = [rows[index] for index in indices]
+        inputs = {name: value.to(model.device) for name, value in collate(windows).items()}
+        labels_of_batch = inputs.pop("labels")
         with torch.no_grad(), autocast():
-            logits = logits_of_tokens(inputs, model(**inputs).logits).float()
-        window = np.repeat(indices, lengths[indices])
-        position = np.concatenate([np.arange(length) for length in lengths[indices]])
+            logits = model(**inputs).logits
+        gold, logits = labelled_logits(labels_of_batch, logits.float())
+        window, position = _labelled(indices, windows)
         output[window, position] = (logits if scores else logits.argmax(dim=-1)).cpu().numpy()
-        each = cross_entropy(logits, gold, ignore_index=IGNORED, reduction="none").cpu().numpy()
+        each = cross_entropy(logits, gold, reduction="none").cpu().numpy()
         losses += np.bincount(window, weights=each, minlength=len(rows))
-        labelled += np.bincount(window, weights=(gold != IGNORED).cpu().numpy(), minlength=len(rows)).astype(np.int64)
+        labelled += np.bincount(window, minlength=len(rows))
     return PartOutput(output, losses, labelled)
+
+
+def _labelled(
+    indices: npt.NDArray[np.int64], windows: Sequence[Row]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Window and position of the labelled subwords of some windows, sentence after sentence."""
+    positions = [np.flatnonzero(np.asarray(row["labels"]) != IGNORED) for row in windows]
+    return np.repeat(indices, [len(each) for each in positions]), np.concatenate(positions)
 
 
 def _batches(lengths: npt.NDArray[np.int64], tokens: int) -> Iterator[npt.NDArray[np.int64]]:

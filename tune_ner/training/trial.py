@@ -93,7 +93,7 @@ def _fit(
             rows = inputs.trimmed_rows
         pad_id = inputs.tokenizer.pad_token_id
         sample = [rows["train"][index] for index in range(min(config.batch_size, len(rows["train"])))]
-        collate, note = collator_for(model, pad_id, packed=config.batching == "packed", sample=sample)
+        collate, note = collator_for(model, pad_id, packed=config.batching == "packed", sample=sample, seed=config.seed)
     scorer: dict[Part, Scorer] = {
         part: Scorer(config, inputs.sentences[part], inputs.encoded[part], inputs.labels, inputs.types, inputs.forms)
         for part in ("validation", "test")
