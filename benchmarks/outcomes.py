@@ -98,12 +98,15 @@ def _grid_trial(record: Mapping[str, Any]) -> Trial:
     )
 
 
-def grid_standing(folder: Path) -> Standing:
-    """The first row of a run's ranking.
+def grid_standing(folder: Path) -> Standing | None:
+    """The first row of a run's ranking; None where no trial came to its end.
 
     It is by exact spans, so another row may be first by seqeval's figures where words do not end where spans do.
     """
-    first = ranking(RunResults(RunFolder(folder))).iloc[0]
+    rows = ranking(RunResults(RunFolder(folder)))
+    if rows.empty:
+        return None
+    first = rows.iloc[0]
 
     def interval(part: str) -> tuple[float, float, float]:
         mean, low, high = (float(first[f"{part} F1{end}"]) for end in ("", " Low", " High"))

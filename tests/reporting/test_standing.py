@@ -112,6 +112,14 @@ def test_the_summary_says_that_one_seed_says_little(tmp_path: Path) -> None:
     assert any("1 of the 1 others cannot be told from the best" in line for line in lines)
 
 
+def test_the_best_is_the_best_of_those_that_were_stopped_too(tmp_path: Path) -> None:
+    evidence, records = a_run(tmp_path, [trial(0.9), trial(0.85, learning_rate=2e-3)])
+    behind = TrialRecord.stopped(a_config(learning_rate=3e-3), [], seconds=1.0)
+    broken = TrialRecord.failed(a_config(learning_rate=4e-3), "no memory", seconds=1.0)
+    lines = summary_lines(standings(evidence, records), [*records, behind, broken])
+    assert any("the best of 3 is chosen" in line for line in lines)
+
+
 def test_what_rules_reach_and_what_stands_in_train_comes_from_the_audit_of_each_fold(tmp_path: Path) -> None:
     evidence, _ = a_run(tmp_path, [trial(0.9)])
     assert evidence.baseline_f1 is None
