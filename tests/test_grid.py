@@ -139,7 +139,7 @@ def test_the_plan_has_the_order_of_the_run_and_says_what_is_stopped_when(tmp_pat
     outcome = CliRunner().invoke(app, arguments)
     assert outcome.exit_code == 0, outcome.output
     assert outcome.output.rindex("tiny:2x32") < outcome.output.index("tiny:1x32")
-    assert "ASHA: after epoch 2, about the best 1 in 3 configurations go on" in outcome.output
+    assert "ASHA: after epoch 1 and 3, about the best 1 in 3 configurations go on" in outcome.output
 
 
 @pytest.mark.parametrize("start", [["-m", "tune_ner.grid"], ["-m", "tune_ner", "grid"]])
@@ -204,7 +204,7 @@ def test_asha_stops_what_is_behind_and_each_trial_leaves_a_record(tmp_path: Path
     rates = [part for rate in ("5e-3", "1e-6", "2e-6", "4e-6") for part in ("--lr", rate)]
     space = ["demo", "--data", "synthetic:1200", "--model", "tiny:1x64", "--scheme", "BIO", "--epochs", "4", *rates]
     seeds = ["--seed", "1", "--seed", "2", "--no-dashboard", "--max-concurrent", "1"]
-    outcome = run(tmp_path, *space, *seeds, "--scheduler", "asha", "--name", "run")
+    outcome = run(tmp_path, *space, *seeds, "--scheduler", "asha", "--grace-period", "2", "--name", "run")
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     records = records_of(tmp_path / "run")
     assert len(records) == 8

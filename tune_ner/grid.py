@@ -55,6 +55,8 @@ def grid(
     scheduler: Annotated[
         str, typer.Option(help="fifo, or asha: stop configurations that are behind after a few epochs.")
     ] = "fifo",
+    grace_period: Annotated[int, typer.Option(help="asha: epochs before a trial may be stopped.")] = 1,
+    reduction_factor: Annotated[int, typer.Option(help="asha: of how many configurations about one goes on.")] = 3,
     stop_at_f1: Annotated[
         float | None, typer.Option(help="Train no further than this validation F1.", show_default="all epochs")
     ] = None,
@@ -92,7 +94,7 @@ def grid(
 
         folder = RunFolder.available(results_dir, name or run_name(space))
         wishes = tuning.ResourceWishes(cpus_per_trial, gpus_per_trial, max_concurrent)
-        scheduling = tuning.Scheduling(scheduler)
+        scheduling = tuning.Scheduling(scheduler, grace_period, reduction_factor)
         experiment = tuning.prepare(tuning.load_space(space, given(overrides)))
         reporting.print_data(console, experiment)
         audits = tuning.audit_experiment(experiment)

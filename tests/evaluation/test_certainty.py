@@ -6,7 +6,7 @@ from math import comb, isfinite, sqrt
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import stats
@@ -395,6 +395,7 @@ def test_variances_that_scatter_like_one_become_that_one() -> None:
     assert np.log(drawn).std() < np.log(truth).std()
 
 
+@example(np.array([5e-324, 0.0]), 1)
 @given(arrays.arrays(np.float64, st.integers(1, 8), elements=st.floats(0, 1)), st.integers(1, 9))
 def test_moderated_variances_stay_finite_and_within_what_was_seen(variances: Floats, freedom: int) -> None:
     drawn, total = moderated(variances, freedom)

@@ -9,6 +9,7 @@ from tune_ner.tuning import Scheduling
 from tune_ner.tuning.halving import LAST, ConfigurationHalving
 
 CONTINUE, STOP = "CONTINUE", "STOP"
+TWO = Scheduling("asha", grace_period=2)
 
 
 @dataclass
@@ -22,7 +23,7 @@ class Trial:
 class Race:
     """Trials that report to a scheduler, by learning rate and seed."""
 
-    def __init__(self, epochs: int = 5, scheduling: Scheduling = Scheduling("asha")) -> None:  # noqa: B008 - frozen
+    def __init__(self, epochs: int = 5, scheduling: Scheduling = TWO) -> None:
         self.scheduler = ConfigurationHalving(scheduling, epochs)
         self.trials: dict[tuple[float, int], Trial] = {}
 

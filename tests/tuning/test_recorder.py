@@ -1,13 +1,18 @@
 """What the driver writes down of a trial that Ray ends."""
 
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+
 from tests.factories import a_result
 from tune_ner.runs import RunFolder
 from tune_ner.tuning import RunEvents, parse_space, prepare
-from tune_ner.tuning.grid_run import _point, _Recorder
+from tune_ner.tuning.grid_run import _interrupts, _point, _Recorder
 
 
 def test_epochs_that_are_trained_again_count_once(tmp_path: Path) -> None:
@@ -26,3 +31,25 @@ def test_epochs_that_are_trained_again_count_once(tmp_path: Path) -> None:
     recorder.on_trial_complete(0, [], trial)
     (record,) = folder.records()
     assert (record.status, record.curve) == ("stopped", (one, two))
+
+
+def test_an_interrupt_that_nobody_heard_is_raised_once_more() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with _interrupts() as interrupts:
+        interrupts.on_step_begin(0, [])
+        with suppress(KeyboardInterrupt):  # as Python does in a destructor
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.on_step_begin(1, [])
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_grid_in_a_thread_leaves_interrupts_to_the_main_one() -> None:
+    before = signal.getsignal(signal.SIGINT)
+
+    def handler() -> object:
+        with _interrupts():
+            return signal.getsignal(signal.SIGINT)
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(handler).result() is before

@@ -46,14 +46,24 @@ def test_epochs_sentences_and_size_all_cost(more: Any, less: Any) -> None:
 
 @given(st.lists(st.tuples(st.floats(0, 1e15), st.integers(0, 3))))
 def test_the_order_keeps_every_item_and_never_puts_a_much_longer_one_later(drawn: list[tuple[float, int]]) -> None:
-    costs, groups = [cost for cost, _ in drawn], [group for _, group in drawn]
-    order = longest_first(range(len(drawn)), costs, groups)
+    costs, ties = [cost for cost, _ in drawn], [(group,) for _, group in drawn]
+    order = longest_first(range(len(drawn)), costs, ties)
     assert sorted(order) == list(range(len(drawn)))
     assert all(costs[earlier] >= 0.89 * costs[later] for earlier, later in pairwise(order))
 
 
 def test_equal_costs_are_grouped_and_otherwise_as_they_were() -> None:
-    assert longest_first("abcdef", [1, 1, 2, 1.01, 1, 2], [1, 0, 1, 0, 1, 0]) == list("fcbdae")
+    ties = [(1,), (0,), (1,), (0,), (1,), (0,)]
+    assert longest_first("abcdef", [1, 1, 2, 1.01, 1, 2], ties) == list("fcbdae")
+
+
+def test_of_one_encoder_the_larger_learning_rates_start_first_and_replicates_together() -> None:
+    experiment = prepared(learning_rate=[1e-4, 1e-2, 1e-3], seed=[1, 2])
+    told = [(trial.model, trial.learning_rate) for trial in experiment.schedule]
+    rates = [1e-2, 1e-3, 1e-4]
+    assert list(dict.fromkeys(told)) == [("tiny:2x64", x) for x in rates] + [("tiny:1x32", x) for x in rates]
+    seeds = [trial.seed for trial in experiment.schedule]
+    assert seeds == [1, 2] * (len(seeds) // 2)
 
 
 def test_the_largest_encoder_and_the_most_epochs_start_first() -> None:
@@ -75,7 +85,7 @@ def test_longest_first_ends_a_grid_earlier() -> None:
     """Two machines that take the next trial when they are free: the last minutes are not one long trial alone."""
     draw = random.Random(0)
     costs = [draw.uniform(1, 3) for _ in range(20)] + [12.0]
-    assert ended(longest_first(costs, costs, [0] * len(costs))) < ended(costs)
+    assert ended(longest_first(costs, costs, [(0,)] * len(costs))) < ended(costs)
 
 
 def ended(costs: list[float]) -> float:
@@ -93,8 +103,8 @@ def ended(costs: list[float]) -> float:
     [
         ({"scheduler": "ascha"}, r"--scheduler ascha: expected fifo or asha \(did you mean 'asha'\?\)"),
         ({"scheduler": ""}, r"--scheduler : expected fifo or asha"),
-        ({"grace_period": 0}, r"found a grace period of 0 .* expected at least 1"),
-        ({"reduction_factor": 1}, r"reduction factor of 1; expected .* at least 2"),
+        ({"grace_period": 0}, r"found --grace-period 0 .* expected at least 1"),
+        ({"reduction_factor": 1}, r"--reduction-factor 1; expected .* at least 2"),
     ],
 )
 def test_a_scheduler_that_there_is_not_is_refused(wish: dict[str, Any], message: str) -> None:
@@ -103,8 +113,14 @@ def test_a_scheduler_that_there_is_not_is_refused(wish: dict[str, Any], message:
 
 
 @pytest.mark.parametrize(
-    ("epochs", "rungs"), [(1, []), (2, [1]), (3, [2]), (5, [2]), (6, [2]), (7, [2, 6]), (20, [2, 6, 18])]
+    ("epochs", "rungs"), [(1, []), (2, [1]), (3, [1]), (5, [1, 3]), (9, [1, 3]), (10, [1, 3, 9]), (20, [1, 3, 9])]
 )
 def test_the_epochs_at_which_trials_are_compared(epochs: int, rungs: list[int]) -> None:
     assert Scheduling("asha").rungs(epochs) == rungs
     assert Scheduling("fifo").rungs(epochs) == []
+
+
+def test_a_later_first_rung_and_another_factor() -> None:
+    assert Scheduling("asha", grace_period=2).rungs(20) == [2, 6, 18]
+    assert Scheduling("asha", reduction_factor=4).rungs(20) == [1, 4, 16]
+    assert Scheduling("asha", grace_period=7).rungs(5) == [4]

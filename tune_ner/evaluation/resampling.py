@@ -166,7 +166,8 @@ def moderated(variances: Floats, freedom: float) -> tuple[Floats, float]:
     if count < 2 or not variances.any():
         return variances, freedom
     # the logarithm of a variance that is zero by rounding must not outweigh all others
-    logs = np.log(np.maximum(variances, 1e-5 * np.median(variances[variances > 0])))
+    least = max(1e-5 * float(np.median(variances[variances > 0])), np.finfo(np.float64).tiny)
+    logs = np.log(np.maximum(variances, least))
     logs += np.log(freedom / 2) - special.digamma(freedom / 2)
     excess = float(logs.var(ddof=1) - special.polygamma(1, freedom / 2))
     if excess <= 0:

@@ -74,10 +74,16 @@ class Experiment:
 
     @property
     def schedule(self) -> list[TrialConfig]:
-        """The same configurations in the order in which they are started: the longest first, encoder by encoder."""
+        """The same configurations in the order in which they are started: the longest first, encoder by encoder.
+
+        Trials of one encoder together, for its files are at hand then. Among them the larger learning rates first:
+        they are ahead after an early epoch, and a scheduler that keeps what is above those before it (`Scheduling`)
+        would keep every one of a rising row.
+        """
         places = {name: place for place, name in enumerate(self.encoders)}
         trials = self.trials
-        return longest_first(trials, self.costs(trials), [places[trial.model] for trial in trials])
+        ties = [(places[trial.model], -trial.learning_rate) for trial in trials]
+        return longest_first(trials, self.costs(trials), ties)
 
     def costs(self, trials: Sequence[TrialConfig]) -> list[float]:
         """How long each trial takes beside the others; see `trial_cost`."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import signal
 import socket
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -34,6 +36,8 @@ _ENVIRONMENT = {
     # Ray Tune's own CSV, JSON and TensorBoard files would repeat the records.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    # Nor is its own state of any use, which it writes every ten seconds: records are kept here, trial by trial.
+    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",
     # Ctrl-C reaches the command, which writes the tables of what is finished.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     # The newer output prints its tables even at verbosity 0.
@@ -105,7 +109,7 @@ def _fit(
     experiment: Experiment, resources: TrialResources, scheduling: Scheduling, name: str, recorder: _Recorder
 ) -> None:
     points = [_point(experiment, trial) for trial in experiment.schedule]
-    with tempfile.TemporaryDirectory(prefix="tune-ner-ray-") as storage:
+    with tempfile.TemporaryDirectory(prefix="tune-ner-ray-") as storage, _interrupts() as interrupts:
         tuner = tune.Tuner(
             _trainable(experiment, resources),
             param_space=dict.fromkeys(experiment.space.axes),  # each point fills in all of them
@@ -117,7 +121,7 @@ def _fit(
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: str(trial.trial_id),
             ),
-            run_config=tune.RunConfig(name=name, storage_path=storage, verbose=0, callbacks=[recorder]),
+            run_config=tune.RunConfig(name=name, storage_path=storage, verbose=0, callbacks=[recorder, interrupts]),
         )
         tuner.fit()
 
@@ -252,6 +256,43 @@ def _train(config: dict[str, Any], reference: list[Any], threads: int) -> None:
 def _is_last(trial: TrialConfig, figures: EpochFigures) -> bool:
     reached = trial.stop_at_f1 is not None and figures.f1 >= trial.stop_at_f1
     return reached or figures.epoch >= trial.epochs
+
+
+class _Interrupts(tune.Callback):
+    """Raises KeyboardInterrupt once more if Ctrl-C was pressed and the run still goes on.
+
+    Where the first one is raised is a matter of chance. In a destructor, or in a callback that Python calls from C,
+    nobody hears it.
+    """
+
+    def __init__(self) -> None:
+        self._pressed = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def press(self, number: int, frame: Any) -> None:
+        """The handler of the signal."""
+        self._pressed = True
+        raise KeyboardInterrupt
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        if self._pressed:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def _interrupts() -> Iterator[_Interrupts]:
+    """Ctrl-C handled by the callback, where Python lets a handler be set: in the main thread."""
+    interrupts = _Interrupts()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupts
+        return
+    before = signal.signal(signal.SIGINT, interrupts.press)
+    try:
+        yield interrupts
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _Recorder(tune.Callback):

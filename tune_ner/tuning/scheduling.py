@@ -22,17 +22,15 @@ class Scheduling:
     validation F1 at rungs: after `grace_period` epochs, `reduction_factor` times as many, and so on. A configuration
     that is below the best `1 / reduction_factor` of those that came by before it is stopped; the first one goes on.
 
-    The defaults are for five epochs. After the first, trials with small learning rates are often still at F1 0, and
-    the winner of the demo space is fifth of twelve; after the second it is first. With a factor of three that is the
-    one decision; with two there would be another after the fourth epoch, to save one epoch at the price of the test
-    figure.
+    The defaults are the paper's smallest first rung, and a factor near its four with which five epochs have two
+    rungs, after the first and the third. docs/grid.md has what they save and what they cost.
 
     Raises:
         SchedulingError: an unknown scheduler, or numbers by which nothing could be compared.
     """
 
     scheduler: str = "fifo"
-    grace_period: int = 2
+    grace_period: int = 1
     reduction_factor: int = 3
 
     def __post_init__(self) -> None:
@@ -43,7 +41,7 @@ class Scheduling:
             )
         if self.grace_period < 1 or self.reduction_factor < 2:
             raise SchedulingError(
-                f"found a grace period of {self.grace_period} and a reduction factor of {self.reduction_factor}; "
+                f"found --grace-period {self.grace_period} and --reduction-factor {self.reduction_factor}; "
                 "expected at least 1 epoch and at least 2"
             )
 
@@ -74,12 +72,11 @@ def trial_cost(epochs: int, sentences: int, size: EncoderSize) -> float:
     return float(epochs) * sentences * (12 * size.layers * size.hidden**2 or size.parameters)
 
 
-def longest_first(items: Sequence[T], costs: Sequence[float], groups: Sequence[int]) -> list[T]:
-    """The items by falling cost, those of equal cost by group, and otherwise as they were.
+def longest_first(items: Sequence[T], costs: Sequence[float], ties: Sequence[tuple[float, ...]]) -> list[T]:
+    """The items by falling cost, those of equal cost by their key in `ties`, and otherwise as they were.
 
     A grid whose longest trial comes last ends with one trial and idle machines. Costs are estimates: those that are
-    equal in two digits are equal, as are those of folds that differ by a sentence. Groups keep trials of one encoder
-    together, whose worker has its files at hand.
+    equal in two digits are equal, as are those of folds that differ by a sentence.
     """
-    places = sorted(range(len(items)), key=lambda place: (-float(f"{costs[place]:.1e}"), groups[place]))
+    places = sorted(range(len(items)), key=lambda place: (-float(f"{costs[place]:.1e}"), *ties[place]))
     return [items[place] for place in places]
