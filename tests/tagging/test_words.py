@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tune_ner.tagging.words import WORD_RULES, WordRule, split_words
+from tune_ner.tagging.words import WORD_RULES, WordRule, split_texts, split_words
 
 NBSP, ZERO_WIDTH, DIAERESIS = "\u00a0", "\u200b", "\u0308"
 TEXTS = st.text(st.one_of(st.characters(), st.sampled_from(f" \t\n-.,()aåÅ1_{NBSP}{ZERO_WIDTH}{DIAERESIS}😀\x1c\x85")))
@@ -78,3 +78,13 @@ def test_the_punctuation_rule_only_cuts_further(text: str) -> None:
 @given(st.text(st.sampled_from("aåÅ1_öß9")).filter(bool))
 def test_letters_and_digits_stay_one_word_under_either_rule(text: str) -> None:
     assert words_of(text, "punctuation") == words_of(text, "whitespace") == [text]
+
+
+@given(st.lists(TEXTS, max_size=5), RULES)
+def test_many_texts_are_cut_as_each_of_them_is(texts: list[str], rule: WordRule) -> None:
+    words, forms, form = split_texts(texts, rule)
+    assert [words.of(index) for index in range(len(texts))] == [split_words(text, rule) for text in texts]
+    every = [word for text in texts for word in words_of(text, rule)]
+    assert [forms[number] for number in form] == every
+    assert forms == list(dict.fromkeys(every))
+    assert len(words) == len(every)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from tune_ner.training.batching import Collator, Packing, collator_for, labelled_logits
 from tune_ner.training.encoders import PACKABLE
+from tune_ner.training.windows import Windows
 
 VOCABULARY, LABELS = 120, 5
 SIZES: dict[str, Any] = {
@@ -58,19 +60,20 @@ def pad_id(model: Any) -> int:
     return model.config.pad_token_id or 0
 
 
-def rows_of(lengths: Sequence[int], seed: int = 0) -> list[dict[str, list[int]]]:
+def windows_of(lengths: Sequence[int], seed: int = 0) -> Windows:
+    """Windows of which every other subword has a label."""
     random = torch.Generator().manual_seed(seed)
     rows = []
     for length in lengths:
         labels = torch.randint(0, LABELS, (length,), generator=random)
         labels[::2] = -100
         ids = torch.randint(5, VOCABULARY, (length,), generator=random)
-        rows.append({"input_ids": ids.tolist(), "labels": labels.tolist()})
-    return rows
+        rows.append((ids.tolist(), labels.tolist()))
+    return Windows.of(rows)
 
 
-def logits(model: Any, rows: list[dict[str, list[int]]], *, packed: bool) -> torch.Tensor:
-    batch = Collator(model, pad_id(model), packed=packed)(rows)
+def logits(model: Any, windows: Windows, *, packed: bool) -> torch.Tensor:
+    batch = Collator(model, pad_id(model), packed=packed)(windows)
     labels = batch.pop("labels")
     with torch.no_grad():
         return labelled_logits(labels, model(**batch).logits)[1]
@@ -85,7 +88,7 @@ def test_every_packable_architecture_is_tried_here() -> None:
 @settings(max_examples=12, deadline=None)
 def test_packed_logits_are_the_padded_ones(architecture: str, lengths: list[int]) -> None:
     model = model_of(architecture).eval()
-    rows = rows_of(lengths)
+    rows = windows_of(lengths)
     packed = logits(model, rows, packed=True)
     assert packed.shape == (sum(length // 2 for length in lengths), LABELS)
     torch.testing.assert_close(packed, logits(model, rows, packed=False), atol=1e-5, rtol=0)
@@ -94,9 +97,9 @@ def test_packed_logits_are_the_padded_ones(architecture: str, lengths: list[int]
 @pytest.mark.parametrize("architecture", sorted(PACKABLE))
 def test_a_sentence_does_not_see_its_neighbours(architecture: str) -> None:
     model = model_of(architecture).eval()
-    (one,), others = rows_of([9]), rows_of([20, 3], seed=5)
-    alone = logits(model, [one], packed=True)
-    torch.testing.assert_close(logits(model, [others[0], one, others[1]], packed=True)[10:14], alone)
+    windows = windows_of([20, 9, 3])
+    alone = logits(model, windows.take([1]), packed=True)
+    torch.testing.assert_close(logits(model, windows, packed=True)[10:14], alone)
 
 
 @pytest.mark.parametrize("architecture", ["bert", "roberta", "distilbert"])
@@ -108,7 +111,7 @@ def test_losses_and_gradients_stay_those_of_padded_batches_over_twenty_steps(arc
         losses = []
         for step in range(20):
             optimiser.zero_grad()
-            loss = model(**collate(rows_of([5, 31, 2, 17], seed=step))).loss
+            loss = model(**collate(windows_of([5, 31, 2, 17], seed=step))).loss
             loss.backward()
             optimiser.step()
             losses.append(loss.item())
@@ -163,9 +166,10 @@ def test_gradients_of_spreading_and_gathering_are_right() -> None:
 @pytest.mark.parametrize("architecture", sorted(PACKABLE))
 def test_behind_the_last_attention_only_labelled_tokens_are_computed(architecture: str) -> None:
     model = model_of(architecture)
-    batch = Collator(model, pad_id(model), packed=True)(rows_of([9, 6, 3]))
+    batch = Collator(model, pad_id(model), packed=True)(windows_of([9, 6, 3]))
     assert model(**batch).logits.shape == (1, 4 + 3 + 1, LABELS)
-    unlabelled = [{**row, "labels": [-100] * len(row["labels"])} for row in rows_of([9, 6])]
+    windows = windows_of([9, 6])
+    unlabelled = Windows(windows.ids, np.full(15, -100), windows.starts)
     assert model(**Collator(model, pad_id(model), packed=True)(unlabelled)).logits.shape == (1, 15, LABELS)
 
 
@@ -175,7 +179,7 @@ def test_attention_with_dropout_is_on_average_that_without() -> None:
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
     model.bert.encoder.layer[1].attention.self.dropout.p = 0.3
-    rows = rows_of([12, 11, 4])
+    rows = windows_of([12, 11, 4])
     collate = Collator(model, 0, packed=True, seed=3)
     with torch.no_grad():
         drawn = torch.stack([model.bert(**_inputs(collate(rows))).last_hidden_state for _ in range(400)])
@@ -194,14 +198,14 @@ def test_batches_are_counted_with_their_padding() -> None:
     model = model_of("bert")
     for packed, computed in ((True, 14), (False, 18)):
         collate = Collator(model, 0, packed=packed)
-        collate(rows_of([5, 2]))
-        collate(rows_of([4, 3]))
+        collate(windows_of([5, 2]))
+        collate(windows_of([4, 3]))
         assert collate.computed_tokens == computed
 
 
 def test_an_architecture_that_was_not_tried_is_padded_and_says_so() -> None:
     model = transformers.MPNetForTokenClassification(transformers.MPNetConfig(**SIZES))
-    collate, why = collator_for(model, 1, packed=True, sample=rows_of([4, 6]))
+    collate, why = collator_for(model, 1, packed=True, sample=windows_of([4, 6]))
     assert not collate.packed
     assert why == "packed batches are not made for the architecture 'mpnet'; batches were padded"
 
@@ -211,7 +215,7 @@ def test_packed_logits_that_differ_are_not_trusted(monkeypatch: pytest.MonkeyPat
     whole = Packing.of
     monkeypatch.setattr(Packing, "of", lambda lengths, *more: whole(lengths.sum().unsqueeze(0), *more))
     model = model_of("bert")
-    collate, why = collator_for(model, 0, packed=True, sample=rows_of([4, 6]))
+    collate, why = collator_for(model, 0, packed=True, sample=windows_of([4, 6]))
     assert not collate.packed
     assert why.startswith("packed logits differ from padded ones by 0.")
     assert model.config._attn_implementation == "sdpa"
@@ -220,7 +224,7 @@ def test_packed_logits_that_differ_are_not_trusted(monkeypatch: pytest.MonkeyPat
 
 def test_a_packed_batch_without_its_packing_is_refused() -> None:
     model = model_of("bert")
-    batch = Collator(model, 0, packed=True)(rows_of([3]))
+    batch = Collator(model, 0, packed=True)(windows_of([3]))
     del batch["packing"]
     with pytest.raises(ValueError, match="packed batch without its packing"):
         model(**batch)

@@ -12,6 +12,8 @@ from tune_ner.data import SplitSpec, split_corpus
 from tune_ner.data.synthetic import synthetic_corpus
 from tune_ner.training import trial as trial_module
 from tune_ner.training.encoders import Encoder, load_model, load_tokenizer, resolve_encoder
+from tune_ner.training.inputs import trial_inputs
+from tune_ner.training.memory import training_memory
 from tune_ner.training.trial import run_trial
 
 pytestmark = [
@@ -52,6 +54,17 @@ def test_half_precision_is_really_on(
     assert seen == {dtype}
     assert result.precision_used == {"auto": "fp16", "bf16": "bf16"}[wanted]
     assert result.device != "cpu"
+
+
+def test_the_memory_that_is_measured_is_about_that_of_the_trial(bert_base: Path) -> None:
+    corpus = synthetic_corpus(400)
+    encoder, split = resolve_encoder(str(bert_base)), split_corpus(corpus, SplitSpec())
+    config = a_config(model=str(bert_base), epochs=1, learning_rate=2e-5, precision="auto", batch_size=16)
+    measured = training_memory(config, encoder, trial_inputs(config, encoder, corpus, split))
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    run_trial(config, encoder, corpus, split)
+    assert measured == pytest.approx(torch.cuda.max_memory_reserved(), rel=0.25)
 
 
 def test_trials_of_bert_base_run_at_the_fraction_that_is_chosen(bert_base: Path, tmp_path: Path) -> None:

@@ -297,3 +297,12 @@ def test_this_machine_has_memory() -> None:
 def test_a_share_of_a_gpu_below_rays_smallest_step_is_refused(share: float) -> None:
     with pytest.raises(ResourceError, match=r"expected 0, or 0\.0001 and more"):
         trial_resources(Machine(8, 1, 64 * GIB, 64 * GIB), SMALL, ResourceWishes(gpus_per_trial=share), trials=4)
+
+
+def test_a_measured_trial_stands_in_for_the_estimate() -> None:
+    machine = Machine(16, 1, 64 * GIB, 16 * GIB)
+    by_estimate = trial_resources(machine, BERT_BASE, NO_WISHES, trials=12)
+    measured = TrialNeed(BERT_BASE.weights, BERT_BASE.activations, measured=int(1.2 * GIB))
+    found = trial_resources(machine, measured, NO_WISHES, trials=12)
+    assert math.floor(1 / found.gpus) == 8 > math.floor(1 / by_estimate.gpus)
+    assert measured.on_cpu == BERT_BASE.on_cpu

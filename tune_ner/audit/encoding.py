@@ -15,7 +15,7 @@ from tune_ner.tagging.words import WordRule
 NOTABLE = 0.01
 """Share of test entities cut, or of unknown tokens, from which it is more than a trace."""
 
-_AT_ONCE = 2_000
+_AT_ONCE = 50_000
 _SCHEME = SCHEMES["BIO"]
 
 
@@ -58,7 +58,7 @@ def _loss(
         account = encoded.account
         total["words"] += account.words - account.words_cut
         total["subwords"] += account.subwords - special * account.sentences
-        total["unknown"] += sum(row.count(unknown_id) for row in encoded.input_ids) if unknown_id is not None else 0
+        total["unknown"] += int((encoded.subwords.ids == unknown_id).sum()) if unknown_id is not None else 0
         total["entities"] += account.entities
         total["entities_cut"] += account.entities_cut
     return EncodingLoss(total["words"], total["subwords"], total["unknown"], total["entities"], total["entities_cut"])

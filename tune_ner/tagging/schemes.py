@@ -8,6 +8,8 @@ from itertools import pairwise
 
 from tune_ner.data.chunks import OUTSIDE, Chunk, chunks, split_tag
 
+SINGLE, BEGIN, INSIDE, END = range(4)
+
 
 @dataclass(frozen=True)
 class TaggingScheme:
@@ -28,6 +30,11 @@ class TaggingScheme:
     def labels(self, types: Sequence[str]) -> tuple[str, ...]:
         """The label list: `O`, then for each type in order one label a prefix."""
         return (OUTSIDE, *(f"{prefix}-{label}" for label in types for prefix in self.prefixes))
+
+    @property
+    def letters(self) -> tuple[str, str, str, str]:
+        """The letters of a word by its place in an entity, in the order SINGLE, BEGIN, INSIDE, END."""
+        return self.single, self.begin, self.inside, self.end
 
     def tags(self, ranges: Iterable[Chunk], words: int) -> list[str]:
         """One tag for each of `words` words. A later range overwrites what an earlier one wrote."""

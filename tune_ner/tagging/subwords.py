@@ -1,22 +1,33 @@
-"""Words → subwords and label ids, in one batched tokeniser call, with an account of what was cut."""
+"""Words → subwords and label ids, all sentences of a part at once, with an account of what was cut.
+
+A tokenizer of Hugging Face's `tokenizers` that is handed words makes the subwords of each word by itself; what
+stands beside it changes nothing, and special subwords come around the whole. So every distinct word is tokenized once,
+however often it occurs, and windows are laid out as `tokenizers` truncates: the first `max_length` subwords, or
+with a stride, windows each of which repeats the end of the one before.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
 
 from tune_ner.data.corpus import Sentence
 from tune_ner.tagging.schemes import TaggingScheme
-from tune_ner.tagging.spans import Problem, TaggedSentence, tag_sentence
-from tune_ner.tagging.words import WordRule, split_words
+from tune_ner.tagging.spans import Problem, TaggedWords, ragged, tag_words
+from tune_ner.tagging.words import Ints, WordRule, Words, split_texts
 
 Alignment = Literal["first", "all"]
 ALIGNMENTS: tuple[Alignment, ...] = get_args(Alignment)
 
 IGNORED = -100
 """Label id of a subword that does not count in the loss, as torch's cross entropy and transformers have it."""
+
+_NO_WORD = -1
+_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True)
@@ -36,27 +47,63 @@ class EncodingAccount:
         return asdict(self)
 
 
-class Place(NamedTuple):
-    """Where a word's prediction is read: a row of the part's windows, and the index of a subword in it."""
+@dataclass(frozen=True)
+class Subwords:
+    """The sentences of a part as a tokenizer has them, the same for all tagging schemes.
 
-    row: int
-    position: int
+    Windows lie end to end; without a stride they are the sentences. `ids` and `words` have for each subword, special
+    ones included, its id and the number of its word in the part, -1 for a special one; shape (subwords,). Window `i`
+    reaches from `windows[i]` up to `windows[i + 1]`; shape (windows + 1,). `read_at` has for each word the subword
+    at which its prediction is read, -1 for one that was cut or that the tokenizer makes nothing of; shape (words,).
+    """
+
+    ids: npt.NDArray[np.int32]
+    words: npt.NDArray[np.int32]
+    windows: Ints
+    read_at: Ints
+    split: Words
+
+    @property
+    def lengths(self) -> Ints:
+        """Subwords of each window, shape (windows,)."""
+        return np.diff(self.windows)
+
+    @property
+    def window_of(self) -> Ints:
+        """The window of each subword, shape (subwords,)."""
+        return np.repeat(np.arange(len(self.windows) - 1), self.lengths)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Subwords]) -> Subwords:
+        """The windows of some sentences, and behind them those of others."""
+        subwords = np.cumsum([0, *(len(part.ids) for part in parts)])
+        words = np.cumsum([0, *(len(part.split) for part in parts)])
+
+        def moved(values: Ints, by: Any) -> Ints:
+            return np.where(values == _NO_WORD, values, values + by).astype(values.dtype)
+
+        of_words = [moved(part.words, by) for part, by in zip(parts, words, strict=False)]
+        read_at = [moved(part.read_at, by) for part, by in zip(parts, subwords, strict=False)]
+        windows = [part.windows[:-1] + by for part, by in zip(parts, subwords, strict=False)]
+        return cls(
+            np.concatenate([part.ids for part in parts]),
+            np.concatenate(of_words),
+            np.concatenate([*windows, subwords[-1:]]),
+            np.concatenate(read_at),
+            Words.joined([part.split for part in parts]),
+        )
 
 
 @dataclass(frozen=True)
 class EncodedPart:
-    """A part ready for training.
+    """A part ready for training: its subwords with the label id of each, shape (subwords,).
 
-    `input_ids` and `label_ids` have a row for each window and run over its subwords, special ones included;
-    without a stride, windows are sentences. `tagged` has each sentence's words and their tags, and `places`
-    for each of these words where its prediction is read, or None for a word that was cut or that the
-    tokenizer made nothing of.
+    `tagged` has the label ids of its words, those that were cut included.
     """
 
-    input_ids: list[list[int]]
-    label_ids: list[list[int]]
-    tagged: list[TaggedSentence]
-    places: list[list[Place | None]]
+    subwords: Subwords
+    label_ids: npt.NDArray[np.int16]
+    tagged: TaggedWords
     account: EncodingAccount
 
 
@@ -71,83 +118,134 @@ def encode_part(
     max_length: int = 256,
     stride: int = 0,
 ) -> EncodedPart:
-    """Sentences as subword ids with label ids.
+    """Sentences as subword ids with label ids: `tokenize_part`, then `label_part`."""
+    subwords = tokenize_part(sentences, tokenizer, word_rule=word_rule, max_length=max_length, stride=stride)
+    return label_part(sentences, subwords, labels, scheme, alignment)
+
+
+def tokenize_part(
+    sentences: Sequence[Sentence],
+    tokenizer: Any,
+    *,
+    word_rule: WordRule = "whitespace",
+    max_length: int = 256,
+    stride: int = 0,
+) -> Subwords:
+    """The subwords of a part.
 
     Args:
         sentences: the part's sentences, in order.
         tokenizer: a fast tokenizer of transformers.
-        labels: the label list; a label's index is its id.
-        scheme: the scheme that the tags are written in.
         word_rule: how texts are cut into words.
-        alignment: whether a word's `first` subword carries its label and the others are ignored, or `all` do.
         max_length: subwords, special ones included, after which a sentence is cut.
         stride: with 0, what is cut is lost; otherwise it goes on in further windows, each of which repeats
-            this many subwords of the one before. A word has its label, and its prediction, in the window where
-            it has most context on its poorer side, so that each word counts once.
+            this many subwords of the one before. A word is read in the window where it has most context on its
+            poorer side.
     """
-    ids = {label: index for index, label in enumerate(labels)}
-    tagged = [tag_sentence(sentence, split_words(sentence.text, word_rule), scheme) for sentence in sentences]
-    texts = [
-        [sentence.text[start:end] for start, end in item.words]
-        for sentence, item in zip(sentences, tagged, strict=True)
-    ]
-    windows = {"return_overflowing_tokens": True, "stride": stride} if stride else {}
-    encoding = tokenizer(texts, is_split_into_words=True, truncation=True, max_length=max_length, **windows)
-    input_ids: list[list[int]] = encoding["input_ids"]
-    word_ids = [encoding.word_ids(row) for row in range(len(input_ids))]
-    owners: Sequence[int] = encoding["overflow_to_sample_mapping"] if stride else range(len(input_ids))
-    places: list[list[Place | None]] = [[None] * len(item.words) for item in tagged]
-    for row, owner in enumerate(owners):
-        for word, position in _first_positions(word_ids[row]).items():
-            place = Place(row, position)
-            kept = places[owner][word]
-            if kept is None or _context(place, input_ids) > _context(kept, input_ids):
-                places[owner][word] = place
-    label_ids = [
+    texts = [sentence.text for sentence in sentences]
+    # in pieces, so that what lies beside the result on the way does not grow with the corpus
+    return Subwords.joined(
         [
-            IGNORED if word is None or not _carries(places[owner][word], row, at, alignment) else ids[tags[word]]
-            for at, word in enumerate(word_ids[row])
+            _tokenized(texts[first : first + _AT_ONCE], tokenizer, word_rule, max_length, stride)
+            for first in range(0, max(1, len(texts)), _AT_ONCE)
         ]
-        for row, owner in enumerate(owners)
-        for tags in (tagged[owner].tags,)
-    ]
-    return EncodedPart(input_ids, label_ids, tagged, places, _account(tagged, places, input_ids))
-
-
-def _carries(place: Place | None, row: int, position: int, alignment: Alignment) -> bool:
-    """Whether the subword at `position` of window `row` carries the label of its word, which is read at `place`."""
-    if place is None or place.row != row:
-        return False
-    return alignment == "all" or place.position == position
-
-
-def _context(place: Place, input_ids: Sequence[Sequence[int]]) -> int:
-    return min(place.position, len(input_ids[place.row]) - 1 - place.position)
-
-
-def _first_positions(word_ids: Sequence[int | None]) -> dict[int, int]:
-    first: dict[int, int] = {}
-    for position, word in enumerate(word_ids):
-        if word is not None:
-            first.setdefault(word, position)
-    return first
-
-
-def _account(
-    tagged: Sequence[TaggedSentence], places: Sequence[Sequence[Place | None]], input_ids: Sequence[Sequence[int]]
-) -> EncodingAccount:
-    cut = [{word for word, place in enumerate(row) if place is None} for row in places]
-    entities_cut = sum(
-        not missing.isdisjoint(range(first, after))
-        for item, missing in zip(tagged, cut, strict=True)
-        for first, after, _ in item.ranges
     )
-    return EncodingAccount(
-        sentences=len(tagged),
-        words=sum(len(item.words) for item in tagged),
-        words_cut=sum(len(missing) for missing in cut),
-        subwords=sum(len(row) for row in input_ids),
-        entities=sum(len(item.ranges) for item in tagged),
-        entities_cut=entities_cut,
-        problems=dict(Counter(problem for item in tagged for _, problem in item.problems)),
+
+
+def label_part(
+    sentences: Sequence[Sentence],
+    subwords: Subwords,
+    labels: Sequence[str],
+    scheme: TaggingScheme,
+    alignment: Alignment = "first",
+) -> EncodedPart:
+    """The labels of a part's subwords.
+
+    A word has its label in the window where it is read, so that with overlapping windows each word counts once.
+
+    Args:
+        sentences: the part's sentences, in order.
+        subwords: those of the same sentences.
+        labels: the label list; a label's index is its id.
+        scheme: the scheme that the tags are written in.
+        alignment: whether a word's `first` subword carries its label and the others are ignored, or `all` do.
+    """
+    tagged = tag_words(sentences, subwords.split, scheme, labels)
+    label_ids = np.full(len(subwords.ids), IGNORED, dtype=np.int16)
+    kept = subwords.read_at != _NO_WORD
+    label_ids[subwords.read_at[kept]] = tagged.label_ids[kept]
+    if alignment == "all":
+        of_word = np.flatnonzero(subwords.words != _NO_WORD)
+        word, window = subwords.words[of_word], subwords.window_of
+        carries = window[of_word] == window[subwords.read_at[word]]
+        label_ids[of_word[carries]] = tagged.label_ids[word[carries]]
+    cut_before = np.append(0, np.cumsum(~kept))
+    account = EncodingAccount(
+        sentences=len(sentences),
+        words=len(kept),
+        words_cut=int(cut_before[-1]),
+        subwords=len(subwords.ids),
+        entities=len(tagged.firsts),
+        entities_cut=int((cut_before[tagged.afters] > cut_before[tagged.firsts]).sum()),
+        problems=tagged.problems,
     )
+    return EncodedPart(subwords, label_ids, tagged, account)
+
+
+def _tokenized(texts: Sequence[str], tokenizer: Any, rule: WordRule, max_length: int, stride: int) -> Subwords:
+    split, forms, form = split_texts(texts, rule)
+    pieces, piece_starts, before, behind = _pieces(forms, tokenizer)
+    # the subwords of all words end to end, without special ones
+    sizes = np.diff(piece_starts)[form]
+    ids, words = pieces[ragged(piece_starts[form], sizes)], np.repeat(np.arange(len(form), dtype=np.int32), sizes)
+    sentence_starts = np.append(0, np.cumsum(sizes))[split.firsts]
+    # the windows over them
+    room = max(0, max_length - len(before) - len(behind))
+    owners, starts, lengths = _cut(np.diff(sentence_starts), room, stride)
+    windows = np.append(0, np.cumsum(lengths + len(before) + len(behind)))
+    taken = ragged(sentence_starts[owners] + starts, lengths)
+    at = ragged(windows[:-1] + len(before), lengths)
+    found = np.full(windows[-1], _NO_WORD, dtype=np.int32), np.full(windows[-1], _NO_WORD, dtype=np.int32)
+    found[0][at], found[1][at] = ids[taken], words[taken]
+    for place, piece in enumerate(before):
+        found[0][windows[:-1] + place] = piece
+    for place, piece in enumerate(behind):
+        found[0][windows[1:] - len(behind) + place] = piece
+    return Subwords(*found, windows, _read_at(found[1], windows, len(split)), split)
+
+
+def _pieces(forms: list[str], tokenizer: Any) -> tuple[Ints, Ints, list[int], list[int]]:
+    """The subword ids of words end to end, where each word's begin, and the special ids before and behind a text."""
+    options = {"is_split_into_words": True, "return_attention_mask": False}
+    rows = tokenizer([[form] for form in forms], add_special_tokens=False, **options)["input_ids"] if forms else []
+    sizes = np.fromiter(map(len, rows), np.int64, len(rows))
+    flat = np.fromiter((piece for row in rows for piece in row), np.int32, int(sizes.sum()))
+    said = next((form for form, row in zip(forms, rows, strict=True) if row), None)
+    encoding = tokenizer([[said] if said else []], **options)
+    (ids,), is_special = encoding["input_ids"], [word is None for word in encoding.word_ids(0)]
+    before = is_special.index(False) if said else len(ids)
+    behind = is_special[::-1].index(False) if said else 0
+    return flat, np.append(0, np.cumsum(sizes)), ids[:before], ids[len(ids) - behind :]
+
+
+def _cut(sizes: Ints, room: int, stride: int) -> tuple[Ints, Ints, Ints]:
+    """The windows over sentences of `sizes` subwords: whose each is, where in the sentence it begins, its length."""
+    counts = np.ones_like(sizes)
+    if stride:
+        counts += np.maximum(0, -((room - sizes) // (room - stride)))
+    owners = np.repeat(np.arange(len(sizes)), counts)
+    starts = ragged(np.zeros_like(counts), counts) * (room - stride)
+    return owners, starts, np.minimum(room, sizes[owners] - starts)
+
+
+def _read_at(words: npt.NDArray[np.int32], windows: Ints, count: int) -> Ints:
+    """The subword at which each word is read: its first one, in the window where that lies farthest from an edge."""
+    new = np.append(True, words[1:] != words[:-1])[: len(words)]
+    new[windows[:-1][np.diff(windows) > 0]] = True
+    firsts = np.flatnonzero(new & (words != _NO_WORD))
+    window = np.repeat(np.arange(len(windows) - 1), np.diff(windows))[firsts]
+    context = np.minimum(firsts - windows[window], windows[window + 1] - 1 - firsts)
+    firsts = firsts[np.lexsort((-window, context))]
+    read_at: Ints = np.full(count, _NO_WORD, dtype=np.int64)
+    read_at[words[firsts]] = firsts  # of a word's several the last, which has most context, the earliest of equals
+    return read_at

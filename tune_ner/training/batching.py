@@ -13,18 +13,20 @@ there for its attention; `tune_ner.training.encoders.PACKABLE` names those that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 import transformers
-from torch.nn.functional import pad, scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention
 
 from tune_ner.tagging.subwords import IGNORED
 from tune_ner.training.dropout import DropoutMasks, use_masks
 from tune_ner.training.encoders import PACKABLE
+from tune_ner.training.windows import Windows
 
 TOLERANCE = 1e-4
 """Largest difference of packed from padded logits that is rounding, as a share of the largest logit."""
@@ -35,7 +37,6 @@ _ATTENTION = "tune_ner_packed"
 _BEHIND_ATTENTION = {"distilbert": "sa_layer_norm"}
 _SIMILAR = 0.7
 
-Row = Mapping[str, Sequence[int]]
 Batch = dict[str, Any]
 
 
@@ -252,7 +253,7 @@ def _prepare(model: Any, seed: int) -> DropoutMasks:
 
 
 class Collator:
-    """Rows of input ids and labels → a batch, packed or padded; counts what the model has to compute.
+    """Windows → a batch, packed or padded; counts what the model has to compute.
 
     Args:
         model: the model that batches are for. Its attention is set to fit, and for packed batches its dropout.
@@ -274,35 +275,34 @@ class Collator:
         self._similar = 0.0 if torch.cuda.is_available() else _SIMILAR
         model.set_attn_implementation(_ATTENTION if packed else "sdpa")
 
-    def __call__(self, rows: Sequence[Row]) -> Batch:
-        """The batch of `rows`, each with `input_ids` and `labels`."""
-        ids = [torch.as_tensor(row["input_ids"], dtype=torch.long) for row in rows]
-        labels = [torch.as_tensor(row["labels"], dtype=torch.long) for row in rows]
-        lengths = torch.tensor([len(row) for row in ids])
+    def __call__(self, windows: Windows) -> Batch:
+        """The batch of some windows."""
+        ids, labels, lengths = (
+            torch.from_numpy(values.astype(np.int64)) for values in (windows.ids, windows.labels, windows.lengths)
+        )
         batch = self._pack(ids, labels, lengths) if self.packed else self._pad(ids, labels, lengths)
         self.computed_tokens += batch["input_ids"].numel()
         return batch
 
-    def _pack(self, ids: list[torch.Tensor], labels: list[torch.Tensor], lengths: torch.Tensor) -> Batch:
-        label_ids = torch.cat(labels)
-        labelled: torch.Tensor | None = (label_ids != IGNORED).nonzero().squeeze(1)
-        if labelled is None or len(labelled) in (0, len(label_ids)):
+    def _pack(self, ids: torch.Tensor, labels: torch.Tensor, lengths: torch.Tensor) -> Batch:
+        labelled: torch.Tensor | None = (labels != IGNORED).nonzero().squeeze(1)
+        if labelled is None or len(labelled) in (0, len(labels)):
             labelled = None
         else:
-            label_ids = label_ids[labelled]
+            labels = labels[labelled]
         return {
-            "input_ids": torch.cat(ids).unsqueeze(0),
-            "labels": label_ids.unsqueeze(0),
+            "input_ids": ids.unsqueeze(0),
+            "labels": labels.unsqueeze(0),
             "position_ids": (_places(lengths) + self._first_position).unsqueeze(0),
             "packing": Packing.of(lengths, labelled, self._masks, self._similar),
         }
 
-    def _pad(self, ids: list[torch.Tensor], labels: list[torch.Tensor], lengths: torch.Tensor) -> Batch:
-        longest = int(lengths.max())
+    def _pad(self, ids: torch.Tensor, labels: torch.Tensor, lengths: torch.Tensor) -> Batch:
+        filled = torch.arange(int(lengths.max())) < lengths[:, None]
         return {
-            "input_ids": torch.stack([pad(row, (0, longest - len(row)), value=self._pad_id) for row in ids]),
-            "labels": torch.stack([pad(row, (0, longest - len(row)), value=IGNORED) for row in labels]),
-            "attention_mask": (torch.arange(longest) < lengths[:, None]).long(),
+            "input_ids": torch.full(filled.shape, self._pad_id).masked_scatter_(filled, ids),
+            "labels": torch.full(filled.shape, IGNORED).masked_scatter_(filled, labels),
+            "attention_mask": filled.long(),
         }
 
 
@@ -317,16 +317,14 @@ def labelled_logits(labels: torch.Tensor, logits: torch.Tensor) -> tuple[torch.T
     return labels.flatten()[carries], logits.flatten(0, 1)[carries]
 
 
-def collator_for(
-    model: Any, pad_id: int, *, packed: bool, sample: Sequence[Row], seed: int = 0
-) -> tuple[Collator, str]:
+def collator_for(model: Any, pad_id: int, *, packed: bool, sample: Windows, seed: int = 0) -> tuple[Collator, str]:
     """A collator for the model, and why it is padded although packed was wanted (empty if it is not).
 
     Args:
         model: on any device, in any mode.
         pad_id: id of the padding token.
         packed: whether batches are to be packed.
-        sample: rows that both ways are compared on, in evaluation mode, before the packed one is trusted.
+        sample: windows that both ways are compared on, in evaluation mode, before the packed one is trusted.
         seed: where the masks of packed batches' dropout begin.
     """
     if not packed:
@@ -341,7 +339,7 @@ def collator_for(
     return Collator(model, pad_id, packed=False), f"{reason}; batches were padded"
 
 
-def _difference(model: Any, pad_id: int, sample: Sequence[Row], seed: int) -> tuple[float, float]:
+def _difference(model: Any, pad_id: int, sample: Windows, seed: int) -> tuple[float, float]:
     """The largest difference of packed from padded logits of labelled tokens, and the largest padded logit."""
     training = model.training
     model.eval()

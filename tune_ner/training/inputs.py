@@ -2,47 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import torch
-
 from tune_ner.audit import SeenForms, seen_forms
 from tune_ner.data import PARTS, Corpus, Part, Sentence, Split
 from tune_ner.errors import EncoderError
-from tune_ner.tagging import SCHEMES, EncodedPart, encode_part
+from tune_ner.tagging import SCHEMES, EncodedPart, Subwords, label_part, tokenize_part
 from tune_ner.training.config import TrialConfig
 from tune_ner.training.encoders import Encoder, load_tokenizer
 from tune_ner.training.vocabulary import Vocabulary
+from tune_ner.training.windows import Windows
 
 _MOST_KEPT = 4
 
 
-class Rows(torch.utils.data.Dataset[dict[str, list[int]]]):
-    """The windows of a part as a model takes them: input ids and label ids; a batch adds the rest."""
+@dataclass(frozen=True)
+class TokenizedSplit:
+    """The parts of a divided corpus as one tokenizer has them; the same for all tagging schemes."""
 
-    def __init__(self, input_ids: Sequence[list[int]], label_ids: Sequence[list[int]]) -> None:
-        self._input_ids = input_ids
-        self._label_ids = label_ids
+    tokenizer: Any
+    subwords: dict[Part, Subwords]
 
-    def __len__(self) -> int:
-        return len(self._input_ids)
 
-    def __getitem__(self, index: int) -> dict[str, list[int]]:
-        return {"input_ids": self._input_ids[index], "labels": self._label_ids[index]}
+def tokenization(config: TrialConfig) -> tuple[object, ...]:
+    """What trials must have in common to share their `TokenizedSplit`."""
+    return config.model, config.fold, config.words, config.max_length, config.stride
 
-    @cached_property
-    def lengths(self) -> npt.NDArray[np.int64]:
-        """Subwords of each window, shape (windows,)."""
-        return np.array([len(row) for row in self._input_ids], dtype=np.int64)
 
-    def renumbered(self, vocabulary: Vocabulary) -> Rows:
-        """The same windows with the ids of a smaller vocabulary."""
-        return Rows([vocabulary.renumbered(row) for row in self._input_ids], self._label_ids)
+def tokenize_split(config: TrialConfig, corpus: Corpus, split: Split, tokenizer: Any) -> TokenizedSplit:
+    """The parts as a tokenizer has them, cut as the configuration says."""
+    subwords = {
+        part: tokenize_part(
+            [corpus.sentences[i] for i in split[part]],
+            tokenizer,
+            word_rule=config.words,
+            max_length=config.max_length,
+            stride=config.stride,
+        )
+        for part in PARTS
+    }
+    return TokenizedSplit(tokenizer, subwords)
 
 
 @dataclass(frozen=True)
@@ -60,20 +61,26 @@ class TrialInputs:
     forms: SeenForms
 
     @cached_property
-    def rows(self) -> dict[Part, Rows]:
+    def windows(self) -> dict[Part, Windows]:
         """The windows of each part."""
-        return {part: Rows(encoded.input_ids, encoded.label_ids) for part, encoded in self.encoded.items()}
+        return {
+            part: Windows(encoded.subwords.ids, encoded.label_ids, encoded.subwords.windows)
+            for part, encoded in self.encoded.items()
+        }
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """The subwords that the parts use."""
-        every = (row for encoded in self.encoded.values() for row in encoded.input_ids)
+        every = (encoded.subwords.ids for encoded in self.encoded.values())
         return Vocabulary.of(every, self.tokenizer.pad_token_id)
 
     @cached_property
-    def trimmed_rows(self) -> dict[Part, Rows]:
+    def trimmed_windows(self) -> dict[Part, Windows]:
         """The windows of each part with the ids of `vocabulary`."""
-        return {part: rows.renumbered(self.vocabulary) for part, rows in self.rows.items()}
+        return {
+            part: Windows(self.vocabulary.renumbered(windows.ids), windows.labels, windows.starts)
+            for part, windows in self.windows.items()
+        }
 
     def check_lengths(self, config: TrialConfig, model: Any) -> None:
         """Refuse sentences that are longer than the model has positions.
@@ -86,7 +93,7 @@ class TrialInputs:
             return  # positions are relative, and there is no last one
         # RoBERTa and its kin count positions from behind the padding's
         positions = table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)
-        longest = max(len(ids) for encoded in self.encoded.values() for ids in encoded.input_ids)
+        longest = max(int(encoded.subwords.lengths.max()) for encoded in self.encoded.values())
         if longest > positions:
             raise EncoderError(
                 f"model {config.model!r}: a sentence has {longest} subwords at max_length {config.max_length}; "
@@ -97,8 +104,17 @@ class TrialInputs:
 _kept: dict[tuple[object, ...], TrialInputs] = {}
 
 
-def trial_inputs(config: TrialConfig, encoder: Encoder, corpus: Corpus, split: Split) -> TrialInputs:
+def trial_inputs(
+    config: TrialConfig, encoder: Encoder, corpus: Corpus, split: Split, tokenized: TokenizedSplit | None = None
+) -> TrialInputs:
     """The inputs of a trial, encoded now or for an earlier trial of this process.
+
+    Args:
+        config: the trial.
+        encoder: its resolved encoder.
+        corpus: the whole corpus.
+        split: its parts.
+        tokenized: the tokenized parts, if they are at hand.
 
     Raises:
         EncoderError: the encoder's tokenizer cannot be loaded.
@@ -108,26 +124,19 @@ def trial_inputs(config: TrialConfig, encoder: Encoder, corpus: Corpus, split: S
     if key not in _kept:
         while len(_kept) >= _MOST_KEPT:
             del _kept[next(iter(_kept))]
-        _kept[key] = _encoded(config, encoder, corpus, split)
+        if tokenized is None:
+            tokenizer = load_tokenizer(encoder, [corpus.sentences[i].text for i in split["train"]])
+            tokenized = tokenize_split(config, corpus, split, tokenizer)
+        _kept[key] = _labelled(config, corpus, split, tokenized)
     return _kept[key]
 
 
-def _encoded(config: TrialConfig, encoder: Encoder, corpus: Corpus, split: Split) -> TrialInputs:
-    sentences: dict[Part, list[Sentence]] = {part: [corpus.sentences[i] for i in split[part]] for part in PARTS}
-    tokenizer = load_tokenizer(encoder, [sentence.text for sentence in sentences["train"]])
+def _labelled(config: TrialConfig, corpus: Corpus, split: Split, tokenized: TokenizedSplit) -> TrialInputs:
     scheme = SCHEMES[config.tagging_scheme]
     labels = scheme.labels(corpus.types)
+    sentences: dict[Part, list[Sentence]] = {part: [corpus.sentences[i] for i in split[part]] for part in PARTS}
     encoded = {
-        part: encode_part(
-            rows,
-            tokenizer,
-            labels,
-            scheme,
-            word_rule=config.words,
-            alignment=config.alignment,
-            max_length=config.max_length,
-            stride=config.stride,
-        )
+        part: label_part(rows, tokenized.subwords[part], labels, scheme, config.alignment)
         for part, rows in sentences.items()
     }
-    return TrialInputs(tokenizer, corpus.types, labels, sentences, encoded, seen_forms(corpus, split))
+    return TrialInputs(tokenized.tokenizer, corpus.types, labels, sentences, encoded, seen_forms(corpus, split))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -12,20 +12,21 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import cross_entropy
 
+from tune_ner.tagging.spans import ragged
 from tune_ner.tagging.subwords import IGNORED
-from tune_ner.training.batching import Collator, Row, labelled_logits
-from tune_ner.training.inputs import Rows
+from tune_ner.training.batching import Collator, labelled_logits
+from tune_ner.training.windows import Windows
 
 TOKENS_PER_BATCH = 4096
 
 
 @dataclass(frozen=True)
 class PartOutput:
-    """What a model says of the labelled subwords of each window of a part.
+    """What a model says of the labelled subwords of a part.
 
-    `output` has label ids, shape (windows, subwords), or with `scores` label scores, shape (windows, subwords,
-    labels); cells of subwords without a label, and behind the end of a window, are zero. `losses` is the sum of the
-    cross entropies of each window's labels, and `labelled` their number, both of shape (windows,).
+    `output` has label ids, shape (subwords,), or with `scores` label scores, shape (subwords, labels), over all windows
+    end to end; zero for subwords without a label. `losses` is the sum of the cross entropies of each window's labels,
+    and `labelled` their number, both of shape (windows,).
     """
 
     output: npt.NDArray[Any]
@@ -47,53 +48,42 @@ class PartOutput:
 
 def predict(
     model: Any,
-    rows: Rows,
+    part: Windows,
     collate: Collator,
     *,
     scores: bool = False,
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
     tokens_per_batch: int = TOKENS_PER_BATCH,
 ) -> PartOutput:
-    """Labels or label scores, and losses, for all rows of a part; the model is left in evaluation mode.
+    """Labels or label scores, and losses, for all windows of a part; the model is left in evaluation mode.
 
     Args:
         model: a token classification model, on the device where it is to run.
-        rows: the windows of the part.
+        part: the windows.
         collate: makes the batches, packed or padded.
         scores: whether label scores are asked for rather than the best labels.
         autocast: the context of mixed precision.
         tokens_per_batch: about how many tokens are computed at once.
     """
-    lengths = rows.lengths
-    labels, longest = model.config.num_labels, int(lengths.max())
-    shape = (len(rows), longest, labels) if scores else (len(rows), longest)
-    output = np.zeros(shape, dtype=np.float32 if scores else np.int64)
-    losses, labelled = np.zeros(len(rows)), np.zeros(len(rows), dtype=np.int64)
+    subwords, lengths = len(part.ids), part.lengths
+    output = np.zeros((subwords, model.config.num_labels) if scores else subwords, np.float32 if scores else np.int64)
+    losses, labelled = np.zeros(len(part)), np.zeros(len(part), dtype=np.int64)
     model.eval()
     for indices in _batches(lengths, tokens_per_batch):
-        windows = [rows[index] for index in indices]
-        inputs = {name: value.to(model.device) for name, value in collate(windows).items()}
+        inputs = {name: value.to(model.device) for name, value in collate(part.take(indices)).items()}
         labels_of_batch = inputs.pop("labels")
         with torch.no_grad(), autocast():
             logits = model(**inputs).logits
         gold, logits = labelled_logits(labels_of_batch, logits.float())
-        window, position = _labelled(indices, windows)
-        output[window, position] = (logits if scores else logits.argmax(dim=-1)).cpu().numpy()
-        each = cross_entropy(logits, gold, reduction="none").cpu().numpy()
-        losses += np.bincount(window, weights=each, minlength=len(rows))
-        labelled += np.bincount(window, minlength=len(rows))
+        places, window = ragged(part.starts[indices], lengths[indices]), np.repeat(indices, lengths[indices])
+        carries = part.labels[places] != IGNORED
+        output[places[carries]] = (logits if scores else logits.argmax(dim=-1)).cpu().numpy()
+        np.add.at(losses, window[carries], cross_entropy(logits, gold, reduction="none").cpu().numpy())
+        np.add.at(labelled, window[carries], 1)
     return PartOutput(output, losses, labelled)
 
 
-def _labelled(
-    indices: npt.NDArray[np.int64], windows: Sequence[Row]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Window and position of the labelled subwords of some windows, sentence after sentence."""
-    positions = [np.flatnonzero(np.asarray(row["labels"]) != IGNORED) for row in windows]
-    return np.repeat(indices, [len(each) for each in positions]), np.concatenate(positions)
-
-
-def _batches(lengths: npt.NDArray[np.int64], tokens: int) -> Iterator[npt.NDArray[np.int64]]:
+def _batches(lengths: npt.NDArray[Any], tokens: int) -> Iterator[npt.NDArray[np.int64]]:
     """Indices of windows, longest first, so that a batch that does not fit shows at once; padded within `tokens`."""
     order = np.argsort(-lengths, kind="stable")
     start = 0

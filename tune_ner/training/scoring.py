@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress, pairwise
 from typing import Any
 
 import numpy as np
 
 from tune_ner.audit import SeenForms
 from tune_ner.data import Sentence, Span
-from tune_ner.data.chunks import OUTSIDE
 from tune_ner.evaluation import (
     Figures,
     TypeFigures,
@@ -43,46 +43,52 @@ class Scorer:
         self._types = types
         self._train_forms = train_forms
         self._viterbi = ViterbiDecoder(self._scheme, labels) if config.decoding == "viterbi" else None
+        self._kept = part.subwords.read_at >= 0
+        self._kept_of_sentence = self._by_sentence(self._kept)
+        self._gold = self._labelled(self._names(part.tagged.label_ids))
 
     def tags(self, output: np.ndarray[Any, Any]) -> list[list[str]]:
-        """A tag for every word of every sentence; `O` for words that were cut.
+        """A tag for every word of every sentence; `O`, the first label, for words that were cut.
 
         Args:
-            output: label ids of shape (windows, subwords), or with Viterbi decoding scores of shape (windows,
-                subwords, labels).
+            output: label ids of shape (subwords,), or with Viterbi decoding scores of shape (subwords, labels).
         """
-        return [self._sentence_tags(places, output) for places in self._part.places]
+        ids = np.zeros(len(self._kept), dtype=np.int64)
+        read = output[self._part.subwords.read_at[self._kept]]
+        if self._viterbi:
+            ends = np.append(0, np.cumsum(self._kept))[self._part.subwords.split.firsts[1:-1]]
+            read = np.array([label for scores in np.split(read, ends) for label in self._viterbi(scores)], np.int64)
+        ids[self._kept] = read
+        return self._names(ids)
 
-    def _sentence_tags(self, places: Sequence[Any], output: np.ndarray[Any, Any]) -> list[str]:
-        tags = [OUTSIDE] * len(places)
-        kept = [word for word, place in enumerate(places) if place is not None]
-        chosen = [output[places[word]] for word in kept]
-        ids = self._viterbi(np.array(chosen)) if self._viterbi else chosen
-        for word, label_id in zip(kept, ids, strict=True):
-            tags[word] = self._labels[label_id]
-        return tags
+    def _names(self, ids: np.ndarray[Any, Any]) -> list[list[str]]:
+        return self._by_sentence(np.array(self._labels, dtype=object)[ids])
+
+    def _by_sentence(self, of_words: np.ndarray[Any, Any]) -> list[list[Any]]:
+        flat, firsts = of_words.tolist(), self._part.subwords.split.firsts.tolist()
+        return [flat[first:after] for first, after in pairwise(firsts)]
 
     def figures(self, predicted: list[list[str]]) -> Figures:
         """seqeval's figures over the words that carry a label."""
-        return seqeval_figures(self._labelled(self._gold_tags()), self._labelled(predicted), self._types)
+        return seqeval_figures(self._gold, self._labelled(predicted), self._types)
 
     def spans(self, predicted: list[list[str]]) -> tuple[tuple[Span, ...], ...]:
         """The predicted spans of each sentence, as character offsets into its text."""
         return tuple(
-            tags_to_spans(tags, item.words, self._scheme)
-            for item, tags in zip(self._part.tagged, predicted, strict=True)
+            tags_to_spans(tags, self._part.subwords.split.of(index), self._scheme)
+            for index, tags in enumerate(predicted)
         )
 
     def scores(self, predicted: list[list[str]]) -> PartScores:
         """Figures against the gold spans as annotated, whatever words, scheme and truncation made of them."""
         gold = [sentence.spans for sentence in self._sentences]
         spans = self.spans(predicted)
-        gold_tags, tags = self._labelled(self._gold_tags()), self._labelled(predicted)
+        tags = self._labelled(predicted)
         return PartScores(
             spans=score_spans(gold, spans, self._types),
             seen=self._by_form(gold, spans, seen=True),
             unseen=self._by_form(gold, spans, seen=False),
-            strict=strict_figures(gold_tags, tags, self._types, self._scheme.name),
+            strict=strict_figures(self._gold, tags, self._types, self._scheme.name),
             invalid_transitions=invalid_transitions(tags, self._scheme.name),
         )
 
@@ -96,11 +102,5 @@ class Scorer:
         scores = score_spans(of_kind(gold), of_kind(predicted), self._types)
         return TypeFigures(scores.precision, scores.recall, scores.f1, scores.support)
 
-    def _gold_tags(self) -> list[list[str]]:
-        return [item.tags for item in self._part.tagged]
-
     def _labelled(self, tags: list[list[str]]) -> list[list[str]]:
-        return [
-            [tag for tag, place in zip(row, places, strict=True) if place is not None]
-            for row, places in zip(tags, self._part.places, strict=True)
-        ]
+        return [list(compress(row, kept)) for row, kept in zip(tags, self._kept_of_sentence, strict=True)]

@@ -19,11 +19,12 @@ from tune_ner.training.batching import Collator, collator_for
 from tune_ner.training.config import TrialConfig
 from tune_ner.training.cost import linear_parameters, matmul_rate, peak_memory
 from tune_ner.training.encoders import Encoder, load_model
-from tune_ner.training.inputs import Rows, TrialInputs, trial_inputs
+from tune_ner.training.inputs import TokenizedSplit, TrialInputs, trial_inputs
 from tune_ner.training.prediction import PartOutput, predict
 from tune_ner.training.result import EpochFigures, TrialCost, TrialResult
 from tune_ner.training.scoring import Scorer
 from tune_ner.training.vocabulary import can_trim
+from tune_ner.training.windows import Windows
 
 LOGGING_STEPS = 50
 _EPOCH_METRICS = ("precision", "recall", "f1", "accuracy")
@@ -39,6 +40,7 @@ def run_trial(
     split: Split,
     on_epoch: OnEpoch = lambda _: None,
     threads: int | None = None,
+    tokenized: TokenizedSplit | None = None,
 ) -> TrialResult:
     """Train one configuration with the HF `Trainer` and measure it.
 
@@ -52,6 +54,7 @@ def run_trial(
         split: which of its sentences belong to which part.
         on_epoch: called with the validation figures after every epoch.
         threads: CPU threads; float sums depend on their number, so equal figures need equal threads.
+        tokenized: what `tokenize_split` gives for this trial, if it is at hand.
 
     Raises:
         EncoderError: the encoder's tokenizer or weights cannot be loaded, or a sentence is longer than it reads.
@@ -62,7 +65,7 @@ def run_trial(
         torch.cuda.reset_peak_memory_stats()
     clock = _Clock()
     with clock("encode"):
-        inputs = trial_inputs(config, encoder, corpus, split)
+        inputs = trial_inputs(config, encoder, corpus, split, tokenized)
     accumulated = 1
     while True:
         try:
@@ -87,12 +90,12 @@ def _fit(
         model = load_model(encoder, inputs.labels, inputs.tokenizer, config.seed)
         inputs.check_lengths(config, model)
         parameters = sum(weights.numel() for weights in model.parameters())
-        rows = inputs.rows
+        windows = inputs.windows
         if config.trim_vocabulary and can_trim(model):
             inputs.vocabulary.trim(model)
-            rows = inputs.trimmed_rows
+            windows = inputs.trimmed_windows
         pad_id = inputs.tokenizer.pad_token_id
-        sample = [rows["train"][index] for index in range(min(config.batch_size, len(rows["train"])))]
+        sample = windows["train"].take(range(min(config.batch_size, len(windows["train"]))))
         collate, note = collator_for(model, pad_id, packed=config.batching == "packed", sample=sample, seed=config.seed)
     scorer: dict[Part, Scorer] = {
         part: Scorer(config, inputs.sentences[part], inputs.encoded[part], inputs.labels, inputs.types, inputs.forms)
@@ -106,7 +109,7 @@ def _fit(
         with clock("evaluate"):
             return predict(
                 trainer.model,
-                rows[part],
+                windows[part],
                 evaluation,
                 scores=config.decoding == "viterbi",
                 autocast=trainer.compute_loss_context_manager,
@@ -116,8 +119,8 @@ def _fit(
         trainer = _Trainer(
             model=model,
             args=_arguments(config, folder, accumulated),
-            train_dataset=rows["train"],
-            eval_dataset=rows["validation"],
+            train_dataset=windows["train"],
+            eval_dataset=windows["validation"],
             data_collator=collate,
             compute_loss_func=_loss_of_accumulated if accumulated > 1 else None,
             callbacks=[best],
@@ -146,7 +149,7 @@ def _fit(
         threads=torch.get_num_threads(),
         parameters=parameters,
         seconds=clock.seconds,
-        cost=_cost(config, model, rows["train"], collate, len(best.epochs)),
+        cost=_cost(config, model, windows["train"], collate, len(best.epochs)),
         batching_used="packed" if collate.packed else "padded",
         accumulated_steps=accumulated,
         note=note,
@@ -163,7 +166,7 @@ def used_precision(wanted: str) -> str:
     return wanted
 
 
-def _cost(config: TrialConfig, model: Any, train: Rows, collate: Collator, epochs: int) -> TrialCost:
+def _cost(config: TrialConfig, model: Any, train: Windows, collate: Collator, epochs: int) -> TrialCost:
     precision = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(used_precision(config.precision), torch.float32)
     return TrialCost(
         tokens=epochs * int(train.lengths.sum()),

@@ -7,9 +7,8 @@ at every step. Left out, they leave every prediction as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -24,14 +23,13 @@ class Vocabulary:
     ids: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, rows: Iterable[Sequence[int]], pad_id: int) -> Vocabulary:
-        """What the rows of input ids use. All ids up to the padding's are kept, so that its own does not change."""
-        used = np.fromiter(chain.from_iterable(rows), dtype=np.int64)
-        return cls(np.union1d(used, np.arange(pad_id + 1)))
+    def of(cls, parts: Iterable[npt.NDArray[Any]], pad_id: int) -> Vocabulary:
+        """What these input ids use. All ids up to the padding's are kept, so that its own does not change."""
+        return cls(np.unique(np.concatenate([*map(np.unique, parts), np.arange(pad_id + 1)])))
 
-    def renumbered(self, row: Sequence[int]) -> list[int]:
+    def renumbered(self, ids: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """Input ids of the whole vocabulary as ids of this one."""
-        return np.searchsorted(self.ids, row).tolist()  # type: ignore[no-any-return]
+        return np.searchsorted(self.ids, ids)
 
     def trim(self, model: Any) -> None:
         """Leave the model the embeddings of these subwords alone."""

@@ -7,7 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from tune_ner.audit import AuditReport, audit_corpus
 from tune_ner.data import Corpus, Split, load_corpus, split_corpus
@@ -25,6 +26,9 @@ from tune_ner.training.encoders import (
 from tune_ner.tuning.resources import TrialNeed
 from tune_ner.tuning.scheduling import longest_first, trial_cost
 from tune_ner.tuning.space import SearchSpace
+
+if TYPE_CHECKING:
+    from tune_ner.training.inputs import TokenizedSplit
 
 # Measured: a record takes about 4 kB, and a sentence with its gold and predicted spans about 300 bytes.
 _RECORD_BYTES = 4_000
@@ -71,6 +75,35 @@ class Experiment:
         if self.space.batching != "auto":
             return self.space.batching
         return "packed" if architecture(self.encoders[model]) in PACKABLE else "padded"
+
+    @cached_property
+    def tokenizers(self) -> dict[tuple[str, int | None], Any]:
+        """The tokenizer of each encoder and fold, for a `tiny:` one is trained.
+
+        Those that cannot be loaded are missing; a trial will say what is wrong with them.
+        """
+        found: dict[tuple[str, int | None], Any] = {}
+        for fold, split in self.splits.items():
+            texts = [self.corpus.sentences[index].text for index in split.train]
+            for name, encoder in self.encoders.items():
+                with suppress(EncoderError):
+                    found[name, fold] = load_tokenizer(encoder, texts)
+        return found
+
+    @cached_property
+    def tokenized(self) -> dict[tuple[object, ...], TokenizedSplit]:
+        """The corpus as each tokenizer has it, by what trials must have in common to share it.
+
+        Once computed it goes with the experiment, and so reaches every worker through the object store: none tokenizes
+        for itself, and those of one machine read the same memory.
+        """
+        from tune_ner.training.inputs import tokenization, tokenize_split  # brings torch
+
+        first = {tokenization(trial): trial for trial in self.trials if (trial.model, trial.fold) in self.tokenizers}
+        return {
+            key: tokenize_split(trial, self.corpus, self.splits[trial.fold], self.tokenizers[trial.model, trial.fold])
+            for key, trial in first.items()
+        }
 
     @property
     def schedule(self) -> list[TrialConfig]:
@@ -136,7 +169,7 @@ def audit_experiment(experiment: Experiment) -> dict[int | None, AuditReport]:
         fold: audit_corpus(
             experiment.corpus,
             split,
-            tokenizers=_tokenizers(experiment, split),
+            tokenizers={name: each for (name, where), each in experiment.tokenizers.items() if where == fold},
             # what is cut at worst; windows with a stride cut nothing
             max_length=min(space.max_length) if 0 in space.stride else _UNCUT,
             word_rule=space.words[0],
@@ -144,15 +177,6 @@ def audit_experiment(experiment: Experiment) -> dict[int | None, AuditReport]:
         )
         for fold, split in experiment.splits.items()
     }
-
-
-def _tokenizers(experiment: Experiment, split: Split) -> dict[str, Any]:
-    texts = [experiment.corpus.sentences[index].text for index in split.train]
-    tokenizers: dict[str, Any] = {}
-    for name, encoder in experiment.encoders.items():
-        with suppress(EncoderError):  # its trial will say so
-            tokenizers[name] = load_tokenizer(encoder, texts)
-    return tokenizers
 
 
 def earlier_test_uses(experiment: Experiment, folder: RunFolder) -> list[EarlierUse]:

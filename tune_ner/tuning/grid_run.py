@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
 import signal
@@ -13,6 +12,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -95,23 +95,65 @@ def run_grid(
     if machine:
         _resources(experiment, wishes, machine)  # a wish that cannot be fulfilled is refused before Ray starts
     with _ray_session(address, machine, dashboard) as page:
-        resources = _resources(experiment, wishes, machine or _cluster_machine())
+        reference = _shared(experiment)
+        resources = _shared_out(experiment, reference, wishes, machine or _cluster_machine())
         folder.create(experiment.space.to_yaml())
         folder.write_audits({fold: report.as_dict() for fold, report in audits.items()})
         events.run_started(resources, page)
         recorder = _Recorder(experiment, folder, events)
-        _fit(experiment, resources, scheduling, folder.path.name, recorder)
+        _fit(experiment, reference, resources, scheduling, recorder)
     order = {trial.trial_id: place for place, trial in enumerate(experiment.trials)}
     return sorted(recorder.records, key=lambda record: order[record.trial_id])
 
 
+def _shared(experiment: Experiment) -> Any:
+    """The experiment in the object store, once for all workers, what every tokenizer makes of its corpus included."""
+    _ = experiment.tokenized
+    return ray.put(experiment)
+
+
+def _shared_out(experiment: Experiment, reference: Any, wishes: ResourceWishes, machine: Machine) -> TrialResources:
+    """What each trial gets; where the user does not divide the GPUs, by the memory that trials are seen to take.
+
+    The largest trial of each encoder is tried for a moment, on a whole GPU.
+    """
+    resources = _resources(experiment, wishes, machine)
+    if not resources.gpus or wishes.gpus_per_trial is not None:
+        return resources
+    measure = ray.remote(num_cpus=resources.cpus, num_gpus=1, max_retries=0)(_training_memory)
+    largest = {trial.model: trial for trial in sorted(experiment.trials, key=lambda each: each.batch_size)}
+    measured = [_outcome(measure.remote(trial, [reference])) for trial in largest.values()]
+    if 0 in measured:
+        return resources  # the estimate has to do
+    need = replace(experiment.need, measured=max(measured))
+    return trial_resources(machine, need, wishes, len(experiment.trials))
+
+
+def _outcome(measurement: Any) -> int:
+    try:
+        return int(ray.get(measurement))
+    except ray.exceptions.RayError:  # whatever is wrong with this encoder, its trial will say so
+        return 0
+
+
+def _training_memory(trial: TrialConfig, reference: list[Any]) -> int:
+    """What runs in a worker to measure a trial."""
+    from tune_ner.training.inputs import tokenization, trial_inputs
+    from tune_ner.training.memory import training_memory
+
+    experiment = _fetched(reference[0])
+    encoder, split = experiment.encoders[trial.model], experiment.splits[trial.fold]
+    inputs = trial_inputs(trial, encoder, experiment.corpus, split, experiment.tokenized.get(tokenization(trial)))
+    return training_memory(trial, encoder, inputs)
+
+
 def _fit(
-    experiment: Experiment, resources: TrialResources, scheduling: Scheduling, name: str, recorder: _Recorder
+    experiment: Experiment, reference: Any, resources: TrialResources, scheduling: Scheduling, recorder: _Recorder
 ) -> None:
     points = [_point(experiment, trial) for trial in experiment.schedule]
     with tempfile.TemporaryDirectory(prefix="tune-ner-ray-") as storage, _interrupts() as interrupts:
         tuner = tune.Tuner(
-            _trainable(experiment, resources),
+            _trainable(reference, resources),
             param_space=dict.fromkeys(experiment.space.axes),  # each point fills in all of them
             tune_config=tune.TuneConfig(
                 # In the order of the points; a `grid_search` over them would copy them all for each one.
@@ -121,7 +163,9 @@ def _fit(
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: str(trial.trial_id),
             ),
-            run_config=tune.RunConfig(name=name, storage_path=storage, verbose=0, callbacks=[recorder, interrupts]),
+            run_config=tune.RunConfig(
+                name=recorder.run, storage_path=storage, verbose=0, callbacks=[recorder, interrupts]
+            ),
         )
         tuner.fit()
 
@@ -204,10 +248,10 @@ def _cluster_machine() -> Machine:
     )
 
 
-def _trainable(experiment: Experiment, resources: TrialResources) -> Any:
-    # In the object store once. Tune would fetch it anew for each trial, a reused worker keeps it; within a list, the
-    # reference reaches the worker as one.
-    with_data = tune.with_parameters(_train, reference=[ray.put(experiment)], threads=resources.cpus)
+def _trainable(reference: Any, resources: TrialResources) -> Any:
+    # Tune would fetch the experiment anew for each trial, a reused worker keeps it; within a list, the reference
+    # reaches the worker as one.
+    with_data = tune.with_parameters(_train, reference=[reference], threads=resources.cpus)
     return tune.with_resources(with_data, {"cpu": resources.cpus, "gpu": resources.gpus})
 
 
@@ -221,6 +265,7 @@ def _fetched(reference: Any) -> Experiment:
 def _train(config: dict[str, Any], reference: list[Any], threads: int) -> None:
     """What runs in a worker: one trial, its epochs reported as they end and its record at the end."""
     start = time.perf_counter()
+    from tune_ner.training.inputs import tokenization
     from tune_ner.training.trial import run_trial
 
     experiment = _fetched(reference[0])
@@ -239,8 +284,10 @@ def _train(config: dict[str, Any], reference: list[Any], threads: int) -> None:
         )
 
     try:
-        result = run_trial(trial, encoder, experiment.corpus, experiment.splits[trial.fold], report, threads)
-        result = dataclasses.replace(result, seconds={"start": started, **result.seconds})
+        tokenized = experiment.tokenized.get(tokenization(trial))
+        corpus, split = experiment.corpus, experiment.splits[trial.fold]
+        result = run_trial(trial, encoder, corpus, split, report, threads, tokenized)
+        result = replace(result, seconds={"start": started, **result.seconds})
         record = TrialRecord.finished(trial, result, time.perf_counter() - start)
     except TuneNerError as error:
         record = TrialRecord.failed(trial, str(error), time.perf_counter() - start)
@@ -299,6 +346,7 @@ class _Recorder(tune.Callback):
     """Writes each trial's record in the driver, and passes on what happens."""
 
     def __init__(self, experiment: Experiment, folder: RunFolder, events: RunEvents) -> None:
+        self.run = folder.path.name
         self._experiment = experiment
         self._folder = folder
         self._events = events
@@ -355,4 +403,4 @@ class _Recorder(tune.Callback):
 def _without_spans(record: TrialRecord) -> TrialRecord:
     """The record without its predicted spans, which lie in a file of their own."""
     assert record.result
-    return record.model_copy(update={"result": dataclasses.replace(record.result, spans={})})
+    return record.model_copy(update={"result": replace(record.result, spans={})})

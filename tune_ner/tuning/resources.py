@@ -65,11 +65,13 @@ class TrialNeed:
     """An estimate of what a trial takes, in bytes.
 
     `weights` in fp32, four of whose copies lie on the GPU while it trains and a fifth in host memory;
-    `activations` of one padded batch of the longest sentences.
+    `activations` of one padded batch of the longest sentences. `measured` is what a trial was seen to take of a
+    GPU, CUDA's own not included, and stands in for the estimate; 0 where nothing was measured.
     """
 
     weights: int
     activations: int
+    measured: int = 0
 
     @classmethod
     def of(cls, size: EncoderSize, batch_size: int, max_length: int) -> TrialNeed:
@@ -85,7 +87,7 @@ class TrialNeed:
     @property
     def on_gpu(self) -> float:
         """Bytes of GPU memory, CUDA's own included."""
-        return _CUDA_CONTEXT + (_COPIES - 1) * self.weights + self.activations
+        return _CUDA_CONTEXT + (self.measured or (_COPIES - 1) * self.weights + self.activations)
 
     @property
     def beside_gpu(self) -> float:
@@ -119,7 +121,7 @@ class ResourceWishes:
 def trial_resources(machine: Machine, need: TrialNeed, wishes: ResourceWishes, trials: int) -> TrialResources:
     """Resources of each trial.
 
-    On GPUs, as many trials share a card as fit into its memory by estimate, at most eight and no more than
+    On GPUs, as many trials share a card as fit into its memory, measured or by estimate, at most eight and no more than
     the trials and the CPUs ask for. On CPUs, trials of one thread run side by side, as many as there are
     cores and memory: two trials of one thread finish sooner than one after the other of two threads.
 
