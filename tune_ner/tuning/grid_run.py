@@ -32,6 +32,7 @@ from tune_ner.tuning.resources import Machine, Node, ResourceWishes, TrialResour
 from tune_ner.tuning.scheduling import Scheduling
 
 _EPOCH = TypeAdapter(EpochFigures)
+_HOUR_MS = "3600000"
 _ENVIRONMENT = {
     # Ray Tune's own CSV, JSON and TensorBoard files would repeat the records.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -44,6 +45,9 @@ _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
+    # Ray writes its own state every ten seconds and its counts every minute, some two hundred megabytes in a day.
+    "RAY_debug_dump_period_milliseconds": _HOUR_MS,
+    "RAY_event_stats_print_interval_ms": _HOUR_MS,
 }
 
 
