@@ -13,7 +13,7 @@ from tune_ner.data import Corpus, Part, Sentence, Span, Split, SplitSpec, split_
 from tune_ner.data.synthetic import synthetic_corpus
 from tune_ner.errors import EncoderError
 from tune_ner.tagging import SCHEMES, split_words, tag_sentence
-from tune_ner.training import EpochFigures, TrialConfig, TrialResult, encoders, run_trial
+from tune_ner.training import EpochFigures, TrialConfig, TrialResult, encoders, inputs, run_trial
 from tune_ner.training import trial as trial_module
 from tune_ner.training.encoders import load_model, resolve_encoder
 from tune_ner.training.trial import used_precision
@@ -173,6 +173,7 @@ def test_every_scheme_and_alignment_trains_and_its_spans_are_its_figures(
     monkeypatch: pytest.MonkeyPatch, scheme: str, alignment: str
 ) -> None:
     monkeypatch.setattr(encoders, "_TINY_VOCABULARY", 900)  # so that many words have several subwords
+    monkeypatch.setattr(inputs, "_kept", {})  # which no other test may find
     result = trained(tagging_scheme=scheme, alignment=alignment)
     assert result.labels == SCHEMES[scheme].labels(CORPUS.types)
     assert result.test.f1 > 0
