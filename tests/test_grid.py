@@ -77,7 +77,7 @@ def refused(tmp_path: Path, *arguments: str) -> str:
         (["demo", "--cpus-per-trial", "4096"], "--cpus-per-trial 4096: expected 1 to"),
         (["demo", "--max-concurrent", "0"], "--max-concurrent 0: expected 1 or more"),
         (["demo", "--max-concurrent", "100000"], "--max-concurrent 100000: expected at most"),
-        (["demo", "--scheduler", "hyperband"], "--scheduler hyperband: expected fifo or asha"),
+        (["demo", "--scheduler", "hyperband"], "--scheduler hyperband: expected fifo, asha or median"),
         (["demo", "--stop-at-f1", "0"], "stop_at_f1: found 0.0, expected a number above 0"),
         (["demo", "--stop-at-f1", "1.5"], "stop_at_f1: found 1.5, expected a number up to 1"),
         (["demo", "--stop-at-f1", "nan"], "stop_at_f1: found nan, expected a"),

@@ -7,12 +7,14 @@ import typer
 from tune_ner.audit_command import audit
 from tune_ner.grid import grid
 from tune_ner.report_command import report
+from tune_ner.search import search
 
 app = typer.Typer(
     no_args_is_help=True,
     help="Distributed hyperparameter search for named entity recognition whose results can be believed.",
 )
 app.command()(grid)
+app.command()(search)
 app.command()(audit)
 app.command()(report)
 

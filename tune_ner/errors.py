@@ -40,6 +40,10 @@ class SchedulingError(TuneNerError):
     """The trials cannot be scheduled as asked."""
 
 
+class StudyError(TuneNerError):
+    """The study of a search cannot be opened, or is of another space."""
+
+
 class RunFolderError(TuneNerError):
     """A run folder cannot be created, written or read."""
 

@@ -53,9 +53,9 @@ def grid(
     cpus_per_trial: Annotated[int | None, typer.Option(help="Threads of a trial.", show_default="1")] = None,
     max_concurrent: Annotated[int | None, typer.Option(help="Trials at once.", show_default="all that fit")] = None,
     scheduler: Annotated[
-        str, typer.Option(help="fifo, or asha: stop configurations that are behind after a few epochs.")
+        str, typer.Option(help="fifo, or stop configurations that are behind: asha, median.")
     ] = "fifo",
-    grace_period: Annotated[int, typer.Option(help="asha: epochs before a trial may be stopped.")] = 1,
+    grace_period: Annotated[int, typer.Option(help="Epochs before a trial may be stopped.")] = 1,
     reduction_factor: Annotated[int, typer.Option(help="asha: of how many configurations about one goes on.")] = 3,
     stop_at_f1: Annotated[
         float | None, typer.Option(help="Train no further than this validation F1.", show_default="all epochs")
@@ -95,7 +95,9 @@ def grid(
         folder = RunFolder.available(results_dir, name or run_name(space))
         wishes = tuning.ResourceWishes(cpus_per_trial, gpus_per_trial, max_concurrent)
         scheduling = tuning.Scheduling(scheduler, grace_period, reduction_factor)
-        experiment = tuning.prepare(tuning.load_space(space, given(overrides)))
+        searched = tuning.load_space(space, given(overrides))
+        searched.check_grid()
+        experiment = tuning.prepare(searched)
         reporting.print_data(console, experiment)
         audits = tuning.audit_experiment(experiment)
         reporting.print_audit(console, audits, tuning.earlier_test_uses(experiment, folder))
@@ -105,7 +107,8 @@ def grid(
             return
         interrupted = False
         try:
-            with reporting.LiveProgress(console, experiment.trials, experiment.costs(experiment.trials)) as progress:
+            work = sum(map(experiment.cost, experiment.trials))
+            with reporting.LiveProgress(console, len(experiment.trials), experiment.cost, work) as progress:
                 tuning.run_grid(
                     experiment,
                     folder,

@@ -40,9 +40,17 @@ def test_a_run_s_head_tells_its_data_its_trials_and_its_space(tmp_path: Path) ->
         "split random: test 0.2, validation 0.1, seed 67",
         "trials 1 finished, 1 failed, 2 not run",
         "model tiny:1x32, tiny:1x64",
-        "fixed tagging_scheme BIO, learning_rate 0.001, epochs 5",
+        "fixed tagging_scheme BIO, learning_rate 0.001, lr_schedule linear, warmup 0, epochs 5",
     ):
         assert expected in text
+
+
+def test_a_search_is_told_with_its_distributions(tmp_path: Path) -> None:
+    space = SPACE.replace("learning_rate: [1.0e-3]", "learning_rate: {loguniform: [1.0e-4, 1.0e-2]}")
+    assert space != SPACE
+    text = overview(a_run(tmp_path, [a_record(), a_failure(seed=2)], space=space))
+    assert "learning_rate {loguniform: [0.0001, 0.01]}" in text
+    assert "trials 1 finished, 1 failed model" in text
 
 
 def test_stopped_trials_are_told_apart_from_failed_ones(tmp_path: Path) -> None:

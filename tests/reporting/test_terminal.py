@@ -38,7 +38,7 @@ def outcome(tmp_path: Path) -> Outcome:
 
 def test_every_end_of_a_trial_is_printed(console: Console) -> None:
     records = [a_record((0.25, 0.5), epochs=2), a_failure(seed=2, epochs=2)]
-    with LiveProgress(console, [record.config for record in records]) as progress:
+    with LiveProgress(console, len(records), lambda trial: float(trial.epochs)) as progress:
         progress.run_started(TrialResources(1, 0.0, 2), "http://127.0.0.1:8265")
         for record in records:
             progress.trial_started(record.config)
@@ -55,7 +55,7 @@ def test_every_end_of_a_trial_is_printed(console: Console) -> None:
 def test_a_terminal_shows_epoch_and_best_while_trials_run() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
     done, running = a_record((0.5,), epochs=1), a_config(seed=2)
-    with LiveProgress(console, [done.config, running]) as progress:
+    with LiveProgress(console, 2, lambda trial: float(trial.epochs)) as progress:
         progress.trial_started(running)
         progress.trial_ended(done)
         assert done.result
@@ -85,13 +85,24 @@ def test_early_ends_are_told_and_leave_less_to_do() -> None:
     console = Console(file=io.StringIO(), width=100)
     early, stopped = a_record((0.5, 1.0), epochs=5, seed=1), a_stopped_trial((0.2,), epochs=5, seed=2)
     waiting = a_config(epochs=5, seed=3)
-    with LiveProgress(console, [early.config, stopped.config, waiting], [3.0, 1.0, 2.0]) as progress:
+    costs = {early.trial_id: 3.0, stopped.trial_id: 1.0, waiting.trial_id: 2.0}
+    with LiveProgress(console, 3, lambda trial: costs[trial.trial_id], 6.0) as progress:
         progress.trial_started(early.config)
         progress.trial_ended(early)
         progress.trial_ended(stopped)
-        assert progress._work - sum(progress._done.values()) == pytest.approx(2.0)
+        assert 6.0 - progress._saved - sum(progress._done.values()) == pytest.approx(2.0)
     assert "seed 1: validation F1 1.0000 (epoch 2), stopped early, 2.0 s" in printed(console)
     assert "seed 2: stopped after epoch 1 of 5, 1.0 s" in printed(console)
+
+
+def test_a_searched_trial_shows_its_best_validation_figure() -> None:
+    console = Console(file=io.StringIO(), width=100)
+    record = TrialRecord.searched(a_config(), a_record((0.5, 0.25)).curve, 3.0)
+    with LiveProgress(console, 2, lambda trial: float(trial.epochs)) as progress:
+        progress.trial_started(record.config)
+        progress.trial_ended(record)
+        assert progress._best
+    assert "seed 42: validation F1 0.5000, 3.0 s" in printed(console)
 
 
 def test_replicates_are_shown_with_their_spread(outcome: Outcome) -> None:

@@ -70,4 +70,4 @@ def test_a_larger_model_needs_more_memory() -> None:
 def test_a_grid_too_large_to_be_meant_is_refused_before_it_is_enumerated() -> None:
     seeds, epochs = list(range(1000)), list(range(1, 1001))
     with pytest.raises(SpaceError, match="4,000,000 trials, expected at most 100,000"):
-        prepared(seed=seeds, epochs=epochs)
+        prepared(seed=seeds, epochs=epochs).space.check_grid()

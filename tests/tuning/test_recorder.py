@@ -12,7 +12,7 @@ import pytest
 from tests.factories import a_result
 from tune_ner.runs import RunFolder
 from tune_ner.tuning import RunEvents, parse_space, prepare
-from tune_ner.tuning.grid_run import _interrupts, _point, _Recorder
+from tune_ner.tuning.recorder import Recorder, heard_interrupts
 
 
 def test_epochs_that_are_trained_again_count_once(tmp_path: Path) -> None:
@@ -22,9 +22,9 @@ def test_epochs_that_are_trained_again_count_once(tmp_path: Path) -> None:
     )
     folder = RunFolder.available(tmp_path, "run")
     folder.create(experiment.space.to_yaml())
-    recorder = _Recorder(experiment, folder, RunEvents())
+    recorder = Recorder(experiment, folder, RunEvents())
     (config,) = experiment.trials
-    trial = SimpleNamespace(trial_id="ray's", config=_point(experiment, config))
+    trial = SimpleNamespace(trial_id="ray's", config=experiment.point(config))
     one, two = a_result((0.1, 0.2)).epochs
     for figures in (one, two, one, two):
         recorder.on_trial_result(0, [], trial, {"figures": asdict(figures)})
@@ -35,7 +35,7 @@ def test_epochs_that_are_trained_again_count_once(tmp_path: Path) -> None:
 
 def test_an_interrupt_that_nobody_heard_is_raised_once_more() -> None:
     before = signal.getsignal(signal.SIGINT)
-    with _interrupts() as interrupts:
+    with heard_interrupts() as interrupts:
         interrupts.on_step_begin(0, [])
         with suppress(KeyboardInterrupt):  # as Python does in a destructor
             signal.raise_signal(signal.SIGINT)
@@ -48,7 +48,7 @@ def test_a_grid_in_a_thread_leaves_interrupts_to_the_main_one() -> None:
     before = signal.getsignal(signal.SIGINT)
 
     def handler() -> object:
-        with _interrupts():
+        with heard_interrupts():
             return signal.getsignal(signal.SIGINT)
 
     with ThreadPoolExecutor(1) as pool:

@@ -101,8 +101,8 @@ def ended(costs: list[float]) -> float:
 @pytest.mark.parametrize(
     ("wish", "message"),
     [
-        ({"scheduler": "ascha"}, r"--scheduler ascha: expected fifo or asha \(did you mean 'asha'\?\)"),
-        ({"scheduler": ""}, r"--scheduler : expected fifo or asha"),
+        ({"scheduler": "ascha"}, r"--scheduler ascha: expected fifo, asha or median \(did you mean 'asha'\?\)"),
+        ({"scheduler": ""}, r"--scheduler : expected fifo, asha or median"),
         ({"grace_period": 0}, r"found --grace-period 0 .* expected at least 1"),
         ({"reduction_factor": 1}, r"--reduction-factor 1; expected .* at least 2"),
     ],

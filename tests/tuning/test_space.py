@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tune_ner.errors import SpaceError
 from tune_ner.tagging import SCHEMES
 from tune_ner.training import TrialConfig
+from tune_ner.tuning.distributions import Distribution
 from tune_ner.tuning.space import MAX_SPACE_BYTES, SearchSpace, bundled_spaces, load_space, parse_space
 
 MINIMAL: dict[str, Any] = {"model": "tiny:1x32", "learning_rate": 1e-3}
@@ -20,9 +21,13 @@ NOTEBOOK_AXES: dict[str, list[Any]] = {
     "model": ["KB/bert-base-swedish-cased", "google-bert/bert-base-multilingual-cased"],
     "tagging_scheme": ["BIO", "BIOES"],
     "learning_rate": [1e-5, 2e-5, 5e-5],
+    "lr_schedule": ["linear"],
+    "warmup": [0.0],
     "epochs": [5],
     "batch_size": [16],
     "weight_decay": [0.01],
+    "label_smoothing": [0.0],
+    "dropout": [None],
     "max_length": [256],
     "words": ["whitespace"],
     "stride": [0],
@@ -31,6 +36,7 @@ NOTEBOOK_AXES: dict[str, list[Any]] = {
     "seed": [42],
 }
 every_bundled = pytest.mark.parametrize("name", bundled_spaces())
+every_grid = pytest.mark.parametrize("name", [name for name in bundled_spaces() if not load_space(name).distributions])
 
 
 def space(**changes: Any) -> SearchSpace:
@@ -56,24 +62,26 @@ def file_with(folder: Path, content: str | bytes) -> str:
 # ---- the bundled spaces
 
 
-def test_the_four_spaces_come_with_the_package() -> None:
-    assert {"notebook", "honest", "demo", "minilm"} <= set(bundled_spaces())
+def test_the_spaces_come_with_the_package() -> None:
+    assert {"notebook", "honest", "demo", "minilm", "search"} <= set(bundled_spaces())
 
 
 @every_bundled
 def test_every_bundled_space_loads_by_its_name_and_by_its_path(name: str) -> None:
-    assert load_space(name) == load_space(str(bundled_spaces()[name]))
-    assert load_space(name).points()
+    found = load_space(name)
+    assert found == load_space(str(bundled_spaces()[name]))
+    found.check_search() if found.distributions else found.check_grid()
 
 
 @every_bundled
 def test_the_first_line_of_a_bundled_space_is_the_command_that_runs_it(name: str) -> None:
     first = bundled_spaces()[name].read_text(encoding="utf-8").partition("\n")[0]
-    assert re.fullmatch(rf"# python -m tune_ner\.grid {name}( .+)?", first)
+    command = f"search( {name})?" if load_space(name).distributions else f"grid {name}"
+    assert re.fullmatch(rf"# python -m tune_ner\.{command}( .+)?", first)
 
 
-@every_bundled
-def test_every_point_of_a_bundled_space_is_a_trial_of_its_own(name: str) -> None:
+@every_grid
+def test_every_point_of_a_bundled_grid_is_a_trial_of_its_own(name: str) -> None:
     found = load_space(name)
     trials = [
         TrialConfig.model_validate({**point, "data_fingerprint": "d", "precision": found.precision})
@@ -150,12 +158,22 @@ def test_a_file_goes_before_the_bundled_space_of_its_name(tmp_path: Path, monkey
 
 
 names = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1)
+
+
+def distributions(kind: str, numbers: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, list[Any]]]:
+    ends = st.lists(numbers, min_size=2, max_size=2, unique=True).map(sorted)
+    return ends.map(lambda pair: {kind: pair})
+
+
 valid_spaces = st.builds(
     lambda **content: parse_space(content, "drawn"),
     data=names,
     model=st.lists(names, min_size=1, max_size=3, unique=True),
     learning_rate=st.lists(st.floats(0, 1, exclude_min=True, exclude_max=True), min_size=1, max_size=3, unique=True),
-    weight_decay=st.floats(0, 10),
+    weight_decay=st.floats(0, 10) | distributions("uniform", st.floats(0, 10)),
+    warmup=st.floats(0, 0.9),
+    dropout=st.none() | distributions("uniform", st.floats(0, 0.9)),
+    batch_size=st.integers(1, 64) | distributions("int", st.integers(1, 64)),
     seed=st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=3, unique=True),
     epochs=st.integers(1, 10**6),
     split=st.fixed_dictionaries({"test_size": st.floats(0.01, 0.99), "seed": st.integers(0, 2**32 - 1)}),
@@ -174,6 +192,34 @@ def test_a_space_written_as_yaml_is_read_as_the_same_space(drawn: SearchSpace) -
 @every_bundled
 def test_a_bundled_space_survives_its_own_writing(name: str, tmp_path: Path) -> None:
     assert load_space(file_with(tmp_path, load_space(name).to_yaml())) == load_space(name)
+
+
+# ---- distributions
+
+
+def test_numbers_may_have_a_distribution() -> None:
+    found = space(learning_rate={"loguniform": ["1e-6", 1e-4]}, epochs={"int": [2, 8]}, dropout={"uniform": [0, 0.3]})
+    assert found.distributions == {
+        "learning_rate": Distribution("loguniform", 1e-6, 1e-4),
+        "epochs": Distribution("int", 2, 8),
+        "dropout": Distribution("uniform", 0.0, 0.3),
+    }
+
+
+def test_a_grid_of_distributions_says_for_each_what_to_change() -> None:
+    found = space(learning_rate={"loguniform": [1e-6, 1e-4]}, epochs={"int": [2, 8]})
+    with pytest.raises(SpaceError) as caught:
+        found.points()
+    first, second = str(caught.value).splitlines()
+    assert first.startswith("learning_rate: found the distribution {loguniform: [1e-06, 0.0001]}, and a grid has lists")
+    assert "python -m tune_ner.search" in first
+    assert second.startswith("epochs: found the distribution {int: [2, 8]}")
+
+
+@pytest.mark.parametrize(("value", "held"), [(1.0, False), (2, True), (2.5, False), (3.0, True), (4, True), (5, False)])
+def test_a_distribution_of_whole_numbers_holds_its_ends_and_no_fraction(value: float, held: bool) -> None:
+    assert Distribution("int", 2, 4).holds(value) == held
+    assert Distribution("uniform", 2, 4).holds(value) == (2 <= value <= 4)
 
 
 # ---- what can be wrong with its content
@@ -197,7 +243,38 @@ def test_a_bundled_space_survives_its_own_writing(name: str, tmp_path: Path) -> 
         ({"model": ""}, r"model\[0\]: empty; expected a name"),
         ({"model": 5}, r"model\[0\]: found 5, expected a name"),
         ({"model": ["a", None]}, r"model\[1\]: found None, expected a name"),
-        ({"model": {"a": 1}}, r"model\[0\]: found \{'a': 1\}, expected a name"),
+        ({"model": {"a": 1}}, r"model: found \{'a': 1\}; only numbers have distributions: expected one value or .*"),
+        ({"seed": {"int": [1, 5]}}, r"seed: seeds are replicates and cannot be searched; expected one or a list .*"),
+        (
+            {"learning_rate": {"int": [1, 5]}},
+            r"learning_rate: found int, expected loguniform or uniform, .* real .*",
+        ),
+        ({"epochs": {"uniform": [1, 5]}}, r"epochs: found uniform, expected int, since its values are whole numbers"),
+        (
+            {"learning_rate": {"loguniforn": [1e-5, 1e-4]}},
+            r"learning_rate: found the distribution 'loguniforn', expected loguniform or uniform "
+            r"\(did you mean 'loguniform'\?\)",
+        ),
+        ({"learning_rate": {}}, r"learning_rate: found 0 keys, expected one of loguniform, uniform with .*"),
+        ({"learning_rate": {"uniform": 1e-5}}, r"learning_rate: found uniform: 1e-05, expected two numbers, .*"),
+        (
+            {"learning_rate": {"uniform": [0.1, 0.2, 0.3]}},
+            r"learning_rate: found uniform: \[.*, expected two numbers, .*",
+        ),
+        ({"learning_rate": {"uniform": [0.1, 0.1]}}, r"learning_rate: the range from 0\.1 to 0\.1 is empty; .*"),
+        (
+            {"learning_rate": {"loguniform": [0.1, 1e-5]}},
+            r"learning_rate: the range from 0\.1 to 1e-05 is inverted.*",
+        ),
+        (
+            {"learning_rate": {"uniform": [0.1, 2]}},
+            r"learning_rate\[1\]: found 2(\.0)?, expected a number below 1(\.0)?",
+        ),
+        ({"weight_decay": {"loguniform": [0, 0.1]}}, r"weight_decay: loguniform from 0: zero has no logarithm; .*"),
+        ({"dropout": {"uniform": [None, 0.1]}}, r"dropout: found uniform: \[None, 0\.1\], expected two numbers, .*"),
+        ({"epochs": {"int": [0, 5]}}, r"epochs\[0\]: found 0, expected a number from 1 on"),
+        ({"lr_schedule": "cosin"}, r"lr_schedule\[0\]: found 'cosin', expected one of linear, cosine, constant .*"),
+        ({"warmup": 1}, r"warmup\[0\]: found 1(\.0)?, expected a number below 1(\.0)?"),
         ({"model": ["a", "b", "a"]}, r"model: 'a' stands twice in it; every value may be tried once"),
         ({"learning_rate": [0.1, "1e-1"]}, r"learning_rate: 0\.1 stands twice in it; .*"),
         ({"learning_rate": "fast"}, r"learning_rate\[0\]: found 'fast', expected a number"),
@@ -286,7 +363,7 @@ def test_any_content_is_a_space_or_is_refused(content: dict[Any, Any], complete:
         found = parse_space({**MINIMAL, **content} if complete else content, "drawn")
     except SpaceError:
         return
-    assert all(found.axes.values())
+    assert found.distributions or all(found.axes.values())
     assert parse_space(found.model_dump(), "again") == found
 
 
@@ -358,7 +435,7 @@ def test_a_file_that_grows_while_it_is_read_is_refused_quickly(tmp_path: Path, c
     ("name", "message"),
     [
         ("dmo", r"'dmo': no such file and none of the bundled spaces .*demo.*\(did you mean 'demo'\?\)"),
-        ("zzz", r"'zzz': no such file and none of the bundled spaces .*minilm, notebook\S*$"),
+        ("zzz", r"'zzz': no such file and none of the bundled spaces .*minilm, notebook, search\S*$"),
         ("", r"no such file"),
         ("/", r"no such file"),
         ("a\0b", r"no such file"),

@@ -13,6 +13,7 @@ from tune_ner.reporting.layout import Layout
 from tune_ner.reporting.standing import RunResults
 from tune_ner.runs import RunFolder, TrialRecord
 from tune_ner.runs.record import Status
+from tune_ner.tuning.distributions import Distribution
 from tune_ner.tuning.space import SearchSpace, SplitSettings, load_space
 
 SEVERITY_COLOURS = {"error": "bold red", "warning": "yellow"}
@@ -53,7 +54,7 @@ def data_of(space: SearchSpace | str) -> str:
 
 def trials_of(space: SearchSpace | str, records: Sequence[TrialRecord]) -> int:
     """How many trials the run was to have; those that ended where its space is not known."""
-    if isinstance(space, str):
+    if isinstance(space, str) or space.distributions:
         return len(records)
     return math.prod(len(values) for values in space.axes.values())
 
@@ -72,8 +73,8 @@ def _trials(records: Sequence[TrialRecord], planned: int) -> str:
 
 def _axes(space: SearchSpace) -> dict[str, str]:
     """What was searched, axis by axis, and what was the same for all trials."""
-    axes = {name: values for name, values in space.axes.items() if values}
-    fixed = {name: values for name, values in axes.items() if len(values) == 1}
+    axes = space.all_axes
+    fixed = {name: values for name, values in axes.items() if isinstance(values, list) and len(values) == 1}
     return {
         **{name: _listed(values) for name, values in axes.items() if name not in fixed},
         "fixed": ", ".join(f"{name} {_listed(values)}" for name, values in fixed.items()),
@@ -86,7 +87,9 @@ def _axes_of_records(records: Sequence[TrialRecord]) -> dict[str, str]:
     return {name: _listed(list(dict.fromkeys(getattr(c, name) for c in configs))) for name in names if configs}
 
 
-def _listed(values: Sequence[Any]) -> str:
+def _listed(values: Sequence[Any] | Distribution) -> str:
+    if isinstance(values, Distribution):
+        return str(values)
     shown = ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values[:_MOST_VALUES])
     return shown if len(values) <= _MOST_VALUES else f"{shown}, … ({len(values)})"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
@@ -65,7 +66,7 @@ def print_plan(
         table.add_row(str(number), trial.trial_id, *(_plain(f"{getattr(trial, name)}") for name in axes))
     console.print(table)
     console.print(describe_resources(resources, len(trials)), highlight=False, soft_wrap=True)
-    if rungs := scheduling.rungs(max(experiment.space.epochs)):
+    if rungs := scheduling.rungs(experiment.space.most("epochs")):
         after = " and ".join(f"{rung}" for rung in rungs)
         console.print(
             f"ASHA: after epoch {after}, about the best 1 in {scheduling.reduction_factor} configurations go on, and "
@@ -116,13 +117,23 @@ def print_audit(console: Console, audits: Mapping[int | None, AuditReport], uses
 class LiveProgress(RunEvents):
     """Progress while trials run: a live view in a terminal, a plain line a trial elsewhere."""
 
-    def __init__(self, console: Console, trials: Sequence[TrialConfig], costs: Sequence[float] | None = None) -> None:
-        """`costs` are how long each trial takes beside the others; without them, all epochs count alike."""
+    def __init__(
+        self, console: Console, trials: int, cost: Callable[[TrialConfig], float], work: float | None = None
+    ) -> None:
+        """What is shown while trials run.
+
+        Args:
+            console: where.
+            trials: how many there will be, at most.
+            cost: how long a trial takes beside the others.
+            work: that of all trials together; by default as much each as those that started have on average.
+        """
         self._console = console
         self._trials = trials
-        each = costs if costs and all(costs) else [float(trial.epochs) for trial in trials]
-        self._epoch_cost = {trial.trial_id: cost / trial.epochs for trial, cost in zip(trials, each, strict=True)}
-        self._work = sum(each)
+        self._cost = cost
+        self._work = work
+        self._costs: dict[str, float] = {}
+        self._saved = 0.0
         self._running: dict[str, str] = {}
         self._done: dict[str, float] = {}
         self._started: float | None = None
@@ -135,7 +146,7 @@ class LiveProgress(RunEvents):
             TextColumn("{task.fields[left]}"),
             console=console,
         )
-        self._task = self._bar.add_task("", total=len(trials), left="")
+        self._task = self._bar.add_task("", total=trials, left="")
         self._live = Live(self._view(), console=console, refresh_per_second=4) if console.is_terminal else None
 
     def __enter__(self) -> LiveProgress:
@@ -153,19 +164,20 @@ class LiveProgress(RunEvents):
 
     def run_started(self, resources: TrialResources, dashboard: str) -> None:
         """Say what runs at once and where Ray's dashboard is."""
-        self._console.print(describe_resources(resources, len(self._trials)), highlight=False, soft_wrap=True)
+        self._console.print(describe_resources(resources, self._trials), highlight=False, soft_wrap=True)
         if dashboard:
             self._console.print(f"Ray dashboard: {dashboard}", highlight=False, soft_wrap=True)
 
     def trial_started(self, trial: TrialConfig) -> None:
         """Show the trial among the running ones."""
         self._started = self._started or time.monotonic()
+        self._costs[trial.trial_id] = self._cost(trial)
         self._running[trial.trial_id] = f"{trial.title}: starting"
         self._refresh()
 
     def epoch_ended(self, trial: TrialConfig, figures: EpochFigures) -> None:
         """Show the trial's epoch and its validation F1."""
-        self._done[trial.trial_id] = figures.epoch * self._epoch_cost[trial.trial_id]
+        self._done[trial.trial_id] = figures.epoch / trial.epochs * self._costs[trial.trial_id]
         self._running[trial.trial_id] = (
             f"{trial.title}: epoch {figures.epoch}/{trial.epochs}, validation F1 {figures.f1:.4f}"
         )
@@ -182,6 +194,10 @@ class LiveProgress(RunEvents):
             self._best = max(self._best or (f1, trial.title), (f1, trial.title), key=lambda best: best[0])
             early = "" if len(record.curve) == trial.epochs else ", stopped early"
             outcome = f"validation F1 {f1:.4f} (epoch {record.result.best_epoch}){early}"
+        elif record.status == "searched":
+            f1 = max(epoch.f1 for epoch in record.curve)
+            self._best = max(self._best or (f1, trial.title), (f1, trial.title), key=lambda best: best[0])
+            outcome = f"validation F1 {f1:.4f}"
         elif record.status == "stopped":
             outcome = f"[yellow]stopped[/] after epoch {len(record.curve)} of {trial.epochs}"
         else:
@@ -195,15 +211,16 @@ class LiveProgress(RunEvents):
 
     def _count_done(self, record: TrialRecord) -> None:
         """A trial that ended early leaves the total less; one that failed says nothing about the others' time."""
-        cost = self._epoch_cost[record.trial_id]
-        self._done[record.trial_id] = len(record.curve) * cost
-        self._work -= (record.config.epochs - len(record.curve)) * cost
+        cost = self._costs.setdefault(record.trial_id, self._cost(record.config))
+        self._done[record.trial_id] = len(record.curve) / record.config.epochs * cost
+        self._saved += cost - self._done[record.trial_id]
 
     def _time_left(self) -> str:
         done = sum(self._done.values())
         if not done or self._started is None:
             return "time left unknown"
-        seconds = (time.monotonic() - self._started) / done * max(0.0, self._work - done)
+        work = self._work if self._work is not None else self._trials * fmean(self._costs.values())
+        seconds = (time.monotonic() - self._started) / done * max(0.0, work - self._saved - done)
         return f"about {int(seconds) // 60}:{int(seconds) % 60:02d} left"
 
     def _refresh(self) -> None:

@@ -43,8 +43,8 @@ class RunFolder:
         self.audit_file = path / "audit.json"
 
     @classmethod
-    def available(cls, results_dir: Path | str, name: str) -> RunFolder:
-        """The folder of a run that is yet to be; nothing is created.
+    def available(cls, results_dir: Path | str, name: str, may_go_on: bool = False) -> RunFolder:
+        """The folder of a run that is yet to be, or with `may_go_on` that of one that is there; nothing is created.
 
         Raises:
             RunFolderError: the name could leave the results folder, or a run of this name is there.
@@ -56,6 +56,8 @@ class RunFolder:
             )
         results_dir = Path(results_dir).expanduser()
         path = results_dir / name
+        if path.exists() and may_go_on:
+            return cls.existing(path)
         if path.exists():
             raise RunFolderError(f"{path}: a run of this name exists; choose another --name or remove the folder")
         parent = next(folder for folder in (results_dir, *results_dir.absolute().parents) if folder.exists())

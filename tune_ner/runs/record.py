@@ -14,7 +14,7 @@ from tune_ner.training.config import library_versions
 
 RECORD_FORMAT = 1
 
-Status = Literal["finished", "failed", "stopped"]
+Status = Literal["finished", "failed", "stopped", "searched"]
 
 
 def _now() -> str:
@@ -24,8 +24,9 @@ def _now() -> str:
 class TrialRecord(BaseModel):
     """A trial that ended: its configuration, and its result, the error that ended it, or how far it came.
 
-    A stopped trial was behind others and was ended by the scheduler: `epochs` are those that it trained, and it was
-    not measured on test. `seconds` is the wall time from its start in a worker to its end; `finished_at` is UTC.
+    A stopped trial was behind others and was ended by the scheduler, and a searched one was trained to its end by a
+    search, which measures on test only what it confirms: `epochs` are those that either trained. `seconds` is the wall
+    time from its start in a worker to its end; `finished_at` is UTC.
     """
 
     # The loss of a trial that diverged is no number, and its record must be readable all the same.
@@ -66,6 +67,11 @@ class TrialRecord(BaseModel):
         return cls(trial_id=config.trial_id, status="stopped", config=config, epochs=tuple(epochs), seconds=seconds)
 
     @classmethod
+    def searched(cls, config: TrialConfig, epochs: Sequence[EpochFigures], seconds: float) -> TrialRecord:
+        """The record of a trial of a search, measured on validation alone."""
+        return cls(trial_id=config.trial_id, status="searched", config=config, epochs=tuple(epochs), seconds=seconds)
+
+    @classmethod
     def failed(cls, config: TrialConfig, error: str, seconds: float, traceback: str | None = None) -> TrialRecord:
         """The record of a trial that an error ended; `traceback` is for errors that are no user's mistake."""
         return cls(
@@ -79,5 +85,5 @@ class TrialRecord(BaseModel):
 
     @property
     def curve(self) -> tuple[EpochFigures, ...]:
-        """Validation figures of every epoch that a finished or stopped trial trained."""
+        """Validation figures of every epoch that a trial trained; empty for a failed one."""
         return self.result.epochs if self.result else self.epochs

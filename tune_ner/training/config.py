@@ -16,6 +16,7 @@ from tune_ner.tagging.words import WordRule
 
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
 Batching = Literal["padded", "packed"]
+LearningRateSchedule = Literal["linear", "cosine", "constant"]
 SchemeName = Literal["BIO", "BIOES", "IOB1", "BILOU", "IO"]
 
 _FIGURE_LIBRARIES = ("tune-ner", "torch", "transformers", "tokenizers", "seqeval", "datasets")
@@ -26,7 +27,9 @@ class TrialConfig(BaseModel):
 
     `data_fingerprint` names the text and gold spans, the split included, and `model_fingerprint` the
     pretrained weights (a hub revision or a digest of the files), so that a trial of changed data or
-    weights is another trial. A trial that reaches `stop_at_f1` on validation trains no further epoch.
+    weights is another trial. The learning rate rises over the share `warmup` of all steps and then falls as
+    `lr_schedule` says; `dropout` is that of all layers, None the encoder's own. A trial that reaches `stop_at_f1` on
+    validation trains no further epoch.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -40,6 +43,10 @@ class TrialConfig(BaseModel):
     epochs: Annotated[int, Field(ge=1)] = 5
     batch_size: Annotated[int, Field(ge=1)] = 16
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
+    lr_schedule: LearningRateSchedule = "linear"
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     max_length: Annotated[int, Field(ge=3)] = 256
     words: WordRule = "whitespace"
     stride: Annotated[int, Field(ge=0)] = 0

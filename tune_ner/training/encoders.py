@@ -30,6 +30,12 @@ _HEAD_SIZE = 32
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _NEEDS_PREFIX_SPACE = frozenset({"roberta", "longformer", "deberta", "bart", "gpt2", "modernbert"})
+# BERT and its kin; DistilBERT, whose head has one of its own; ModernBERT
+_DROPOUTS = (
+    *("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"),
+    *("dropout", "attention_dropout", "seq_classif_dropout"),
+    *("embedding_dropout", "mlp_dropout"),
+)
 _FETCHED = ("*.json", "*.txt", "*.model", "*.safetensors")
 
 
@@ -153,8 +159,15 @@ def load_tokenizer(encoder: Encoder, train_texts: Sequence[str]) -> Any:
     return tokenizer
 
 
-def load_model(encoder: Encoder, labels: Sequence[str], tokenizer: Any, seed: int) -> Any:
+def load_model(encoder: Encoder, labels: Sequence[str], tokenizer: Any, seed: int, dropout: float | None = None) -> Any:
     """The encoder with a fresh token classification head, in fp32, its random weights drawn from `seed`.
+
+    Args:
+        encoder: the resolved encoder.
+        labels: the label list; a label's index is its id.
+        tokenizer: the encoder's.
+        seed: of all random weights.
+        dropout: of hidden states, attention and head alike; None for the encoder's own.
 
     Raises:
         EncoderError: the weights cannot be loaded, for instance because they are not safetensors.
@@ -165,8 +178,10 @@ def load_model(encoder: Encoder, labels: Sequence[str], tokenizer: Any, seed: in
     names = {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
     transformers.set_seed(seed)  # the head is drawn while the model is built
     if encoder.kind == "tiny":
-        return transformers.BertForTokenClassification(_tiny_config(encoder.location, tokenizer, names))
+        config = _tiny_config(encoder.location, tokenizer, {**names, **_dropouts(transformers.BertConfig(), dropout)})
+        return transformers.BertForTokenClassification(config)
     try:
+        own = transformers.AutoConfig.from_pretrained(encoder.location, trust_remote_code=False)
         model, loading = transformers.AutoModelForTokenClassification.from_pretrained(
             encoder.location,
             num_labels=len(labels),
@@ -177,11 +192,17 @@ def load_model(encoder: Encoder, labels: Sequence[str], tokenizer: Any, seed: in
             ignore_mismatched_sizes=True,
             output_loading_info=True,
             **names,
+            **_dropouts(own, dropout),
         )
     except Exception as error:
         raise _unloadable(encoder, "model", error) from error
     _renew_trained_head(model, {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}, seed)
     return model
+
+
+def _dropouts(config: Any, dropout: float | None) -> dict[str, float]:
+    """The settings of a configuration that are shares of dropped values, by their names in its architecture."""
+    return {} if dropout is None else {name: dropout for name in _DROPOUTS if hasattr(config, name)}
 
 
 def _renew_trained_head(model: Any, fresh: set[str], seed: int) -> None:

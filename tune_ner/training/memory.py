@@ -29,7 +29,7 @@ def training_memory(config: TrialConfig, encoder: Encoder, inputs: TrialInputs) 
         torch.OutOfMemoryError: a whole batch does not fit; such a trial takes all there is.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = load_model(encoder, inputs.labels, inputs.tokenizer, config.seed)
+    model = load_model(encoder, inputs.labels, inputs.tokenizer, config.seed, config.dropout)
     windows = inputs.windows["train"]
     if config.trim_vocabulary and can_trim(model):
         inputs.vocabulary.trim(model)

@@ -6,6 +6,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -59,6 +61,58 @@ def run_trial(
     Raises:
         EncoderError: the encoder's tokenizer or weights cannot be loaded, or a sentence is longer than it reads.
     """
+    trained = _trained(config, encoder, corpus, split, on_epoch, threads, tokenized)
+    return _measured(trained)
+
+
+def train_trial(
+    config: TrialConfig,
+    encoder: Encoder,
+    corpus: Corpus,
+    split: Split,
+    on_epoch: OnEpoch = lambda _: None,
+    threads: int | None = None,
+    tokenized: TokenizedSplit | None = None,
+) -> tuple[EpochFigures, ...]:
+    """Train one configuration and measure it on validation alone; as `run_trial`, which measures it on test too.
+
+    Returns:
+        The validation figures of every epoch.
+
+    Raises:
+        EncoderError: as for `run_trial`.
+    """
+    return tuple(_trained(config, encoder, corpus, split, on_epoch, threads, tokenized).best.epochs)
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """A trial whose model has the weights of its best epoch."""
+
+    config: TrialConfig
+    inputs: TrialInputs
+    windows: dict[Part, Windows]
+    parameters: int
+    collate: Collator
+    note: str
+    trainer: _Trainer
+    best: _BestEpoch
+    predicted: Callable[[Part], PartOutput]
+    scorer: dict[Part, Scorer]
+    train_loss: float
+    accumulated: int
+    clock: _Clock
+
+
+def _trained(
+    config: TrialConfig,
+    encoder: Encoder,
+    corpus: Corpus,
+    split: Split,
+    on_epoch: OnEpoch,
+    threads: int | None,
+    tokenized: TokenizedSplit | None,
+) -> _Trained:
     if threads:
         torch.set_num_threads(threads)
     if torch.cuda.is_available():
@@ -84,10 +138,10 @@ def run_trial(
 
 def _fit(
     config: TrialConfig, encoder: Encoder, inputs: TrialInputs, clock: _Clock, on_epoch: OnEpoch, accumulated: int
-) -> TrialResult:
+) -> _Trained:
     """The trial with its batches divided into `accumulated` steps, whose gradients are added up."""
     with clock("load"):
-        model = load_model(encoder, inputs.labels, inputs.tokenizer, config.seed)
+        model = load_model(encoder, inputs.labels, inputs.tokenizer, config.seed, config.dropout)
         inputs.check_lengths(config, model)
         parameters = sum(weights.numel() for weights in model.parameters())
         windows = inputs.windows
@@ -122,7 +176,7 @@ def _fit(
             train_dataset=windows["train"],
             eval_dataset=windows["validation"],
             data_collator=collate,
-            compute_loss_func=_loss_of_accumulated if accumulated > 1 else None,
+            compute_loss_func=partial(_loss_of_accumulated, config.label_smoothing) if accumulated > 1 else None,
             callbacks=[best],
             validate=lambda: best.measure(predicted("validation"), config.batch_size),
         )
@@ -130,7 +184,27 @@ def _fit(
         with clock("train"):
             outcome = trainer.train()
         best.restore(trainer.model)
-    test = predicted("test")
+    return _Trained(
+        config=config,
+        inputs=inputs,
+        windows=windows,
+        parameters=parameters,
+        collate=collate,
+        note=note,
+        trainer=trainer,
+        best=best,
+        predicted=predicted,
+        scorer=scorer,
+        train_loss=outcome.training_loss,
+        accumulated=accumulated,
+        clock=clock,
+    )
+
+
+def _measured(trained: _Trained) -> TrialResult:
+    """The one evaluation on the test part, and all that is to be kept of the trial."""
+    config, inputs, best, scorer = trained.config, trained.inputs, trained.best, trained.scorer
+    test = trained.predicted("test")
     tags = scorer["test"].tags(test.output)
     return TrialResult(
         epochs=tuple(best.epochs),
@@ -142,17 +216,17 @@ def _fit(
         spans={"validation": scorer["validation"].spans(best.tags), "test": scorer["test"].spans(tags)},
         encoding={part: item.account.as_dict() for part, item in inputs.encoded.items()},
         labels=inputs.labels,
-        training_log=tuple((int(e["step"]), e["loss"]) for e in trainer.state.log_history if "loss" in e),
-        train_loss=outcome.training_loss,
+        training_log=tuple((int(e["step"]), e["loss"]) for e in trained.trainer.state.log_history if "loss" in e),
+        train_loss=trained.train_loss,
         precision_used=used_precision(config.precision),
         device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         threads=torch.get_num_threads(),
-        parameters=parameters,
-        seconds=clock.seconds,
-        cost=_cost(config, model, windows["train"], collate, len(best.epochs)),
-        batching_used="packed" if collate.packed else "padded",
-        accumulated_steps=accumulated,
-        note=note,
+        parameters=trained.parameters,
+        seconds=trained.clock.seconds,
+        cost=_cost(config, trained.trainer.model, trained.windows["train"], trained.collate, len(best.epochs)),
+        batching_used="packed" if trained.collate.packed else "padded",
+        accumulated_steps=trained.accumulated,
+        note=trained.note,
     )
 
 
@@ -186,6 +260,9 @@ def _arguments(config: TrialConfig, folder: str, accumulated: int) -> Any:
         per_device_train_batch_size=config.batch_size // accumulated,
         gradient_accumulation_steps=accumulated,
         weight_decay=config.weight_decay,
+        lr_scheduler_type="constant_with_warmup" if config.lr_schedule == "constant" else config.lr_schedule,
+        warmup_steps=config.warmup,  # below one it is a share
+        label_smoothing_factor=config.label_smoothing,
         eval_strategy="epoch",
         save_strategy="no",  # the best epoch is kept in memory
         logging_steps=LOGGING_STEPS,
@@ -200,14 +277,16 @@ def _arguments(config: TrialConfig, folder: str, accumulated: int) -> Any:
     )
 
 
-def _loss_of_accumulated(outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor) -> torch.Tensor:
+def _loss_of_accumulated(
+    smoothing: float, outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor
+) -> torch.Tensor:
     """The share of one step in the mean over all labels of the divided batch.
 
     Models with a plain mean of their own, BERT's token classification among them, leave the count of labels that
     the Trainer hands them unread, and the Trainer trusts that they do not.
     """
     logits = outputs["logits"].float().flatten(0, 1)
-    total = cross_entropy(logits, labels.flatten(), ignore_index=IGNORED, reduction="sum")
+    total = cross_entropy(logits, labels.flatten(), ignore_index=IGNORED, reduction="sum", label_smoothing=smoothing)
     return total / num_items_in_batch
 
 

@@ -12,14 +12,17 @@ from tune_ner.tuning.space import SearchSpace, bundled_spaces, load_space, parse
 
 if TYPE_CHECKING:
     from tune_ner.tuning.grid_run import plan_resources, run_grid
+    from tune_ner.tuning.search_run import Budget, Strategy, run_search
 
 __all__ = [
+    "Budget",
     "Experiment",
     "Machine",
     "ResourceWishes",
     "RunEvents",
     "Scheduling",
     "SearchSpace",
+    "Strategy",
     "TrialResources",
     "audit_experiment",
     "bundled_spaces",
@@ -29,6 +32,7 @@ __all__ = [
     "plan_resources",
     "prepare",
     "run_grid",
+    "run_search",
     "trial_resources",
 ]
 
@@ -39,4 +43,8 @@ def __getattr__(name: str) -> Any:
         from tune_ner.tuning import grid_run
 
         return getattr(grid_run, name)
+    if name in ("Budget", "Strategy", "run_search"):
+        from tune_ner.tuning import search_run
+
+        return getattr(search_run, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

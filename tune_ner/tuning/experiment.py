@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from tune_ner.audit import AuditReport, audit_corpus
 from tune_ner.data import Corpus, Split, load_corpus, split_corpus
-from tune_ner.errors import EncoderError, SpaceError
+from tune_ner.errors import EncoderError
 from tune_ner.runs import EarlierUse, RunFolder, earlier_uses, fingerprint_of_part
 from tune_ner.training import TrialConfig
 from tune_ner.training.encoders import (
     PACKABLE,
     Encoder,
+    EncoderSize,
     architecture,
     encoder_size,
     load_tokenizer,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 _RECORD_BYTES = 4_000
 _PREDICTION_BYTES = 300
 
-MAX_TRIALS = 100_000
 _UNCUT = 2**30
 
 
@@ -55,6 +55,19 @@ class Experiment:
     def trials(self) -> list[TrialConfig]:
         """The configurations of the grid, in its order."""
         return [self.trial(point) for point in self.space.points()]
+
+    def point(self, trial: TrialConfig) -> dict[str, object]:
+        """The point of the space that gives this trial, whether its grid or its distributions hold it or not."""
+        names = [*self.space.AXES, *(["fold"] if self.space.split.folds else [])]
+        return {name: getattr(trial, name) for name in names}
+
+    def largest_trial(self, model: str, **more: object) -> TrialConfig:
+        """A trial of this encoder with the largest batches of the longest sentences; other values are any, or those
+        of `more`.
+        """
+        values = {name: self.space.some(name) for name in self.space.AXES}
+        sizes = {name: self.space.most(name) for name in ("batch_size", "max_length")}
+        return self.trial({**values, "fold": next(iter(self.splits)), **sizes, "model": model, **more})
 
     def trial(self, point: dict[str, object]) -> TrialConfig:
         """The configuration at a point of the space."""
@@ -99,10 +112,16 @@ class Experiment:
         """
         from tune_ner.training.inputs import tokenization, tokenize_split  # brings torch
 
-        first = {tokenization(trial): trial for trial in self.trials if (trial.model, trial.fold) in self.tokenizers}
+        cuts = product(self.tokenizers, self.space.words, self.space.max_length, self.space.stride)
+        trials = [
+            self.largest_trial(model, fold=fold, words=words, max_length=length, stride=stride)
+            for (model, fold), words, length, stride in cuts
+        ]
         return {
-            key: tokenize_split(trial, self.corpus, self.splits[trial.fold], self.tokenizers[trial.model, trial.fold])
-            for key, trial in first.items()
+            tokenization(trial): tokenize_split(
+                trial, self.corpus, self.splits[trial.fold], self.tokenizers[trial.model, trial.fold]
+            )
+            for trial in trials
         }
 
     @property
@@ -116,19 +135,22 @@ class Experiment:
         places = {name: place for place, name in enumerate(self.encoders)}
         trials = self.trials
         ties = [(places[trial.model], -trial.learning_rate) for trial in trials]
-        return longest_first(trials, self.costs(trials), ties)
+        return longest_first(trials, [self.cost(trial) for trial in trials], ties)
 
-    def costs(self, trials: Sequence[TrialConfig]) -> list[float]:
-        """How long each trial takes beside the others; see `trial_cost`."""
-        sizes = {name: encoder_size(encoder) for name, encoder in self.encoders.items()}
-        sentences = {fold: len(split.train) for fold, split in self.splits.items()}
-        return [trial_cost(trial.epochs, sentences[trial.fold], sizes[trial.model]) for trial in trials]
+    def cost(self, trial: TrialConfig) -> float:
+        """How long a trial takes beside others; see `trial_cost`. Its epochs where its encoder's size is not known."""
+        size = self._sizes[trial.model]
+        return trial_cost(trial.epochs, len(self.splits[trial.fold].train), size) or float(trial.epochs)
+
+    @cached_property
+    def _sizes(self) -> dict[str, EncoderSize]:
+        return {name: encoder_size(encoder) for name, encoder in self.encoders.items()}
 
     @property
     def need(self) -> TrialNeed:
         """The estimated memory of the largest trial."""
         sizes = [encoder_size(encoder) for encoder in self.encoders.values()]
-        batch, length = max(self.space.batch_size), max(self.space.max_length)
+        batch, length = self.space.most("batch_size"), self.space.most("max_length")
         return max((TrialNeed.of(size, batch, length) for size in sizes), key=lambda need: need.on_gpu)
 
     @property
@@ -143,14 +165,10 @@ def prepare(space: SearchSpace) -> Experiment:
     """Read the data, divide it, and find every encoder.
 
     Raises:
-        SpaceError: the grid is too large to be meant.
         DataError, SplitError: the data cannot be read or divided.
         EncoderError: every encoder that cannot be found, in one message; or those that packed batches, asked
             for by name, are not made for.
     """
-    trials = math.prod(len(values) for values in space.axes.values())
-    if trials > MAX_TRIALS:
-        raise SpaceError(f"this grid has {trials:,} trials, expected at most {MAX_TRIALS:,}; shorten its axes")
     corpus = load_corpus(space.data, space.markup)
     spec = space.split.spec
     folds: list[int | None] = list(range(spec.folds)) or [None]

@@ -9,18 +9,21 @@ from typing import TypeVar
 from tune_ner.errors import SchedulingError, near_misses
 from tune_ner.training.encoders import EncoderSize
 
-SCHEDULERS = ("fifo", "asha")
+SCHEDULERS = ("fifo", "asha", "median")
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Scheduling:
-    """Whether trials that are behind are stopped: by `fifo` none is, by `asha` all but the best.
+    """Whether trials that are behind are stopped: by `fifo` none, by `asha` all but the best, by
+    `median` the worse half.
 
     ASHA (Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning") compares the configurations by
     validation F1 at rungs: after `grace_period` epochs, `reduction_factor` times as many, and so on. A configuration
     that is below the best `1 / reduction_factor` of those that came by before it is stopped; the first one goes on.
+    The median rule stops, after any epoch from `grace_period` on, a configuration whose best figure is below the median
+    of the running means of at least three others.
 
     The defaults are the paper's smallest first rung, and a factor near its four with which five epochs have two
     rungs, after the first and the third. docs/grid.md has what they save and what they cost.
@@ -36,7 +39,7 @@ class Scheduling:
     def __post_init__(self) -> None:
         if self.scheduler not in SCHEDULERS:
             raise SchedulingError(
-                f"--scheduler {self.scheduler}: expected {' or '.join(SCHEDULERS)}"
+                f"--scheduler {self.scheduler}: expected {', '.join(SCHEDULERS[:-1])} or {SCHEDULERS[-1]}"
                 f"{near_misses(self.scheduler, SCHEDULERS)}"
             )
         if self.grace_period < 1 or self.reduction_factor < 2:
@@ -56,9 +59,9 @@ class Scheduling:
         """The epochs after which trials may be stopped, where the longest has `epochs`; empty for `fifo`."""
         found: list[int] = []
         rung = self.grace(epochs)
-        while self.scheduler == "asha" and rung < epochs:
+        while self.scheduler != "fifo" and rung < epochs:
             found.append(rung)
-            rung *= self.reduction_factor
+            rung = rung * self.reduction_factor if self.scheduler == "asha" else rung + 1
         return found
 
 

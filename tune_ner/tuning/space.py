@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections import Counter
 from collections.abc import Mapping
 from itertools import product
@@ -17,11 +18,15 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     StrictBool,
     StrictFloat,
     StrictInt,
     StrictStr,
     ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
     model_validator,
 )
 from yaml.composer import ComposerError
@@ -33,13 +38,15 @@ from tune_ner.errors import SpaceError, near_misses
 from tune_ner.tagging.decoding import Decoding
 from tune_ner.tagging.subwords import Alignment
 from tune_ner.tagging.words import WordRule
-from tune_ner.training.config import Precision, SchemeName
+from tune_ner.training.config import LearningRateSchedule, Precision, SchemeName
+from tune_ner.tuning.distributions import Distribution, parse_distribution
 
 BatchingWish = Literal["auto", "padded", "packed"]
 T = TypeVar("T")
 
 MOST_SPECIAL_TOKENS = 4
 MAX_SPACE_BYTES = 1_000_000
+MAX_TRIALS = 100_000
 _HERE = Path(__file__).parent.parent
 # In an installed wheel the spaces lie in the package, in a checkout beside it.
 _BUNDLED = next((d for d in (_HERE / "search_spaces", _HERE.parent / "search_spaces") if d.is_dir()), _HERE)
@@ -66,12 +73,71 @@ def _yaml_number(value: Any) -> Any:
         return value
 
 
-Axis = Annotated[list[T], BeforeValidator(_as_list), AfterValidator(_each_once), Field(min_length=1)]
+def _listed(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    if isinstance(value, Mapping):
+        raise ValueError(
+            f"found {_shown.repr(value)}; only numbers have distributions: expected one value or a list of them"
+        )
+    return _each_once(check(_as_list(value)))
+
+
+def _replicates(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    if isinstance(value, Mapping):
+        raise ValueError("seeds are replicates and cannot be searched; expected one or a list of them")
+    return _each_once(check(_as_list(value)))
+
+
+def _real(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    if isinstance(value, Mapping):
+        return parse_distribution(value, False, check)
+    return _listed(value, check)
+
+
+def _whole(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    if isinstance(value, Mapping):
+        return parse_distribution(value, True, check)
+    return _listed(value, check)
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, Mapping | list | tuple):
+        raise ValueError(f"found {_shown.repr(value)}, expected a value of that axis")
+    return value
+
+
+def _plain(value: list[T] | Distribution) -> list[T] | dict[str, list[float]]:
+    return value.as_yaml() if isinstance(value, Distribution) else value
+
+
+Axis = Annotated[list[T], Field(min_length=1), WrapValidator(_listed)]
+Replicates = Annotated[list[T], Field(min_length=1), WrapValidator(_replicates)]
+# Of these two, the value may be a distribution too.
+RealAxis = Annotated[list[T], Field(min_length=1), WrapValidator(_real), PlainSerializer(_plain, return_type=Any)]
+WholeAxis = Annotated[list[T], Field(min_length=1), WrapValidator(_whole), PlainSerializer(_plain, return_type=Any)]
 _Number = Annotated[StrictFloat, BeforeValidator(_yaml_number)]
 _Rate = Annotated[_Number, Field(gt=0, lt=1, allow_inf_nan=False)]
 _Count = Annotated[StrictInt, Field(ge=1)]
 _Share = Annotated[_Number, Field(gt=0, lt=1, allow_inf_nan=False)]
+_ZeroOrShare = Annotated[_Number, Field(ge=0, lt=1, allow_inf_nan=False)]
 _Text = Annotated[StrictStr, Field(min_length=1)]
+_REAL = ("learning_rate", "warmup", "weight_decay", "label_smoothing", "dropout")
+_Searched = Literal[
+    "model",
+    "tagging_scheme",
+    "learning_rate",
+    "lr_schedule",
+    "warmup",
+    "epochs",
+    "batch_size",
+    "weight_decay",
+    "label_smoothing",
+    "dropout",
+    "max_length",
+    "words",
+    "stride",
+    "alignment",
+    "decoding",
+]
 
 
 def _no_single_fold(folds: int) -> int:
@@ -98,9 +164,10 @@ class SplitSettings(BaseModel):
 
 
 class SearchSpace(BaseModel):
-    """What is searched: the data, and for every hyperparameter one value or a list of them.
+    """What is searched: the data, and for every hyperparameter one value, a list of them, or a distribution.
 
-    The grid is the product of all lists. The defaults are the notebook's.
+    The grid is the product of all lists; distributions are for a search, which tries the product of `first` before
+    anything else. The defaults are the notebook's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -112,18 +179,31 @@ class SearchSpace(BaseModel):
     batching: BatchingWish = "auto"
     trim_vocabulary: StrictBool = True
     stop_at_f1: Annotated[_Number, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
+    first: dict[_Searched, Axis[Annotated[Any, AfterValidator(_scalar)]]] = {}
     model: Axis[_Text]
     tagging_scheme: Axis[SchemeName] = ["BIO"]
-    learning_rate: Axis[_Rate]
-    epochs: Axis[_Count] = [5]
-    batch_size: Axis[_Count] = [16]
-    weight_decay: Axis[Annotated[_Number, Field(ge=0, allow_inf_nan=False)]] = [0.01]
+    learning_rate: RealAxis[_Rate]
+    lr_schedule: Axis[LearningRateSchedule] = ["linear"]
+    warmup: RealAxis[_ZeroOrShare] = [0.0]
+    epochs: WholeAxis[_Count] = [5]
+    batch_size: WholeAxis[_Count] = [16]
+    weight_decay: RealAxis[Annotated[_Number, Field(ge=0, allow_inf_nan=False)]] = [0.01]
+    label_smoothing: RealAxis[_ZeroOrShare] = [0.0]
+    dropout: RealAxis[_ZeroOrShare | None] = [None]
     max_length: Axis[Annotated[StrictInt, Field(ge=3)]] = [256]
     words: Axis[WordRule] = ["whitespace"]
     stride: Axis[Annotated[StrictInt, Field(ge=0)]] = [0]
     alignment: Axis[Alignment] = ["first"]
     decoding: Axis[Decoding] = ["argmax"]
-    seed: Axis[Annotated[StrictInt, Field(ge=0, lt=2**32)]] = [42]
+    seed: Replicates[Annotated[StrictInt, Field(ge=0, lt=2**32)]] = [42]
+
+    @field_validator("first", mode="before")
+    @classmethod
+    def _first_numbers(cls, first: Any) -> Any:
+        if not isinstance(first, Mapping):
+            return first
+        real = {name: [_yaml_number(value) for value in _as_list(first[name])] for name in _REAL if name in first}
+        return {**first, **real}
 
     @model_validator(mode="after")
     def _windows_move_on(self) -> Self:
@@ -139,9 +219,13 @@ class SearchSpace(BaseModel):
         "model",
         "tagging_scheme",
         "learning_rate",
+        "lr_schedule",
+        "warmup",
         "epochs",
         "batch_size",
         "weight_decay",
+        "label_smoothing",
+        "dropout",
         "max_length",
         "words",
         "stride",
@@ -151,10 +235,93 @@ class SearchSpace(BaseModel):
     )
 
     @property
+    def distributions(self) -> dict[str, Distribution]:
+        """The axes that are ranges of numbers."""
+        values = {name: getattr(self, name) for name in self.AXES}
+        return {name: value for name, value in values.items() if isinstance(value, Distribution)}
+
+    def most(self, name: str) -> int:
+        """The largest value that an axis of whole numbers can take."""
+        value = getattr(self, name)
+        return int(value.high) if isinstance(value, Distribution) else max(value)
+
+    def some(self, name: str) -> Any:
+        """One of the values that an axis can take."""
+        value = getattr(self, name)
+        if isinstance(value, Distribution):
+            return int(value.low) if value.kind == "int" else value.low
+        return value[0]
+
+    def check_grid(self) -> None:
+        """That there is a grid over this space, and that it is one that can be meant.
+
+        Raises:
+            SpaceError: an axis has a distribution, or the trials are too many.
+        """
+        trials = math.prod(len(values) for values in self.axes.values())
+        if trials > MAX_TRIALS:
+            raise SpaceError(f"this grid has {trials:,} trials, expected at most {MAX_TRIALS:,}; shorten its axes")
+
+    def check_search(self) -> None:
+        """That this space can be searched.
+
+        Raises:
+            SpaceError: it has no distribution, several seeds or folds, or something tried first that it does not hold;
+                all that there is, one a line.
+        """
+        problems = []
+        if not self.distributions:
+            problems.append(
+                "no axis has a distribution, so that there is nothing between its values to search; write for instance "
+                "`learning_rate: {loguniform: [1.0e-5, 1.0e-3]}`, or run the grid"
+            )
+        if len(self.seed) > 1:
+            problems.append(
+                f"seed: found {len(self.seed)}, and a search compares configurations on one; the best are confirmed "
+                "with several (--confirm-seeds)"
+            )
+        if self.split.folds:
+            problems.append("split.folds: a search compares configurations on one split; write 0")
+        for name, values in self.first.items():
+            problems += [
+                f"first.{name}: {value!r} is not in the space" for value in values if not self.holds(name, value)
+            ]
+        if problems:
+            raise SpaceError("\n".join(problems))
+
+    def holds(self, name: str, value: Any) -> bool:
+        """Whether an axis can take this value."""
+        values = getattr(self, name)
+        return values.holds(value) if isinstance(values, Distribution) else value in values
+
+    def first_points(self) -> list[dict[str, Any]]:
+        """What a search is to try first: the product of `first`; axes that it does not name are left to the search."""
+        if not self.first:
+            return []
+        return [dict(zip(self.first, values, strict=True)) for values in product(*self.first.values())]
+
+    @property
     def axes(self) -> dict[str, list[Any]]:
-        """The values of every hyperparameter, in the order in which the grid is enumerated, and the folds if any."""
+        """The values of every hyperparameter, in the order in which the grid is enumerated, and the folds if any.
+
+        Raises:
+            SpaceError: some have a distribution, of which there is no grid.
+        """
+        if self.distributions:
+            raise SpaceError(
+                "\n".join(
+                    f"{name}: found the distribution {found}, and a grid has lists of values; write some of them out, "
+                    "or draw from it with `python -m tune_ner.search`"
+                    for name, found in self.distributions.items()
+                )
+            )
+        return self.all_axes
+
+    @property
+    def all_axes(self) -> dict[str, Any]:
+        """The list or distribution of every axis, and the folds if any."""
         folds = {"fold": list(range(self.split.folds))} if self.split.folds else {}
-        return {name: list(getattr(self, name)) for name in self.AXES} | folds
+        return {name: getattr(self, name) for name in self.AXES} | folds
 
     def points(self) -> list[dict[str, Any]]:
         """Every point of the grid, the last axis (seed or fold) varying fastest."""
@@ -326,9 +493,11 @@ _LITERALS: dict[str, Any] = {
     "precision": Precision,
     "batching": BatchingWish,
     "tagging_scheme": SchemeName,
+    "lr_schedule": LearningRateSchedule,
     "words": WordRule,
     "alignment": Alignment,
     "decoding": Decoding,
+    "first": _Searched,
     "split.method": SplitMethod,
 }
 

@@ -1,18 +1,19 @@
-"""What ASHA stops, without a Ray that runs."""
+"""What ASHA and the median rule stop, without a Ray that runs."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from ray.tune.schedulers import FIFOScheduler
 
 from tune_ner.tuning import Scheduling
-from tune_ner.tuning.halving import LAST, ConfigurationHalving
+from tune_ner.tuning.early_stopping import LAST, ConfigurationHalving, ConfigurationMedian, stopping_rule
 
 CONTINUE, STOP = "CONTINUE", "STOP"
 TWO = Scheduling("asha", grace_period=2)
 
 
-@dataclass
+@dataclass(eq=False)
 class Trial:
     """As much of Ray's trial as a scheduler looks at."""
 
@@ -24,7 +25,7 @@ class Race:
     """Trials that report to a scheduler, by learning rate and seed."""
 
     def __init__(self, epochs: int = 5, scheduling: Scheduling = TWO) -> None:
-        self.scheduler = ConfigurationHalving(scheduling, epochs)
+        self.scheduler: Any = stopping_rule(scheduling, epochs) or FIFOScheduler()  # type: ignore[no-untyped-call]
         self.trials: dict[tuple[float, int], Trial] = {}
 
     def report(self, rate: float, epoch: int, f1: float, seed: int = 1, last: bool = False) -> str:
@@ -33,7 +34,7 @@ class Race:
             trial = Trial(f"{rate}-{seed}", {"learning_rate": rate, "seed": seed, "fold": None})
             self.trials[rate, seed] = trial
             self.scheduler.on_trial_add(None, trial)
-        return self.scheduler.on_trial_result(None, trial, {"epoch": epoch, "validation_f1": f1, LAST: last})
+        return str(self.scheduler.on_trial_result(None, trial, {"epoch": epoch, "validation_f1": f1, LAST: last}))
 
 
 def test_the_first_at_a_rung_goes_on_and_who_is_behind_is_stopped() -> None:
@@ -98,3 +99,34 @@ def test_the_rungs_that_are_told_are_those_at_which_ray_decides(epochs: int, fac
     scheduling = Scheduling("asha", reduction_factor=factor)
     (bracket,) = ConfigurationHalving(scheduling, epochs)._brackets
     assert sorted(milestone for milestone, _ in bracket._rungs if milestone < epochs) == scheduling.rungs(epochs)
+
+
+# ---- the median rule
+
+MEDIAN = Scheduling("median")
+
+
+def test_who_is_below_the_median_of_three_others_is_stopped() -> None:
+    race = Race(scheduling=MEDIAN)
+    for rate, f1 in ((0.1, 0.2), (0.2, 0.4), (0.3, 0.6)):
+        assert race.report(rate, 1, f1) == CONTINUE
+    assert race.report(0.4, 1, 0.3) == STOP
+    assert race.report(0.5, 1, 0.5) == CONTINUE
+    assert isinstance(race.scheduler, ConfigurationMedian)
+
+
+def test_the_median_rule_waits_for_nobody_and_minds_no_last_report() -> None:
+    race = Race(scheduling=MEDIAN)
+    race.report(0.1, 1, 0.9)
+    assert race.report(0.2, 1, 0.0) == CONTINUE
+    race.report(0.3, 1, 0.9)
+    assert race.report(0.4, 5, 0.0, last=True) == CONTINUE
+
+
+def test_replicates_are_stopped_alike_by_the_median_rule_too() -> None:
+    race = Race(scheduling=MEDIAN)
+    for rate, f1 in ((0.1, 0.2), (0.2, 0.4), (0.3, 0.6)):
+        race.report(rate, 1, f1)
+        assert race.report(rate, 1, 0.0, seed=2) == CONTINUE
+    assert race.report(0.4, 1, 0.3) == STOP
+    assert race.report(0.4, 1, 0.9, seed=2) == STOP

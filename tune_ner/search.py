@@ -1,0 +1,125 @@
+"""`python -m tune_ner.search [SPACE]`: a space with continuous axes searched within a budget, its best confirmed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tune_ner.commands import EXIT_INTERRUPTED, exit_code, given, run_name, told_errors
+from tune_ner.errors import SchedulingError
+from tune_ner.grid import Data, Markup
+
+_TIME = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def search(
+    space: Annotated[str, typer.Argument(help="A YAML file, or the bundled space `search`.")] = "search",
+    data: Data = None,
+    markup: Markup = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="Hub id, folder, package:NAME or tiny:LxH; repeatable.")
+    ] = None,
+    trials: Annotated[int, typer.Option(help="Trials of the search, those of an earlier start included.")] = 30,
+    time: Annotated[str | None, typer.Option(help="Time for it: 90s, 30m, 8h or 2d.", show_default="any")] = None,
+    target_f1: Annotated[
+        float | None, typer.Option(help="Search no further once validation F1 is this.", show_default="none")
+    ] = None,
+    confirm: Annotated[int, typer.Option(help="How many of the best are trained anew and measured on test.")] = 3,
+    confirm_seeds: Annotated[int, typer.Option(help="With how many fresh seeds each.")] = 3,
+    sampler: Annotated[str, typer.Option(help="tpe, or random for comparison.")] = "tpe",
+    sampler_seed: Annotated[int, typer.Option(help="Seed of the sampler.")] = 0,
+    storage: Annotated[
+        str | None, typer.Option(help="Database URL of the Optuna study.", show_default="study.db of the run")
+    ] = None,
+    study: Annotated[
+        str | None, typer.Option(help="Its name there; one that is there goes on.", show_default="that of the run")
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Name of the run; one that is there goes on.", show_default="space, time"),
+    ] = None,
+    results_dir: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("results"),
+    gpus_per_trial: Annotated[float | None, typer.Option(help="0 to 1.", show_default="by memory")] = None,
+    cpus_per_trial: Annotated[int | None, typer.Option(help="Threads of a trial.", show_default="1")] = None,
+    max_concurrent: Annotated[int | None, typer.Option(help="Trials at once.", show_default="all that fit")] = None,
+    scheduler: Annotated[
+        str, typer.Option(help="fifo, or stop configurations that are behind: asha, median.")
+    ] = "fifo",
+    grace_period: Annotated[int, typer.Option(help="Epochs before a trial may be stopped.")] = 1,
+    reduction_factor: Annotated[int, typer.Option(help="asha: of how many configurations about one goes on.")] = 3,
+    address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or HOST:6379.")] = None,
+    dashboard: Annotated[bool, typer.Option(help="Start Ray's dashboard on this machine.")] = True,
+) -> None:
+    """Search SPACE with Optuna under Ray Tune, then train the best with fresh seeds and measure them on test.
+
+    Examples:
+
+        python -m tune_ner.search --trials 12
+
+        python -m tune_ner.search my-space.yaml --data corpus.jsonl --time 30m --scheduler asha
+
+        python -m tune_ner.search my-space.yaml --name night --storage sqlite:///searches.db
+    """
+    overrides = {"data": data, "markup": markup, "model": model}
+    with told_errors() as console:
+        from tune_ner import reporting, tuning
+        from tune_ner.runs import RunFolder
+
+        name = name or run_name(space)
+        folder = RunFolder.available(results_dir, name, may_go_on=True)
+        wishes = tuning.ResourceWishes(cpus_per_trial, gpus_per_trial, max_concurrent)
+        scheduling = tuning.Scheduling(scheduler, grace_period, reduction_factor)
+        budget = tuning.Budget(trials, None if time is None else seconds_of(time), target_f1)
+        strategy = tuning.Strategy(sampler, sampler_seed, confirm, confirm_seeds)
+        searched = tuning.load_space(space, given(overrides))
+        searched.check_search()
+        experiment = tuning.prepare(searched)
+        reporting.print_data(console, experiment)
+        audits = tuning.audit_experiment(experiment)
+        reporting.print_audit(console, audits, tuning.earlier_test_uses(experiment, folder))
+        total = trials + confirm * confirm_seeds
+        interrupted = False
+        try:
+            with reporting.LiveProgress(console, total, experiment.cost) as progress:
+                tuning.run_search(
+                    experiment,
+                    folder,
+                    wishes,
+                    progress,
+                    budget=budget,
+                    strategy=strategy,
+                    scheduling=scheduling,
+                    storage=storage,
+                    study=study,
+                    audits=audits,
+                    address=address,
+                    dashboard=dashboard,
+                )
+        except KeyboardInterrupt:
+            interrupted = True
+        if not folder.path.exists():
+            raise typer.Exit(EXIT_INTERRUPTED)
+        results = reporting.RunResults(folder)
+        reporting.write_tables(results)
+        reporting.print_outcome(reporting.TerminalLayout(console), results, total)
+    raise typer.Exit(exit_code(results.records, interrupted))
+
+
+def seconds_of(said: str) -> float:
+    """Seconds of a time such as `30m`.
+
+    Raises:
+        SchedulingError: it is none.
+    """
+    match = _TIME.fullmatch(said.strip())
+    if not match:
+        raise SchedulingError(f"--time {said[:60]}: expected a number with s, m, h or d, for instance 30m")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+if __name__ == "__main__":
+    typer.run(search)

@@ -1,0 +1,125 @@
+"""What the driver does while trials run: it writes their records, and hears Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from pydantic import TypeAdapter
+from ray import tune
+
+from tune_ner.runs import RunFolder, TrialRecord
+from tune_ner.training import EpochFigures
+from tune_ner.tuning.events import RunEvents
+from tune_ner.tuning.experiment import Experiment
+
+_EPOCH = TypeAdapter(EpochFigures)
+
+
+class Recorder(tune.Callback):
+    """Writes each trial's record in the driver, and passes on what happens."""
+
+    def __init__(self, experiment: Experiment, folder: RunFolder, events: RunEvents) -> None:
+        self.run = folder.path.name
+        self._experiment = experiment
+        self._folder = folder
+        self._events = events
+        self._started: dict[str, float] = {}
+        self._epochs: dict[str, list[EpochFigures]] = {}
+        self._recorded: set[str] = set()
+        self.records: list[TrialRecord] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune saves its callbacks for a restore of its own; the display cannot be pickled and is not needed there.
+        return {}
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A worker took the trial up."""
+        self._started[trial.trial_id] = time.perf_counter()
+        self._events.trial_started(self._experiment.trial(trial.config))
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """An epoch ended, or the trial with its record."""
+        if "record" in result:
+            self._record(trial, TrialRecord.model_validate_json(result.pop("record")))
+        elif "figures" in result:
+            figures = _EPOCH.validate_python(result.pop("figures"))
+            # A trial that ran out of GPU memory begins anew with smaller steps, and its epochs with it.
+            self._epochs.setdefault(trial.trial_id, [])[figures.epoch - 1 :] = [figures]
+            self._events.epoch_ended(self._experiment.trial(trial.config), figures)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """The worker itself died; what a trial raises ends in a record of its own."""
+        if trial.trial_id in self._recorded:
+            return  # it died after its work was done
+        cause = trial.get_pickled_error() or "no cause known"
+        first = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+        config = self._experiment.trial(trial.config)
+        self._record(trial, TrialRecord.failed(config, f"the worker died: {first}", self._seconds(trial)))
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A trial that ends without a record was stopped by the scheduler."""
+        if trial.trial_id not in self._recorded:
+            config, epochs = self._experiment.trial(trial.config), self._epochs.get(trial.trial_id, [])
+            self._record(trial, TrialRecord.stopped(config, epochs, self._seconds(trial)))
+
+    def _seconds(self, trial: Any) -> float:
+        return time.perf_counter() - self._started.get(trial.trial_id, time.perf_counter())
+
+    def _record(self, trial: Any, record: TrialRecord) -> None:
+        self._recorded.add(trial.trial_id)
+        self._epochs.pop(trial.trial_id, None)
+        self._folder.append(record, self._experiment.corpus, self._experiment.splits[record.config.fold])
+        self.records.append(record if not record.result else _without_spans(record))
+        self._events.trial_ended(record)
+
+
+def _without_spans(record: TrialRecord) -> TrialRecord:
+    """The record without its predicted spans, which lie in a file of their own."""
+    assert record.result
+    return record.model_copy(update={"result": replace(record.result, spans={})})
+
+
+class Interrupts(tune.Callback):
+    """Raises KeyboardInterrupt once more if Ctrl-C was pressed and the run still goes on.
+
+    Where the first one is raised is a matter of chance. In a destructor, or in a callback that Python calls from C,
+    nobody hears it.
+    """
+
+    def __init__(self) -> None:
+        self._pressed = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def press(self, number: int, frame: Any) -> None:
+        """The handler of the signal."""
+        self._pressed = True
+        raise KeyboardInterrupt
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Called by Tune again and again while trials run."""
+        if self._pressed:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def heard_interrupts() -> Iterator[Interrupts]:
+    """Ctrl-C handled by the callback, where Python lets a handler be set: in the main thread."""
+    interrupts = Interrupts()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupts
+        return
+    before = signal.signal(signal.SIGINT, interrupts.press)
+    try:
+        yield interrupts
+    finally:
+        signal.signal(signal.SIGINT, before)

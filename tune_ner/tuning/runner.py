@@ -1,0 +1,161 @@
+"""Trials of an experiment under Ray Tune: side by side, each recorded when it ends."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.search import BasicVariantGenerator, ConcurrencyLimiter, Searcher
+
+from tune_ner.audit import AuditReport
+from tune_ner.runs import RunFolder, TrialRecord
+from tune_ner.training import TrialConfig
+from tune_ner.tuning.early_stopping import stopping_rule
+from tune_ner.tuning.events import RunEvents
+from tune_ner.tuning.experiment import Experiment, audit_experiment
+from tune_ner.tuning.recorder import Recorder, heard_interrupts
+from tune_ner.tuning.resources import Machine, ResourceWishes, TrialResources, trial_resources
+from tune_ner.tuning.scheduling import Scheduling
+from tune_ner.tuning.session import cluster_machine, ray_session
+from tune_ner.tuning.worker import measure_memory, train
+
+
+class Runner:
+    """An experiment in the object store of a Ray that runs: sets of its trials are trained on it, one after another."""
+
+    def __init__(self, experiment: Experiment, reference: Any, resources: TrialResources, recorder: Recorder) -> None:
+        self._experiment = experiment
+        self._reference = reference
+        self._resources = resources
+        self._recorder = recorder
+
+    @property
+    def records(self) -> list[TrialRecord]:
+        """The records of all trials that ended so far, in that order."""
+        return self._recorder.records
+
+    def run(self, trials: Sequence[TrialConfig], scheduling: Scheduling) -> None:
+        """Train these trials, started in their order, and measure them on test."""
+        points = [self._experiment.point(trial) for trial in trials]
+        # In the order of the points; a `grid_search` over them would copy them all for each one.
+        generator = BasicVariantGenerator(points_to_evaluate=points, max_concurrent=self._resources.concurrent)
+        self._fit(generator, len(points), scheduling, measure_test=True)
+
+    def search(self, searcher: Searcher, trials: int, scheduling: Scheduling, stopper: tune.Stopper) -> None:
+        """Train as many trials as said, each where the searcher suggests, until the stopper says that it is enough;
+        they are measured on validation alone.
+        """
+        self._fit(ConcurrencyLimiter(searcher, self._resources.concurrent), trials, scheduling, False, stopper)
+
+    def _fit(
+        self,
+        algorithm: Any,
+        trials: int,
+        scheduling: Scheduling,
+        measure_test: bool,
+        stopper: tune.Stopper | None = None,
+    ) -> None:
+        # A set without trials is done; Tune would take 0 for one.
+        if not trials:
+            return
+        with tempfile.TemporaryDirectory(prefix="tune-ner-ray-") as storage, heard_interrupts() as interrupts:
+            tune.Tuner(
+                self._trainable(measure_test),
+                param_space=dict.fromkeys(self._experiment.space.AXES),  # each point fills in all of them
+                tune_config=tune.TuneConfig(
+                    search_alg=algorithm,
+                    num_samples=trials,
+                    scheduler=stopping_rule(scheduling, self._experiment.space.most("epochs")),
+                    reuse_actors=True,
+                    trial_dirname_creator=lambda trial: str(trial.trial_id),
+                ),
+                run_config=tune.RunConfig(
+                    name=self._recorder.run,
+                    storage_path=storage,
+                    verbose=0,
+                    callbacks=[self._recorder, interrupts],
+                    stop=stopper,
+                ),
+            ).fit()
+
+    def _trainable(self, measure_test: bool) -> Any:
+        # Tune would fetch the experiment anew for each trial, a reused worker keeps it; within a list, the reference
+        # reaches the worker as one.
+        with_data = tune.with_parameters(
+            train, reference=[self._reference], threads=self._resources.cpus, measure_test=measure_test
+        )
+        return tune.with_resources(with_data, {"cpu": self._resources.cpus, "gpu": self._resources.gpus})
+
+
+@contextmanager
+def running(
+    experiment: Experiment,
+    folder: RunFolder,
+    wishes: ResourceWishes,
+    events: RunEvents,
+    *,
+    trials: int,
+    audits: Mapping[int | None, AuditReport] | None,
+    address: str | None,
+    dashboard: bool,
+) -> Iterator[Runner]:
+    """A runner on a Ray of this machine, or on the cluster at `address`.
+
+    Args:
+        experiment: what trials are of.
+        folder: where records go; made unless it is there.
+        wishes: what the user asks for each trial.
+        events: told what happens while it happens.
+        trials: how many there will be at most.
+        audits: what `audit_experiment` found, if it was asked already; it is kept with the run.
+        address: a running Ray cluster; without it, Ray is started on this machine and ended on leaving.
+        dashboard: whether a Ray started here has its dashboard.
+
+    Raises:
+        ResourceError: a wish that cannot be fulfilled, or no cluster at `address`.
+        RunFolderError: the folder or a record cannot be written.
+    """
+    audits = audit_experiment(experiment) if audits is None else audits
+    machine = None if address else Machine.local()
+    if machine:
+        # a wish that cannot be fulfilled is refused before Ray starts
+        trial_resources(machine, experiment.need, wishes, trials)
+    with ray_session(address, machine, dashboard) as page:
+        _ = experiment.tokenized  # so that it goes with the experiment
+        reference = ray.put(experiment)
+        resources = _shared_out(experiment, reference, wishes, machine or cluster_machine(), trials)
+        if not folder.path.exists():
+            folder.create(experiment.space.to_yaml())
+            folder.write_audits({fold: report.as_dict() for fold, report in audits.items()})
+        events.run_started(resources, page)
+        yield Runner(experiment, reference, resources, Recorder(experiment, folder, events))
+
+
+def _shared_out(
+    experiment: Experiment, reference: Any, wishes: ResourceWishes, machine: Machine, trials: int
+) -> TrialResources:
+    """What each trial gets; where the user does not divide the GPUs, by the memory that trials are seen to take.
+
+    The largest trial of each encoder is tried for a moment, on a whole GPU.
+    """
+    resources = trial_resources(machine, experiment.need, wishes, trials)
+    if not resources.gpus or wishes.gpus_per_trial is not None:
+        return resources
+    measure = ray.remote(num_cpus=resources.cpus, num_gpus=1, max_retries=0)(measure_memory)
+    largest = [experiment.largest_trial(model) for model in experiment.encoders]
+    measured = [_outcome(measure.remote(trial, [reference])) for trial in largest]
+    if 0 in measured:
+        return resources  # the estimate has to do
+    return trial_resources(machine, replace(experiment.need, measured=max(measured)), wishes, trials)
+
+
+def _outcome(measurement: Any) -> int:
+    try:
+        return int(ray.get(measurement))
+    except ray.exceptions.RayError:  # whatever is wrong with this encoder, its trial will say so
+        return 0
