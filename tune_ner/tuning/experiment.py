@@ -58,8 +58,7 @@ class Experiment:
 
     def point(self, trial: TrialConfig) -> dict[str, object]:
         """The point of the space that gives this trial, whether its grid or its distributions hold it or not."""
-        names = [*self.space.AXES, *(["fold"] if self.space.split.folds else [])]
-        return {name: getattr(trial, name) for name in names}
+        return {name: getattr(trial, name) for name in self.space.all_axes}
 
     def largest_trial(self, model: str, **more: object) -> TrialConfig:
         """A trial of this encoder with the largest batches of the longest sentences; other values are any, or those

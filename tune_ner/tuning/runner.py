@@ -66,7 +66,7 @@ class Runner:
         with tempfile.TemporaryDirectory(prefix="tune-ner-ray-") as storage, heard_interrupts() as interrupts:
             tune.Tuner(
                 self._trainable(measure_test),
-                param_space=dict.fromkeys(self._experiment.space.AXES),  # each point fills in all of them
+                param_space=dict.fromkeys(self._experiment.space.all_axes),  # each point fills in all of them
                 tune_config=tune.TuneConfig(
                     search_alg=algorithm,
                     num_samples=trials,
