@@ -9,7 +9,6 @@ from tune_ner.reporting import RunResults, TerminalLayout
 from tune_ner.reporting.overview import (
     print_audit_section,
     print_overview,
-    space_of,
     told_findings,
     trials_of,
     worst_of,
@@ -70,7 +69,8 @@ def test_a_space_that_is_not_there_or_faulty_leaves_what_the_records_tell(tmp_pa
     assert "note: the space is not known: " in text
     folder.space_file.unlink()
     assert "there is no space.yaml in " in overview(folder)
-    assert trials_of(space_of(folder), RunResults(folder).records) == 2
+    results = RunResults(folder)
+    assert trials_of(results.space, results.records) == 2
 
 
 def test_the_audit_gives_the_verdict_and_each_error_and_warning_with_its_remedy() -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from tune_ner.reporting.layout import MISSING, Column, Layout, Sheet
 from tune_ner.reporting.outcome import configuration_cells, configuration_columns
-from tune_ner.reporting.overview import data_of, space_of, trials_of, worst_of
+from tune_ner.reporting.overview import data_of, trials_of, worst_of
 from tune_ner.reporting.standing import RunResults, Standing
 from tune_ner.reporting.time_sheets import clock
 from tune_ner.reporting.timings import run_span
@@ -43,12 +43,11 @@ def runs_table(runs: Runs) -> pd.DataFrame:
 
 
 def _run_row(run: RunResults) -> dict[str, Any]:
-    space = space_of(run.folder)
     best = run.standings[0] if run.standings else None
     return {
-        "Data": data_of(space),
+        "Data": data_of(run.space),
         "Trials": len(run.records),
-        "Planned": trials_of(space, run.records),
+        "Planned": trials_of(run.space, run.records),
         "Stopped": sum(record.status == "stopped" for record in run.records),
         "Best": best.records[0].config.title.rsplit(" · seed", 1)[0] if best else None,
         **_figures(best),

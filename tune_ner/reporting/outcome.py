@@ -10,6 +10,7 @@ import pandas as pd
 from tune_ner.reporting.encoding import batching_notes, encoding_notes
 from tune_ner.reporting.layout import Column, Layout, Sheet
 from tune_ner.reporting.questions import answers, summary_lines
+from tune_ner.reporting.search_results import print_confirmation, print_what_mattered
 from tune_ner.reporting.standing import RunResults
 from tune_ner.reporting.tables import ranking, varied_axes
 from tune_ner.runs import TrialRecord
@@ -28,6 +29,10 @@ def print_outcome(layout: Layout, results: RunResults, trials: int) -> None:
             layout.heading(question)
             for sentence in sentences:
                 layout.item(sentence)
+        layout.gap()
+    if results.search:
+        print_confirmation(layout, results.search)
+        print_what_mattered(layout, results.search)
         layout.gap()
     if stopped := stopped_note(records):
         layout.line(stopped, "note", "yellow")
@@ -94,7 +99,7 @@ def configuration_cells(row: pd.Series[Any], varied: Sequence[str]) -> tuple[str
         str(row["Model"]),
         str(row["Tagging Scheme"]),
         f"{row['Learning Rate']:g}",
-        *(str(row[name]) for name in varied),
+        *(f"{row[name]:.3g}" if isinstance(row[name], float) else str(row[name]) for name in varied),
     )
 
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, get_args
 
-from tune_ner.errors import SpaceError
 from tune_ner.reporting.layout import Layout
 from tune_ner.reporting.standing import RunResults
-from tune_ner.runs import RunFolder, TrialRecord
+from tune_ner.runs import TrialRecord
 from tune_ner.runs.record import Status
 from tune_ner.tuning.distributions import Distribution
-from tune_ner.tuning.space import SearchSpace, SplitSettings, load_space
+from tune_ner.tuning.space import SearchSpace, SplitSettings
 
 SEVERITY_COLOURS = {"error": "bold red", "warning": "yellow"}
 
@@ -23,7 +22,7 @@ _MOST_VALUES = 8
 
 def print_overview(layout: Layout, results: RunResults) -> None:
     """Print a run's name, data, trials by status and space."""
-    space = space_of(results.folder)
+    space = results.space
     layout.title(f"Run {results.folder.name}")
     layout.facts(
         {
@@ -35,16 +34,6 @@ def print_overview(layout: Layout, results: RunResults) -> None:
     )
     if isinstance(space, str):
         layout.line(space, "note", "yellow")
-
-
-def space_of(folder: RunFolder) -> SearchSpace | str:
-    """The space that was searched, or why it is not known."""
-    if not folder.space_file.exists():
-        return f"the space is not known: there is no {folder.space_file.name} in {folder.path}"
-    try:
-        return load_space(str(folder.space_file.absolute()))
-    except SpaceError as error:
-        return f"the space is not known: {error}"
 
 
 def data_of(space: SearchSpace | str) -> str:

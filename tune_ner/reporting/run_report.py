@@ -10,7 +10,7 @@ from tune_ner.errors import RunFolderError
 from tune_ner.reporting.comparison import named_apart, print_comparison
 from tune_ner.reporting.layout import Layout
 from tune_ner.reporting.outcome import print_outcome
-from tune_ner.reporting.overview import print_audit_section, print_overview, space_of, trials_of
+from tune_ner.reporting.overview import print_audit_section, print_overview, trials_of
 from tune_ner.reporting.standing import RunResults
 from tune_ner.reporting.tables import write_tables
 from tune_ner.reporting.time_sheets import print_timings
@@ -39,7 +39,7 @@ def print_run(layout: Layout, run: RunResults) -> None:
     print_overview(layout, run)
     print_audit_section(layout, run.evidence.audits)
     layout.gap()
-    print_outcome(layout, run, trials_of(space_of(run.folder), run.records))
+    print_outcome(layout, run, trials_of(run.space, run.records))
     print_timings(layout, run.records)
 
 

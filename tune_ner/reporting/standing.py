@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 
 from tune_ner.data import Part
+from tune_ner.errors import SpaceError
 from tune_ner.evaluation import Interval, f1_interval, indistinguishable, sentence_counts
+from tune_ner.reporting.search_results import SearchResults
 from tune_ner.runs import Candidate, Predictions, RankedConfiguration, RunFolder, TrialRecord, rank
+from tune_ner.tuning.space import SearchSpace, load_space
 
 Counts = np.ndarray[Any, Any]
 Ids = np.ndarray[Any, Any]
@@ -100,7 +103,8 @@ class Standing:
 def standings(evidence: Evidence, records: Sequence[TrialRecord]) -> list[Standing]:
     """Every configuration that finished a trial, by mean validation F1, best first."""
     by_id = {record.trial_id: record for record in records}
-    ranked = rank(Candidate.of(record) for record in records)
+    # A trial of a search was chosen for the figure it has: only what trained it anew may speak for it.
+    ranked = rank(Candidate.of(record) for record in records if record.status != "searched")
     groups = [tuple(by_id[trial] for trial in item.finished) for item in ranked]
     alike = _like_best(evidence, groups[:MOST_COMPARED])
     return [
@@ -135,6 +139,22 @@ class RunResults:
     def standings(self) -> list[Standing]:
         """Every configuration that finished a trial, best first."""
         return standings(self.evidence, self.records)
+
+    @cached_property
+    def space(self) -> SearchSpace | str:
+        """The space that was searched, or why it is not known."""
+        file = self.folder.space_file
+        if not file.exists():
+            return f"the space is not known: there is no {file.name} in {self.folder.path}"
+        try:
+            return load_space(str(file.absolute()))
+        except SpaceError as error:
+            return f"the space is not known: {error}"
+
+    @cached_property
+    def search(self) -> SearchResults | None:
+        """What a search found besides; None for a grid."""
+        return SearchResults.of(self.folder, self.space, self.records)
 
 
 def _interval(evidence: Evidence, records: Sequence[TrialRecord], part: Part) -> Interval:

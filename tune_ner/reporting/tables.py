@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from tune_ner.errors import RunFolderError
+from tune_ner.reporting.search_results import NARROWED_FILE
 from tune_ner.reporting.standing import Evidence, RunResults, Standing
 from tune_ner.reporting.timings import timings_table
 from tune_ner.runs import TrialRecord
@@ -50,6 +51,7 @@ def trials_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
 
     Sorted by model, tagging scheme, learning rate, the other axes that vary, and seed. The figures of a failed
     trial are missing, and its `Error` says why; so are those of a stopped one, whose epochs are in `curves_table`.
+    A searched trial has seqeval's validation figures of its best epoch, as a finished one, and no others.
     """
     varied, folds = varied_axes(records), _fold_column(records)
     rows = [_trial_row(record, varied) for record in records]
@@ -83,7 +85,7 @@ def trials_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
 
 
 def curves_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
-    """One row an epoch of a finished or stopped trial: losses and validation figures."""
+    """One row an epoch of a finished, searched or stopped trial: losses and validation figures."""
     varied, folds = varied_axes(records), _fold_column(records)
     rows = [
         {
@@ -166,6 +168,8 @@ def varied_axes(records: Sequence[TrialRecord]) -> list[str]:
 def write_tables(results: RunResults) -> list[Path]:
     """Derive `ner_results_with_lr.csv`, `curves.csv`, `ranking.csv` and `timings.csv`; gives the files.
 
+    A search has `best_so_far.csv` too, and where its trials tell enough `importances.csv` and `narrowed.yaml`.
+
     Raises:
         RunFolderError: a file cannot be written; it is then as it was before.
     """
@@ -175,14 +179,19 @@ def write_tables(results: RunResults) -> list[Path]:
         "ranking.csv": ranking(results),
         "timings.csv": timings_table(results.records),
     }
-    return [_write(results.folder.path / name, table) for name, table in tables.items()]
+    texts = {name: table.to_csv(index=False) for name, table in tables.items()}
+    if search := results.search:
+        texts |= {name: table.to_csv(index=False) for name, table in search.tables().items()}
+        if narrowed := search.narrowed_yaml():
+            texts[NARROWED_FILE] = narrowed
+    return [_write(results.folder.path / name, text) for name, text in texts.items()]
 
 
-def _write(path: Path, table: pd.DataFrame) -> Path:
-    """Write a table whole or not at all; a lone surrogate becomes an escape."""
+def _write(path: Path, text: str) -> Path:
+    """Write a file whole or not at all; a lone surrogate becomes an escape."""
     unfinished = path.with_name(f"{path.name}.unfinished")
     try:
-        unfinished.write_bytes(table.to_csv(index=False).encode("utf-8", "backslashreplace"))
+        unfinished.write_bytes(text.encode("utf-8", "backslashreplace"))
         unfinished.replace(path)
     except OSError as error:
         with suppress(OSError):
@@ -230,4 +239,8 @@ def _trial_row(record: TrialRecord, varied: Sequence[str]) -> dict[str, Any]:
             "Validation Span F1": result.scores["validation"].spans.f1,
         }
         row |= {"Best Epoch": result.best_epoch, "Precision Used": result.precision_used}
+    elif record.status == "searched" and record.curve:
+        best = max(record.curve, key=lambda epoch: epoch.f1)
+        row |= {f"Validation {title}": getattr(best, name) for name, title in _FIGURES.items()}
+        row["Best Epoch"] = best.epoch
     return row

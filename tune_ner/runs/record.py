@@ -87,3 +87,8 @@ class TrialRecord(BaseModel):
     def curve(self) -> tuple[EpochFigures, ...]:
         """Validation figures of every epoch that a trial trained; empty for a failed one."""
         return self.result.epochs if self.result else self.epochs
+
+    @property
+    def best_f1(self) -> float | None:
+        """The highest validation F1 (seqeval's) of a trial's epochs, by which a search goes; None without an epoch."""
+        return max((epoch.f1 for epoch in self.curve), default=None)

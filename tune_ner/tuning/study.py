@@ -120,7 +120,7 @@ class Study:
 
 def value_of(record: TrialRecord) -> float | None:
     """What a search goes by: the best validation F1 (seqeval's) of a trial's epochs; None for one that failed."""
-    return max((epoch.f1 for epoch in record.curve), default=None)
+    return record.best_f1
 
 
 class StudySearch(OptunaSearch):
