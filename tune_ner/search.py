@@ -105,7 +105,9 @@ def search(
             raise typer.Exit(EXIT_INTERRUPTED)
         results = reporting.RunResults(folder)
         reporting.write_tables(results)
-        reporting.print_outcome(reporting.TerminalLayout(console), results, total)
+        # Within a budget of time, or with an aim, a search that ends as it should has fewer trials than it might have.
+        expected = total if interrupted else len(results.records)
+        reporting.print_outcome(reporting.TerminalLayout(console), results, expected)
     raise typer.Exit(exit_code(results.records, interrupted))
 
 
