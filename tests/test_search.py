@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -183,3 +184,22 @@ def test_a_search_ends_at_its_aim_and_another_learns_from_its_study(tmp_path: Pa
     study = optuna.load_study(study_name="mine", storage=storage[1])
     assert len(study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))) == len(searched) + 2
     assert not (tmp_path / "second" / "study.db").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+def test_a_search_whose_time_is_over_is_whole(tmp_path: Path, space: Path) -> None:
+    output = ended(started(space, tmp_path, "--trials", "5000", "--time", "8s", "--name", "run"))
+    records = records_of(tmp_path / "run")
+    searched, finished = of_status(records, "searched"), of_status(records, "finished")
+    assert 1 <= len(searched) < 5000
+    # what ran when the time was over has left its epochs
+    assert {record["status"] for record in records} <= {"searched", "finished", "stopped"}
+    assert len(finished) == 2 * min(2, len(searched))
+    assert len(pd.read_csv(tmp_path / "run" / "ranking.csv")) == min(2, len(searched))
+    assert "At most 5000 trials" in output
+    assert f"{len(finished)} trials with fresh seeds confirm the best." in output
+    assert "stopped early" not in output
+    # 5000 trials of a quarter of a second and more would take longer than twenty minutes
+    assert all(int(minutes) < 20 for minutes in re.findall(r"about (\d+):\d\d left", output))
+    assert " · batch_size " in output

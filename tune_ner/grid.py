@@ -108,7 +108,9 @@ def grid(
         interrupted = False
         try:
             work = sum(map(experiment.cost, experiment.trials))
-            with reporting.LiveProgress(console, len(experiment.trials), experiment.cost, work) as progress:
+            with reporting.LiveProgress(
+                console, len(experiment.trials), experiment.cost, work, title=experiment.title
+            ) as progress:
                 tuning.run_grid(
                     experiment,
                     folder,

@@ -84,7 +84,15 @@ def search(
         total = trials + confirm * confirm_seeds
         interrupted = False
         try:
-            with reporting.LiveProgress(console, total, experiment.cost) as progress:
+            with reporting.LiveProgress(
+                console,
+                trials,
+                experiment.cost,
+                title=experiment.title,
+                earlier=min(trials, len(tuning.searched(experiment, folder.records()))) if folder.path.exists() else 0,
+                seconds=budget.seconds,
+                confirmations=confirm * confirm_seeds,
+            ) as progress:
                 tuning.run_search(
                     experiment,
                     folder,

@@ -105,6 +105,50 @@ def test_a_searched_trial_shows_its_best_validation_figure() -> None:
     assert "seed 42: validation F1 0.5000, 3.0 s" in printed(console)
 
 
+def test_the_time_left_of_a_search_ends_with_its_budget_and_what_confirms(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("tune_ner.reporting.terminal.time.monotonic", lambda: now[0])
+    console = Console(file=io.StringIO(), width=100)
+    ends = [TrialRecord.searched(a_config(seed=seed), a_record((0.5,)).curve, 3.0) for seed in (1, 2)]
+    again = a_record((0.5,), seed=3)
+    with LiveProgress(console, 1000, lambda _: 1.0, seconds=60.0, confirmations=4) as progress:
+        progress.run_started(TrialResources(1, 0.0, 2), "")
+        progress.trial_started(ends[0].config)
+        now[0] += 5 / ends[0].config.epochs
+        progress.trial_ended(ends[0])
+        assert "At most 1000 trials" in printed(console)
+        assert "[   1/1000]" in printed(console)
+        # one trial in five seconds: 59 of the budget, then four trials
+        assert progress._time_left() == "about 1:19 left"
+        progress.confirming(4)
+        assert progress._time_left() == "about 0:20 left"
+        progress.trial_started(again.config)
+        progress.trial_ended(again)
+    assert "4 trials with fresh seeds confirm the best." in printed(console)
+    assert "[1/4]" in printed(console)
+
+
+def test_trials_of_an_earlier_start_are_not_left_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("tune_ner.reporting.terminal.time.monotonic", lambda: now[0])
+    console = Console(file=io.StringIO(), width=100)
+    record = a_record((0.5,), epochs=1)
+    with LiveProgress(console, 10, lambda _: 1.0, earlier=6) as progress:
+        progress.run_started(TrialResources(1, 0.0, 2), "")
+        progress.trial_started(record.config)
+        now[0] += 10
+        progress.trial_ended(record)
+    assert "4 trials, 2 at once" in printed(console)
+    assert "[ 7/10]" in printed(console)
+    assert "about 0:30 left" in printed(console)
+
+
+def test_trials_that_differ_in_more_are_called_by_it(outcome: Outcome) -> None:
+    text = outcome([a_record((0.5,), batch_size=16), a_failure("no memory", batch_size=32)])
+    assert "Best by validation: tiny:1x32 · BIO · 0.001 · batch_size 16, validation F1" in text
+    assert "tiny:1x32 · BIO · 0.001 · batch_size 32 · seed 42: no memory" in text
+
+
 def test_replicates_are_shown_with_their_spread(outcome: Outcome) -> None:
     text = outcome([a_record((0.4,), seed=1), a_record((0.6,), seed=2)])
     assert "0.5000 ± 0.1414" in text

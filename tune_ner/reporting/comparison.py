@@ -13,7 +13,7 @@ from tune_ner.reporting.overview import data_of, trials_of, worst_of
 from tune_ner.reporting.standing import RunResults, Standing
 from tune_ner.reporting.time_sheets import clock
 from tune_ner.reporting.timings import run_span
-from tune_ner.runs import used_test_parts
+from tune_ner.runs import used_test_parts, varied_axes
 
 Runs = Mapping[str, RunResults]
 """Results by the name that tells each run from the others."""
@@ -49,7 +49,7 @@ def _run_row(run: RunResults) -> dict[str, Any]:
         "Trials": len(run.records),
         "Planned": trials_of(run.space, run.records),
         "Stopped": sum(record.status == "stopped" for record in run.records),
-        "Best": best.records[0].config.title.rsplit(" · seed", 1)[0] if best else None,
+        "Best": best.records[0].config.titled(varied_axes(run.records), replicate=False) if best else None,
         **_figures(best),
         "Audit": worst_of(run.evidence.audits),
         "Wall Seconds": run_span(run.records).wall,

@@ -12,8 +12,8 @@ from tune_ner.reporting.layout import Column, Layout, Sheet
 from tune_ner.reporting.questions import answers, summary_lines
 from tune_ner.reporting.search_results import print_confirmation, print_what_mattered
 from tune_ner.reporting.standing import RunResults
-from tune_ner.reporting.tables import ranking, varied_axes
-from tune_ner.runs import TrialRecord
+from tune_ner.reporting.tables import ranking
+from tune_ner.runs import TrialRecord, varied_axes
 
 _MODEL_WIDTH = 18
 
@@ -38,7 +38,7 @@ def print_outcome(layout: Layout, results: RunResults, trials: int) -> None:
         layout.line(stopped, "note", "yellow")
     for record in records:
         if record.error:
-            layout.line(f"{record.config.title}: {record.error}", "failed", "red")
+            layout.line(f"{record.config.titled(varied_axes(records))}: {record.error}", "failed", "red")
     for note in (*encoding_notes(records), *batching_notes(records)):
         layout.line(note, "note", "yellow")
     if len(records) < trials:

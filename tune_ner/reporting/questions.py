@@ -15,7 +15,7 @@ from typing import Any
 
 from tune_ner.evaluation import Difference, holm, paired_difference
 from tune_ner.reporting.standing import Evidence, Standing
-from tune_ner.runs import TrialRecord, configuration_of
+from tune_ner.runs import TrialRecord, configuration_of, varied_axes
 
 NEAR_BEST = 0.01
 """Convergence is the first epoch whose validation F1 is within this share of the trial's best."""
@@ -101,7 +101,7 @@ def summary_lines(found: Sequence[Standing], records: Sequence[TrialRecord]) -> 
     compared = {configuration_of(record.config) for record in records if record.status != "failed"}
     optimism = best.validation.estimate - best.test.estimate
     lines = [
-        f"Best by validation: {best.records[0].config.title.rsplit(' · seed', 1)[0]}, validation F1 "
+        f"Best by validation: {best.records[0].config.titled(varied_axes(records), replicate=False)}, validation F1 "
         f"{best.validation.estimate:.3f} (95 % interval {best.validation.low:.3f} to {best.validation.high:.3f}), "
         f"test F1 {best.test.estimate:.3f} ({best.test.low:.3f} to {best.test.high:.3f}).",
         f"Validation less test of the best: {optimism:+.3f}; the best of {len(compared)} is chosen for its validation "

@@ -19,7 +19,7 @@ import yaml
 
 from tune_ner.errors import visible
 from tune_ner.reporting.layout import MISSING, Column, Layout, Sheet
-from tune_ner.runs import Candidate, RunFolder, TrialRecord, configuration_of, rank
+from tune_ner.runs import Candidate, RunFolder, TrialRecord, configuration_of, rank, varied_axes
 from tune_ner.training import TrialConfig
 from tune_ner.tuning.distributions import Distribution
 from tune_ner.tuning.space import SearchSpace
@@ -94,6 +94,14 @@ class SearchResults:
         trials = [record for record in records if record.result is None and record.config.seed in seeds]
         found = {record.trial_id for record in trials}
         return cls(folder, space, tuple(trials), tuple(record for record in records if record.trial_id not in found))
+
+    @cached_property
+    def _named(self) -> list[str]:
+        return varied_axes([*self.trials, *self.confirming])
+
+    def title(self, config: TrialConfig) -> str:
+        """What a configuration of this search is called."""
+        return config.titled(self._named, replicate=False)
 
     @cached_property
     def whole(self) -> list[TrialRecord]:
@@ -302,7 +310,7 @@ def print_confirmation(layout: Layout, search: SearchResults) -> None:
         return
     most = max(len(confirmation.again) for confirmation in search.confirmations)
     for place, confirmation in enumerate(search.confirmations, start=1):
-        layout.item(_confirmation_line(place, confirmation, most))
+        layout.item(_confirmation_line(place, search.title(confirmation.configuration), confirmation, most))
     layout.item(
         f"The first figure was chosen as one of the best of {len(search.whole)}, each on one seed, and the best of "
         "many noisy figures is an overestimate; that of the fresh seeds is what the configuration can be expected to "
@@ -313,14 +321,14 @@ def print_confirmation(layout: Layout, search: SearchResults) -> None:
 def _unconfirmed(search: SearchResults) -> str:
     best = search.best[0]
     return (
-        f"Nothing is confirmed yet. The best of {len(search.whole)} trials, {_title(best.config)}, has validation F1 "
-        f"{_f1(best):.3f}, which is an overestimate as the best of many noisy figures is, and no test figure; start "
+        f"Nothing is confirmed yet. The best of {len(search.whole)} trials, {search.title(best.config)}, has "
+        f"validation F1 {_f1(best):.3f}, which is an overestimate as the best of many noisy figures is, and no test figure; start "
         "the search again with the same --name."
     )
 
 
-def _confirmation_line(place: int, confirmation: Confirmation, most: int) -> str:
-    what, seeds = _title(confirmation.configuration), len(confirmation.again)
+def _confirmation_line(place: int, what: str, confirmation: Confirmation, most: int) -> str:
+    seeds = len(confirmation.again)
     first = "not known" if confirmation.first is None else f"{confirmation.first:.3f}"
     if confirmation.mean is None:
         return f"{what}: validation F1 {first} in the search; not confirmed, since no fresh seed finished."
@@ -331,10 +339,6 @@ def _confirmation_line(place: int, confirmation: Confirmation, most: int) -> str
         f"#{place} {what}: validation F1 {first} in the search → {confirmation.mean:.3f}{spread} over {seeds} fresh "
         f"seed{'' if seeds == 1 else 's'}{fewer}{drop}."
     )
-
-
-def _title(config: TrialConfig) -> str:
-    return config.title.rsplit(" · seed", 1)[0]
 
 
 def print_what_mattered(layout: Layout, search: SearchResults) -> None:

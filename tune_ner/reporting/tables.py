@@ -14,15 +14,13 @@ from tune_ner.errors import RunFolderError
 from tune_ner.reporting.search_results import NARROWED_FILE
 from tune_ner.reporting.standing import Evidence, RunResults, Standing
 from tune_ner.reporting.timings import timings_table
-from tune_ner.runs import TrialRecord
+from tune_ner.runs import TrialRecord, varied_axes
 from tune_ner.training import TrialConfig
 
 NOTEBOOK_COLUMNS = ["Model", "Tagging Scheme", "Learning Rate", "Precision", "Recall", "F1"]
 """The six columns of the notebook's table; precision, recall and F1 are those of the test part."""
 
-_FIXED = frozenset({"data_fingerprint", "model_fingerprint", "precision", "fold"})
 _TITLES = {"model": "Model", "tagging_scheme": "Tagging Scheme", "learning_rate": "Learning Rate", "seed": "Seed"}
-_ALWAYS = frozenset({*_TITLES, "epochs"})
 _STANDING_COLUMNS = [
     "Trials",
     "Failed",
@@ -154,15 +152,6 @@ def _clean_f1(evidence: Evidence, record: TrialRecord) -> float:
     kept = [row for row, index in enumerate(predictions.indices) if index not in contaminated]
     right, wrong, missed = evidence.counts(record.trial_id, "test")[kept].sum(axis=0)
     return float(2 * right / max(1, 2 * right + wrong + missed))
-
-
-def varied_axes(records: Sequence[TrialRecord]) -> list[str]:
-    """The hyperparameters, besides those that every table shows, that differ between the trials."""
-    configs = [record.config.model_dump() for record in records]
-    names = [name for name in (configs[0] if configs else {}) if name not in _ALWAYS | _FIXED]
-    if len({config["epochs"] for config in configs}) > 1:
-        names.append("epochs")
-    return [name for name in names if len({config[name] for config in configs}) > 1]
 
 
 def write_tables(results: RunResults) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from statistics import fmean
 from types import TracebackType
 
@@ -118,20 +119,37 @@ class LiveProgress(RunEvents):
     """Progress while trials run: a live view in a terminal, a plain line a trial elsewhere."""
 
     def __init__(
-        self, console: Console, trials: int, cost: Callable[[TrialConfig], float], work: float | None = None
+        self,
+        console: Console,
+        trials: int,
+        cost: Callable[[TrialConfig], float],
+        work: float | None = None,
+        *,
+        title: Callable[[TrialConfig], str] = attrgetter("title"),
+        earlier: int = 0,
+        seconds: float | None = None,
+        confirmations: int = 0,
     ) -> None:
         """What is shown while trials run.
 
         Args:
             console: where.
-            trials: how many there will be, at most.
+            trials: how many there will be, at most, those of an earlier start included.
             cost: how long a trial takes beside the others.
             work: that of all trials together; by default as much each as those that started have on average.
+            title: what a trial is called.
+            earlier: how many ended before.
+            seconds: when no more trials are begun, however few there were.
+            confirmations: how many trials follow then; see `RunEvents.confirming`.
         """
         self._console = console
         self._trials = trials
         self._cost = cost
         self._work = work
+        self._title = title
+        self._earlier = earlier
+        self._seconds = seconds
+        self._confirmations = confirmations
         self._costs: dict[str, float] = {}
         self._saved = 0.0
         self._running: dict[str, str] = {}
@@ -146,7 +164,7 @@ class LiveProgress(RunEvents):
             TextColumn("{task.fields[left]}"),
             console=console,
         )
-        self._task = self._bar.add_task("", total=trials, left="")
+        self._task = self._bar.add_task("", total=trials, completed=earlier, left="")
         self._live = Live(self._view(), console=console, refresh_per_second=4) if console.is_terminal else None
 
     def __enter__(self) -> LiveProgress:
@@ -164,39 +182,50 @@ class LiveProgress(RunEvents):
 
     def run_started(self, resources: TrialResources, dashboard: str) -> None:
         """Say what runs at once and where Ray's dashboard is."""
-        self._console.print(describe_resources(resources, self._trials), highlight=False, soft_wrap=True)
+        most = "At most " if self._seconds is not None else ""
+        told = describe_resources(resources, self._trials - self._earlier)
+        self._console.print(f"{most}{told}", highlight=False, soft_wrap=True)
         if dashboard:
             self._console.print(f"Ray dashboard: {dashboard}", highlight=False, soft_wrap=True)
+
+    def confirming(self, trials: int) -> None:
+        """Say so, and count these trials alone."""
+        self._console.print(f"{trials} trials with fresh seeds confirm the best.", highlight=False, soft_wrap=True)
+        spent = sum(self._done.values()) + self._saved
+        self._work = spent + trials * fmean(self._costs.values()) if self._costs else None
+        self._trials, self._earlier, self._seconds, self._confirmations = trials, 0, None, 0
+        self._bar.update(self._task, total=trials, completed=0)
+        self._refresh()
 
     def trial_started(self, trial: TrialConfig) -> None:
         """Show the trial among the running ones."""
         self._started = self._started or time.monotonic()
         self._costs[trial.trial_id] = self._cost(trial)
-        self._running[trial.trial_id] = f"{trial.title}: starting"
+        self._running[trial.trial_id] = f"{self._title(trial)}: starting"
         self._refresh()
 
     def epoch_ended(self, trial: TrialConfig, figures: EpochFigures) -> None:
         """Show the trial's epoch and its validation F1."""
         self._done[trial.trial_id] = figures.epoch / trial.epochs * self._costs[trial.trial_id]
         self._running[trial.trial_id] = (
-            f"{trial.title}: epoch {figures.epoch}/{trial.epochs}, validation F1 {figures.f1:.4f}"
+            f"{self._title(trial)}: epoch {figures.epoch}/{trial.epochs}, validation F1 {figures.f1:.4f}"
         )
         self._refresh()
 
     def trial_ended(self, record: TrialRecord) -> None:
         """Print how the trial ended."""
-        trial = record.config
+        trial, title = record.config, self._title(record.config)
         self._running.pop(record.trial_id, None)
         self._count_done(record)
         self._bar.advance(self._task)
         if record.result:
             f1 = record.result.scores["validation"].spans.f1  # what the ranking goes by
-            self._best = max(self._best or (f1, trial.title), (f1, trial.title), key=lambda best: best[0])
+            self._best = max(self._best or (f1, title), (f1, title), key=lambda best: best[0])
             early = "" if len(record.curve) == trial.epochs else ", stopped early"
             outcome = f"validation F1 {f1:.4f} (epoch {record.result.best_epoch}){early}"
         elif record.status == "searched":
             f1 = max(epoch.f1 for epoch in record.curve)
-            self._best = max(self._best or (f1, trial.title), (f1, trial.title), key=lambda best: best[0])
+            self._best = max(self._best or (f1, title), (f1, title), key=lambda best: best[0])
             outcome = f"validation F1 {f1:.4f}"
         elif record.status == "stopped":
             outcome = f"[yellow]stopped[/] after epoch {len(record.curve)} of {trial.epochs}"
@@ -205,7 +234,7 @@ class LiveProgress(RunEvents):
         task = self._bar.tasks[0]
         line = f"[{int(task.completed):>{len(str(task.total))}}/{task.total}] "
         left = "" if self._live else f", {self._time_left()}"
-        text = f"{_plain(line)}{_plain(trial.title)}: {outcome}, {record.seconds:.1f} s{left}"
+        text = f"{_plain(line)}{_plain(title)}: {outcome}, {record.seconds:.1f} s{left}"
         self._console.print(text, highlight=False, soft_wrap=True)
         self._refresh()
 
@@ -219,8 +248,13 @@ class LiveProgress(RunEvents):
         done = sum(self._done.values())
         if not done or self._started is None:
             return "time left unknown"
-        work = self._work if self._work is not None else self._trials * fmean(self._costs.values())
-        seconds = (time.monotonic() - self._started) / done * max(0.0, work - self._saved - done)
+        elapsed = time.monotonic() - self._started
+        each = fmean(self._costs.values())
+        work = self._work if self._work is not None else (self._trials - self._earlier) * each
+        seconds = elapsed / done * max(0.0, work - self._saved - done)
+        if self._seconds is not None:
+            seconds = min(seconds, max(0.0, self._seconds - elapsed))
+        seconds += elapsed / done * self._confirmations * each
         return f"about {int(seconds) // 60}:{int(seconds) % 60:02d} left"
 
     def _refresh(self) -> None:

@@ -3,7 +3,7 @@
 from tune_ner.runs.folder import Predictions, RunFolder
 from tune_ner.runs.ledger import EarlierUse, earlier_uses, fingerprint_of_part, used_test_parts
 from tune_ner.runs.record import TrialRecord
-from tune_ner.runs.selection import Candidate, RankedConfiguration, configuration_of, rank
+from tune_ner.runs.selection import Candidate, RankedConfiguration, configuration_of, rank, varied_axes
 
 __all__ = [
     "Candidate",
@@ -17,4 +17,5 @@ __all__ = [
     "fingerprint_of_part",
     "rank",
     "used_test_parts",
+    "varied_axes",
 ]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from tune_ner.runs.record import TrialRecord
 from tune_ner.training import TrialConfig
+
+_FIXED = frozenset({"data_fingerprint", "model_fingerprint", "precision", "fold"})
+_NAMED = frozenset({"model", "tagging_scheme", "learning_rate", "seed", "epochs"})
 
 
 @dataclass(frozen=True)
@@ -82,3 +85,12 @@ def _ranked(configuration: TrialConfig, group: list[Candidate]) -> RankedConfigu
         deviation=stdev(scores) if len(scores) > 1 else None,
         mean_loss=fmean(losses),
     )
+
+
+def varied_axes(records: Sequence[TrialRecord]) -> list[str]:
+    """The hyperparameters, besides those that every table shows, that differ between the trials."""
+    configs = [record.config.model_dump() for record in records]
+    names = [name for name in (configs[0] if configs else {}) if name not in _NAMED | _FIXED]
+    if len({config["epochs"] for config in configs}) > 1:
+        names.append("epochs")
+    return [name for name in names if len({config[name] for config in configs}) > 1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib.metadata import version
 from typing import Annotated, Literal
@@ -67,9 +68,20 @@ class TrialConfig(BaseModel):
     @property
     def title(self) -> str:
         """What a person calls the trial: `bert-base-swedish-cased · BIOES · 2e-05 · seed 1`."""
+        return self.titled()
+
+    def titled(self, axes: Iterable[str] = (), *, replicate: bool = True) -> str:
+        """Its title with the values of further hyperparameters; without `replicate`, that of all its seeds and folds:
+        `tiny:1x64 · BIO · 0.002 · batch_size 16`.
+        """
         model = self.model.rstrip("/").rpartition("/")[2] or self.model
-        fold = "" if self.fold is None else f" · fold {self.fold}"
-        return f"{model} · {self.tagging_scheme} · {self.learning_rate:g} · seed {self.seed}{fold}"
+        more = [f"{name} {_short(getattr(self, name))}" for name in axes]
+        which = [f"seed {self.seed}", *([] if self.fold is None else [f"fold {self.fold}"])] if replicate else []
+        return " · ".join([model, self.tagging_scheme, _short(self.learning_rate), *more, *which])
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 @lru_cache(maxsize=1)

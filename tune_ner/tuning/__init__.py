@@ -12,7 +12,7 @@ from tune_ner.tuning.space import SearchSpace, bundled_spaces, load_space, parse
 
 if TYPE_CHECKING:
     from tune_ner.tuning.grid_run import plan_resources, run_grid
-    from tune_ner.tuning.search_run import Budget, Strategy, run_search
+    from tune_ner.tuning.search_run import Budget, Strategy, run_search, searched
 
 __all__ = [
     "Budget",
@@ -33,6 +33,7 @@ __all__ = [
     "prepare",
     "run_grid",
     "run_search",
+    "searched",
     "trial_resources",
 ]
 
@@ -43,7 +44,7 @@ def __getattr__(name: str) -> Any:
         from tune_ner.tuning import grid_run
 
         return getattr(grid_run, name)
-    if name in ("Budget", "Strategy", "run_search"):
+    if name in ("Budget", "Strategy", "run_search", "searched"):
         from tune_ner.tuning import search_run
 
         return getattr(search_run, name)

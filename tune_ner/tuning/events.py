@@ -13,6 +13,9 @@ class RunEvents:
     def run_started(self, resources: TrialResources, dashboard: str) -> None:
         """Ray is up; `dashboard` is the address of its page, or empty where there is none."""
 
+    def confirming(self, trials: int) -> None:
+        """A search is over; this many trials of the best with fresh seeds are left."""
+
     def trial_started(self, trial: TrialConfig) -> None:
         """A worker took up a trial."""
 

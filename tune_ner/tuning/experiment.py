@@ -136,6 +136,10 @@ class Experiment:
         ties = [(places[trial.model], -trial.learning_rate) for trial in trials]
         return longest_first(trials, [self.cost(trial) for trial in trials], ties)
 
+    def title(self, trial: TrialConfig) -> str:
+        """What a person calls the trial, so that no other of the space is called the same."""
+        return trial.titled(self.space.named_axes)
+
     def cost(self, trial: TrialConfig) -> float:
         """How long a trial takes beside others; see `trial_cost`. Its epochs where its encoder's size is not known."""
         size = self._sizes[trial.model]

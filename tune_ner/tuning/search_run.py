@@ -115,13 +115,14 @@ def run_search(
         RunFolderError: the folder or a record cannot be written.
     """
     experiment.space.check_search()
+    events = events or RunEvents()
     earlier = folder.records() if folder.path.exists() else []
     elsewhere = Study(experiment, storage, study or folder.name, folder.name) if storage else None
     with running(
         experiment,
         folder,
         wishes,
-        events or RunEvents(),
+        events,
         trials=budget.trials,
         audits=audits,
         address=address,
@@ -136,9 +137,9 @@ def run_search(
         so_far = [*earlier, *runner.records]
         own.reconcile(so_far)
         done = {record.trial_id for record in so_far}
-        runner.run(
-            [trial for trial in to_confirm(experiment, so_far, strategy) if trial.trial_id not in done], Scheduling()
-        )
+        left_over = [trial for trial in to_confirm(experiment, so_far, strategy) if trial.trial_id not in done]
+        events.confirming(len(left_over))
+        runner.run(left_over, Scheduling())
     return [*earlier, *runner.records]
 
 

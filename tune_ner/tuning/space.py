@@ -252,6 +252,16 @@ class SearchSpace(BaseModel):
             return int(value.low) if value.kind == "int" else value.low
         return value[0]
 
+    @property
+    def named_axes(self) -> list[str]:
+        """The axes that a trial's title does not name by itself, and that trials of this space differ in."""
+        return [
+            name
+            for name in self.AXES
+            if name not in ("model", "tagging_scheme", "learning_rate", "seed")
+            and (name in self.distributions or len(getattr(self, name)) > 1)
+        ]
+
     def check_grid(self) -> None:
         """That there is a grid over this space, and that it is one that can be meant.
 

@@ -140,7 +140,7 @@ class StudySearch(OptunaSearch):
             space=study.axes,
             metric=METRIC,
             mode="max",
-            sampler=_sampler(sampler, drawn),
+            sampler=sampler_of(sampler, drawn),
             study_name=study.name,
             storage=study.storage,
         )
@@ -168,7 +168,8 @@ class StudySearch(OptunaSearch):
         super().on_trial_complete(trial_id, None if failed else result, error or failed)
 
 
-def _sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
+def sampler_of(name: str, seed: int) -> optuna.samplers.BaseSampler:
+    """What draws the points of a search; one of `SAMPLERS`."""
     if name == "random":
         return optuna.samplers.RandomSampler(seed=seed)
     return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
