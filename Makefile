@@ -1,6 +1,7 @@
 # make grid    the demo grid, or SPACE=notebook ARGS="--seed 1 --seed 2" for another
 # make test    lint, types and tests
-# Both set up .venv first; PYTHON=python3.12 chooses another interpreter (3.11 or newer).
+# make chaos   a grid whose workers, driver, node and disk fail: the table of docs/reliability.md
+# All set up .venv first; PYTHON=python3.12 chooses another interpreter (3.11 or newer).
 
 PYTHON ?= python3
 SPACE ?= demo
@@ -9,7 +10,7 @@ TORCH := torch==2.13.0
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: install grid test lint format clean
+.PHONY: install grid test chaos lint format clean
 
 install: .venv/installed
 
@@ -24,6 +25,9 @@ install: .venv/installed
 
 grid: install
 	$(BIN)/python -m tune_ner.grid $(SPACE) $(ARGS)
+
+chaos: install
+	$(BIN)/python -m benchmarks.chaos $(ARGS)
 
 lint: install
 	$(BIN)/ruff check .

@@ -127,9 +127,7 @@ def a_run(
 ) -> RunFolder:
     """A run folder with these records in it, made as a run makes it."""
     folder = RunFolder.available(tmp_path, name)
-    folder.create(space)
-    if audits is not None:
-        folder.write_audits(audits)
+    folder.create(space, audits=audits or {})
     for record in records:
         folder.append(record, CORPUS, split)
     return folder

@@ -194,8 +194,9 @@ def test_a_model_that_cannot_be_loaded_fails_its_own_trial_alone(tmp_path: Path)
     assert "failed: broken · BIO · 0.003 · seed 42" in outcome.stdout
 
 
-def records_of(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "trials.jsonl").open(encoding="utf-8")]
+def records_of(folder: Path, torn: bool = False) -> list[dict[str, Any]]:
+    lines = (folder / "trials.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in (lines[:-1] if torn else lines)]
 
 
 @pytest.mark.slow
@@ -265,9 +266,42 @@ def wait_for_records(folder: Path, count: int, process: subprocess.Popen[str]) -
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
-def test_a_killed_worker_costs_its_own_trial_alone(tmp_path: Path) -> None:
+def test_a_killed_worker_s_trial_is_run_by_another(tmp_path: Path) -> None:
     process = start(tmp_path, *TWELVE, "--epochs", "6", "--name", "run", "--max-concurrent", "1")
     wait_for_records(tmp_path / "run", 1, process)
+    kill_workers(process)
+    output, _ = process.communicate(timeout=240)
+    records = records_of(tmp_path / "run")
+    assert process.returncode == 0, output
+    assert {record["status"] for record in records} == {"finished"}
+    assert len({record["trial_id"] for record in records}) == len(records) == 12
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+def test_a_killed_worker_costs_its_own_trial_alone_until_failures_are_retried(tmp_path: Path) -> None:
+    arguments = [*TWELVE, "--epochs", "6", "--name", "run", "--max-concurrent", "1", "--max-failures", "0"]
+    process = start(tmp_path, *arguments)
+    wait_for_records(tmp_path / "run", 1, process)
+    kill_workers(process)
+    output, _ = process.communicate(timeout=240)
+    records = records_of(tmp_path / "run")
+    assert process.returncode == 3, output
+    assert len(records) == 12
+    failures = [record["error"] for record in records if record["status"] == "failed"]
+    assert len(failures) == 1
+    assert failures[0].startswith("the worker died: ")
+    assert run(tmp_path, *arguments).returncode == 3
+    assert records_of(tmp_path / "run") == records
+    again = run(tmp_path, *arguments, "--retry-failed")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "11 of 12 trials ended before" in again.stdout
+    assert records_of(tmp_path / "run")[:12] == records
+    assert [record["status"] for record in records_of(tmp_path / "run")[12:]] == ["finished"]
+    assert "failed" not in set(pd.read_csv(tmp_path / "run" / "ner_results_with_lr.csv")["Status"])
+
+
+def kill_workers(process: subprocess.Popen[str]) -> None:
     workers = [
         child
         for child in psutil.Process(process.pid).children(recursive=True)
@@ -276,23 +310,45 @@ def test_a_killed_worker_costs_its_own_trial_alone(tmp_path: Path) -> None:
     assert workers
     for worker in workers:
         worker.kill()
-    output, _ = process.communicate(timeout=240)
-    records = [json.loads(line) for line in (tmp_path / "run" / "trials.jsonl").read_text().splitlines()]
-    assert process.returncode == 3, output
-    assert len(records) == 12
-    failures = [record["error"] for record in records if record["status"] == "failed"]
-    assert len(failures) == 1
-    assert failures[0].startswith("the worker died: ")
 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
-def test_an_interrupted_run_keeps_its_records_and_writes_its_tables(tmp_path: Path) -> None:
+def test_a_grid_whose_driver_was_killed_goes_on_and_no_other_may_meanwhile(tmp_path: Path) -> None:
+    arguments = [*TWELVE, "--epochs", "20", "--name", "run", "--max-concurrent", "1"]
+    process = start(tmp_path, *arguments)
+    wait_for_records(tmp_path / "run", 1, process)
+    second = run(tmp_path, *arguments)
+    assert second.returncode == 2
+    assert f"another process works on this run (process {process.pid} on " in " ".join(second.stderr.split())
+    process.kill()
+    process.communicate(timeout=60)
+    with (tmp_path / "run" / "trials.jsonl").open("a") as file:
+        file.write('{"format": 1, "trial_id": "to')
+    before = records_of(tmp_path / "run", torn=True)
+    changed = run(tmp_path, *arguments, "--epochs", "9")
+    assert changed.returncode == 2
+    assert "space.epochs: [" in changed.stderr
+    again = run(tmp_path, *arguments)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "the last line was torn and is dropped" in " ".join(again.stdout.split())
+    assert f"{len(before)} of 12 trials ended before" in again.stdout
+    records = records_of(tmp_path / "run")
+    assert records[: len(before)] == before
+    assert len({record["trial_id"] for record in records}) == len(records) == 12
+    assert run(tmp_path, *arguments).returncode == 0
+    assert records_of(tmp_path / "run") == records
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_keeps_its_records_and_writes_its_tables(tmp_path: Path, number: int, code: int) -> None:
     process = start(tmp_path, *TWELVE, "--name", "run", "--max-concurrent", "1")
     wait_for_records(tmp_path / "run", 2, process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     output, _ = process.communicate(timeout=120)
-    assert process.returncode == 130, output
+    assert process.returncode == code, output
     assert "Traceback" not in output
     records = len((tmp_path / "run" / "trials.jsonl").read_text().splitlines())
     assert 2 <= records < 12

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,13 +14,14 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from tune_ner.errors import TuneNerError
+from tune_ner.errors import Terminated, TuneNerError
 
 if TYPE_CHECKING:
     from tune_ner.runs import TrialRecord
 
 EXIT_FAILED_TRIALS = 3
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 
 _PIPED_WIDTH = 120
 
@@ -29,13 +32,24 @@ def told_errors() -> Iterator[Console]:
     console = Console()
     if not console.is_terminal:
         console.width = max(console.width, _PIPED_WIDTH)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         yield console
     except TuneNerError as error:
         Console(stderr=True).print(f"[bold red]error:[/] {_plain(error)}", highlight=False, soft_wrap=True)
         raise typer.Exit(error.exit_code) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except KeyboardInterrupt as error:
+        raise typer.Exit(code_of(error)) from None
+
+
+def code_of(interrupt: KeyboardInterrupt) -> int:
+    """130 for Ctrl-C, 143 for SIGTERM."""
+    return EXIT_TERMINATED if isinstance(interrupt, Terminated) else EXIT_INTERRUPTED
+
+
+def _terminate(*_: object) -> None:
+    raise Terminated
 
 
 def _plain(error: TuneNerError) -> str:
@@ -52,8 +66,8 @@ def run_name(space: str) -> str:
     return f"{Path(space).stem}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
-def exit_code(records: Sequence[TrialRecord], interrupted: bool) -> int:
-    """0, or 3 when a trial failed, or 130 when the run was interrupted."""
-    if interrupted:
-        return EXIT_INTERRUPTED
+def exit_code(records: Sequence[TrialRecord], interrupt: KeyboardInterrupt | None) -> int:
+    """0, or 3 when a trial failed, or 130 or 143 when the run was interrupted."""
+    if interrupt:
+        return code_of(interrupt)
     return EXIT_FAILED_TRIALS if any(record.status == "failed" for record in records) else 0

@@ -48,6 +48,14 @@ class RunFolderError(TuneNerError):
     """A run folder cannot be created, written or read."""
 
 
+class DivergedError(TuneNerError):
+    """A trial's loss is no number any more, or infinite."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which schedulers send before they take a machine away."""
+
+
 def near_misses(word: str, known: Iterable[str]) -> str:
     """A hint such as ` (did you mean 'learning_rate'?)`, or an empty string when nothing is close."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)

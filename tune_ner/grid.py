@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tune_ner.commands import EXIT_INTERRUPTED, exit_code, given, run_name, told_errors
+from tune_ner.commands import EXIT_INTERRUPTED, code_of, exit_code, given, run_name, told_errors
 
 Data = Annotated[
     str | None,
@@ -47,7 +47,10 @@ def grid(
             show_default="the space's",
         ),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the run.", show_default="space and time")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Name of the run; one that is there goes on.", show_default="space, time"),
+    ] = None,
     results_dir: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("results"),
     gpus_per_trial: Annotated[float | None, typer.Option(help="0 to 1.", show_default="by memory")] = None,
     cpus_per_trial: Annotated[int | None, typer.Option(help="Threads of a trial.", show_default="1")] = None,
@@ -60,6 +63,8 @@ def grid(
     stop_at_f1: Annotated[
         float | None, typer.Option(help="Train no further than this validation F1.", show_default="all epochs")
     ] = None,
+    max_failures: Annotated[int, typer.Option(help="How often a trial whose worker died is tried anew.", min=0)] = 2,
+    retry_failed: Annotated[bool, typer.Option(help="Run trials again that failed in an earlier start.")] = False,
     address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or HOST:6379.")] = None,
     dashboard: Annotated[bool, typer.Option(help="Start Ray's dashboard on this machine.")] = True,
     dry_run: Annotated[bool, typer.Option(help="Print the plan and stop.")] = False,
@@ -92,7 +97,7 @@ def grid(
         from tune_ner import reporting, tuning
         from tune_ner.runs import RunFolder
 
-        folder = RunFolder.available(results_dir, name or run_name(space))
+        folder = RunFolder.available(results_dir, name or run_name(space), may_go_on=True)
         wishes = tuning.ResourceWishes(cpus_per_trial, gpus_per_trial, max_concurrent)
         scheduling = tuning.Scheduling(scheduler, grace_period, reduction_factor)
         searched = tuning.load_space(space, given(overrides))
@@ -105,11 +110,18 @@ def grid(
             resources = tuning.plan_resources(experiment, wishes, address)
             reporting.print_plan(console, experiment, resources, scheduling)
             return
-        interrupted = False
+        interrupt: KeyboardInterrupt | None = None
         try:
-            work = sum(map(experiment.cost, experiment.trials))
+            earlier = folder.records() if folder.path.exists() else []
+            done = {record.trial_id for record in tuning.kept(earlier, retry_failed)}
+            left = [trial for trial in experiment.trials if trial.trial_id not in done]
             with reporting.LiveProgress(
-                console, len(experiment.trials), experiment.cost, work, title=experiment.title
+                console,
+                len(experiment.trials),
+                experiment.cost,
+                sum(map(experiment.cost, left)),
+                title=experiment.title,
+                earlier=len(experiment.trials) - len(left),
             ) as progress:
                 tuning.run_grid(
                     experiment,
@@ -117,18 +129,20 @@ def grid(
                     wishes,
                     progress,
                     scheduling=scheduling,
+                    max_failures=max_failures,
+                    retry_failed=retry_failed,
                     audits=audits,
                     address=address,
                     dashboard=dashboard,
                 )
-        except KeyboardInterrupt:
-            interrupted = True
+        except KeyboardInterrupt as error:
+            interrupt = error
         if not folder.path.exists():
-            raise typer.Exit(EXIT_INTERRUPTED)
+            raise typer.Exit(EXIT_INTERRUPTED if interrupt is None else code_of(interrupt))
         results = reporting.RunResults(folder)
         reporting.write_tables(results)
         reporting.print_outcome(reporting.TerminalLayout(console), results, len(experiment.trials))
-    raise typer.Exit(exit_code(results.records, interrupted))
+    raise typer.Exit(exit_code(results.records, interrupt))
 
 
 if __name__ == "__main__":

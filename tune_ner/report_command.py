@@ -32,7 +32,7 @@ def report(
         reporting.print_report(layout, found)
     records = [record for run in found for record in run.records]
     nothing = any(not run.standings for run in found)
-    raise typer.Exit(EXIT_FAILED_TRIALS if nothing else exit_code(records, interrupted=False))
+    raise typer.Exit(EXIT_FAILED_TRIALS if nothing else exit_code(records, None))
 
 
 if __name__ == "__main__":

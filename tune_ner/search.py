@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tune_ner.commands import EXIT_INTERRUPTED, exit_code, given, run_name, told_errors
+from tune_ner.commands import EXIT_INTERRUPTED, code_of, exit_code, given, run_name, told_errors
 from tune_ner.errors import SchedulingError
 from tune_ner.grid import Data, Markup
 
@@ -51,6 +51,8 @@ def search(
     ] = "fifo",
     grace_period: Annotated[int, typer.Option(help="Epochs before a trial may be stopped.")] = 1,
     reduction_factor: Annotated[int, typer.Option(help="asha: of how many configurations about one goes on.")] = 3,
+    max_failures: Annotated[int, typer.Option(help="How often a trial whose worker died is tried anew.", min=0)] = 2,
+    retry_failed: Annotated[bool, typer.Option(help="Run trials again that failed in an earlier start.")] = False,
     address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or HOST:6379.")] = None,
     dashboard: Annotated[bool, typer.Option(help="Start Ray's dashboard on this machine.")] = True,
 ) -> None:
@@ -82,7 +84,7 @@ def search(
         audits = tuning.audit_experiment(experiment)
         reporting.print_audit(console, audits, tuning.earlier_test_uses(experiment, folder))
         total = trials + confirm * confirm_seeds
-        interrupted = False
+        interrupt: KeyboardInterrupt | None = None
         try:
             with reporting.LiveProgress(
                 console,
@@ -101,22 +103,24 @@ def search(
                     budget=budget,
                     strategy=strategy,
                     scheduling=scheduling,
+                    max_failures=max_failures,
+                    retry_failed=retry_failed,
                     storage=storage,
                     study=study,
                     audits=audits,
                     address=address,
                     dashboard=dashboard,
                 )
-        except KeyboardInterrupt:
-            interrupted = True
+        except KeyboardInterrupt as error:
+            interrupt = error
         if not folder.path.exists():
-            raise typer.Exit(EXIT_INTERRUPTED)
+            raise typer.Exit(EXIT_INTERRUPTED if interrupt is None else code_of(interrupt))
         results = reporting.RunResults(folder)
         reporting.write_tables(results)
         # Within a budget of time, or with an aim, a search that ends as it should has fewer trials than it might have.
-        expected = total if interrupted else len(results.records)
+        expected = total if interrupt else len(results.records)
         reporting.print_outcome(reporting.TerminalLayout(console), results, expected)
-    raise typer.Exit(exit_code(results.records, interrupted))
+    raise typer.Exit(exit_code(results.records, interrupt))
 
 
 def seconds_of(said: str) -> float:

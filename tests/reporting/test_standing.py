@@ -126,8 +126,9 @@ def test_what_rules_reach_and_what_stands_in_train_comes_from_the_audit_of_each_
     baselines = {"a": {"test": {"f1": 0.2}}, "b": {"test": {"f1": 0.6}}}
     made = an_audit(baselines=baselines, contaminated={"near": [1, 2]})
     other = an_audit(baselines={"a": {"test": {"f1": 0.4}}}, contaminated={"near": [], "exact": [7]})
-    evidence.folder.write_audits({0: made, 1: other})
-    read = Evidence(evidence.folder)
+    folder = RunFolder.available(tmp_path, "audited")
+    folder.create("", audits={0: made, 1: other})
+    read = Evidence(folder)
     assert read.baseline_f1 == pytest.approx(0.5)
     assert read.contaminated(0) == {1, 2}
     assert read.contaminated(1) == {7}

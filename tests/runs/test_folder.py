@@ -1,3 +1,4 @@
+import errno
 import json
 import math
 import os
@@ -116,20 +117,59 @@ def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
         RunFolder(tmp_path).records()
 
 
-def test_a_torn_last_line_says_what_to_do(folder: RunFolder) -> None:
+def test_a_torn_last_line_is_dropped_and_others_can_follow(folder: RunFolder) -> None:
     folder.append(a_record(), CORPUS, SPLIT)
     folder.append(a_failure("ont i h\u00e4len", seed=2), CORPUS, SPLIT)
     whole = folder.trials_file.read_bytes()
     for end in (len(whole) - 2, whole.index("\u00e4".encode()) + 1):  # within a line, within a character
         folder.trials_file.write_bytes(whole[:end])
-        with pytest.raises(RunFolderError, match=r"trials\.jsonl:2: the last line is torn.*remove this line"):
-            folder.records()
+        assert folder.torn
+        assert [record.status for record in folder.records()] == ["finished"]
+        assert folder.mend_last_line()
+        assert not folder.torn
+        folder.append(a_failure(seed=3), CORPUS, SPLIT)
+        assert [record.config.seed for record in folder.records()] == [42, 3]
 
 
 def test_a_last_line_that_lacks_its_end_alone_is_read(folder: RunFolder) -> None:
     folder.append(a_failure(), CORPUS, SPLIT)
     folder.trials_file.write_bytes(folder.trials_file.read_bytes().rstrip(b"\n"))
     assert len(folder.records()) == 1
+    assert not folder.mend_last_line()
+    folder.append(a_failure(seed=2), CORPUS, SPLIT)
+    assert len(folder.records()) == 2
+
+
+def test_the_last_record_of_a_trial_counts(folder: RunFolder) -> None:
+    folder.append(a_failure(seed=1), CORPUS, SPLIT)
+    folder.append(a_failure(seed=2), CORPUS, SPLIT)
+    folder.append(a_record(seed=1), CORPUS, SPLIT)
+    assert [(record.config.seed, record.status) for record in folder.records()] == [(2, "failed"), (1, "finished")]
+
+
+def test_a_record_that_does_not_fit_the_disk_leaves_no_half_line(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.append(a_failure(seed=1), CORPUS, SPLIT)
+    before = folder.trials_file.read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tune_ner.runs.folder.os.fsync", full)
+    with pytest.raises(RunFolderError, match="cannot be written: No space left"):
+        folder.append(a_failure(seed=2), CORPUS, SPLIT)
+    assert folder.trials_file.read_bytes() == before
+
+
+def test_a_folder_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tune_ner.runs.folder.os.fsync", full)
+    with pytest.raises(RunFolderError, match="cannot be created: No space left"):
+        RunFolder.available(tmp_path, "other").create("model: x\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_record_of_a_newer_format_is_told(folder: RunFolder) -> None:

@@ -11,7 +11,7 @@ from seqeval.metrics import f1_score
 
 from tune_ner.data import Corpus, Part, Sentence, Span, Split, SplitSpec, split_corpus
 from tune_ner.data.synthetic import synthetic_corpus
-from tune_ner.errors import EncoderError
+from tune_ner.errors import DivergedError, EncoderError
 from tune_ner.tagging import SCHEMES, split_words, tag_sentence
 from tune_ner.training import EpochFigures, TrialConfig, TrialResult, encoders, inputs, run_trial
 from tune_ner.training import trial as trial_module
@@ -323,3 +323,17 @@ def test_a_batch_that_cannot_be_halved_further_is_told(monkeypatch: pytest.Monke
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
     with pytest.raises(EncoderError, match=r"a batch of 3 sentences of up to 256 subwords does not fit .* a GPU"):
         trained(epochs=1, batch_size=6)
+
+
+def test_a_loss_that_is_no_number_ends_the_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = encoders.load_model
+
+    def broken(*arguments: Any) -> Any:
+        model = load(*arguments)
+        with torch.no_grad():
+            next(model.parameters()).fill_(float("nan"))
+        return model
+
+    monkeypatch.setattr(trial_module, "load_model", broken)
+    with pytest.raises(DivergedError, match=r"the (training|validation) loss is nan"):
+        trained(epochs=1)

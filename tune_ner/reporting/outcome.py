@@ -38,11 +38,16 @@ def print_outcome(layout: Layout, results: RunResults, trials: int) -> None:
         layout.line(stopped, "note", "yellow")
     for record in records:
         if record.error:
-            layout.line(f"{record.config.titled(varied_axes(records))}: {record.error}", "failed", "red")
+            layout.line(f"{record.config.titled(varied_axes(records))}: {record.error}", record.status, "red")
     for note in (*encoding_notes(records), *batching_notes(records)):
         layout.line(note, "note", "yellow")
     if len(records) < trials:
-        layout.line(f"{len(records)} of {trials} trials ended", "stopped early", "yellow")
+        name = results.folder.name
+        layout.line(
+            f"{len(records)} of {trials} trials ended; the same command with --name {name} goes on",
+            "stopped early",
+            "yellow",
+        )
     layout.line(f"Results: {results.folder.path}")
 
 

@@ -34,6 +34,8 @@ def print_overview(layout: Layout, results: RunResults) -> None:
     )
     if isinstance(space, str):
         layout.line(space, "note", "yellow")
+    if results.folder.torn:
+        layout.line(f"{results.folder.trials_file}: the last record is torn and left out", "note", "yellow")
 
 
 def data_of(space: SearchSpace | str) -> str:

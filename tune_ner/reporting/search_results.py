@@ -322,8 +322,8 @@ def _unconfirmed(search: SearchResults) -> str:
     best = search.best[0]
     return (
         f"Nothing is confirmed yet. The best of {len(search.whole)} trials, {search.title(best.config)}, has "
-        f"validation F1 {_f1(best):.3f}, which is an overestimate as the best of many noisy figures is, and no test figure; start "
-        "the search again with the same --name."
+        f"validation F1 {_f1(best):.3f}, which is an overestimate as the best of many noisy figures is, and no test "
+        "figure; start the search again with the same --name."
     )
 
 

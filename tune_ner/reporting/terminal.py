@@ -182,11 +182,17 @@ class LiveProgress(RunEvents):
 
     def run_started(self, resources: TrialResources, dashboard: str) -> None:
         """Say what runs at once and where Ray's dashboard is."""
+        if self._earlier:
+            self._console.print(f"{self._earlier} of {self._trials} trials ended before.", highlight=False)
         most = "At most " if self._seconds is not None else ""
         told = describe_resources(resources, self._trials - self._earlier)
         self._console.print(f"{most}{told}", highlight=False, soft_wrap=True)
         if dashboard:
             self._console.print(f"Ray dashboard: {dashboard}", highlight=False, soft_wrap=True)
+
+    def noted(self, what: str) -> None:
+        """Print it."""
+        self._console.print(f"[yellow]note:[/] {_plain(what)}", highlight=False, soft_wrap=True)
 
     def confirming(self, trials: int) -> None:
         """Say so, and count these trials alone."""
@@ -229,6 +235,8 @@ class LiveProgress(RunEvents):
             outcome = f"validation F1 {f1:.4f}"
         elif record.status == "stopped":
             outcome = f"[yellow]stopped[/] after epoch {len(record.curve)} of {trial.epochs}"
+        elif record.status == "diverged":
+            outcome = "[yellow]diverged[/]"
         else:
             outcome = "[red]failed[/]"
         task = self._bar.tasks[0]

@@ -3,12 +3,14 @@
 from tune_ner.runs.folder import Predictions, RunFolder
 from tune_ner.runs.ledger import EarlierUse, earlier_uses, fingerprint_of_part, used_test_parts
 from tune_ner.runs.record import TrialRecord
+from tune_ner.runs.resume import Protocol
 from tune_ner.runs.selection import Candidate, RankedConfiguration, configuration_of, rank, varied_axes
 
 __all__ = [
     "Candidate",
     "EarlierUse",
     "Predictions",
+    "Protocol",
     "RankedConfiguration",
     "RunFolder",
     "TrialRecord",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +20,7 @@ from tune_ner.data import Corpus, Part, Span, Split
 from tune_ner.errors import RunFolderError
 from tune_ner.runs.ledger import fingerprint_of_part, record_use
 from tune_ner.runs.record import TrialRecord
+from tune_ner.runs.resume import Protocol, check_same, locked
 
 _MOST_NAMED = 6
 _NAME = re.compile(r"[\w][\w.-]{0,99}", re.ASCII)
@@ -41,6 +45,7 @@ class RunFolder:
         self.trials_file = path / "trials.jsonl"
         self.predictions = path / "predictions"
         self.audit_file = path / "audit.json"
+        self.protocol_file = path / "protocol.json"
 
     @classmethod
     def available(cls, results_dir: Path | str, name: str, may_go_on: bool = False) -> RunFolder:
@@ -85,15 +90,73 @@ class RunFolder:
         """What the run is called: the last part of its path."""
         return self.path.resolve().name
 
-    def create(self, space_yaml: str) -> None:
-        """Make the folder and write the resolved search space into it."""
+    def create(
+        self, space_yaml: str, protocol: Protocol | None = None, audits: Mapping[int | None, Mapping[str, Any]] = {}
+    ) -> None:
+        """Make the folder, whole or not at all.
+
+        Args:
+            space_yaml: the resolved search space.
+            protocol: what a later start must have in common with this one.
+            audits: for each fold (or None) what the audit found, as plain data.
+
+        Raises:
+            RunFolderError: it is there already, or cannot be written.
+        """
+        content = [{"fold": fold, **audit} for fold, audit in audits.items()]
+        made: Path | None = None
         try:
-            self.path.mkdir(parents=True)
-            self.space_file.write_text(space_yaml, encoding="utf-8")
-            self.trials_file.touch()
-            self.predictions.mkdir()
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            made = Path(tempfile.mkdtemp(prefix=".", dir=self.path.parent))
+            made.chmod(0o755)
+            new = RunFolder(made)
+            _write(new.space_file, space_yaml)
+            if protocol is not None:
+                _write(new.protocol_file, json.dumps(protocol, ensure_ascii=False, indent=1) + "\n")
+            if content:
+                _write(new.audit_file, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+            new.predictions.mkdir()
+            _write(new.trials_file, "")
+            made.rename(self.path)
         except OSError as error:
+            if made:
+                shutil.rmtree(made, ignore_errors=True)
             raise RunFolderError(f"{self.path}: cannot be created: {error.strerror}") from error
+
+    @contextmanager
+    def driven(self, protocol: Protocol) -> Iterator[None]:
+        """The folder for this process alone, which goes on with the run.
+
+        Raises:
+            RunFolderError: another process has it, or the run began with something else than `protocol`.
+        """
+        with locked(self.path):
+            check_same(self.protocol_file, protocol)
+            yield
+
+    def mend_last_line(self) -> bool:
+        """Cut off a last line that a process did not finish when it died, so that others can follow.
+
+        Returns:
+            Whether a record was torn.
+
+        Raises:
+            RunFolderError: the file cannot be read or written.
+        """
+        with self._writing(), self.trials_file.open("r+b") as file:
+            content = file.read()
+            torn = _torn(content)
+            if torn:
+                file.truncate(content.rfind(b"\n") + 1)
+            elif content and not content.endswith(b"\n"):
+                file.write(b"\n")
+            os.fsync(file.fileno())
+        return torn
+
+    @property
+    def torn(self) -> bool:
+        """Whether the last line is torn: a run is writing it, or was cut off while it did."""
+        return _torn(self._content())
 
     def append(self, record: TrialRecord, corpus: Corpus, split: Split) -> None:
         """Write a trial's predicted spans, then its record as one line that is on the disk on return.
@@ -115,11 +178,17 @@ class RunFolder:
         if record.result:
             self._write_predictions(record, corpus, split)
             record_use(self.path, fingerprint_of_part(corpus, split.test), record.trial_id)
-        line = record.model_dump_json(exclude={"result": {"spans"}}) + "\n"
-        with self.trials_file.open("a", encoding="utf-8") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+        line = (record.model_dump_json(exclude={"result": {"spans"}}) + "\n").encode()
+        with self.trials_file.open("ab", buffering=0) as file:
+            before = file.seek(0, os.SEEK_END)
+            try:
+                if file.write(line) != len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(file.fileno())
+            except OSError:
+                # half a line must not become the beginning of the next
+                file.truncate(before)
+                raise
 
     def _write_predictions(self, record: TrialRecord, corpus: Corpus, split: Split) -> None:
         assert record.result
@@ -138,28 +207,35 @@ class RunFolder:
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         # surrogates, which JSON can smuggle in, have no UTF-8 form
         target = self.predictions / f"{record.trial_id}.jsonl"
-        target.write_text(text, encoding="utf-8", errors="backslashreplace")
+        with target.open("w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
 
     def records(self) -> list[TrialRecord]:
-        """Every record, in the order in which the trials ended.
+        """The last record of every trial, in the order in which the trials ended.
+
+        A trial that failed and was tried again has several. A torn last line (`torn`) is no record.
 
         Raises:
-            RunFolderError: the folder is no run, or a line is no record.
+            RunFolderError: the folder is no run, or another line is no record.
         """
+        content = self._content()
+        # Only line feeds end a record: other line ends may stand in its strings.
+        lines = content[: content.rfind(b"\n") + 1 if _torn(content) else None].split(b"\n")
+        found: dict[str, TrialRecord] = {}
+        for number, line in enumerate(lines, start=1):
+            if line:
+                record = self._record(number, line)
+                found.pop(record.trial_id, None)
+                found[record.trial_id] = record
+        return list(found.values())
+
+    def _content(self) -> bytes:
         try:
-            # Only line feeds end a record: other line ends may stand in its strings.
-            *lines, last = self.trials_file.read_bytes().split(b"\n")
+            return self.trials_file.read_bytes()
         except OSError as error:
             raise RunFolderError(f"{self.path}: no run: {self.trials_file.name}: {error.strerror}") from error
-        records = [self._record(number, line) for number, line in enumerate(lines, start=1) if line]
-        return [*records, self._last_record(len(lines) + 1, last)] if last else records
-
-    def write_audits(self, audits: Mapping[int | None, Mapping[str, Any]]) -> None:
-        """Keep what the audit found, for each fold (or None) the report as plain data."""
-        content = [{"fold": fold, **audit} for fold, audit in audits.items()]
-        text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
-        with self._writing():
-            self.audit_file.write_text(text, encoding="utf-8")
 
     def audits(self) -> dict[int | None, dict[str, Any]]:
         """What the audit found, by fold; empty for a run that was not audited.
@@ -199,17 +275,6 @@ class RunFolder:
         except (ValueError, KeyError, TypeError) as error:
             raise RunFolderError(f"{path}: no predicted spans: {error}; expected this version's format") from error
 
-    def _last_record(self, number: int, line: bytes) -> TrialRecord:
-        """The record of a line without its end, which a run writes last."""
-        try:
-            json.loads(line)
-        except ValueError as error:
-            raise RunFolderError(
-                f"{self.trials_file}:{number}: the last line is torn: a run is writing it, or was cut off while it "
-                "did; wait for the run, or remove this line"
-            ) from error
-        return self._record(number, line)
-
     def _record(self, number: int, line: bytes) -> TrialRecord:
         where = f"{self.trials_file}:{number}"
         try:
@@ -228,6 +293,25 @@ class RunFolder:
                 "the records of this version: run its space again"
             )
         return record
+
+
+def _torn(content: bytes) -> bool:
+    """Whether what follows the last line end is no whole record; of a whole one, an editor may have taken the end."""
+    last = content[content.rfind(b"\n") + 1 :]
+    if not last:
+        return False
+    try:
+        json.loads(last)
+    except ValueError:
+        return True
+    return False
+
+
+def _write(file: Path, text: str) -> None:
+    with file.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def _found_instead(path: Path) -> str:

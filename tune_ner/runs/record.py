@@ -14,7 +14,7 @@ from tune_ner.training.config import library_versions
 
 RECORD_FORMAT = 1
 
-Status = Literal["finished", "failed", "stopped", "searched"]
+Status = Literal["finished", "failed", "stopped", "searched", "diverged"]
 
 
 def _now() -> str:
@@ -25,7 +25,8 @@ class TrialRecord(BaseModel):
     """A trial that ended: its configuration, and its result, the error that ended it, or how far it came.
 
     A stopped trial was behind others and was ended by the scheduler, and a searched one was trained to its end by a
-    search, which measures on test only what it confirms: `epochs` are those that either trained. `seconds` is the wall
+    search, which measures on test only what it confirms: `epochs` are those that either trained, or that a diverged one
+    trained before its loss was no number. `seconds` is the wall
     time from its start in a worker to its end; `finished_at` is UTC.
     """
 
@@ -70,6 +71,18 @@ class TrialRecord(BaseModel):
     def searched(cls, config: TrialConfig, epochs: Sequence[EpochFigures], seconds: float) -> TrialRecord:
         """The record of a trial of a search, measured on validation alone."""
         return cls(trial_id=config.trial_id, status="searched", config=config, epochs=tuple(epochs), seconds=seconds)
+
+    @classmethod
+    def diverged(cls, config: TrialConfig, epochs: Sequence[EpochFigures], error: str, seconds: float) -> TrialRecord:
+        """The record of a trial whose loss was no number after these epochs."""
+        return cls(
+            trial_id=config.trial_id,
+            status="diverged",
+            config=config,
+            epochs=tuple(epochs),
+            error=error,
+            seconds=seconds,
+        )
 
     @classmethod
     def failed(cls, config: TrialConfig, error: str, seconds: float, traceback: str | None = None) -> TrialRecord:

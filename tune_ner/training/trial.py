@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ import transformers
 from torch.nn.functional import cross_entropy
 
 from tune_ner.data import Corpus, Part, Split
-from tune_ner.errors import EncoderError
+from tune_ner.errors import DivergedError, EncoderError
 from tune_ner.tagging.subwords import IGNORED
 from tune_ner.training.batching import Collator, collator_for
 from tune_ner.training.config import TrialConfig
@@ -60,6 +61,7 @@ def run_trial(
 
     Raises:
         EncoderError: the encoder's tokenizer or weights cannot be loaded, or a sentence is longer than it reads.
+        DivergedError: a loss is no number or infinite.
     """
     trained = _trained(config, encoder, corpus, split, on_epoch, threads, tokenized)
     return _measured(trained)
@@ -80,7 +82,7 @@ def train_trial(
         The validation figures of every epoch.
 
     Raises:
-        EncoderError: as for `run_trial`.
+        EncoderError, DivergedError: as for `run_trial`.
     """
     return tuple(_trained(config, encoder, corpus, split, on_epoch, threads, tokenized).best.epochs)
 
@@ -269,6 +271,7 @@ def _arguments(config: TrialConfig, folder: str, accumulated: int) -> Any:
         fp16=precision == "fp16",
         bf16=precision == "bf16",
         seed=config.seed,
+        logging_nan_inf_filter=False,  # it would hide a loss that is no number
         report_to="none",
         disable_tqdm=True,
         dataloader_pin_memory=torch.cuda.is_available(),
@@ -333,6 +336,8 @@ class _BestEpoch(transformers.TrainerCallback):
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Called by the Trainer after each evaluation on validation."""
         metrics: dict[str, float] = kwargs["metrics"]
+        if not math.isfinite(metrics["eval_loss"]):
+            raise DivergedError(f"the validation loss is {metrics['eval_loss']} after epoch {len(self.epochs) + 1}")
         logged = [entry["loss"] for entry in state.log_history if "loss" in entry]
         figures = EpochFigures(
             epoch=len(self.epochs) + 1,
@@ -350,6 +355,12 @@ class _BestEpoch(transformers.TrainerCallback):
         if self._stop_at_f1 is not None and figures.f1 >= self._stop_at_f1:
             control.should_training_stop = True
         self._on_epoch(figures)
+
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Called by the Trainer every `LOGGING_STEPS` steps, and with the figures of an evaluation."""
+        loss = (kwargs.get("logs") or {}).get("loss")
+        if loss is not None and not math.isfinite(loss):
+            raise DivergedError(f"the training loss is {loss} at step {state.global_step}")
 
     def restore(self, model: Any) -> None:
         """Give the model the weights of the best epoch."""

@@ -11,7 +11,7 @@ from tune_ner.tuning.scheduling import Scheduling
 from tune_ner.tuning.space import SearchSpace, bundled_spaces, load_space, parse_space
 
 if TYPE_CHECKING:
-    from tune_ner.tuning.grid_run import plan_resources, run_grid
+    from tune_ner.tuning.grid_run import kept, plan_resources, run_grid
     from tune_ner.tuning.search_run import Budget, Strategy, run_search, searched
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "audit_experiment",
     "bundled_spaces",
     "earlier_test_uses",
+    "kept",
     "load_space",
     "parse_space",
     "plan_resources",
@@ -40,7 +41,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # A mistake in a space is told before Ray, which this import brings, costs its seconds.
-    if name in ("plan_resources", "run_grid"):
+    if name in ("kept", "plan_resources", "run_grid"):
         from tune_ner.tuning import grid_run
 
         return getattr(grid_run, name)

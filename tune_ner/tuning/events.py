@@ -13,6 +13,9 @@ class RunEvents:
     def run_started(self, resources: TrialResources, dashboard: str) -> None:
         """Ray is up; `dashboard` is the address of its page, or empty where there is none."""
 
+    def noted(self, what: str) -> None:
+        """Something that a user should know: a sentence without its full stop."""
+
     def confirming(self, trials: int) -> None:
         """A search is over; this many trials of the best with fresh seeds are left."""
 

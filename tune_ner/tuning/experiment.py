@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from tune_ner.data import Corpus, Split, load_corpus, split_corpus
 from tune_ner.errors import EncoderError
 from tune_ner.runs import EarlierUse, RunFolder, earlier_uses, fingerprint_of_part
 from tune_ner.training import TrialConfig
+from tune_ner.training.config import library_versions
 from tune_ner.training.encoders import (
     PACKABLE,
     Encoder,
@@ -25,7 +27,7 @@ from tune_ner.training.encoders import (
     resolve_encoder,
 )
 from tune_ner.tuning.resources import TrialNeed
-from tune_ner.tuning.scheduling import longest_first, trial_cost
+from tune_ner.tuning.scheduling import Scheduling, longest_first, trial_cost
 from tune_ner.tuning.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -135,6 +137,16 @@ class Experiment:
         trials = self.trials
         ties = [(places[trial.model], -trial.learning_rate) for trial in trials]
         return longest_first(trials, [self.cost(trial) for trial in trials], ties)
+
+    def protocol(self, scheduling: Scheduling) -> dict[str, Any]:
+        """What its figures depend on; what a search is to try first may change between two starts of it."""
+        return {
+            "space": json.loads(self.space.model_dump_json(exclude={"first"})),
+            "data": self.data_fingerprint,
+            "encoders": {name: encoder.fingerprint for name, encoder in self.encoders.items()},
+            "scheduling": asdict(scheduling),
+            "libraries": library_versions(),
+        }
 
     def title(self, trial: TrialConfig) -> str:
         """What a person calls the trial, so that no other of the space is called the same."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tune_ner.audit import AuditReport
 from tune_ner.runs import RunFolder, TrialRecord
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.resources import Machine, ResourceWishes, TrialResources, trial_resources
-from tune_ner.tuning.runner import running
+from tune_ner.tuning.runner import going_on, running
 from tune_ner.tuning.scheduling import Scheduling
 from tune_ner.tuning.session import cluster_machine, ray_session
+
+MAX_FAILURES = 2
 
 
 def plan_resources(experiment: Experiment, wishes: ResourceWishes, address: str | None = None) -> TrialResources:
@@ -34,40 +36,59 @@ def run_grid(
     events: RunEvents | None = None,
     *,
     scheduling: Scheduling = Scheduling(),  # noqa: B008 - frozen
+    max_failures: int = MAX_FAILURES,
+    retry_failed: bool = False,
     audits: Mapping[int | None, AuditReport] | None = None,
     address: str | None = None,
     dashboard: bool = False,
 ) -> list[TrialRecord]:
     """Run every trial of the grid under Ray Tune, and record each one when it ends.
 
-    The trials that are expected to take longest start first. A trial that fails does so alone; its record says
-    why. The records come in the order of the grid.
+    Where the folder is that of an earlier start, trials that have a record are not run again. The trials that are
+    expected to take longest start first. A trial that fails does so alone; its record says why. The records come in the
+    order of the grid.
 
     Args:
         experiment: the prepared space.
-        folder: a folder that is yet to be created; see `RunFolder.available`.
+        folder: a folder that is yet to be created, or that of an earlier start; see `RunFolder.available`.
         wishes: what the user asks for each trial.
         events: told what happens while it happens.
         scheduling: whether trials that are behind are stopped; each leaves a record with its epochs.
+        max_failures: how often a trial whose worker died is tried anew.
+        retry_failed: whether trials that failed in an earlier start are run again.
         audits: what `audit_experiment` found, if it was asked already; it is kept with the run.
         address: a running Ray cluster; without it, Ray is started on this machine and ended with the run.
         dashboard: whether a Ray started here has its dashboard.
 
     Raises:
         ResourceError: a wish that cannot be fulfilled, or no cluster at `address`.
-        RunFolderError: the folder or a record cannot be written.
+        RunFolderError: the folder or a record cannot be written, another process works on the run, or it began with
+            another space, data, encoders or libraries.
     """
-    trials = experiment.trials
-    with running(
-        experiment,
-        folder,
-        wishes,
-        events or RunEvents(),
-        trials=len(trials),
-        audits=audits,
-        address=address,
-        dashboard=dashboard,
-    ) as runner:
-        runner.run(experiment.schedule, scheduling)
-    order = {trial.trial_id: place for place, trial in enumerate(trials)}
-    return sorted(runner.records, key=lambda record: order[record.trial_id])
+    events = events or RunEvents()
+    protocol = experiment.protocol(scheduling)
+    order = {trial.trial_id: place for place, trial in enumerate(experiment.trials)}
+    with going_on(folder, protocol, events) as earlier:
+        done = {record.trial_id: record for record in kept(earlier, retry_failed)}
+        left = [trial for trial in experiment.schedule if trial.trial_id not in done]
+        if left:
+            with running(
+                experiment,
+                folder,
+                wishes,
+                events,
+                protocol=protocol,
+                trials=len(left),
+                max_failures=max_failures,
+                audits=audits,
+                address=address,
+                dashboard=dashboard,
+            ) as runner:
+                runner.run(left, scheduling)
+            done |= {record.trial_id: record for record in runner.records}
+    return sorted(done.values(), key=lambda record: order[record.trial_id])
+
+
+def kept(records: Sequence[TrialRecord], retry_failed: bool) -> list[TrialRecord]:
+    """The records of an earlier start whose trials are not run again."""
+    return [record for record in records if not (retry_failed and record.status == "failed")]

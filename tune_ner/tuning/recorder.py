@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from ray import tune
 
+from tune_ner.errors import Terminated
 from tune_ner.runs import RunFolder, TrialRecord
 from tune_ner.training import EpochFigures
 from tune_ner.tuning.events import RunEvents
@@ -74,6 +75,8 @@ class Recorder(tune.Callback):
         return time.perf_counter() - self._started.get(trial.trial_id, time.perf_counter())
 
     def _record(self, trial: Any, record: TrialRecord) -> None:
+        if trial.trial_id in self._recorded:
+            return  # its worker died after its work was done, and another did it again
         self._recorded.add(trial.trial_id)
         self._epochs.pop(trial.trial_id, None)
         self._folder.append(record, self._experiment.corpus, self._experiment.splits[record.config.fold])
@@ -88,38 +91,39 @@ def _without_spans(record: TrialRecord) -> TrialRecord:
 
 
 class Interrupts(tune.Callback):
-    """Raises KeyboardInterrupt once more if Ctrl-C was pressed and the run still goes on.
+    """Raises KeyboardInterrupt once more if Ctrl-C was pressed and the run still goes on; Terminated for SIGTERM.
 
     Where the first one is raised is a matter of chance. In a destructor, or in a callback that Python calls from C,
     nobody hears it.
     """
 
     def __init__(self) -> None:
-        self._pressed = False
+        self._pressed: type[KeyboardInterrupt] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
     def press(self, number: int, frame: Any) -> None:
-        """The handler of the signal."""
-        self._pressed = True
-        raise KeyboardInterrupt
+        """The handler of both signals."""
+        self._pressed = Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        raise self._pressed
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Called by Tune again and again while trials run."""
         if self._pressed:
-            raise KeyboardInterrupt
+            raise self._pressed
 
 
 @contextmanager
 def heard_interrupts() -> Iterator[Interrupts]:
-    """Ctrl-C handled by the callback, where Python lets a handler be set: in the main thread."""
+    """Ctrl-C and SIGTERM handled by the callback, where Python lets a handler be set: in the main thread."""
     interrupts = Interrupts()
     if threading.current_thread() is not threading.main_thread():
         yield interrupts
         return
-    before = signal.signal(signal.SIGINT, interrupts.press)
+    before = {number: signal.signal(number, interrupts.press) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield interrupts
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import ray
@@ -13,7 +14,7 @@ from ray import tune
 from ray.tune.search import BasicVariantGenerator, ConcurrencyLimiter, Searcher
 
 from tune_ner.audit import AuditReport
-from tune_ner.runs import RunFolder, TrialRecord
+from tune_ner.runs import Protocol, RunFolder, TrialRecord
 from tune_ner.training import TrialConfig
 from tune_ner.tuning.early_stopping import stopping_rule
 from tune_ner.tuning.events import RunEvents
@@ -28,11 +29,19 @@ from tune_ner.tuning.worker import measure_memory, train
 class Runner:
     """An experiment in the object store of a Ray that runs: sets of its trials are trained on it, one after another."""
 
-    def __init__(self, experiment: Experiment, reference: Any, resources: TrialResources, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        experiment: Experiment,
+        reference: Any,
+        resources: TrialResources,
+        recorder: Recorder,
+        max_failures: int,
+    ) -> None:
         self._experiment = experiment
         self._reference = reference
         self._resources = resources
         self._recorder = recorder
+        self._max_failures = max_failures
 
     @property
     def records(self) -> list[TrialRecord]:
@@ -72,12 +81,14 @@ class Runner:
                     num_samples=trials,
                     scheduler=stopping_rule(scheduling, self._experiment.space.most("epochs")),
                     reuse_actors=True,
+                    trial_name_creator=partial(_title, self._experiment.space.named_axes),
                     trial_dirname_creator=lambda trial: str(trial.trial_id),
                 ),
                 run_config=tune.RunConfig(
                     name=self._recorder.run,
                     storage_path=storage,
                     verbose=0,
+                    failure_config=tune.FailureConfig(max_failures=self._max_failures),
                     callbacks=[self._recorder, interrupts],
                     stop=stopper,
                 ),
@@ -92,6 +103,27 @@ class Runner:
         return tune.with_resources(with_data, {"cpu": self._resources.cpus, "gpu": self._resources.gpus})
 
 
+def _title(axes: Sequence[str], trial: Any) -> str:
+    """What Ray shows of a trial; of its configuration, a title needs what stands in the space."""
+    return TrialConfig.model_construct(**trial.config).titled(axes)
+
+
+@contextmanager
+def going_on(folder: RunFolder, protocol: Protocol, events: RunEvents) -> Iterator[list[TrialRecord]]:
+    """The records of an earlier start of a run, which is this process's alone; none of a run that is yet to begin.
+
+    Raises:
+        RunFolderError: another process has it, it began with something else, or a file of it is damaged.
+    """
+    if not folder.path.exists():
+        yield []
+        return
+    with folder.driven(protocol):
+        if folder.mend_last_line():
+            events.noted(f"{folder.trials_file}: the last line was torn and is dropped; its trial is run again")
+        yield folder.records()
+
+
 @contextmanager
 def running(
     experiment: Experiment,
@@ -99,7 +131,9 @@ def running(
     wishes: ResourceWishes,
     events: RunEvents,
     *,
+    protocol: Protocol,
     trials: int,
+    max_failures: int,
     audits: Mapping[int | None, AuditReport] | None,
     address: str | None,
     dashboard: bool,
@@ -109,9 +143,11 @@ def running(
     Args:
         experiment: what trials are of.
         folder: where records go; made unless it is there.
+        protocol: what a later start must have in common with this one.
         wishes: what the user asks for each trial.
         events: told what happens while it happens.
         trials: how many there will be at most.
+        max_failures: how often a trial whose worker died is tried anew.
         audits: what `audit_experiment` found, if it was asked already; it is kept with the run.
         address: a running Ray cluster; without it, Ray is started on this machine and ended on leaving.
         dashboard: whether a Ray started here has its dashboard.
@@ -129,11 +165,13 @@ def running(
         _ = experiment.tokenized  # so that it goes with the experiment
         reference = ray.put(experiment)
         resources = _shared_out(experiment, reference, wishes, machine or cluster_machine(), trials)
-        if not folder.path.exists():
-            folder.create(experiment.space.to_yaml())
-            folder.write_audits({fold: report.as_dict() for fold, report in audits.items()})
-        events.run_started(resources, page)
-        yield Runner(experiment, reference, resources, Recorder(experiment, folder, events))
+        with ExitStack() as stack:
+            if not folder.path.exists():
+                found = {fold: report.as_dict() for fold, report in audits.items()}
+                folder.create(experiment.space.to_yaml(), protocol, found)
+                stack.enter_context(folder.driven(protocol))
+            events.run_started(resources, page)
+            yield Runner(experiment, reference, resources, Recorder(experiment, folder, events), max_failures)
 
 
 def _shared_out(

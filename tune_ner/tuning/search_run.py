@@ -16,8 +16,9 @@ from tune_ner.training import TrialConfig
 from tune_ner.tuning.early_stopping import FAILED
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
+from tune_ner.tuning.grid_run import MAX_FAILURES, kept
 from tune_ner.tuning.resources import ResourceWishes
-from tune_ner.tuning.runner import running
+from tune_ner.tuning.runner import going_on, running
 from tune_ner.tuning.scheduling import Scheduling
 from tune_ner.tuning.study import SAMPLERS, Study, StudySearch, value_of
 
@@ -83,6 +84,8 @@ def run_search(
     budget: Budget = Budget(),
     strategy: Strategy = Strategy(),
     scheduling: Scheduling = Scheduling(),  # noqa: B008 - frozen
+    max_failures: int = MAX_FAILURES,
+    retry_failed: bool = False,
     storage: str | None = None,
     study: str | None = None,
     audits: Mapping[int | None, AuditReport] | None = None,
@@ -99,6 +102,8 @@ def run_search(
         budget: when to stop searching; what is confirmed comes on top.
         strategy: how to draw, and what to confirm.
         scheduling: whether trials that are behind are stopped.
+        max_failures: how often a trial whose worker died is tried anew.
+        retry_failed: whether trials that failed in an earlier start are run again.
         storage: where the study lies, a database URL; by default a file in the folder.
         study: its name there; by default that of the run.
         audits: what `audit_experiment` found, if it was asked already; it is kept with the run.
@@ -116,20 +121,27 @@ def run_search(
     """
     experiment.space.check_search()
     events = events or RunEvents()
-    earlier = folder.records() if folder.path.exists() else []
+    protocol = experiment.protocol(scheduling)
     elsewhere = Study(experiment, storage, study or folder.name, folder.name) if storage else None
-    with running(
-        experiment,
-        folder,
-        wishes,
-        events,
-        trials=budget.trials,
-        audits=audits,
-        address=address,
-        dashboard=dashboard,
-    ) as runner:
+    with (
+        going_on(folder, protocol, events) as found,
+        running(
+            experiment,
+            folder,
+            wishes,
+            events,
+            protocol=protocol,
+            trials=budget.trials,
+            max_failures=max_failures,
+            audits=audits,
+            address=address,
+            dashboard=dashboard,
+        ) as runner,
+    ):
+        earlier = kept(found, retry_failed)
         own = elsewhere or Study(experiment, f"sqlite:///{folder.path / STUDY_FILE}", study or folder.name, folder.name)
         own.reconcile(earlier)
+        own.try_again([record for record in searched(experiment, found) if record not in earlier])
         searcher = StudySearch(own, strategy.sampler, strategy.sampler_seed, earlier)
         left = budget.trials - len(searched(experiment, earlier))
         if not any(_reached(record, budget) for record in earlier):

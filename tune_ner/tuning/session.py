@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -43,6 +45,8 @@ def ray_session(address: str | None, machine: Machine | None, dashboard: bool) -
     local: dict[str, Any] = {"include_dashboard": dashboard}
     if machine:
         local |= {"num_cpus": machine.cpus, "num_gpus": machine.gpus}
+    # Ray has a handler of its own for SIGTERM, which would end the driver before its tables are written.
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         context = ray.init(
             address=address or "local",
@@ -54,6 +58,8 @@ def ray_session(address: str | None, machine: Machine | None, dashboard: bool) -
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         raise _unreachable(f"the cluster at {address}" if address else "a local Ray", str(error)) from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
     try:
         yield f"http://{context.dashboard_url}" if context.dashboard_url else ""
     finally:

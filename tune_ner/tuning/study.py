@@ -94,6 +94,11 @@ class Study:
             if record is None and trial.params:
                 self.study.enqueue_trial(trial.params)
 
+    def try_again(self, records: Sequence[TrialRecord]) -> None:
+        """Try these points before anything else."""
+        for record in records:
+            self.study.enqueue_trial({name: getattr(record.config, name) for name in self.axes})
+
     def tell(self, trial: FrozenTrial | optuna.Trial, record: TrialRecord | None) -> None:
         """How a trial ended; None for one of which nothing is left."""
         value = value_of(record) if record else None

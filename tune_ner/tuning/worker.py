@@ -12,7 +12,7 @@ import ray
 from pydantic import TypeAdapter
 from ray import tune
 
-from tune_ner.errors import TuneNerError
+from tune_ner.errors import DivergedError, TuneNerError
 from tune_ner.runs import TrialRecord
 from tune_ner.training import EpochFigures, TrialConfig
 from tune_ner.tuning.early_stopping import FAILED, LAST
@@ -46,7 +46,11 @@ def train(config: dict[str, Any], reference: list[Any], threads: int, measure_te
     encoder = experiment.encoders[trial.model]
     started = time.perf_counter() - start
 
+    reported: list[EpochFigures] = []
+
     def report(figures: EpochFigures) -> None:
+        # A trial that ran out of GPU memory begins anew with smaller steps, and its epochs with it.
+        reported[figures.epoch - 1 :] = [figures]
         tune.report(
             {
                 "epoch": figures.epoch,
@@ -66,6 +70,8 @@ def train(config: dict[str, Any], reference: list[Any], threads: int, measure_te
         else:
             epochs = train_trial(trial, encoder, corpus, split, report, threads, tokenized)
             record = TrialRecord.searched(trial, epochs, time.perf_counter() - start)
+    except DivergedError as error:
+        record = TrialRecord.diverged(trial, reported, str(error), time.perf_counter() - start)
     except TuneNerError as error:
         record = TrialRecord.failed(trial, str(error), time.perf_counter() - start)
     # The one place where a trial's failure, whatever it is, must not end the others. A scheduler's stop comes out of

@@ -1,0 +1,367 @@
+# Run, from the repository root (about three quarters of an hour on two cores), or `make chaos`:
+#   python -m benchmarks.chaos
+# One fault, once:
+#   python -m benchmarks.chaos --times 1 --only worker-killed
+"""What becomes of a grid of twelve trials when something dies: the table of `docs/reliability.md`.
+
+Each fault strikes at a random moment of a run; where it ends the run, the same command is given again. Counted are the
+trials that have no figures in the end, those that have more than one record of their own, and whether every trial's
+figures are those of an undisturbed run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.measuring import ROOT
+from benchmarks.two_nodes import two_nodes
+
+TRIALS = 12
+SPACE = """\
+data: synthetic:300
+model: [tiny:1x32, tiny:2x32]
+tagging_scheme: [BIO, BIOES]
+learning_rate: [1.0e-3, 3.0e-3, 5.0e-3]
+epochs: 6
+words: punctuation
+seed: 42
+"""
+_TIMEOUT = 300
+_FULL_DISK = "16m"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run.
+
+    Attributes:
+        injected: what was done, and when.
+        lost: trials without figures in the end.
+        repeated: trials with more than one record.
+        equal: whether all figures are those of an undisturbed run.
+        exits: the exit codes of the commands, in their order.
+    """
+
+    injected: str
+    lost: int
+    repeated: int
+    equal: bool
+    exits: tuple[int, ...]
+
+
+class Grid:
+    """A run of the grid that is disturbed.
+
+    Args:
+        folder: where its results lie.
+        space: the file of its space.
+    """
+
+    def __init__(self, folder: Path, space: Path) -> None:
+        self.run = folder / "run"
+        self._command = [
+            *(sys.executable, "-m", "tune_ner.grid", str(space), "--name", "run", "--results-dir", str(folder)),
+            *("--max-concurrent", "2", "--no-dashboard"),
+        ]
+        self.leave_out = ""
+        self.exits: list[int] = []
+        self.output = ""
+
+    def start(self, *options: str, **environment: str) -> subprocess.Popen[str]:
+        """Give the command."""
+        return subprocess.Popen(
+            [*self._command, *options],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "HF_HUB_OFFLINE": "1", **environment},
+        )
+
+    def end(self, process: subprocess.Popen[str]) -> str:
+        """Wait for the end of a command; gives what it printed."""
+        output, _ = process.communicate(timeout=_TIMEOUT)
+        self.exits.append(process.returncode)
+        self.output += output
+        return output
+
+    def finish(self) -> None:
+        """Give the command again until the run is whole, at most three times."""
+        for _ in range(3):
+            if len(self.records()) >= TRIALS:
+                return
+            self.end(self.start())
+
+    def wait(self, count: int, process: subprocess.Popen[str]) -> None:
+        """Until so many trials have ended, and a random moment longer."""
+        deadline = time.monotonic() + _TIMEOUT
+        while len(self.records()) < count and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(random.uniform(0, 1.5))
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Every whole line of the records."""
+        file = self.run / "trials.jsonl"
+        lines = file.read_bytes().split(b"\n")[:-1] if file.exists() else []
+        found = [json.loads(line) for line in lines if line]
+        return [record for record in found if record["status"] != self.leave_out]
+
+    def records(self) -> dict[str, dict[str, Any]]:
+        """The last record of every trial."""
+        return {record["trial_id"]: record for record in self.lines()}
+
+    def figures(self) -> dict[str, Any]:
+        """All that a trial's record and predicted spans say of its quality, by trial."""
+        return {name: _figures(self.run, record) for name, record in self.records().items() if record["result"]}
+
+
+def _figures(run: Path, record: Mapping[str, Any]) -> Any:
+    result = record["result"]
+    keys = ("epochs", "best_epoch", "validation", "test", "test_loss", "scores", "training_log", "train_loss")
+    return {
+        **{key: result[key] for key in keys},
+        "spans": (run / "predictions" / f"{record['trial_id']}.jsonl").read_text(),
+    }
+
+
+Fault = Callable[[Grid, int], str]
+
+
+def _workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    found = []
+    for child in psutil.Process(process.pid).children(recursive=True):
+        try:
+            if child.name().startswith("ray::Implicit"):
+                found.append(child)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def worker_killed(grid: Grid, after: int) -> str:
+    """SIGKILL one of the two workers."""
+    process = grid.start()
+    grid.wait(after, process)
+    for worker in _workers(process)[:1]:
+        worker.kill()
+    grid.end(process)
+    return f"after {after} trials"
+
+
+def driver_killed(grid: Grid, after: int) -> str:
+    """SIGKILL the driver, then the same command."""
+    process = grid.start()
+    grid.wait(after, process)
+    process.kill()
+    grid.end(process)
+    return f"after {after} trials"
+
+
+def interrupted(grid: Grid, after: int) -> str:
+    """Ctrl-C, then the same command."""
+    return _signalled(grid, after, signal.SIGINT)
+
+
+def terminated(grid: Grid, after: int) -> str:
+    """SIGTERM, then the same command."""
+    return _signalled(grid, after, signal.SIGTERM)
+
+
+def _signalled(grid: Grid, after: int, number: int) -> str:
+    process = grid.start()
+    grid.wait(after, process)
+    process.send_signal(number)
+    grid.end(process)
+    return f"after {after} trials"
+
+
+def record_torn(grid: Grid, after: int) -> str:
+    """SIGKILL the driver and cut the last record in two, then the same command."""
+    driver_killed(grid, after)
+    file = grid.run / "trials.jsonl"
+    content = file.read_bytes()
+    last = content[:-1].rfind(b"\n") + 1
+    cut = random.randrange(last + 1, len(content) - 1)
+    file.write_bytes(content[:cut])
+    return f"{cut - last} of {len(content) - last} bytes left"
+
+
+def two_drivers(grid: Grid, after: int) -> str:
+    """The same command while it runs: refused."""
+    process = grid.start()
+    grid.wait(after, process)
+    told = grid.end(grid.start())
+    if "another process works on this run" not in " ".join(told.split()):
+        raise AssertionError(told)
+    grid.end(process)
+    return f"after {after} trials"
+
+
+def disk_full(grid: Grid, after: int) -> str:
+    """Fill the file system of the run folder; then free it, and the same command."""
+    process = grid.start()
+    grid.wait(after, process)
+    ballast = grid.run.parent / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"\0" * 65_536)
+        except OSError:
+            pass
+        try:
+            while True:
+                file.write(b"\0" * 64)
+        except OSError:
+            pass
+    grid.end(process)
+    ballast.unlink()
+    return f"after {after} trials"
+
+
+def node_lost(grid: Grid, after: int) -> str:
+    """Stop one of two nodes, token authentication on."""
+    with two_nodes() as cluster:
+        process = grid.start("--address", cluster.address, **cluster.environment)
+        grid.wait(after, process)
+        cluster.lose_node()
+        grid.end(process)
+    return f"after {after} trials"
+
+
+def loss_no_number(grid: Grid, after: int) -> str:
+    """An encoder whose loss is no number beside the others: its six trials diverge."""
+    broken = _broken_encoder(grid.run.parent / "broken")
+    models = [option for model in ("tiny:1x32", "tiny:2x32", broken) for option in ("--model", str(model))]
+    process = grid.start(*models)
+    grid.end(process)
+    statuses = [record["status"] for record in grid.lines()]
+    if statuses.count("diverged") != 6:
+        raise AssertionError(grid.output)
+    grid.leave_out = "diverged"
+    return "from the first step"
+
+
+def _broken_encoder(folder: Path) -> Path:
+    import torch
+
+    from tune_ner.data.synthetic import synthetic_corpus
+    from tune_ner.training.encoders import Encoder, load_model, load_tokenizer
+
+    encoder = Encoder("tiny:1x32", "tiny", "1x32", "", "")
+    tokenizer = load_tokenizer(encoder, [sentence.text for sentence in synthetic_corpus(300).sentences])
+    model = load_model(encoder, ["O"], tokenizer, seed=0)
+    with torch.no_grad():
+        next(model.parameters()).fill_(float("nan"))
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+FAULTS: dict[str, Fault] = {
+    "worker-killed": worker_killed,
+    "driver-killed": driver_killed,
+    "node-lost": node_lost,
+    "disk-full": disk_full,
+    "record-torn": record_torn,
+    "loss-no-number": loss_no_number,
+    "interrupted": interrupted,
+    "terminated": terminated,
+    "two-drivers": two_drivers,
+}
+
+
+@contextmanager
+def _place(fault: str) -> Iterator[Path]:
+    """A folder for results; a small file system of its own for the fault that fills it."""
+    folder = Path(tempfile.mkdtemp(prefix="tune-ner-chaos-"))
+    small = fault == "disk-full"
+    if small:
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={_FULL_DISK}", "tmpfs", str(folder)], check=True, capture_output=True
+        )
+    try:
+        yield folder
+    finally:
+        if small:
+            subprocess.run(["umount", "-l", str(folder)], check=False)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def disturbed(name: str, space: Path, expected: Mapping[str, Any]) -> Outcome:
+    """One run with one fault at a random moment."""
+    with _place(name) as folder:
+        grid = Grid(folder, space)
+        injected = FAULTS[name](grid, random.randint(1, TRIALS - 3))
+        grid.finish()
+        found = grid.figures()
+        ids = [record["trial_id"] for record in grid.lines()]
+        return Outcome(
+            injected,
+            lost=len(expected.keys() - found.keys()),
+            repeated=len(ids) - len(set(ids)),
+            equal=found == expected,
+            exits=tuple(grid.exits),
+        )
+
+
+def table(outcomes: Mapping[str, list[Outcome]]) -> str:
+    """The outcomes as a Markdown table, a row a fault."""
+    rows = [
+        "| injected | times | trials lost | trials repeated | figures equal | exit codes |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, found in outcomes.items():
+        what = (FAULTS[name].__doc__ or name).splitlines()[0].rstrip(".")
+        codes = ", ".join(sorted({" → ".join(map(str, outcome.exits)) for outcome in found}))
+        rows.append(
+            f"| {what} | {len(found)} | {sum(each.lost for each in found)} | {sum(each.repeated for each in found)} | "
+            f"{sum(each.equal for each in found)} of {len(found)} | {codes} |"
+        )
+    return "\n".join(rows)
+
+
+def main() -> None:
+    """Run every fault and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--times", type=int, default=5)
+    parser.add_argument("--only", choices=list(FAULTS), action="append")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    random.seed(arguments.seed)
+    outcomes: dict[str, list[Outcome]] = {}
+    with tempfile.TemporaryDirectory(prefix="tune-ner-chaos-") as folder:
+        space = Path(folder) / "space.yaml"
+        space.write_text(SPACE, encoding="utf-8")
+        calm = Grid(Path(folder), space)
+        calm.finish()
+        expected = calm.figures()
+        if len(expected) != TRIALS:
+            sys.exit(f"the undisturbed run has {len(expected)} trials:\n{calm.output}")
+        for name in arguments.only or FAULTS:
+            for _ in range(arguments.times):
+                outcome = disturbed(name, space, expected)
+                outcomes.setdefault(name, []).append(outcome)
+                print(f"{name}: {outcome}", flush=True)
+    print(f"\n{table(outcomes)}")
+    if any(outcome.lost or not outcome.equal for found in outcomes.values() for outcome in found):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
