@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -100,6 +102,7 @@ def two_nodes() -> Iterator[TwoNodes]:
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     }
     cluster = TwoNodes(f"127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}", environment)
+    second = tempfile.mkdtemp(prefix="ray-")
     try:
         cluster.start(
             *("--head", "--port", str(port), "--node-ip-address", "127.0.0.1"),
@@ -112,7 +115,9 @@ def two_nodes() -> Iterator[TwoNodes]:
                 str(_free_port()),
             ),
         )
-        cluster.start("--address", cluster.address, "--node-ip-address", "127.0.0.1")
+        # with a folder of its own as on a machine of its own; both would unpack a job's files into the same one
+        cluster.start("--address", cluster.address, "--node-ip-address", "127.0.0.1", "--temp-dir", second)
         yield cluster
     finally:
         cluster.stop()
+        shutil.rmtree(second, ignore_errors=True)

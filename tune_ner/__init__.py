@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+__version__ = "0.1.0"
+
 if TYPE_CHECKING:
     from tune_ner.data import Corpus, Sentence, Span, Split, SplitSpec, load_corpus, split_corpus
     from tune_ner.errors import TuneNerError

@@ -8,6 +8,7 @@ from tune_ner.audit_command import audit
 from tune_ner.grid import grid
 from tune_ner.report_command import report
 from tune_ner.search import search
+from tune_ner.submit import PASSED_ON, submit
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,6 +18,7 @@ app.command()(grid)
 app.command()(search)
 app.command()(audit)
 app.command()(report)
+app.command(context_settings=PASSED_ON)(submit)
 
 
 def main() -> None:

@@ -52,7 +52,8 @@ class RunFolder:
         """The folder of a run that is yet to be, or with `may_go_on` that of one that is there; nothing is created.
 
         Raises:
-            RunFolderError: the name could leave the results folder, or a run of this name is there.
+            RunFolderError: the name could leave the results folder, a run of this name is there, or another process
+                works on it.
         """
         if not _NAME.fullmatch(name):
             raise RunFolderError(
@@ -62,7 +63,9 @@ class RunFolder:
         results_dir = Path(results_dir).expanduser()
         path = results_dir / name
         if path.exists() and may_go_on:
-            return cls.existing(path)
+            folder = cls.existing(path)
+            with locked(path):  # told before the data is read
+                return folder
         if path.exists():
             raise RunFolderError(f"{path}: a run of this name exists; choose another --name or remove the folder")
         parent = next(folder for folder in (results_dir, *results_dir.absolute().parents) if folder.exists())

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tune_ner import __version__
 from tune_ner.tagging.decoding import Decoding
 from tune_ner.tagging.subwords import Alignment
 from tune_ner.tagging.words import WordRule
@@ -20,7 +21,7 @@ Batching = Literal["padded", "packed"]
 LearningRateSchedule = Literal["linear", "cosine", "constant"]
 SchemeName = Literal["BIO", "BIOES", "IOB1", "BILOU", "IO"]
 
-_FIGURE_LIBRARIES = ("tune-ner", "torch", "transformers", "tokenizers", "seqeval", "datasets")
+_FIGURE_LIBRARIES = ("torch", "transformers", "tokenizers", "seqeval", "datasets")
 
 
 class TrialConfig(BaseModel):
@@ -87,4 +88,5 @@ def _short(value: object) -> str:
 @lru_cache(maxsize=1)
 def library_versions() -> dict[str, str]:
     """Versions of the libraries that decide a trial's figures."""
-    return {name: version(name) for name in _FIGURE_LIBRARIES}
+    # a job of a cluster has the package as files alone, without what an installation knows of it
+    return {"tune-ner": __version__, **{name: version(name) for name in _FIGURE_LIBRARIES}}

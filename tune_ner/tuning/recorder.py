@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from ray import tune
 
-from tune_ner.errors import Terminated
+from tune_ner.errors import RunFolderError, Terminated
 from tune_ner.runs import RunFolder, TrialRecord
 from tune_ner.training import EpochFigures
 from tune_ner.tuning.events import RunEvents
@@ -34,6 +34,7 @@ class Recorder(tune.Callback):
         self._epochs: dict[str, list[EpochFigures]] = {}
         self._recorded: set[str] = set()
         self.records: list[TrialRecord] = []
+        self.error: RunFolderError | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune saves its callbacks for a restore of its own; the display cannot be pickled and is not needed there.
@@ -79,7 +80,11 @@ class Recorder(tune.Callback):
             return  # its worker died after its work was done, and another did it again
         self._recorded.add(trial.trial_id)
         self._epochs.pop(trial.trial_id, None)
-        self._folder.append(record, self._experiment.corpus, self._experiment.splits[record.config.fold])
+        try:
+            self._folder.append(record, self._experiment.corpus, self._experiment.splits[record.config.fold])
+        except RunFolderError as error:
+            self.error = error  # Tune raises another in its place
+            raise
         self.records.append(record if not record.result else _without_spans(record))
         self._events.trial_ended(record)
 

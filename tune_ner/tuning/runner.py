@@ -73,7 +73,7 @@ class Runner:
         if not trials:
             return
         with tempfile.TemporaryDirectory(prefix="tune-ner-ray-") as storage, heard_interrupts() as interrupts:
-            tune.Tuner(
+            tuner = tune.Tuner(
                 self._trainable(measure_test),
                 param_space=dict.fromkeys(self._experiment.space.all_axes),  # each point fills in all of them
                 tune_config=tune.TuneConfig(
@@ -92,7 +92,13 @@ class Runner:
                     callbacks=[self._recorder, interrupts],
                     stop=stopper,
                 ),
-            ).fit()
+            )
+            try:
+                tuner.fit()
+            except Exception:
+                if self._recorder.error:
+                    raise self._recorder.error from None
+                raise
 
     def _trainable(self, measure_test: bool) -> Any:
         # Tune would fetch the experiment anew for each trial, a reused worker keeps it; within a list, the reference

@@ -1,0 +1,77 @@
+"""`python -m tune_ner submit [SPACE]`: a grid or search as a job of a Ray cluster, its results brought here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tune_ner.commands import code_of, run_name, told_errors
+
+PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def submit(
+    context: typer.Context,
+    space: Annotated[str, typer.Argument(help="A YAML file, or the name of a bundled space.")],
+    address: Annotated[str, typer.Option(help="The cluster's dashboard, for instance http://head:8265.")],
+    search: Annotated[bool, typer.Option("--search", help="Search instead of a grid.")] = False,
+    data: Annotated[str | None, typer.Option(help="As for the grid; a file or folder is shipped.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="As for the grid; a folder is shipped; repeatable.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Name of the run; one that is there goes on.", show_default="space, time"),
+    ] = None,
+    results_dir: Annotated[Path, typer.Option(help="Where the run folder is brought to.")] = Path("results"),
+    remote_results_dir: Annotated[
+        str, typer.Option(help="Where run folders are made on the head node.")
+    ] = "~/tune_ner_results",
+) -> None:
+    """Run SPACE on a cluster through Ray's job server, follow it, and bring its run folder here.
+
+    All other options are those of the grid, or of the search with --search. After Ctrl-C the job goes on, and the same
+    command with the same --name follows it again.
+
+    Examples:
+
+        tune-ner submit demo --address http://127.0.0.1:8265 --name night
+
+        tune-ner submit my-space.yaml --search --address http://head:8265 --data corpus.jsonl --time 8h --scheduler asha
+    """
+    with told_errors() as console:
+        from tune_ner import tuning
+        from tune_ner.commands import given
+        from tune_ner.runs import RunFolder
+        from tune_ner.tuning.jobs import Job, JobServer
+
+        name = name or run_name(space)
+        folder = RunFolder.available(results_dir, name, may_go_on=True)
+        resolved = tuning.load_space(space, given({"data": data, "model": model}))
+        if search:
+            resolved.check_search()
+        else:
+            resolved.check_grid()
+        job = Job("search" if search else "grid", resolved, name, tuple(context.args), remote_results_dir)
+        server = JobServer(address)
+        job_id = server.submit(job)
+        console.print(f"Job {job_id} on {address}, run {name}", highlight=False, soft_wrap=True)
+        try:
+            code = server.follow(job_id, lambda text: print(text, end="", flush=True))  # noqa: T201 - as it came
+        except KeyboardInterrupt as error:
+            console.print(
+                f"The job goes on; the same command with --name {name} follows it again, and `ray job stop --address "
+                f"{address} {job_id}` ends it.",
+                highlight=False,
+                soft_wrap=True,
+            )
+            raise typer.Exit(code_of(error)) from None
+        if server.fetch(job, folder.path):
+            console.print(f"Fetched to {folder.path}", highlight=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+if __name__ == "__main__":
+    app = typer.Typer()
+    app.command(context_settings=PASSED_ON)(submit)
+    app()
