@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _DEADLINE = 90.0
+_ONE_CPU = ("--num-cpus", "1", "--num-gpus", "0")
 _STATUS = (
     "import ray, sys\n"
     "ray.init(address=sys.argv[1], log_to_driver=False, logging_level='ERROR')\n"
@@ -41,9 +42,11 @@ class TwoNodes:
 
     def start(self, *arguments: str) -> None:
         """Start one more node and wait until it is there."""
+        # nodes of one machine share its ports; without an agent, a node takes no jobs
+        agent = ["--dashboard-agent-listen-port", str(_free_port())]
         ray_command = Path(sys.executable).with_name("ray")
         node = subprocess.Popen(
-            [str(ray_command), "start", "--block", "--num-cpus", "1", "--num-gpus", "0", *arguments],
+            [str(ray_command), "start", "--block", *_ONE_CPU, *agent, *arguments],
             env={**os.environ, **self.environment},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -1,0 +1,114 @@
+"""Submission to a cluster; the slow test has two real nodes with token authentication."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks.two_nodes import two_nodes
+from tune_ner.__main__ import app
+from tune_ner.errors import ResourceError, RunFolderError
+from tune_ner.tuning import load_space
+from tune_ner.tuning.jobs import Job, _unpack
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["demo", "--address", "head:8265"], "expected that of the dashboard, for instance http://head:8265"),
+        (["demo", "--address", "http://127.0.0.1:1"], "the job server at http://127.0.0.1:1 cannot be used"),
+        (["demmo", "--address", "http://127.0.0.1:1"], "did you mean 'demo'?"),
+        (["demo", "--search", "--address", "http://127.0.0.1:1"], "no axis has a distribution"),
+        (["search", "--address", "http://127.0.0.1:1"], "found the distribution"),
+        (["demo", "--address", "http://127.0.0.1:1", "--name", "../out"], "expected letters, digits"),
+    ],
+)
+def test_a_mistake_is_told_and_leaves_nothing(tmp_path: Path, arguments: list[str], expected: str) -> None:
+    outcome = CliRunner().invoke(app, ["submit", *arguments, "--results-dir", str(tmp_path / "results")])
+    assert outcome.exit_code == 2, outcome.output
+    assert expected in " ".join(outcome.output.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_space_names_on_this_disk_goes_along(tmp_path: Path) -> None:
+    corpus, encoder, folder = tmp_path / "corpus.jsonl", tmp_path / "encoder", tmp_path / "job"
+    corpus.write_text('{"text": "x", "spans": []}\n')
+    encoder.mkdir()
+    (encoder / "config.json").write_text("{}")
+    folder.mkdir()
+    space = load_space("demo", {"data": str(corpus), "model": [str(encoder), "tiny:1x32"]})
+    Job("grid", space, "night").ship(folder)
+    shipped = load_space(str(folder / "space.yaml"))
+    assert (shipped.data, shipped.model) == ("inputs/corpus.jsonl", ["inputs/encoder", "tiny:1x32"])
+    assert (folder / shipped.data).read_text() == corpus.read_text()
+    assert (folder / "inputs" / "encoder" / "config.json").exists()
+    outcome = subprocess.run(
+        [sys.executable, "-c", "import tune_ner.tuning.space as s; print(s.__file__, *s.bundled_spaces())"],
+        cwd=folder,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert str(folder) in outcome.stdout
+    assert "demo" in outcome.stdout
+
+
+def test_two_inputs_of_one_name_are_refused(tmp_path: Path) -> None:
+    for place in ("a", "b"):
+        (tmp_path / place / "same").mkdir(parents=True)
+    (tmp_path / "job").mkdir()
+    space = load_space("demo", {"model": [str(tmp_path / "a" / "same"), str(tmp_path / "b" / "same")]})
+    with pytest.raises(ResourceError, match="another input is called same too"):
+        Job("grid", space, "night").ship(tmp_path / "job")
+
+
+def test_arguments_reach_the_cluster_as_they_are() -> None:
+    job = Job("search", load_space("search"), "night", ("--time", "8h", "--study", "a b; rm -rf ~"), "/data/runs")
+    assert job.entrypoint == (
+        "python -m tune_ner.search space.yaml --name night --results-dir /data/runs --address auto "
+        "--time 8h --study 'a b; rm -rf ~'"
+    )
+
+
+def test_a_damaged_archive_leaves_what_was_there(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "trials.jsonl").write_text("")
+    with pytest.raises(RunFolderError, match="cannot be fetched"):
+        _unpack(b"no archive", run)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+def test_a_grid_is_run_on_two_nodes_followed_and_fetched_and_goes_on(tmp_path: Path) -> None:
+    arguments = ["demo", "--data", "synthetic:150", "--epochs", "1", "--model", "tiny:1x32", "--name", "night"]
+    folders = ["--results-dir", str(tmp_path / "here"), "--remote-results-dir", str(tmp_path / "there")]
+    with two_nodes() as cluster:
+        command = [sys.executable, "-m", "tune_ner", "submit", *arguments, "--address", cluster.dashboard, *folders]
+        environment = {**os.environ, **cluster.environment}
+        first, second = (
+            subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240) for _ in range(2)
+        )
+        stranger = {name: value for name, value in environment.items() if name != "RAY_AUTH_TOKEN"}
+        refused = subprocess.run(
+            command, env={**stranger, "HOME": str(tmp_path)}, capture_output=True, text=True, timeout=240
+        )
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "Ranked by validation F1" in first.stdout
+    run = tmp_path / "here" / "night"
+    records = [json.loads(line) for line in (run / "trials.jsonl").read_text().splitlines()]
+    assert [record["status"] for record in records] == ["finished"] * 6
+    assert len(pd.read_csv(run / "ranking.csv")) == 6
+    assert len(list((run / "predictions").iterdir())) == 6
+    assert second.returncode == 0
+    assert "about" not in second.stdout.partition("Ranked")[0]
+    assert len((run / "trials.jsonl").read_text().splitlines()) == 6
+    assert refused.returncode == 2
+    assert cluster.environment["RAY_AUTH_TOKEN"] not in refused.stdout + refused.stderr + first.stdout + first.stderr
