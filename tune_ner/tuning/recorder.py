@@ -115,6 +115,10 @@ class Interrupts(tune.Callback):
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Called by Tune again and again while trials run."""
+        self.raise_again()
+
+    def raise_again(self) -> None:
+        """Raise what a signal asked for, if there was one; what is between may have raised another in its place."""
         if self._pressed:
             raise self._pressed
 

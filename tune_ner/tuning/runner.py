@@ -95,6 +95,9 @@ class Runner:
             )
             try:
                 tuner.fit()
+            except KeyboardInterrupt:
+                interrupts.raise_again()
+                raise
             except Exception:
                 if self._recorder.error:
                     raise self._recorder.error from None
