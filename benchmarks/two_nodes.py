@@ -99,6 +99,8 @@ def two_nodes() -> Iterator[TwoNodes]:
     """Two nodes, ended on leaving."""
     port, dashboard = _free_port(), _free_port()
     environment = {
+        # jobs run the `python` that a node finds
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",
