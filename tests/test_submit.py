@@ -1,9 +1,11 @@
 """Submission to a cluster; the slow test has two real nodes with token authentication."""
 
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pandas as pd
@@ -83,6 +85,16 @@ def test_a_damaged_archive_leaves_what_was_there(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="cannot be fetched"):
         _unpack(b"no archive", run)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize("name", ["../out", "/tmp/out", "run/../../out"])
+def test_an_archive_cannot_leave_the_results_folder(tmp_path: Path, name: str) -> None:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        archive.addfile(tarfile.TarInfo(name))
+    with pytest.raises(RunFolderError, match="expected files and folders of the run alone"):
+        _unpack(content.getvalue(), tmp_path / "results" / "run")
+    assert list((tmp_path / "results").iterdir()) == []
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from ray.job_submission import JobStatus, JobSubmissionClient
@@ -28,6 +28,8 @@ _RUN = "tune_ner_run"
 _ENDED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.STOPPED)
 _POLL_SECONDS = 0.5
 _AGENT_SECONDS = 60.0
+# Python 3.11.4 and later
+_SAFELY: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 _MARK = "tune_ner:"
 # What packs the run folder on the head; its log is the one thing that a job server hands out. The log has this program
 # itself too, so that it must not hold the marks as they are printed.
@@ -192,13 +194,22 @@ class JobServer:
         )
 
 
+def _check_members(archive: tarfile.TarFile) -> None:
+    """That nothing in it can leave the folder that it is unpacked to, on Pythons too that do not see to it."""
+    for member in archive.getmembers():
+        place = PurePosixPath(member.name)
+        if not (member.isfile() or member.isdir()) or place.is_absolute() or ".." in place.parts:
+            raise tarfile.TarError(f"found {member.name[:100]!r} in it, expected files and folders of the run alone")
+
+
 def _unpack(content: bytes, target: Path) -> None:
     """Put a packed run folder in its place, whole or not at all."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as work:
             with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
-                archive.extractall(work, filter="data")
+                _check_members(archive)
+                archive.extractall(work, **_SAFELY)
             if target.exists():
                 target.rename(Path(work) / "earlier")
             (Path(work) / target.name).rename(target)
