@@ -185,8 +185,9 @@ class LiveProgress(RunEvents):
         if self._earlier:
             self._console.print(f"{self._earlier} of {self._trials} trials ended before.", highlight=False)
         most = "At most " if self._seconds is not None else ""
-        told = describe_resources(resources, self._trials - self._earlier)
-        self._console.print(f"{most}{told}", highlight=False, soft_wrap=True)
+        if left := self._trials - self._earlier:
+            told = describe_resources(resources, left)
+            self._console.print(f"{most}{told}", highlight=False, soft_wrap=True)
         if dashboard:
             self._console.print(f"Ray dashboard: {dashboard}", highlight=False, soft_wrap=True)
 

@@ -209,11 +209,7 @@ class RunFolder:
         )
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         # surrogates, which JSON can smuggle in, have no UTF-8 form
-        target = self.predictions / f"{record.trial_id}.jsonl"
-        with target.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        _write(self.predictions / f"{record.trial_id}.jsonl", text, errors="backslashreplace")
 
     def records(self) -> list[TrialRecord]:
         """The last record of every trial, in the order in which the trials ended.
@@ -310,8 +306,9 @@ def _torn(content: bytes) -> bool:
     return False
 
 
-def _write(file: Path, text: str) -> None:
-    with file.open("w", encoding="utf-8") as stream:
+def _write(file: Path, text: str, errors: str = "strict") -> None:
+    """Write a file that is on the disk on return."""
+    with file.open("w", encoding="utf-8", errors=errors) as stream:
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())

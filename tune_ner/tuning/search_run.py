@@ -150,7 +150,8 @@ def run_search(
         own.reconcile(so_far)
         done = {record.trial_id for record in so_far}
         left_over = [trial for trial in to_confirm(experiment, so_far, strategy) if trial.trial_id not in done]
-        events.confirming(len(left_over))
+        if left_over:
+            events.confirming(len(left_over))
         runner.run(left_over, Scheduling())
     return [*earlier, *runner.records]
 
