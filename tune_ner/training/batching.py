@@ -13,7 +13,7 @@ there for its attention; `tune_ner.training.encoders.PACKABLE` names those that 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -274,6 +274,17 @@ class Collator:
         # a GPU waits longer for a further kernel than it works on the padding
         self._similar = 0.0 if torch.cuda.is_available() else _SIMILAR
         model.set_attn_implementation(_ATTENTION if packed else "sdpa")
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What it counted and where its dropout is, as plain data."""
+        return {"computed_tokens": self.computed_tokens, "masks": self._masks.state if self._masks else None}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where another was that had this state."""
+        self.computed_tokens = state["computed_tokens"]
+        if self._masks and state["masks"]:
+            self._masks.state = state["masks"]
 
     def __call__(self, windows: Windows) -> Batch:
         """The batch of some windows."""

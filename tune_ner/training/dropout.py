@@ -27,6 +27,17 @@ class DropoutMasks:
     def __init__(self, seed: int) -> None:
         self._random = np.random.SFC64(seed)
 
+    @property
+    def state(self) -> dict[str, Any]:
+        """Where the stream is, as plain data."""
+        state: dict[str, Any] = dict(self._random.state)
+        return {**state, "state": {"state": [int(word) for word in state["state"]["state"]]}}
+
+    @state.setter
+    def state(self, state: dict[str, Any]) -> None:
+        words = np.array(state["state"]["state"], dtype=np.uint64)
+        self._random.state = {**state, "state": {"state": words}}  # type: ignore[typeddict-item]
+
     def draw(self, shape: Sequence[int], p: float) -> torch.Tensor:
         """A factor for each element: 0 with probability `p`, else what makes up for the dropped ones.
 

@@ -11,7 +11,10 @@ from tune_ner.evaluation import Figures, SpanScores, TypeFigures
 
 @dataclass(frozen=True)
 class EpochFigures:
-    """Validation figures after an epoch; `training_loss` is the last logged one, None before the first."""
+    """Validation figures after an epoch; `training_loss` is the last logged one, None before the first.
+
+    `tokens` are the subwords trained on in this epoch; 0 where that was not written down.
+    """
 
     epoch: int
     loss: float
@@ -20,6 +23,7 @@ class EpochFigures:
     f1: float
     accuracy: float
     training_loss: float | None
+    tokens: int = 0
 
 
 @dataclass(frozen=True)

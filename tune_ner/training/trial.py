@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from tune_ner.data import Corpus, Part, Split
 from tune_ner.errors import DivergedError, EncoderError
 from tune_ner.tagging.subwords import IGNORED
 from tune_ner.training.batching import Collator, collator_for
+from tune_ner.training.checkpoint import ResumableTrainer, Saved, TrialCheckpoint
 from tune_ner.training.config import TrialConfig
 from tune_ner.training.cost import linear_parameters, matmul_rate, peak_memory
 from tune_ner.training.encoders import Encoder, load_model
@@ -44,6 +45,7 @@ def run_trial(
     on_epoch: OnEpoch = lambda _: None,
     threads: int | None = None,
     tokenized: TokenizedSplit | None = None,
+    checkpoint: TrialCheckpoint | None = None,
 ) -> TrialResult:
     """Train one configuration with the HF `Trainer` and measure it.
 
@@ -58,12 +60,14 @@ def run_trial(
         on_epoch: called with the validation figures after every epoch.
         threads: CPU threads; float sums depend on their number, so equal figures need equal threads.
         tokenized: what `tokenize_split` gives for this trial, if it is at hand.
+        checkpoint: where the trial is saved now and then, and what an earlier start saved of it: it goes on from there,
+            told its epochs once more.
 
     Raises:
         EncoderError: the encoder's tokenizer or weights cannot be loaded, or a sentence is longer than it reads.
         DivergedError: a loss is no number or infinite.
     """
-    trained = _trained(config, encoder, corpus, split, on_epoch, threads, tokenized)
+    trained = _trained(config, encoder, corpus, split, on_epoch, threads, tokenized, checkpoint)
     return _measured(trained)
 
 
@@ -75,6 +79,7 @@ def train_trial(
     on_epoch: OnEpoch = lambda _: None,
     threads: int | None = None,
     tokenized: TokenizedSplit | None = None,
+    checkpoint: TrialCheckpoint | None = None,
 ) -> tuple[EpochFigures, ...]:
     """Train one configuration and measure it on validation alone; as `run_trial`, which measures it on test too.
 
@@ -84,7 +89,8 @@ def train_trial(
     Raises:
         EncoderError, DivergedError: as for `run_trial`.
     """
-    return tuple(_trained(config, encoder, corpus, split, on_epoch, threads, tokenized).best.epochs)
+    trained = _trained(config, encoder, corpus, split, on_epoch, threads, tokenized, checkpoint)
+    return tuple(trained.best.epochs)
 
 
 @dataclass(frozen=True)
@@ -114,18 +120,20 @@ def _trained(
     on_epoch: OnEpoch,
     threads: int | None,
     tokenized: TokenizedSplit | None,
+    checkpoint: TrialCheckpoint | None,
 ) -> _Trained:
     if threads:
         torch.set_num_threads(threads)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    clock = _Clock()
+    saved = checkpoint.saved if checkpoint else None
+    clock = _Clock(checkpoint.seconds if checkpoint else {})
     with clock("encode"):
         inputs = trial_inputs(config, encoder, corpus, split, tokenized)
-    accumulated = 1
+    accumulated: int = saved.content["accumulated"] if saved else 1
     while True:
         try:
-            return _fit(config, encoder, inputs, clock, on_epoch, accumulated)
+            return _fit(config, encoder, inputs, clock, on_epoch, accumulated, checkpoint, saved)
         except torch.OutOfMemoryError as error:
             accumulated *= 2
             if config.batch_size % accumulated:
@@ -136,10 +144,18 @@ def _trained(
                     "GPU (--gpus-per-trial), or lower batch_size or max_length"
                 ) from error
             torch.cuda.empty_cache()
+            saved = None  # other steps are another training
 
 
 def _fit(
-    config: TrialConfig, encoder: Encoder, inputs: TrialInputs, clock: _Clock, on_epoch: OnEpoch, accumulated: int
+    config: TrialConfig,
+    encoder: Encoder,
+    inputs: TrialInputs,
+    clock: _Clock,
+    on_epoch: OnEpoch,
+    accumulated: int,
+    checkpoint: TrialCheckpoint | None,
+    saved: Saved | None,
 ) -> _Trained:
     """The trial with its batches divided into `accumulated` steps, whose gradients are added up."""
     with clock("load"):
@@ -159,7 +175,8 @@ def _fit(
     }
     # evaluation has a collator of its own, for the one of training counts what training computes
     evaluation = Collator(model, pad_id, packed=collate.packed)
-    best = _BestEpoch(scorer["validation"], on_epoch, clock, config.stop_at_f1)
+    tokens = int(windows["train"].lengths.sum())
+    best = _BestEpoch(scorer["validation"], on_epoch, clock, tokens, config.stop_at_f1)
 
     def predicted(part: Part) -> PartOutput:
         with clock("evaluate"):
@@ -171,21 +188,36 @@ def _fit(
                 autocast=trainer.compute_loss_context_manager,
             )
 
+    def save() -> None:
+        if checkpoint and checkpoint.is_due(len(best.epochs)) and not best.is_last(config.epochs):
+            with clock("save"):
+                weights, content = best.snapshot()
+                tensors, more = trainer.snapshot()
+                content |= {**more, "accumulated": accumulated, "seconds": clock.so_far()}
+                checkpoint.write({**tensors, **weights}, content)
+
+    if saved:
+        best.go_on(saved)
+        note = "; ".join(filter(None, [note, f"went on after epoch {len(best.epochs)}, where it was saved"]))
     with tempfile.TemporaryDirectory(prefix="tune-ner-") as folder:
         trainer = _Trainer(
             model=model,
             args=_arguments(config, folder, accumulated),
             train_dataset=windows["train"],
             eval_dataset=windows["validation"],
-            data_collator=collate,
+            collate=collate,
+            saved=saved,
             compute_loss_func=partial(_loss_of_accumulated, config.label_smoothing) if accumulated > 1 else None,
             callbacks=[best],
             validate=lambda: best.measure(predicted("validation"), config.batch_size),
+            save=save,
         )
         trainer.remove_callback(transformers.PrinterCallback)
         with clock("train"):
-            outcome = trainer.train()
+            train_loss = trainer.train_from_saved(folder)
         best.restore(trainer.model)
+    if checkpoint and checkpoint.problem:
+        note = "; ".join(filter(None, [note, checkpoint.problem]))
     return _Trained(
         config=config,
         inputs=inputs,
@@ -197,7 +229,7 @@ def _fit(
         best=best,
         predicted=predicted,
         scorer=scorer,
-        train_loss=outcome.training_loss,
+        train_loss=train_loss,
         accumulated=accumulated,
         clock=clock,
     )
@@ -293,12 +325,13 @@ def _loss_of_accumulated(
     return total / num_items_in_batch
 
 
-class _Trainer(transformers.Trainer):
+class _Trainer(ResumableTrainer):
     """The HF Trainer with an evaluation of our own: sorted by length, in large batches, packed like training."""
 
-    def __init__(self, *, validate: Callable[[], dict[str, float]], **arguments: Any) -> None:
+    def __init__(self, *, validate: Callable[[], dict[str, float]], save: Callable[[], None], **arguments: Any) -> None:
         super().__init__(**arguments)
         self._validate = validate
+        self._save_trial = save
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Validation figures, told to the callbacks as the Trainer does."""
@@ -308,16 +341,20 @@ class _Trainer(transformers.Trainer):
         metrics = self._validate()
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self._save_trial()
         return metrics
 
 
 class _BestEpoch(transformers.TrainerCallback):
     """Scores every epoch on validation and keeps the best one's weights and tags in memory."""
 
-    def __init__(self, scorer: Scorer, on_epoch: OnEpoch, clock: _Clock, stop_at_f1: float | None = None) -> None:
+    def __init__(
+        self, scorer: Scorer, on_epoch: OnEpoch, clock: _Clock, tokens: int, stop_at_f1: float | None = None
+    ) -> None:
         self._scorer = scorer
         self._on_epoch = on_epoch
         self._clock = clock
+        self._tokens = tokens
         self._stop_at_f1 = stop_at_f1
         self._weights: dict[str, torch.Tensor] = {}
         self._latest: list[list[str]] = []
@@ -343,6 +380,7 @@ class _BestEpoch(transformers.TrainerCallback):
             epoch=len(self.epochs) + 1,
             loss=metrics["eval_loss"],
             training_loss=logged[-1] if logged else None,
+            tokens=self._tokens,
             **{name: metrics[f"eval_{name}"] for name in _EPOCH_METRICS},
         )
         if not self.epochs or figures.f1 > self.epochs[self.epoch - 1].f1:
@@ -352,9 +390,30 @@ class _BestEpoch(transformers.TrainerCallback):
                 weights = kwargs["model"].state_dict()
                 self._weights = {name: value.detach().cpu().clone() for name, value in weights.items()}
         self.epochs.append(figures)
-        if self._stop_at_f1 is not None and figures.f1 >= self._stop_at_f1:
+        if self._reached:
             control.should_training_stop = True
         self._on_epoch(figures)
+
+    @property
+    def _reached(self) -> bool:
+        return self._stop_at_f1 is not None and self.epochs[-1].f1 >= self._stop_at_f1
+
+    def is_last(self, epochs: int) -> bool:
+        """Whether a trial of so many epochs trains none after the latest."""
+        return self._reached or len(self.epochs) >= epochs
+
+    def snapshot(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        """All that is known after the latest epoch: tensors, and plain data."""
+        weights = {f"best.{name}": value for name, value in self._weights.items()}
+        return weights, {"epochs": [asdict(figures) for figures in self.epochs], "best": self.epoch, "tags": self.tags}
+
+    def go_on(self, saved: Saved) -> None:
+        """Be what another was when it was saved, and tell its epochs."""
+        self._weights = saved.group("best")
+        self.epoch, self.tags = saved.content["best"], saved.content["tags"]
+        for epoch in saved.content["epochs"]:
+            self.epochs.append(EpochFigures(**epoch))
+            self._on_epoch(self.epochs[-1])
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Called by the Trainer every `LOGGING_STEPS` steps, and with the figures of an evaluation."""
@@ -370,18 +429,29 @@ class _BestEpoch(transformers.TrainerCallback):
 class _Clock:
     """Seconds by stage; a stage entered twice adds up, and a stage within another is not counted for the outer."""
 
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
+    def __init__(self, before: Mapping[str, float]) -> None:
+        self.seconds = dict(before)
+        self._open: list[tuple[str, float]] = []
         self._within: list[float] = []
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
         start = time.perf_counter()
+        self._open.append((stage, start))
         self._within.append(0.0)
         try:
             yield
         finally:
+            self._open.pop()
             seconds = time.perf_counter() - start
             self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds - self._within.pop()
             if self._within:
                 self._within[-1] += seconds
+
+    def so_far(self) -> dict[str, float]:
+        """Seconds by stage, with those that are not over."""
+        found, now, inner = dict(self.seconds), time.perf_counter(), 0.0
+        for (stage, start), within in zip(reversed(self._open), reversed(self._within), strict=True):
+            found[stage] = found.get(stage, 0.0) + now - start - within - inner
+            inner = now - start
+        return found
