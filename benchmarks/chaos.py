@@ -79,6 +79,7 @@ class Grid:
             *(sys.executable, "-m", "tune_ner.grid", str(space), "--name", "run", "--results-dir", str(folder)),
             *("--max-concurrent", "2", "--no-dashboard"),
         ]
+        self.always: tuple[str, ...] = ()
         self.leave_out = ""
         self.exits: list[int] = []
         self.output = ""
@@ -86,7 +87,7 @@ class Grid:
     def start(self, *options: str, **environment: str) -> subprocess.Popen[str]:
         """Give the command."""
         return subprocess.Popen(
-            [*self._command, *options],
+            [*self._command, *self.always, *options],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -147,7 +148,7 @@ def _workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
     found = []
     for child in psutil.Process(process.pid).children(recursive=True):
         try:
-            if child.name().startswith("ray::Implicit"):
+            if child.name().startswith(("ray::tune_ner", "ray::Implicit")):
                 found.append(child)
         except psutil.NoSuchProcess:
             continue
@@ -171,6 +172,12 @@ def driver_killed(grid: Grid, after: int) -> str:
     process.kill()
     grid.end(process)
     return f"after {after} trials"
+
+
+def driver_killed_while_saving(grid: Grid, after: int) -> str:
+    """SIGKILL the driver of a grid with `--checkpoint-every 1`, then the same command."""
+    grid.always = ("--checkpoint-every", "1")
+    return driver_killed(grid, after)
 
 
 def interrupted(grid: Grid, after: int) -> str:
@@ -279,6 +286,7 @@ def _broken_encoder(folder: Path) -> Path:
 FAULTS: dict[str, Fault] = {
     "worker-killed": worker_killed,
     "driver-killed": driver_killed,
+    "driver-killed-while-saving": driver_killed_while_saving,
     "node-lost": node_lost,
     "disk-full": disk_full,
     "record-torn": record_torn,

@@ -33,17 +33,21 @@ class TwoNodes:
         address: of the head, for `--address` of the grid.
         dashboard: of the dashboard and the job server, for `--address` of a submission.
         environment: what a command needs to be let in.
+        metrics: where each node's gauges are read.
     """
 
     address: str
     dashboard: str
     environment: Mapping[str, str]
+    metrics: list[str] = field(default_factory=list)
     _nodes: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def start(self, *arguments: str) -> None:
         """Start one more node and wait until it is there."""
         # nodes of one machine share its ports; without an agent, a node takes no jobs
-        agent = ["--dashboard-agent-listen-port", str(_free_port())]
+        metrics = _free_port()
+        agent = ["--dashboard-agent-listen-port", str(_free_port()), "--metrics-export-port", str(metrics)]
+        self.metrics.append(f"http://127.0.0.1:{metrics}/metrics")
         ray_command = Path(sys.executable).with_name("ray")
         node = subprocess.Popen(
             [str(ray_command), "start", "--block", *_ONE_CPU, *agent, *arguments],
@@ -104,6 +108,7 @@ def two_nodes() -> Iterator[TwoNodes]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_metrics_report_interval_ms": "1000",
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     }
     cluster = TwoNodes(f"127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}", environment)

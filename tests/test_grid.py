@@ -301,11 +301,35 @@ def test_a_killed_worker_costs_its_own_trial_alone_until_failures_are_retried(tm
     assert "failed" not in set(pd.read_csv(tmp_path / "run" / "ner_results_with_lr.csv")["Status"])
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+def test_a_trial_goes_on_from_where_it_was_saved(tmp_path: Path) -> None:
+    space = ["demo", "--data", "synthetic:300", "--model", "tiny:1x32", "--scheme", "BIO", "--lr", "3e-3"]
+    arguments = [*space, "--epochs", "40", "--checkpoint-every", "1", "--no-dashboard", "--name"]
+    process = start(tmp_path, *arguments, "run")
+    saved = tmp_path / "run" / "checkpoints"
+    deadline = time.monotonic() + 120
+    while not list(saved.glob("*.safetensors")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    process.communicate(timeout=60)
+    assert records_of(tmp_path / "run") == []
+    again = run(tmp_path, *arguments, "run")
+    assert again.returncode == 0, again.stdout + again.stderr
+    whole = run(tmp_path, *arguments, "whole", "--checkpoint-every", "50")
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    (resumed,), (undisturbed,) = records_of(tmp_path / "run"), records_of(tmp_path / "whole")
+    assert "where it was saved" in resumed["result"]["note"]
+    for key in ("epochs", "best_epoch", "validation", "test", "scores", "training_log", "train_loss"):
+        assert resumed["result"][key] == undisturbed["result"][key], key
+    assert not saved.exists()
+
+
 def kill_workers(process: subprocess.Popen[str]) -> None:
     workers = [
         child
         for child in psutil.Process(process.pid).children(recursive=True)
-        if child.name().startswith("ray::Implicit")
+        if child.name().startswith(("ray::tune_ner", "ray::Implicit"))
     ]
     assert workers
     for worker in workers:

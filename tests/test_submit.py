@@ -6,6 +6,9 @@ import os
 import subprocess
 import sys
 import tarfile
+import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pandas as pd
@@ -97,23 +100,57 @@ def test_an_archive_cannot_leave_the_results_folder(tmp_path: Path, name: str) -
     assert list((tmp_path / "results").iterdir()) == []
 
 
+def read(address: str, token: str) -> str:
+    request = urllib.request.Request(address, headers={"Authorization": f"Bearer {token}"} if token else {})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        content: bytes = answer.read()
+    return content.decode()
+
+
+def gauges_of(page: str) -> dict[str, float]:
+    """This package's gauges on a page of Ray's metrics: what stands before each value, and the value."""
+    try:
+        lines = read(page, "").splitlines()
+    except OSError:  # a node that has just started
+        return {}
+    found = (line.rpartition(" ") for line in lines if line.startswith("ray_tune_ner_"))
+    return {name: float(value) for name, _, value in found}
+
+
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
 def test_a_grid_is_run_on_two_nodes_followed_and_fetched_and_goes_on(tmp_path: Path) -> None:
     arguments = ["demo", "--data", "synthetic:150", "--epochs", "1", "--model", "tiny:1x32", "--name", "night"]
     folders = ["--results-dir", str(tmp_path / "here"), "--remote-results-dir", str(tmp_path / "there")]
+    measured: dict[str, float] = {}
     with two_nodes() as cluster:
         command = [sys.executable, "-m", "tune_ner", "submit", *arguments, "--address", cluster.dashboard, *folders]
         environment = {**os.environ, **cluster.environment}
-        first, second = (
-            subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240) for _ in range(2)
-        )
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            while process.poll() is None:
+                for page in cluster.metrics:
+                    measured |= gauges_of(page)
+                time.sleep(0.3)
+            assert process.stdout
+            told = process.stdout.read()
+        jobs = json.loads(read(f"{cluster.dashboard}/api/jobs/", cluster.environment["RAY_AUTH_TOKEN"]))
+        with pytest.raises(urllib.error.HTTPError, match=r"Unauthorized|401"):
+            read(f"{cluster.dashboard}/api/jobs/", "")
+        second = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
         stranger = {name: value for name, value in environment.items() if name != "RAY_AUTH_TOKEN"}
         refused = subprocess.run(
             command, env={**stranger, "HOME": str(tmp_path)}, capture_output=True, text=True, timeout=240
         )
-    assert first.returncode == 0, first.stdout + first.stderr
-    assert "Ranked by validation F1" in first.stdout
+    assert process.returncode == 0, told
+    assert "Ranked by validation F1" in told
+    assert any(job["submission_id"].startswith("night-") for job in jobs)
+    statuses = {name.partition('status="')[2].partition('"')[0] for name in measured if "ray_tune_ner_trials" in name}
+    assert statuses >= {"waiting", "running", "finished", "failed"}
+    for gauge in ("best_validation_f1", "tokens_per_second", "memory_bytes"):
+        assert [value for name, value in measured.items() if name.startswith(f"ray_tune_ner_{gauge}{{")], gauge
+    assert all('run="night"' in name for name in measured)
     run = tmp_path / "here" / "night"
     records = [json.loads(line) for line in (run / "trials.jsonl").read_text().splitlines()]
     assert [record["status"] for record in records] == ["finished"] * 6
@@ -123,4 +160,4 @@ def test_a_grid_is_run_on_two_nodes_followed_and_fetched_and_goes_on(tmp_path: P
     assert "about" not in second.stdout.partition("Ranked")[0]
     assert len((run / "trials.jsonl").read_text().splitlines()) == 6
     assert refused.returncode == 2
-    assert cluster.environment["RAY_AUTH_TOKEN"] not in refused.stdout + refused.stderr + first.stdout + first.stderr
+    assert cluster.environment["RAY_AUTH_TOKEN"] not in refused.stdout + refused.stderr + told

@@ -65,6 +65,12 @@ def grid(
     ] = None,
     max_failures: Annotated[int, typer.Option(help="How often a trial whose worker died is tried anew.", min=0)] = 2,
     retry_failed: Annotated[bool, typer.Option(help="Run trials again that failed in an earlier start.")] = False,
+    checkpoint_every: Annotated[
+        int | None,
+        typer.Option(
+            help="Save trials in the run folder after every N epochs, to go on from there.", show_default="never", min=1
+        ),
+    ] = None,
     address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or HOST:6379.")] = None,
     dashboard: Annotated[bool, typer.Option(help="Start Ray's dashboard on this machine.")] = True,
     dry_run: Annotated[bool, typer.Option(help="Print the plan and stop.")] = False,
@@ -100,6 +106,7 @@ def grid(
         folder = RunFolder.available(results_dir, name or run_name(space), may_go_on=True)
         wishes = tuning.ResourceWishes(cpus_per_trial, gpus_per_trial, max_concurrent)
         scheduling = tuning.Scheduling(scheduler, grace_period, reduction_factor)
+        recovery = tuning.Recovery(max_failures, retry_failed, checkpoint_every)
         searched = tuning.load_space(space, given(overrides))
         searched.check_grid()
         experiment = tuning.prepare(searched)
@@ -129,8 +136,7 @@ def grid(
                     wishes,
                     progress,
                     scheduling=scheduling,
-                    max_failures=max_failures,
-                    retry_failed=retry_failed,
+                    recovery=recovery,
                     audits=audits,
                     address=address,
                     dashboard=dashboard,

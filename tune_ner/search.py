@@ -53,6 +53,12 @@ def search(
     reduction_factor: Annotated[int, typer.Option(help="asha: of how many configurations about one goes on.")] = 3,
     max_failures: Annotated[int, typer.Option(help="How often a trial whose worker died is tried anew.", min=0)] = 2,
     retry_failed: Annotated[bool, typer.Option(help="Run trials again that failed in an earlier start.")] = False,
+    checkpoint_every: Annotated[
+        int | None,
+        typer.Option(
+            help="Save trials in the run folder after every N epochs, to go on from there.", show_default="never", min=1
+        ),
+    ] = None,
     address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or HOST:6379.")] = None,
     dashboard: Annotated[bool, typer.Option(help="Start Ray's dashboard on this machine.")] = True,
 ) -> None:
@@ -75,6 +81,7 @@ def search(
         folder = RunFolder.available(results_dir, name, may_go_on=True)
         wishes = tuning.ResourceWishes(cpus_per_trial, gpus_per_trial, max_concurrent)
         scheduling = tuning.Scheduling(scheduler, grace_period, reduction_factor)
+        recovery = tuning.Recovery(max_failures, retry_failed, checkpoint_every)
         budget = tuning.Budget(trials, None if time is None else seconds_of(time), target_f1)
         strategy = tuning.Strategy(sampler, sampler_seed, confirm, confirm_seeds)
         searched = tuning.load_space(space, given(overrides))
@@ -103,8 +110,7 @@ def search(
                     budget=budget,
                     strategy=strategy,
                     scheduling=scheduling,
-                    max_failures=max_failures,
-                    retry_failed=retry_failed,
+                    recovery=recovery,
                     storage=storage,
                     study=study,
                     audits=audits,

@@ -46,6 +46,7 @@ class RunFolder:
         self.predictions = path / "predictions"
         self.audit_file = path / "audit.json"
         self.protocol_file = path / "protocol.json"
+        self.checkpoints = path / "checkpoints"
 
     @classmethod
     def available(cls, results_dir: Path | str, name: str, may_go_on: bool = False) -> RunFolder:
@@ -161,6 +162,10 @@ class RunFolder:
         """Whether the last line is torn: a run is writing it, or was cut off while it did."""
         return _torn(self._content())
 
+    def remove_checkpoints(self) -> None:
+        """Remove what trials were saved in: a whole run has no use for it."""
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+
     def append(self, record: TrialRecord, corpus: Corpus, split: Split) -> None:
         """Write a trial's predicted spans, then its record as one line that is on the disk on return.
 
@@ -192,6 +197,8 @@ class RunFolder:
                 # half a line must not become the beginning of the next
                 file.truncate(before)
                 raise
+        for saved in self.checkpoints.glob(f"{record.trial_id}.*"):
+            saved.unlink(missing_ok=True)
 
     def _write_predictions(self, record: TrialRecord, corpus: Corpus, split: Split) -> None:
         assert record.result

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment, audit_experiment, earlier_test_uses, prepare
+from tune_ner.tuning.recovery import Recovery
 from tune_ner.tuning.resources import Machine, ResourceWishes, TrialResources, trial_resources
 from tune_ner.tuning.scheduling import Scheduling
 from tune_ner.tuning.space import SearchSpace, bundled_spaces, load_space, parse_space
@@ -18,6 +19,7 @@ __all__ = [
     "Budget",
     "Experiment",
     "Machine",
+    "Recovery",
     "ResourceWishes",
     "RunEvents",
     "Scheduling",

@@ -8,12 +8,11 @@ from tune_ner.audit import AuditReport
 from tune_ner.runs import RunFolder, TrialRecord
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
+from tune_ner.tuning.recovery import Recovery
 from tune_ner.tuning.resources import Machine, ResourceWishes, TrialResources, trial_resources
 from tune_ner.tuning.runner import going_on, running
 from tune_ner.tuning.scheduling import Scheduling
 from tune_ner.tuning.session import cluster_machine, ray_session
-
-MAX_FAILURES = 2
 
 
 def plan_resources(experiment: Experiment, wishes: ResourceWishes, address: str | None = None) -> TrialResources:
@@ -36,8 +35,7 @@ def run_grid(
     events: RunEvents | None = None,
     *,
     scheduling: Scheduling = Scheduling(),  # noqa: B008 - frozen
-    max_failures: int = MAX_FAILURES,
-    retry_failed: bool = False,
+    recovery: Recovery = Recovery(),  # noqa: B008 - frozen
     audits: Mapping[int | None, AuditReport] | None = None,
     address: str | None = None,
     dashboard: bool = False,
@@ -54,8 +52,7 @@ def run_grid(
         wishes: what the user asks for each trial.
         events: told what happens while it happens.
         scheduling: whether trials that are behind are stopped; each leaves a record with its epochs.
-        max_failures: how often a trial whose worker died is tried anew.
-        retry_failed: whether trials that failed in an earlier start are run again.
+        recovery: what to do about trials that do not end as they should.
         audits: what `audit_experiment` found, if it was asked already; it is kept with the run.
         address: a running Ray cluster; without it, Ray is started on this machine and ended with the run.
         dashboard: whether a Ray started here has its dashboard.
@@ -69,7 +66,7 @@ def run_grid(
     protocol = experiment.protocol(scheduling)
     order = {trial.trial_id: place for place, trial in enumerate(experiment.trials)}
     with going_on(folder, protocol, events) as earlier:
-        done = {record.trial_id: record for record in kept(earlier, retry_failed)}
+        done = {record.trial_id: record for record in kept(earlier, recovery.retry_failed)}
         left = [trial for trial in experiment.schedule if trial.trial_id not in done]
         if left:
             with running(
@@ -79,7 +76,7 @@ def run_grid(
                 events,
                 protocol=protocol,
                 trials=len(left),
-                max_failures=max_failures,
+                recovery=recovery,
                 audits=audits,
                 address=address,
                 dashboard=dashboard,

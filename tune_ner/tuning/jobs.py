@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import logging
+import secrets
 import shlex
 import shutil
 import tarfile
@@ -131,7 +132,8 @@ class JobServer:
             return str(running[0])
         with tempfile.TemporaryDirectory(prefix="tune-ner-job-") as folder:
             job.ship(Path(folder))
-            return self._start(job.entrypoint, {_RUN: job.name}, {"working_dir": folder})
+            name = f"{job.name}-{secrets.token_hex(4)}"
+            return self._start(job.entrypoint, {_RUN: job.name}, {"working_dir": folder}, name)
 
     def follow(self, job_id: str, on_text: Callable[[str], None]) -> int:
         """Pass on what the job prints until it ends; gives its exit code."""
@@ -167,11 +169,16 @@ class JobServer:
             _unpack(content, target)
         return bool(content)
 
-    def _start(self, entrypoint: str, metadata: dict[str, str], runtime_env: dict[str, Any]) -> str:
+    def _start(
+        self, entrypoint: str, metadata: dict[str, str], runtime_env: dict[str, Any], name: str | None = None
+    ) -> str:
         deadline = time.monotonic() + _AGENT_SECONDS
         while True:
             try:
-                return str(self._client.submit_job(entrypoint=entrypoint, metadata=metadata, runtime_env=runtime_env))
+                started = self._client.submit_job(
+                    entrypoint=entrypoint, metadata=metadata, runtime_env=runtime_env, submission_id=name
+                )
+                return str(started)
             except Exception as error:  # as in __init__
                 # a head that has just started takes jobs some seconds later
                 if "No available agent" not in str(error) or time.monotonic() > deadline:

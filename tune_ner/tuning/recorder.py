@@ -18,6 +18,7 @@ from tune_ner.runs import RunFolder, TrialRecord
 from tune_ner.training import EpochFigures
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
+from tune_ner.tuning.gauges import RunGauges
 
 _EPOCH = TypeAdapter(EpochFigures)
 
@@ -26,7 +27,9 @@ class Recorder(tune.Callback):
     """Writes each trial's record in the driver, and passes on what happens."""
 
     def __init__(self, experiment: Experiment, folder: RunFolder, events: RunEvents) -> None:
-        self.run = folder.path.name
+        self.run = folder.name
+        self.checkpoints = folder.checkpoints.absolute()
+        self._gauges = RunGauges(self.run, folder.records())
         self._experiment = experiment
         self._folder = folder
         self._events = events
@@ -40,10 +43,16 @@ class Recorder(tune.Callback):
         # Tune saves its callbacks for a restore of its own; the display cannot be pickled and is not needed there.
         return {}
 
+    def expect(self, trials: int) -> None:
+        """So many trials are about to be run."""
+        self._gauges.expect(trials)
+
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A worker took the trial up."""
         self._started[trial.trial_id] = time.perf_counter()
-        self._events.trial_started(self._experiment.trial(trial.config))
+        config = self._experiment.trial(trial.config)
+        self._gauges.started(config.trial_id)
+        self._events.trial_started(config)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -55,6 +64,7 @@ class Recorder(tune.Callback):
             figures = _EPOCH.validate_python(result.pop("figures"))
             # A trial that ran out of GPU memory begins anew with smaller steps, and its epochs with it.
             self._epochs.setdefault(trial.trial_id, [])[figures.epoch - 1 :] = [figures]
+            self._gauges.measured(figures.f1)
             self._events.epoch_ended(self._experiment.trial(trial.config), figures)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -85,6 +95,7 @@ class Recorder(tune.Callback):
         except RunFolderError as error:
             self.error = error  # Tune raises another in its place
             raise
+        self._gauges.ended(record)
         self.records.append(record if not record.result else _without_spans(record))
         self._events.trial_ended(record)
 

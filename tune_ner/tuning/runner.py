@@ -20,10 +20,11 @@ from tune_ner.tuning.early_stopping import stopping_rule
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment, audit_experiment
 from tune_ner.tuning.recorder import Recorder, heard_interrupts
+from tune_ner.tuning.recovery import Recovery
 from tune_ner.tuning.resources import Machine, ResourceWishes, TrialResources, trial_resources
 from tune_ner.tuning.scheduling import Scheduling
 from tune_ner.tuning.session import cluster_machine, ray_session
-from tune_ner.tuning.worker import measure_memory, train
+from tune_ner.tuning.worker import RunPlace, measure_memory, train
 
 
 class Runner:
@@ -35,13 +36,13 @@ class Runner:
         reference: Any,
         resources: TrialResources,
         recorder: Recorder,
-        max_failures: int,
+        recovery: Recovery,
     ) -> None:
         self._experiment = experiment
         self._reference = reference
         self._resources = resources
         self._recorder = recorder
-        self._max_failures = max_failures
+        self._recovery = recovery
 
     @property
     def records(self) -> list[TrialRecord]:
@@ -53,6 +54,7 @@ class Runner:
         points = [self._experiment.point(trial) for trial in trials]
         # In the order of the points; a `grid_search` over them would copy them all for each one.
         generator = BasicVariantGenerator(points_to_evaluate=points, max_concurrent=self._resources.concurrent)
+        self._recorder.expect(len(points))
         self._fit(generator, len(points), scheduling, measure_test=True)
 
     def search(self, searcher: Searcher, trials: int, scheduling: Scheduling, stopper: tune.Stopper) -> None:
@@ -88,7 +90,7 @@ class Runner:
                     name=self._recorder.run,
                     storage_path=storage,
                     verbose=0,
-                    failure_config=tune.FailureConfig(max_failures=self._max_failures),
+                    failure_config=tune.FailureConfig(max_failures=self._recovery.max_failures),
                     callbacks=[self._recorder, interrupts],
                     stop=stopper,
                 ),
@@ -106,9 +108,17 @@ class Runner:
     def _trainable(self, measure_test: bool) -> Any:
         # Tune would fetch the experiment anew for each trial, a reused worker keeps it; within a list, the reference
         # reaches the worker as one.
-        with_data = tune.with_parameters(
-            train, reference=[self._reference], threads=self._resources.cpus, measure_test=measure_test
+        place = RunPlace(
+            self._recorder.run,
+            tuple(self._experiment.space.named_axes),
+            self._recorder.checkpoints,
+            self._recovery.checkpoint_every,
         )
+        with_data = tune.with_parameters(
+            train, reference=[self._reference], threads=self._resources.cpus, measure_test=measure_test, place=place
+        )
+        # Ray's pages call the workers so
+        with_data.__name__ = f"trials of {self._recorder.run}"
         return tune.with_resources(with_data, {"cpu": self._resources.cpus, "gpu": self._resources.gpus})
 
 
@@ -142,7 +152,7 @@ def running(
     *,
     protocol: Protocol,
     trials: int,
-    max_failures: int,
+    recovery: Recovery,
     audits: Mapping[int | None, AuditReport] | None,
     address: str | None,
     dashboard: bool,
@@ -156,7 +166,7 @@ def running(
         wishes: what the user asks for each trial.
         events: told what happens while it happens.
         trials: how many there will be at most.
-        max_failures: how often a trial whose worker died is tried anew.
+        recovery: what to do about trials that do not end as they should.
         audits: what `audit_experiment` found, if it was asked already; it is kept with the run.
         address: a running Ray cluster; without it, Ray is started on this machine and ended on leaving.
         dashboard: whether a Ray started here has its dashboard.
@@ -180,7 +190,8 @@ def running(
                 folder.create(experiment.space.to_yaml(), protocol, found)
                 stack.enter_context(folder.driven(protocol))
             events.run_started(resources, page)
-            yield Runner(experiment, reference, resources, Recorder(experiment, folder, events), max_failures)
+            yield Runner(experiment, reference, resources, Recorder(experiment, folder, events), recovery)
+            folder.remove_checkpoints()
 
 
 def _shared_out(

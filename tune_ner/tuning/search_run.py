@@ -16,7 +16,8 @@ from tune_ner.training import TrialConfig
 from tune_ner.tuning.early_stopping import FAILED
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
-from tune_ner.tuning.grid_run import MAX_FAILURES, kept
+from tune_ner.tuning.grid_run import kept
+from tune_ner.tuning.recovery import Recovery
 from tune_ner.tuning.resources import ResourceWishes
 from tune_ner.tuning.runner import going_on, running
 from tune_ner.tuning.scheduling import Scheduling
@@ -84,8 +85,7 @@ def run_search(
     budget: Budget = Budget(),
     strategy: Strategy = Strategy(),
     scheduling: Scheduling = Scheduling(),  # noqa: B008 - frozen
-    max_failures: int = MAX_FAILURES,
-    retry_failed: bool = False,
+    recovery: Recovery = Recovery(),  # noqa: B008 - frozen
     storage: str | None = None,
     study: str | None = None,
     audits: Mapping[int | None, AuditReport] | None = None,
@@ -102,8 +102,7 @@ def run_search(
         budget: when to stop searching; what is confirmed comes on top.
         strategy: how to draw, and what to confirm.
         scheduling: whether trials that are behind are stopped.
-        max_failures: how often a trial whose worker died is tried anew.
-        retry_failed: whether trials that failed in an earlier start are run again.
+        recovery: what to do about trials that do not end as they should.
         storage: where the study lies, a database URL; by default a file in the folder.
         study: its name there; by default that of the run.
         audits: what `audit_experiment` found, if it was asked already; it is kept with the run.
@@ -132,13 +131,13 @@ def run_search(
             events,
             protocol=protocol,
             trials=budget.trials,
-            max_failures=max_failures,
+            recovery=recovery,
             audits=audits,
             address=address,
             dashboard=dashboard,
         ) as runner,
     ):
-        earlier = kept(found, retry_failed)
+        earlier = kept(found, recovery.retry_failed)
         own = elsewhere or Study(experiment, f"sqlite:///{folder.path / STUDY_FILE}", study or folder.name, folder.name)
         own.reconcile(earlier)
         own.try_again([record for record in searched(experiment, found) if record not in earlier])

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import time
 import traceback
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import ray
 from pydantic import TypeAdapter
 from ray import tune
+from setproctitle import setproctitle
 
 from tune_ner.errors import DivergedError, TuneNerError
 from tune_ner.runs import TrialRecord
 from tune_ner.training import EpochFigures, TrialConfig
 from tune_ner.tuning.early_stopping import FAILED, LAST
 from tune_ner.tuning.experiment import Experiment
+from tune_ner.tuning.gauges import TrialGauges
+
+if TYPE_CHECKING:
+    from tune_ner.training.checkpoint import TrialCheckpoint
 
 _EPOCH = TypeAdapter(EpochFigures)
 
@@ -28,7 +34,32 @@ def _fetched(reference: Any) -> Experiment:
     return experiment
 
 
-def train(config: dict[str, Any], reference: list[Any], threads: int, measure_test: bool) -> None:
+@dataclass(frozen=True)
+class RunPlace:
+    """What workers know of the run whose trials they train.
+
+    Attributes:
+        name: that of the run.
+        axes: the hyperparameters that a trial's title names besides the usual ones.
+        checkpoints: a folder for trials to be saved in; on a node that does not have the run folder, they are not.
+        checkpoint_every: after how many epochs; None for never.
+    """
+
+    name: str
+    axes: tuple[str, ...]
+    checkpoints: Path
+    checkpoint_every: int | None
+
+    def checkpoint(self, trial_id: str) -> TrialCheckpoint | None:
+        """Where a trial is saved, and what an earlier start saved of it."""
+        from tune_ner.training.checkpoint import TrialCheckpoint
+
+        if self.checkpoint_every is None or not self.checkpoints.parent.is_dir():
+            return None
+        return TrialCheckpoint(self.checkpoints / f"{trial_id}.safetensors", trial_id, self.checkpoint_every)
+
+
+def train(config: dict[str, Any], reference: list[Any], threads: int, measure_test: bool, place: RunPlace) -> None:
     """What runs in a worker: one trial, its epochs reported as they end and its record at the end.
 
     Args:
@@ -36,6 +67,7 @@ def train(config: dict[str, Any], reference: list[Any], threads: int, measure_te
         reference: where the experiment lies in the object store, in a list of one.
         threads: CPU threads.
         measure_test: whether the trial is measured on test, or on validation alone.
+        place: the run.
     """
     start = time.perf_counter()
     from tune_ner.training.inputs import tokenization
@@ -44,13 +76,23 @@ def train(config: dict[str, Any], reference: list[Any], threads: int, measure_te
     experiment = _fetched(reference[0])
     trial = experiment.trial(config)
     encoder = experiment.encoders[trial.model]
+    checkpoint = place.checkpoint(trial.trial_id)
+    before = sum(checkpoint.seconds.values()) if checkpoint else 0.0
+    title = f"ray::tune_ner {trial.titled(place.axes)}"
+    gauges = TrialGauges(place.name)
     started = time.perf_counter() - start
+
+    def seconds() -> float:
+        return before + time.perf_counter() - start
 
     reported: list[EpochFigures] = []
 
     def report(figures: EpochFigures) -> None:
         # A trial that ran out of GPU memory begins anew with smaller steps, and its epochs with it.
         reported[figures.epoch - 1 :] = [figures]
+        # those that an earlier start trained are only told
+        if not checkpoint or figures.epoch > checkpoint.epochs:
+            gauges.epoch_ended(figures.tokens)
         tune.report(
             {
                 "epoch": figures.epoch,
@@ -59,26 +101,30 @@ def train(config: dict[str, Any], reference: list[Any], threads: int, measure_te
                 LAST: _is_last(trial, figures),
             }
         )
+        setproctitle(title)  # Ray, which goes on now, has set its own
+        gauges.begin()
 
+    setproctitle(title)
     try:
         tokenized = experiment.tokenized.get(tokenization(trial))
         corpus, split = experiment.corpus, experiment.splits[trial.fold]
         if measure_test:
-            result = run_trial(trial, encoder, corpus, split, report, threads, tokenized)
+            result = run_trial(trial, encoder, corpus, split, report, threads, tokenized, checkpoint)
             result = replace(result, seconds={"start": started, **result.seconds})
-            record = TrialRecord.finished(trial, result, time.perf_counter() - start)
+            record = TrialRecord.finished(trial, result, seconds())
         else:
-            epochs = train_trial(trial, encoder, corpus, split, report, threads, tokenized)
-            record = TrialRecord.searched(trial, epochs, time.perf_counter() - start)
+            epochs = train_trial(trial, encoder, corpus, split, report, threads, tokenized, checkpoint)
+            record = TrialRecord.searched(trial, epochs, seconds())
     except DivergedError as error:
-        record = TrialRecord.diverged(trial, reported, str(error), time.perf_counter() - start)
+        record = TrialRecord.diverged(trial, reported, str(error), seconds())
     except TuneNerError as error:
-        record = TrialRecord.failed(trial, str(error), time.perf_counter() - start)
+        record = TrialRecord.failed(trial, str(error), seconds())
     # The one place where a trial's failure, whatever it is, must not end the others. A scheduler's stop comes out of
     # `tune.report` as SystemExit, which is no Exception, and goes on to Ray.
     except Exception as error:  # noqa: BLE001
         message = f"{type(error).__name__}: {error}"
-        record = TrialRecord.failed(trial, message, time.perf_counter() - start, traceback.format_exc())
+        record = TrialRecord.failed(trial, message, seconds(), traceback.format_exc())
+    gauges.end()
     best = max((epoch.f1 for epoch in record.curve), default=0.0)
     failed = record.status == "failed"
     final = {"epoch": trial.epochs, "validation_f1": best, FAILED: failed, LAST: True}
