@@ -3,6 +3,7 @@
 from tune_ner.reporting.comparison import common_table, runs_table
 from tune_ner.reporting.layout import Layout, MarkdownLayout, TerminalLayout
 from tune_ner.reporting.outcome import print_outcome
+from tune_ner.reporting.page import print_page, write_page
 from tune_ner.reporting.run_report import open_runs, print_report
 from tune_ner.reporting.standing import RunResults
 from tune_ner.reporting.tables import curves_table, ranking, trials_table, write_tables
@@ -21,11 +22,13 @@ __all__ = [
     "print_audit",
     "print_data",
     "print_outcome",
+    "print_page",
     "print_plan",
     "print_report",
     "ranking",
     "runs_table",
     "timings_table",
     "trials_table",
+    "write_page",
     "write_tables",
 ]

@@ -20,20 +20,42 @@ _MODEL_WIDTH = 18
 
 def print_outcome(layout: Layout, results: RunResults, trials: int) -> None:
     """Print the ranked table, what it says, what became of the other trials, and where the results of `trials` lie."""
-    records = results.records
     if results.standings:
-        layout.table(ranking_sheet(ranking(results), varied_axes(records)))
-        for line in summary_lines(results.standings, records):
-            layout.line(line)
-        for question, sentences in answers(results.evidence, records):
-            layout.heading(question)
-            for sentence in sentences:
-                layout.item(sentence)
+        print_ranking(layout, results)
+        print_answers(layout, results)
         layout.gap()
     if results.search:
         print_confirmation(layout, results.search)
         print_what_mattered(layout, results.search)
         layout.gap()
+    print_other_trials(layout, results.records)
+    if len(results.records) < trials:
+        name = results.folder.name
+        layout.line(
+            f"{len(results.records)} of {trials} trials ended; the same command with --name {name} goes on",
+            "stopped early",
+            "yellow",
+        )
+    layout.line(f"Results: {results.folder.path}")
+
+
+def print_ranking(layout: Layout, results: RunResults) -> None:
+    """Print the ranked table of a run that has one, and what it says."""
+    layout.table(ranking_sheet(ranking(results), varied_axes(results.records)))
+    for line in summary_lines(results.standings, results.records):
+        layout.line(line)
+
+
+def print_answers(layout: Layout, results: RunResults) -> None:
+    """Print each question that the run can answer, and its answers."""
+    for question, sentences in answers(results.evidence, results.records):
+        layout.heading(question)
+        for sentence in sentences:
+            layout.item(sentence)
+
+
+def print_other_trials(layout: Layout, records: Sequence[TrialRecord]) -> None:
+    """Print which trials were stopped or failed, and what a reader of the figures should know of the rest."""
     if stopped := stopped_note(records):
         layout.line(stopped, "note", "yellow")
     for record in records:
@@ -41,14 +63,6 @@ def print_outcome(layout: Layout, results: RunResults, trials: int) -> None:
             layout.line(f"{record.config.titled(varied_axes(records))}: {record.error}", record.status, "red")
     for note in (*encoding_notes(records), *batching_notes(records)):
         layout.line(note, "note", "yellow")
-    if len(records) < trials:
-        name = results.folder.name
-        layout.line(
-            f"{len(records)} of {trials} trials ended; the same command with --name {name} goes on",
-            "stopped early",
-            "yellow",
-        )
-    layout.line(f"Results: {results.folder.path}")
 
 
 def stopped_note(records: Sequence[TrialRecord]) -> str:

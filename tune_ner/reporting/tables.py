@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 import pandas as pd
 
-from tune_ner.errors import RunFolderError
 from tune_ner.reporting.search_results import NARROWED_FILE
 from tune_ner.reporting.standing import Evidence, RunResults, Standing
 from tune_ner.reporting.timings import timings_table
+from tune_ner.reporting.whole_files import write_text
 from tune_ner.runs import TrialRecord, varied_axes
 from tune_ner.training import TrialConfig
 
@@ -173,20 +172,7 @@ def write_tables(results: RunResults) -> list[Path]:
         texts |= {name: table.to_csv(index=False) for name, table in search.tables().items()}
         if narrowed := search.narrowed_yaml():
             texts[NARROWED_FILE] = narrowed
-    return [_write(results.folder.path / name, text) for name, text in texts.items()]
-
-
-def _write(path: Path, text: str) -> Path:
-    """Write a file whole or not at all; a lone surrogate becomes an escape."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    try:
-        unfinished.write_bytes(text.encode("utf-8", "backslashreplace"))
-        unfinished.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-        raise RunFolderError(f"{path}: cannot be written: {error.strerror or error}") from error
-    return path
+    return [write_text(results.folder.path / name, text) for name, text in texts.items()]
 
 
 def _fold_column(records: Sequence[TrialRecord]) -> list[str]:
