@@ -3,7 +3,7 @@
 from tune_ner.reporting.comparison import common_table, runs_table
 from tune_ner.reporting.layout import Layout, MarkdownLayout, TerminalLayout
 from tune_ner.reporting.outcome import print_outcome
-from tune_ner.reporting.page import print_page, write_page
+from tune_ner.reporting.page import RunPage, print_page, write_comparison, write_page
 from tune_ner.reporting.run_report import open_runs, print_report
 from tune_ner.reporting.standing import RunResults
 from tune_ner.reporting.tables import curves_table, ranking, trials_table, write_tables
@@ -14,6 +14,7 @@ __all__ = [
     "Layout",
     "LiveProgress",
     "MarkdownLayout",
+    "RunPage",
     "RunResults",
     "TerminalLayout",
     "common_table",
@@ -29,6 +30,7 @@ __all__ = [
     "runs_table",
     "timings_table",
     "trials_table",
+    "write_comparison",
     "write_page",
     "write_tables",
 ]

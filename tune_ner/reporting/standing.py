@@ -12,7 +12,14 @@ import numpy as np
 
 from tune_ner.data import Part, Span
 from tune_ner.errors import SpaceError
-from tune_ner.evaluation import Interval, f1_interval, indistinguishable, sentence_counts
+from tune_ner.evaluation import (
+    Difference,
+    Interval,
+    f1_interval,
+    indistinguishable,
+    paired_difference,
+    sentence_counts,
+)
 from tune_ner.reporting.search_results import SearchResults
 from tune_ner.runs import Candidate, Predictions, RankedConfiguration, RunFolder, TrialRecord, rank
 from tune_ner.tuning.space import SearchSpace, load_space
@@ -35,6 +42,7 @@ class Evidence:
     folder: RunFolder
     _predictions: dict[tuple[str, Part], Predictions] = field(default_factory=dict)
     _counts: dict[tuple[str, Part, str | None], Counts] = field(default_factory=dict)
+    _differences: dict[tuple[tuple[str, ...], tuple[str, ...], Part], Difference] = field(default_factory=dict)
 
     @cached_property
     def audits(self) -> dict[int | None, dict[str, Any]]:
@@ -88,6 +96,14 @@ class Evidence:
         counts = [np.stack(trials) for trials in cells.values()]
         ids = [fold * _MOST_SENTENCES + np.arange(len(trials[0])) for (fold, _), trials in cells.items()]
         return counts, ids
+
+    def difference(self, one: Sequence[TrialRecord], other: Sequence[TrialRecord], part: Part) -> Difference:
+        """F1 of some trials less that of others, which are laid beside them in the order of `replicates`."""
+        key = tuple(record.trial_id for record in one), tuple(record.trial_id for record in other), part
+        if key not in self._differences:
+            (counts, sentences), (others, _) = (self.replicates(side, part) for side in (one, other))
+            self._differences[key] = paired_difference(counts, others, groups=sentences)
+        return self._differences[key]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from tune_ner.reporting.paper_tables import latex_of, markdown_of
+from tune_ner.reporting.ranking_sheet import ranking_sheet
 from tune_ner.reporting.search_results import NARROWED_FILE
 from tune_ner.reporting.standing import Evidence, RunResults, Standing
 from tune_ner.reporting.timings import timings_table
@@ -156,7 +158,8 @@ def _clean_f1(evidence: Evidence, record: TrialRecord) -> float:
 def write_tables(results: RunResults) -> list[Path]:
     """Derive `ner_results_with_lr.csv`, `curves.csv`, `ranking.csv` and `timings.csv`; gives the files.
 
-    A search has `best_so_far.csv` too, and where its trials tell enough `importances.csv` and `narrowed.yaml`.
+    Where a trial finished, `ranking.md` and `ranking.tex` are the ranked table for documents. A search has
+    `best_so_far.csv` too, and where its trials tell enough `importances.csv` and `narrowed.yaml`.
 
     Raises:
         RunFolderError: a file cannot be written; it is then as it was before.
@@ -168,6 +171,9 @@ def write_tables(results: RunResults) -> list[Path]:
         "timings.csv": timings_table(results.records),
     }
     texts = {name: table.to_csv(index=False) for name, table in tables.items()}
+    if results.standings:
+        sheet = ranking_sheet(tables["ranking.csv"], varied_axes(results.records))
+        texts |= {"ranking.md": markdown_of(sheet), "ranking.tex": latex_of(sheet)}
     if search := results.search:
         texts |= {name: table.to_csv(index=False) for name, table in search.tables().items()}
         if narrowed := search.narrowed_yaml():

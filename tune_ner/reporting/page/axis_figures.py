@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from tune_ner.reporting.page.figure import Figure, rows
+from tune_ner.reporting.page.figure import INK, Figure, rows
 from tune_ner.reporting.page.marks import rows_high, tooltip
 from tune_ner.reporting.questions import effects
 from tune_ner.reporting.standing import RunResults
@@ -15,7 +15,6 @@ from tune_ner.runs import TrialRecord, varied_axes
 
 _AXES = ("model", "tagging_scheme", "learning_rate")
 _MOST_VALUES = 12
-_LEGEND = alt.Legend(orient="top")
 
 
 def effects_figure(results: RunResults) -> Figure | None:
@@ -34,7 +33,7 @@ def effects_figure(results: RunResults) -> Figure | None:
     ]
     if not values:
         return None
-    zero = alt.Chart(rows([{"zero": 0}])).mark_rule(strokeDash=[4, 3]).encode(x="zero:Q")
+    zero = alt.Chart(rows([{"zero": 0}])).mark_rule(strokeDash=[4, 3], color=INK).encode(x="zero:Q")
     base = _by_axis(values)
     interval = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title="difference in test F1"), x2="high:Q")
     point = base.mark_point(size=70, filled=True, opacity=1).encode(
@@ -67,7 +66,7 @@ def values_figure(results: RunResults) -> Figure | None:
 def _by_axis(values: Sequence[Mapping[str, Any]]) -> alt.Chart:
     """Rows in their order, each in the colour of its axis."""
     return alt.Chart(rows(values)).encode(
-        y=alt.Y("what:N", sort=None, title=None), color=alt.Color("axis:N", title=None, sort=None, legend=_LEGEND)
+        y=alt.Y("what:N", sort=None, title=None), color=alt.Color("axis:N", title=None, sort=None)
     )
 
 

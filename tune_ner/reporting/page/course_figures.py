@@ -34,8 +34,7 @@ def time_figure(results: RunResults) -> Figure | None:
         .encode(
             x=alt.X("seconds:Q", title="wall time of the trial, s"),
             y=alt.Y("f1:Q", title="validation F1 (seqeval)", scale=alt.Scale(zero=False)),
-            color=alt.Color("model:N", title="encoder", sort=None),
-            shape=alt.Shape("status:N", title="trial"),
+            color=alt.Color("model:N", title=None, sort=None),
             tooltip=tooltip("trial", "seconds", "f1", "status"),
         )
         .properties(height=220)
@@ -60,7 +59,7 @@ def stages_figure(results: RunResults) -> Figure | None:
         .encode(
             y=alt.Y("what:N", sort=None, title=None),
             x=alt.X("sum(seconds):Q", title="mean seconds of a trial"),
-            color=alt.Color("stage:N", title="stage", sort=[*STAGES, "other"]),
+            color=alt.Color("stage:N", title=None, sort=[*STAGES, "other"]),
             order="place:Q",
             tooltip=tooltip("what", "stage", "seconds"),
         )

@@ -78,7 +78,7 @@ def _figure(name: str, field: str, title: str, caption: str, values: Sequence[di
     base = alt.Chart(alt.InlineData(values=list(values), name=DATA)).encode(
         x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d")),
         y=alt.Y(f"{field}:Q", title=title, scale=alt.Scale(zero=False)),
-        color=alt.Color("colour:N", title=None, legend=alt.Legend(orient="top", columns=2)),
+        color=alt.Color("colour:N", title=None, legend=alt.Legend(columns=2)),
         detail="trial:N",
     )
     lines = base.mark_line().encode(

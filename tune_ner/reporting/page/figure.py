@@ -12,6 +12,9 @@ import vl_convert
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
 """Colours that can be told apart by the colour-blind (Okabe and Ito 2008, "Color Universal Design")."""
 
+INK = "#1d1f22"
+"""The colour of what has no colour of its own; the page's style turns it in the dark."""
+
 VEGA_LITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 """The version of Vega-Lite that the specifications are written in."""
 
@@ -24,9 +27,16 @@ _STYLE: Mapping[str, Any] = {
     "range": {"category": list(PALETTE)},
     "view": {"stroke": None},
     "axis": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "labelLimit": 320, "grid": True},
+    "axisXQuantitative": {"tickCount": 6},
     "axisY": {"domain": False, "ticks": False},
-    "legend": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "labelLimit": 260},
-    "header": {"labelFontSize": 12, "titleFontSize": 12},
+    "legend": {
+        "orient": "top",
+        "columns": 3,
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "labelLimit": 260,
+    },
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 
 from tune_ner.evaluation import Interval
-from tune_ner.reporting.page.figure import Chart, rows
+from tune_ner.reporting.page.figure import INK, Chart, rows
 
 EXACT_F1 = "F1 of exact spans"
 
@@ -44,7 +44,7 @@ def parts_with_intervals(values: Sequence[Mapping[str, Any]]) -> Chart:
     base = alt.Chart(rows(values)).encode(
         y=alt.Y("what:N", sort=None, title=None),
         yOffset=alt.YOffset("part:N", sort=parts),
-        color=alt.Color("part:N", sort=parts, title=None, legend=alt.Legend(orient="top")),
+        color=alt.Color("part:N", sort=parts, title=None),
     )
     scale = alt.Scale(zero=False)
     interval = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=EXACT_F1, scale=scale), x2="high:Q")
@@ -63,13 +63,14 @@ def grouped_bars(
     base = alt.Chart(rows(values)).encode(
         y=alt.Y("what:N", sort=None, title=None), yOffset=alt.YOffset(f"{group}:N", sort=list(order))
     )
-    legend = alt.Legend(orient="top", columns=1)
     drawn = base.mark_bar(opacity=0.85).encode(
-        x=x, color=alt.Color(f"{group}:N", sort=list(order), title=None, legend=legend), tooltip=tooltip(*told)
+        x=x,
+        color=alt.Color(f"{group}:N", sort=list(order), title=None, legend=alt.Legend(columns=1)),
+        tooltip=tooltip(*told),
     )
     layers: list[alt.Chart] = [drawn]
     if all("low" in value for value in values):
-        layers.append(base.mark_rule(strokeWidth=1.5).encode(x="low:Q", x2="high:Q"))
+        layers.append(base.mark_rule(strokeWidth=1.5, color=INK).encode(x="low:Q", x2="high:Q"))
     return alt.layer(*layers).properties(height=alt.Step(14, **{"for": "offset"}))
 
 

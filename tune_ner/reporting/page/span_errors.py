@@ -102,6 +102,8 @@ class _Collector:
         if self._left <= 0:
             self.found.left_out += 1
             return
+        for label in record.result.scores[part].spans.per_type:  # in label order, for equal colours of both parts
+            self._type(label)
         taken: dict[int, list[list[int]]] = {}
         for index, text, gold, predicted in zip(
             predictions.indices, predictions.texts, predictions.gold, predictions.predicted, strict=True
