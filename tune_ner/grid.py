@@ -148,6 +148,7 @@ def grid(
         results = reporting.RunResults(folder)
         reporting.write_tables(results)
         reporting.print_outcome(reporting.TerminalLayout(console), results, len(experiment.trials))
+        reporting.print_page(reporting.TerminalLayout(console), reporting.RunPage(results))
     raise typer.Exit(exit_code(results.records, interrupt))
 
 

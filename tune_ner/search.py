@@ -133,6 +133,7 @@ def search(
         # Within a budget of time, or with an aim, a search that ends as it should has fewer trials than it might have.
         expected = total if interrupt else len(results.records)
         reporting.print_outcome(reporting.TerminalLayout(console), results, expected)
+        reporting.print_page(reporting.TerminalLayout(console), reporting.RunPage(results))
     raise typer.Exit(exit_code(results.records, interrupt))
 
 
