@@ -11,7 +11,52 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tune_ner.data import MEDICAL_TYPES, Sentence
+from tune_ner.data.markup import published_spans
+from tune_ner.data.synthetic import synthetic_corpus
+from tune_ner.training.encoders import Encoder, load_model, load_tokenizer
+
+NOTEBOOK_MODELS = ("KB/bert-base-swedish-cased", "google-bert/bert-base-multilingual-cased")
 REVISION = "0123456789abcdef0123456789abcdef01234567"
+
+
+_BRACKETS = {"DISORDER": ("(", ")"), "DRUG": ("[", "]"), "BODY": ("{", "}")}
+
+
+def notebook_cache(folder: Path) -> Path:
+    """A cache with the notebook's data set and both of its models, all of them small, made in an empty folder."""
+    home = folder / "home"
+    rows: list[dict[str, Any]] = []
+    for sentence in synthetic_corpus(120).sentences:
+        text = in_brackets(sentence)
+        entities = [
+            {"start": s.start, "end": s.end, "text": s.text_in(text)[1:-1], "type": MEDICAL_TYPES.index(s.label)}
+            for s in published_spans(text)
+        ]
+        rows.append({"sid": sentence.id, "sentence": text, "entities": entities})
+    cached_medical_corpus(home, rows, folder / "work")
+    a_model_folder(folder / "model", [row["sentence"] for row in rows])
+    for name in NOTEBOOK_MODELS:
+        cached_model(home, name, folder / "model")
+    return home
+
+
+def a_model_folder(folder: Path, texts: Sequence[str]) -> None:
+    """Make the folder of a small encoder whose vocabulary is that of the texts."""
+    tokenizer = load_tokenizer(Encoder("tiny:1x32", "tiny", "1x32", "", ""), texts)
+    model = load_model(Encoder("tiny:1x32", "tiny", "1x32", "", ""), ["O"], tokenizer, seed=0)
+    model.base_model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def in_brackets(sentence: Sentence) -> str:
+    """The sentence's text with the corpus's brackets around its spans."""
+    text, position = "", 0
+    for span in sentence.spans:
+        opening, closing = _BRACKETS[span.label]
+        text += f"{sentence.text[position : span.start]}{opening} {span.text_in(sentence.text)} {closing}"
+        position = span.end
+    return text + sentence.text[position:]
 
 
 def cached_model(home: Path, name: str, folder: Path) -> None:

@@ -15,16 +15,10 @@ import pytest
 import ray
 from typer.testing import CliRunner
 
-from tests.hub_cache import REVISION, cached_medical_corpus, cached_model
+from tests.hub_cache import NOTEBOOK_MODELS, REVISION, notebook_cache
 from tune_ner.__main__ import app
-from tune_ner.data import MEDICAL_TYPES, Sentence
-from tune_ner.data.markup import published_spans
-from tune_ner.data.synthetic import synthetic_corpus
-from tune_ner.training.encoders import Encoder, load_model, load_tokenizer
 
 SMALL = ["demo", "--data", "synthetic:150", "--epochs", "2", "--no-dashboard"]
-NOTEBOOK_MODELS = ["KB/bert-base-swedish-cased", "google-bert/bert-base-multilingual-cased"]
-BRACKETS = {"DISORDER": ("(", ")"), "DRUG": ("[", "]"), "BODY": ("{", "}")}
 TWELVE = [*SMALL, "--model", "tiny:1x32", "--model", "tiny:2x32"]
 ONE = [*SMALL, "--model", "tiny:1x32", "--scheme", "BIO", "--lr", "3e-3"]
 
@@ -380,44 +374,11 @@ def test_an_interrupted_run_keeps_its_records_and_writes_its_tables(tmp_path: Pa
     assert f"{records} of 12 trials ended" in output
 
 
-@pytest.fixture
-def hub_cache(tmp_path: Path) -> Path:
-    """A cache with the notebook's data set and both of its models, all of them small."""
-    home = tmp_path / "hf-home"
-    corpus = synthetic_corpus(120)
-    rows: list[dict[str, Any]] = []
-    for sentence in corpus.sentences:
-        text = in_brackets(sentence)
-        entities = [
-            {"start": s.start, "end": s.end, "text": s.text_in(text)[1:-1], "type": MEDICAL_TYPES.index(s.label)}
-            for s in published_spans(text)
-        ]
-        rows.append({"sid": sentence.id, "sentence": text, "entities": entities})
-    cached_medical_corpus(home, rows, tmp_path / "work")
-    encoder = Encoder("tiny:1x32", "tiny", "1x32", "", "")
-    tokenizer = load_tokenizer(encoder, [row["sentence"] for row in rows])
-    model = load_model(encoder, ["O"], tokenizer, seed=0)
-    model.base_model.save_pretrained(tmp_path / "model")
-    tokenizer.save_pretrained(tmp_path / "model")
-    for name in NOTEBOOK_MODELS:
-        cached_model(home, name, tmp_path / "model")
-    return home
-
-
-def in_brackets(sentence: Sentence) -> str:
-    """The sentence's text with the corpus's brackets around its spans."""
-    text, position = "", 0
-    for span in sentence.spans:
-        opening, closing = BRACKETS[span.label]
-        text += f"{sentence.text[position : span.start]}{opening} {span.text_in(sentence.text)} {closing}"
-        position = span.end
-    return text + sentence.text[position:]
-
-
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
-def test_the_notebook_s_space_runs_by_its_real_names_from_the_hub_s_cache(tmp_path: Path, hub_cache: Path) -> None:
-    outcome = run(tmp_path, "notebook", "--epochs", "1", "--name", "run", "--no-dashboard", HF_HOME=str(hub_cache))
+def test_the_notebook_s_space_runs_by_its_real_names_from_the_hub_s_cache(tmp_path: Path) -> None:
+    home = notebook_cache(tmp_path / "hub")
+    outcome = run(tmp_path, "notebook", "--epochs", "1", "--name", "run", "--no-dashboard", HF_HOME=str(home))
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     table = table_without_times(tmp_path / "run")
     assert len(table) == 12

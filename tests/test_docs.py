@@ -1,0 +1,201 @@
+"""Every shell example of the README and the docs, executed.
+
+Commands of this package run in a folder that has what the examples name; a grid or search only plans
+(`--dry-run`). What would take hours or needs a cluster is asked for its `--help` instead, which must know every option
+that the example gives.
+"""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import tune_ner
+from tests.factories import a_record, a_run, an_audit
+from tests.hub_cache import a_model_folder, in_brackets, notebook_cache
+from tune_ner.__main__ import app
+from tune_ner.data.synthetic import synthetic_corpus
+
+ROOT = Path(tune_ner.__file__).parents[1]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "results/reference/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+ELSEWHERE = {
+    "sbatch": "needs Slurm",
+    "kubectl": "needs Kubernetes",
+    "helm": "needs Kubernetes",
+    "docker": "needs a container engine",
+    "ssh": "needs another machine",
+    "export": "sets a variable of the reader's shell",
+}
+SUBSTITUTES = {
+    "FILE": "corpus.jsonl",
+    "corpus.txt": "1177_annotated_sentences.txt",
+    "1177.txt": "1177_annotated_sentences.txt",
+    "MODEL": "encoder",
+    "FOLDER": "encoder",
+    "RUN": "results/demo-1",
+    "results/RUN": "results/demo-1",
+}
+SEARCH = """\
+data: corpus.jsonl
+model: tiny:1x32
+tagging_scheme: [BIO, BIOES]
+learning_rate: {loguniform: [1.0e-4, 1.0e-2]}
+epochs: 1
+"""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A command of a page, word by word."""
+
+    page: str
+    line: int
+    words: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}: {' '.join(self.words)}"
+
+
+def shell_lines(text: str) -> Iterator[tuple[int, str]]:
+    """The lines of indented blocks with their numbers; one that ends in a backslash has the next one too."""
+    pending, start, before, inside = "", 0, "", False
+    for number, line in enumerate(text.splitlines(), start=1):
+        inside = line.startswith("    ") and (inside or not before.strip())
+        before = line
+        if inside:
+            start = start if pending else number
+            pending += line.strip()
+            if pending.endswith("\\"):
+                pending = pending[:-1]
+            else:
+                yield start, pending
+                pending = ""
+
+
+def is_command(line: str) -> bool:
+    """Whether a line of a block begins with a program, and is none of YAML, of output or of another language."""
+    program = line.split(" ")[0].rpartition("/")[2]
+    known = {"python", "tune-ner", "make", "ray", "echo", "cat", "curl", "tensorboard", "mlflow", "pip", *ELSEWHERE}
+    return program in known
+
+
+def examples() -> list[Example]:
+    found = []
+    for page in PAGES:
+        for number, line in shell_lines(page.read_text(encoding="utf-8")):
+            if is_command(line):
+                # a synopsis has its options in brackets: all of them are given
+                words = shlex.split(re.sub(r"\[options\]|\.\.\.|…|[\[\]]", " ", line), comments=True)
+                found.append(Example(str(page.relative_to(ROOT)), number, tuple(words)))
+    return found
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that has all that the examples name."""
+    folder = tmp_path_factory.mktemp("examples")
+    sentences = synthetic_corpus(150).sentences
+    rows = [
+        {"text": s.text, "spans": [{"start": p.start, "end": p.end, "label": p.label} for p in s.spans]}
+        for s in sentences
+    ]
+    (folder / "corpus.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    (folder / "1177_annotated_sentences.txt").write_text("".join(f"{in_brackets(s)}\n" for s in sentences))
+    (folder / "my-space.yaml").write_text(SEARCH)
+    (folder / "benchmarks").symlink_to(ROOT / "benchmarks")
+    a_model_folder(folder / "encoder", [sentence.text for sentence in sentences])
+    records = [a_record((0.5, 0.6 + rate), learning_rate=rate) for rate in (1e-3, 2e-3)]
+    for name in ("demo-1", "with-brackets", "without"):
+        a_run(folder / "results", records, name, audits={None: an_audit()})
+    notebook_cache(folder / "hub")
+    return folder
+
+
+def executed(place: Path, words: Sequence[str]) -> str:
+    """What a command prints, in a process of its own; it must end well."""
+    environment = {
+        **os.environ,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PYTHONPATH": str(ROOT),
+        "HF_HOME": str(place / "hub" / "home"),
+        "HF_HUB_OFFLINE": "1",
+        "COLUMNS": "200",
+    }
+    told = subprocess.run(words, cwd=place, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    assert told.returncode == 0, told.stdout + told.stderr
+    return told.stdout
+
+
+def check_options(words: Sequence[str], *helps: str) -> None:
+    """That these texts name every option that an example gives."""
+    for word in words:
+        option = word.partition("=")[0]
+        assert not option.startswith("--") or re.search(rf"{option}\b", "".join(helps)), f"{words}: no {option}"
+
+
+def of_package(words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """The command of this package and its arguments: `grid`, and what follows."""
+    program, *rest = words
+    if program.endswith("tune-ner"):
+        return rest[0], tuple(rest[1:])
+    module, *rest = rest[1:]
+    if module == "tune_ner":
+        return rest[0], tuple(rest[1:])
+    return module.partition(".")[2], tuple(rest)
+
+
+def test_examples_are_found() -> None:
+    found = examples()
+    pages = {example.page for example in found}
+    assert {"README.md", "docs/grid.md", "docs/search.md", "docs/cluster.md"} <= pages
+    assert any(example.words[:2] == ("make", "grid") for example in found)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("docs")
+@pytest.mark.parametrize("example", examples(), ids=str)
+def test_an_example_does_what_it_says(place: Path, example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [SUBSTITUTES.get(word, word) for word in example.words]
+    program = words[0].rpartition("/")[2]
+    if program in ELSEWHERE:
+        pytest.skip(f"{program} {ELSEWHERE[program]}")
+    if program == "make":
+        subprocess.run([*words, "--dry-run"], cwd=ROOT, check=True, capture_output=True)
+    elif program == "ray":
+        subcommand = [word for word in words[1:] if re.fullmatch("[a-z-]+", word)][: 2 if words[1] == "job" else 1]
+        check_options(words, executed(place, ["ray", *subcommand, "--help"]))
+    elif "benchmarks" in " ".join(words[1:3]):
+        start = words[1:3] if words[1] == "-m" else words[1:2]
+        check_options(words, executed(place, [sys.executable, *start, "--help"]))
+    elif program in ("python", "tune-ner"):
+        monkeypatch.chdir(place)
+        run_of_package(place, *of_package(words))
+    else:
+        executed(place, words)
+
+
+def run_of_package(place: Path, command: str, words: Sequence[str]) -> None:
+    arguments = ["my-space.yaml" if word == "SPACE" and command == "search" else word for word in words]
+    arguments = ["demo" if word == "SPACE" else word for word in arguments]
+    start = [sys.executable, "-m", "tune_ner"]
+    if command == "submit":
+        kind = "search" if "--search" in arguments else "grid"
+        check_options(arguments, *(executed(place, [*start, name, "--help"]) for name in ("submit", kind)))
+    elif command == "grid" and {"notebook", "honest"} & set(arguments):  # of the hub, whose cache is read at the start
+        executed(place, [*start, command, *arguments, "--dry-run"])
+    else:
+        more = ["--dry-run"] if command in ("grid", "search") else []
+        told = CliRunner().invoke(app, [command, *arguments, *more], catch_exceptions=False)
+        assert told.exit_code == 0, told.output
+        assert told.output.strip()
