@@ -12,7 +12,7 @@ from tune_ner.commands import EXIT_INTERRUPTED, code_of, exit_code, given, run_n
 from tune_ner.errors import SchedulingError
 from tune_ner.grid import Data, Markup
 
-_TIME = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+_TIME = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
