@@ -114,7 +114,7 @@ def grid(
         audits = tuning.audit_experiment(experiment)
         reporting.print_audit(console, audits, tuning.earlier_test_uses(experiment, folder))
         if dry_run:
-            resources = tuning.plan_resources(experiment, wishes, address)
+            resources = tuning.plan_resources(experiment, wishes, len(experiment.trials), address)
             reporting.print_plan(console, experiment, resources, scheduling)
             return
         interrupt: KeyboardInterrupt | None = None
