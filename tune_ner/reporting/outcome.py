@@ -49,6 +49,8 @@ def print_outcome(layout: Layout, results: RunResults, trials: int) -> None:
             "yellow",
         )
     layout.line(f"Results: {results.folder.path}")
+    if results.folder.models.exported:
+        layout.line(f"Model: {results.folder.models.best}")
 
 
 def stopped_note(records: Sequence[TrialRecord]) -> str:
