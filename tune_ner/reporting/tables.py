@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from tune_ner.errors import RunFolderError
+from tune_ner.reporting.model_card import CARD_FILE, model_card
 from tune_ner.reporting.search_results import NARROWED_FILE
 from tune_ner.reporting.standing import Evidence, RunResults, Standing
 from tune_ner.reporting.timings import timings_table
@@ -157,10 +158,12 @@ def _clean_f1(evidence: Evidence, record: TrialRecord) -> float:
 def write_tables(results: RunResults) -> list[Path]:
     """Derive `ner_results_with_lr.csv`, `curves.csv`, `ranking.csv` and `timings.csv`; gives the files.
 
-    A search has `best_so_far.csv` too, and where its trials tell enough `importances.csv` and `narrowed.yaml`.
+    A search has `best_so_far.csv` too, and where its trials tell enough `importances.csv` and `narrowed.yaml`. A model
+    in `best/` has its card there.
 
     Raises:
         RunFolderError: a file cannot be written; it is then as it was before.
+        ModelError: `best/` is damaged.
     """
     tables = {
         "ner_results_with_lr.csv": trials_table(results.records),
@@ -173,6 +176,8 @@ def write_tables(results: RunResults) -> list[Path]:
         texts |= {name: table.to_csv(index=False) for name, table in search.tables().items()}
         if narrowed := search.narrowed_yaml():
             texts[NARROWED_FILE] = narrowed
+    if card := model_card(results):
+        texts[f"{results.folder.models.best.name}/{CARD_FILE}"] = card
     return [_write(results.folder.path / name, text) for name, text in texts.items()]
 
 
