@@ -204,34 +204,28 @@ SPACE = {
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
-def test_a_grid_leaves_the_model_of_its_winner_and_trains_it_again_where_it_is_not(tmp_path: Path) -> None:
+def test_a_grid_that_ran_without_export_trains_its_winner_again_and_then_lets_it_be(tmp_path: Path) -> None:
     experiment = prepare(parse_space(SPACE, "test"))
 
-    def run(name: str, export: bool = True) -> tuple[RunFolder, list[str]]:
-        folder, events = RunFolder.available(tmp_path, name, may_go_on=True), Notes()
+    def run(export: bool) -> tuple[RunFolder, list[str]]:
+        folder, events = RunFolder.available(tmp_path, "grid", may_go_on=True), Notes()
         run_grid(experiment, folder, events=events, export=export)
         return folder, events.notes
 
-    bare, notes = run("bare", export=False)
-    assert (notes, bare.models.exported) == ([], None)
-    folder, _ = run("grid")
+    folder, notes = run(export=False)
+    assert (notes, folder.models.exported) == ([], None)
+    _, (note,) = run(export=True)
+    assert "it is trained once more" in note
     best = winner(map(Candidate.of, folder.records()))
     assert best
     assert folder.models.exported == best.trial_id
+    settings = ModelSettings.read(folder.models.best)
+    assert settings
+    assert settings.trained_again == ()
     texts = [experiment.corpus.sentences[index].text for index in experiment.splits[None].test]
     found = [[span.span for span in spans] for spans in Predictor.load(folder.models.best).predict(texts)]
     assert found == folder.predictions_of(best.trial_id, "test").predicted
     assert any(found)
-
     written = (folder.models.best / "model.safetensors").stat().st_mtime_ns
-    assert run("grid")[1] == []
+    assert run(export=True)[1] == []
     assert (folder.models.best / "model.safetensors").stat().st_mtime_ns == written
-
-    _, notes = run("bare")
-    assert [note.partition(" ")[0] for note in notes] == ["the"]
-    assert "it is trained once more" in notes[0]
-    same = [(each.models.best / "model.safetensors").read_bytes() for each in (folder, bare)]
-    assert same[0] == same[1]
-    settings = ModelSettings.read(bare.models.best)
-    assert settings
-    assert settings.trained_again == ()
