@@ -1,8 +1,8 @@
 """Every shell example of the README and the docs, executed.
 
-Commands of this package run in a folder that has what the examples name: a grid only plans (`--dry-run`), and a
-search is cut short. What would take hours or needs a cluster is asked for its `--help` instead, which must know every
-option that the example gives.
+Commands of this package run in a folder that has what the examples name; a grid or search only plans
+(`--dry-run`). What would take hours or needs a cluster is asked for its `--help` instead, which must know every option
+that the example gives.
 """
 
 import json
@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 import tune_ner
 from tests.factories import a_record, a_run, an_audit
 from tests.hub_cache import a_model_folder, in_brackets, notebook_cache
+from tests.model_folders import an_untrained_model
 from tune_ner.__main__ import app
 from tune_ner.data.synthetic import synthetic_corpus
 
@@ -46,7 +47,6 @@ SUBSTITUTES = {
     "RUN": "results/demo-1",
     "results/RUN": "results/demo-1",
 }
-SHORT_SEARCH = ("--trials", "2", "--confirm", "1", "--confirm-seeds", "1", "--no-dashboard")
 SEARCH = """\
 data: corpus.jsonl
 model: tiny:1x32
@@ -119,6 +119,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     records = [a_record((0.5, 0.6 + rate), learning_rate=rate) for rate in (1e-3, 2e-3)]
     for name in ("demo-1", "with-brackets", "without"):
         a_run(folder / "results", records, name, audits={None: an_audit()})
+    an_untrained_model().save(folder / "results" / "demo-1" / "best")
+    (folder / "notes.txt").write_text("Ta Alvedon mot feber.\n")
     notebook_cache(folder / "hub")
     return folder
 
@@ -193,12 +195,10 @@ def run_of_package(place: Path, command: str, words: Sequence[str]) -> None:
     if command == "submit":
         kind = "search" if "--search" in arguments else "grid"
         check_options(arguments, *(executed(place, [*start, name, "--help"]) for name in ("submit", kind)))
-    elif command == "search":
-        executed(place, [*start, command, *arguments, *SHORT_SEARCH])
     elif command == "grid" and {"notebook", "honest"} & set(arguments):  # of the hub, whose cache is read at the start
         executed(place, [*start, command, *arguments, "--dry-run"])
     else:
-        more = ["--dry-run"] if command == "grid" else []
+        more = ["--dry-run"] if command in ("grid", "search") else []
         told = CliRunner().invoke(app, [command, *arguments, *more], catch_exceptions=False)
         assert told.exit_code == 0, told.output
         assert told.output.strip()

@@ -136,6 +136,23 @@ def space(tmp_path: Path) -> Path:
     return file
 
 
+def test_a_dry_run_says_what_would_be_searched_and_leaves_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "space.yaml"
+    file.write_text(SPACE)
+    results = tmp_path / "results"
+    arguments = ["search", str(file), "--trials", "7", "--time", "30m", "--confirm", "2", "--results-dir", str(results)]
+    outcome = CliRunner().invoke(app, [*arguments, "--dry-run"])
+    assert outcome.exit_code == 0, outcome.output
+    told = " ".join(outcome.output.split())
+    assert "learning_rate {loguniform: [0.0001, 0.01]}" in told
+    assert "learning_rate 0.005, batch_size 8" in told
+    assert "after 7 trials or after 30 minutes" in told
+    assert "the best 2 with 3 fresh seeds each" in told
+    assert "At most 7 trials" in told
+    assert not results.exists()
+    assert not ray.is_initialized()
+
+
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
 def test_a_search_that_is_killed_goes_on_and_confirms_the_best(tmp_path: Path, space: Path) -> None:

@@ -115,7 +115,7 @@ def grid(
         audits = tuning.audit_experiment(experiment)
         reporting.print_audit(console, audits, tuning.earlier_test_uses(experiment, folder))
         if dry_run:
-            resources = tuning.plan_resources(experiment, wishes, address)
+            resources = tuning.plan_resources(experiment, wishes, len(experiment.trials), address)
             reporting.print_plan(console, experiment, resources, scheduling)
             return
         interrupt: KeyboardInterrupt | None = None
@@ -150,6 +150,7 @@ def grid(
         results = reporting.RunResults(folder)
         reporting.write_tables(results)
         reporting.print_outcome(reporting.TerminalLayout(console), results, len(experiment.trials))
+        reporting.print_page(reporting.TerminalLayout(console), reporting.RunPage(results))
     raise typer.Exit(exit_code(results.records, interrupt))
 
 

@@ -12,7 +12,7 @@ from tune_ner.commands import EXIT_INTERRUPTED, code_of, exit_code, given, run_n
 from tune_ner.errors import SchedulingError
 from tune_ner.grid import Data, Markup
 
-_TIME = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+_TIME = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -62,12 +62,15 @@ def search(
     export: Annotated[bool, typer.Option(help="Leave the winner's model in best/ of the run folder.")] = True,
     address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or HOST:6379.")] = None,
     dashboard: Annotated[bool, typer.Option(help="Start Ray's dashboard on this machine.")] = True,
+    dry_run: Annotated[bool, typer.Option(help="Print the plan and stop.")] = False,
 ) -> None:
     """Search SPACE with Optuna under Ray Tune, then train the best with fresh seeds and measure them on test.
 
     Examples:
 
         python -m tune_ner.search --trials 12
+
+        python -m tune_ner.search --dry-run
 
         python -m tune_ner.search my-space.yaml --data corpus.jsonl --time 30m --scheduler asha
 
@@ -91,6 +94,10 @@ def search(
         reporting.print_data(console, experiment)
         audits = tuning.audit_experiment(experiment)
         reporting.print_audit(console, audits, tuning.earlier_test_uses(experiment, folder))
+        if dry_run:
+            resources = tuning.plan_resources(experiment, wishes, trials, address)
+            reporting.print_search_plan(console, experiment, resources, scheduling, budget, strategy)
+            return
         total = trials + confirm * confirm_seeds
         interrupt: KeyboardInterrupt | None = None
         try:
@@ -128,6 +135,7 @@ def search(
         # Within a budget of time, or with an aim, a search that ends as it should has fewer trials than it might have.
         expected = total if interrupt else len(results.records)
         reporting.print_outcome(reporting.TerminalLayout(console), results, expected)
+        reporting.print_page(reporting.TerminalLayout(console), reporting.RunPage(results))
     raise typer.Exit(exit_code(results.records, interrupt))
 
 

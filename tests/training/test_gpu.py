@@ -80,7 +80,7 @@ def test_trials_of_bert_base_run_at_the_fraction_that_is_chosen(bert_base: Path,
         "epochs": 1,
     }
     experiment = prepare(parse_space(content, "test"))
-    chosen = plan_resources(experiment, ResourceWishes())
+    chosen = plan_resources(experiment, ResourceWishes(), len(experiment.trials))
     assert 0 < chosen.gpus < 1
     assert chosen.concurrent > 1
     records = run_grid(experiment, RunFolder.available(tmp_path, "run"))

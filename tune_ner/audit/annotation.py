@@ -21,6 +21,9 @@ from tune_ner.data.markup import unpaired_brackets
 from tune_ner.tagging import split_words
 from tune_ner.tagging.words import WordRule
 
+_NEAR = 200
+"""Characters beside a span that are looked at for a word or bracket."""
+
 
 def annotation_findings(
     sentences: Sequence[Sentence], word_rule: WordRule, parts: dict[Part, PartSize]
@@ -225,11 +228,11 @@ def _is_loose(character: str) -> bool:
 
 def _looks_like_a_real_bracket(sentence: Sentence, span: Span) -> bool:
     text = sentence.text
-    inside = span.text_in(text)
+    inside, before = span.text_in(text), text[max(0, span.start - _NEAR) : span.start]
     if inside[0] == "(" and inside[-1] == ")":
-        before, name = text[: span.start], inside[1:-1].strip()
-    elif text[: span.start].rstrip().endswith("(") and text[span.end :].lstrip().startswith(")"):
-        before, name = text[: span.start].rstrip()[:-1], inside.strip()
+        name = inside[1:-1].strip()
+    elif before.rstrip().endswith("(") and text[span.end : span.end + _NEAR].lstrip().startswith(")"):
+        before, name = before.rstrip()[:-1], inside.strip()
     else:
         return False
     previous = before.split()[-1:] or [""]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from tune_ner.audit.cues import told, valid_spans
 from tune_ner.audit.findings import Example, Finding, first_examples, percent, remedy_command, span_example
@@ -18,8 +20,8 @@ def broken_findings(
     rule: MarkupRule, index: FormIndex, sentences: Sequence[Sentence], data_option: str
 ) -> list[Finding]:
     """Spans with markers of other annotations inside, and spans that look like several entities in one."""
-    merged = [(sentence, span) for sentence in sentences for span in _with_markers_inside(rule, sentence)]
-    known = {id(span) for _, span in merged}
+    merged = [_Merged(sentence, *found) for sentence in sentences for found in _with_markers_inside(rule, sentence)]
+    known = {id(span) for _, span, _ in merged}
     alike = [
         (sentence, span)
         for sentence in sentences
@@ -28,22 +30,25 @@ def broken_findings(
     ]
     entities = sum(len(sentence.spans) for sentence in sentences)
     return [
-        *([_marked_finding(merged, entities, rule, data_option)] if merged else ()),
+        *([_marked_finding(merged, entities, data_option)] if merged else ()),
         *([_alike_finding(alike, entities)] if alike else ()),
     ]
 
 
-def inner_markers(rule: MarkupRule, sentence: Sentence, span: Span) -> int:
-    """Openings of other annotations within a span, or endings where openings leave no trace."""
-    if rule.starts:
-        return sum(span.start < position < span.end for position in told(rule.starts, sentence.text))
-    return sum(span.start < position < span.end for position in told(rule.ends, sentence.text))
+class _Merged(NamedTuple):
+    """A span that runs over other annotations, and how many of them there are."""
+
+    sentence: Sentence
+    span: Span
+    hidden: int
 
 
-def _with_markers_inside(rule: MarkupRule, sentence: Sentence) -> list[Span]:
-    if not rule.starts and not rule.ends:
-        return []
-    return [span for span in valid_spans(sentence) if inner_markers(rule, sentence, span)]
+def _with_markers_inside(rule: MarkupRule, sentence: Sentence) -> list[tuple[Span, int]]:
+    """Spans that hold openings of other annotations, or endings where openings leave no trace, and how many."""
+    spans = valid_spans(sentence)
+    positions = list(told(rule.starts or rule.ends, sentence.text)) if spans else []
+    counted = ((span, bisect_left(positions, span.end) - bisect_right(positions, span.start)) for span in spans)
+    return [(span, hidden) for span, hidden in counted if hidden > 0]
 
 
 def _begins_and_ends_with_entities(index: FormIndex, span: Span, text: str) -> bool:
@@ -60,8 +65,8 @@ def _is_entity(index: FormIndex, form: Form, label: str) -> bool:
     return labels is not None and labels[label] * 2 > labels.total()
 
 
-def _marked_finding(merged: list[tuple[Sentence, Span]], entities: int, rule: MarkupRule, data_option: str) -> Finding:
-    hidden = sum(inner_markers(rule, sentence, span) for sentence, span in merged)
+def _marked_finding(merged: list[_Merged], entities: int, data_option: str) -> Finding:
+    hidden = sum(found.hidden for found in merged)
     swallowed = hidden + len(merged)
     return Finding(
         kind="merged_spans",
@@ -78,7 +83,7 @@ def _marked_finding(merged: list[tuple[Sentence, Span]], entities: int, rule: Ma
             f"Read the spans again from the markup by innermost pairs: {remedy_command(data_option, '--markup strip')} "
             "does so for brackets."
         ),
-        examples=first_examples([span_example(sentence, span) for sentence, span in merged]),
+        examples=first_examples([span_example(sentence, span) for sentence, span, _ in merged]),
         figures={"merged": float(len(merged)), "annotations_inside": float(swallowed)},
     )
 

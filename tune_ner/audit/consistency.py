@@ -17,6 +17,7 @@ from tune_ner.audit.findings import (
     span_example,
 )
 from tune_ner.audit.forms import FormIndex, surface_form, usage
+from tune_ner.audit.span_index import SpanIndex
 from tune_ner.data import Sentence, Span
 
 NOTABLE = 0.01
@@ -114,8 +115,9 @@ def severity_by_share(count: int, of: int, notable: float = NOTABLE) -> Severity
 def _unlabelled_examples(index: FormIndex, sentences: Sequence[Sentence]) -> list[Example]:
     found: list[Example] = []
     for sentence in sentences:
+        spans = SpanIndex(sentence.spans)
         for start, end, form in index.matches(sentence.text):
-            if not any(span.start < end and start < span.end for span in sentence.spans):
+            if not spans.touches(start, end):
                 label = index.labels[form].most_common(1)[0][0]
                 found.append(span_example(sentence, Span(start, end, label), "not labelled here"))
                 if len(found) == MAX_EXAMPLES:

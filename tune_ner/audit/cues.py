@@ -13,6 +13,7 @@ same punctuation spaced otherwise; any other string those where words begin or e
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -181,7 +182,13 @@ def valid_spans(sentence: Sentence) -> list[Span]:
 
 def inner_positions(sentence: Sentence) -> set[int]:
     """The positions within entities, their boundaries not included."""
-    return {position for span in valid_spans(sentence) for position in range(span.start + 1, span.end)}
+    positions: set[int] = set()
+    reached = 0
+    for span in sorted(valid_spans(sentence)):
+        # what an earlier span holds is not gone through again: spans may lie within each other
+        positions.update(range(max(span.start + 1, reached), span.end))
+        reached = max(reached, span.end)
+    return positions
 
 
 def _key(occurrence: Occurrence, side: Side, inside: int) -> _Key:
@@ -226,7 +233,7 @@ class _Surroundings:
             if (last == len(text)) if self._side == "start" else (first == 0):
                 continue
             names = {"", self._visible(match.group())}
-            hit = any(first <= position <= last for position in where)
+            hit = bisect_left(where, first) < bisect_right(where, last)
             self._all.update(names)
             if hit:
                 self._hits.update(names)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tune_ner.audit.cues import valid_spans
+from tune_ner.audit.span_index import SpanIndex
 from tune_ner.data import Corpus, Sentence, Span, Split
 from tune_ner.tagging import split_words
 
@@ -95,8 +96,7 @@ def usage(index: FormIndex, sentences: Iterable[Sentence]) -> dict[Form, Usage]:
     """For each form of the index, how often the sentences label it and how often they do not."""
     labelled, unlabelled = Counter[Form](), Counter[Form]()
     for sentence in sentences:
-        spans = sentence.spans
+        spans = SpanIndex(sentence.spans)
         for start, end, form in index.matches(sentence.text):
-            inside = any(span.start < end and start < span.end for span in spans)
-            (labelled if inside else unlabelled)[form] += 1
+            (labelled if spans.touches(start, end) else unlabelled)[form] += 1
     return {form: Usage(labelled[form], unlabelled[form]) for form in index.labels}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice
+from operator import itemgetter
 from typing import Literal
 
 from tune_ner.audit.cues import Cue, learn_cues, letter_words, told, valid_spans
 from tune_ner.audit.findings import ratio
+from tune_ner.audit.span_index import SpanIndex
 from tune_ner.data import Sentence, Span
 from tune_ner.evaluation import score_spans
 
@@ -44,10 +46,14 @@ class MarkupRule:
                 if opening is cue and start >= reached and (span := markers.from_start(start, reach, words)):
                     spans.append(span)
                     reached = span.end
-        taken = sorted((span.start, span.end) for span in spans)
+        taken = SpanIndex(spans)
         for end, cue in markers.ends.items():
             for closing, reach, words in self.closing:
-                if closing is cue and (span := markers.from_end(end, reach, words)) and _is_free(span, taken):
+                if (
+                    closing is cue
+                    and (span := markers.from_end(end, reach, words))
+                    and not taken.touches(span.start, span.end)
+                ):
                     spans.append(span)
         return tuple(spans)
 
@@ -118,20 +124,24 @@ class _Markers:
         return self._start_positions[after] if after < len(self._start_positions) else len(self.text)
 
     def _word_end(self, start: int, reach: Reach, words: int) -> int:
-        ahead = [word for word in self._all_words() if word[1] > start]
-        reached = ahead[:words] if reach == "words" else self._unspaced(ahead)
+        text_words = self._all_words()
+        first = bisect_right(text_words, start, key=itemgetter(1))
+        ahead = (text_words[place] for place in range(first, len(text_words)))
+        reached = list(islice(ahead, words)) if reach == "words" else self._unspaced(ahead)
         return reached[-1][1] if reached else start
 
     def _word_start(self, end: int, reach: Reach, words: int) -> int:
-        behind = [word for word in reversed(self._all_words()) if word[0] < end]
-        reached = behind[:words] if reach == "words" else self._unspaced(behind)
+        text_words = self._all_words()
+        after = bisect_left(text_words, end, key=itemgetter(0))
+        behind = (text_words[place] for place in range(after - 1, -1, -1))
+        reached = list(islice(behind, words)) if reach == "words" else self._unspaced(behind)
         return reached[-1][0] if reached else end
 
-    def _unspaced(self, words: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    def _unspaced(self, words: Iterator[tuple[int, int]]) -> list[tuple[int, int]]:
         """The first of the words and those that no white space parts from it, such as `typ1` and `diabetes`."""
-        chain = list(words[:1])
-        for one, other in pairwise(words):
-            left, right = min(one, other), max(one, other)
+        chain = list(islice(words, 1))
+        for other in words:
+            left, right = min(chain[-1], other), max(chain[-1], other)
             if any(map(str.isspace, self.text[left[1] : right[0]])):
                 break
             chain.append(other)
@@ -199,10 +209,6 @@ def _next_of_another_kind(starts: dict[int, Cue]) -> dict[int, int]:
 
 def _purer(start: Cue, end: Cue) -> str:
     return start.label if start.purity >= end.purity else end.label
-
-
-def _is_free(span: Span, taken: Sequence[tuple[int, int]]) -> bool:
-    return not any(start < span.end and span.start < end for start, end in taken)
 
 
 def _f1(rule: MarkupRule, sentences: Sequence[Sentence], types: Sequence[str]) -> float:

@@ -23,8 +23,9 @@ CLOSING = {"(": ")", "[": "]", "{": "}"}
 MEDICAL_BRACKETS: Mapping[str, str] = {"(": DISORDER, "[": DRUG, "{": BODY}
 
 # What the hub's data set matches. The curly branch does not forbid curly brackets inside, so that it runs
-# from a sentence's first { to its last }; that fault is part of the text "as published".
-_PUBLISHED = re.compile(r"\[[^\[\]()]+\]|\([^\[\]()]+\)|\{[^\[\]()]+\}")
+# from a sentence's first { to its last }; that fault is part of the text "as published". Behind a { without its } no
+# other has one either: the last branch passes them all at once, where each would be searched to the sentence's end.
+_PUBLISHED = re.compile(r"\[[^\[\]()]+\]|\([^\[\]()]+\)|\{[^\[\]()]+\}|(?P<open>\{[^\[\]()]*)")
 _INNERMOST = re.compile(r"\(([^()\[\]{}]+)\)|\[([^()\[\]{}]+)\]|\{([^()\[\]{}]+)\}")
 _BRACKET = re.compile(r"[()\[\]{}]")
 _MOVED_SPACE = re.compile(r" (?=[.,;:!?)])")
@@ -33,7 +34,9 @@ _MOVED_SPACE = re.compile(r" (?=[.,;:!?)])")
 def published_spans(text: str) -> tuple[Span, ...]:
     """The spans that the hub's data set gives a line: brackets included, neighbouring body parts merged."""
     return tuple(
-        Span(match.start(), match.end(), MEDICAL_BRACKETS[match.group()[0]]) for match in _PUBLISHED.finditer(text)
+        Span(match.start(), match.end(), MEDICAL_BRACKETS[match.group()[0]])
+        for match in _PUBLISHED.finditer(text)
+        if not match["open"]
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tune_ner.data.corpus import PARTS, Corpus, Part, Sentence, ordered_types
@@ -13,6 +14,10 @@ from tune_ner.errors import DataError
 
 SYNTHETIC = "synthetic"
 HUB = "hub:"
+MAX_CHARACTERS = 1_000_000
+"""Of a sentence: some five hundred pages."""
+MAX_SPANS = 10_000
+"""Of a sentence; together they may cover as many characters as a sentence may have, each counted."""
 _SIZE_DIGITS = 9
 
 
@@ -25,11 +30,14 @@ def load_corpus(data: str, markup: MarkupMode = "keep") -> Corpus:
         markup: `keep` the text and the spans as published, or `strip` the annotation from the text.
 
     Raises:
-        DataError: what `data` names is not there, cannot be reached or read, or has no entity in it.
+        DataError: what `data` names is not there, cannot be reached or read, has no entity in it, or a sentence
+            beyond `MAX_CHARACTERS` or `MAX_SPANS`.
     """
     corpus = _load(data)
     if markup == "strip":
         corpus = strip_corpus(corpus)
+        # inside a published span there may have been many
+        _check_sizes(corpus.sentences)
     if not any(sentence.spans for sentence in corpus.sentences):
         raise DataError(
             f"{data}: {len(corpus)} sentences and not one entity in them; expected annotated text: brackets "
@@ -67,6 +75,20 @@ def _size(argument: str) -> int:
 
 def _assembled(name: str, found: list[tuple[Part | None, Sentence]], notes: tuple[str, ...]) -> Corpus:
     sentences = tuple(sentence for _, sentence in found)
+    _check_sizes(sentences)
     indices = {part: tuple(i for i, (of, _) in enumerate(found) if of == part) for part in PARTS}
     types = ordered_types(span.label for sentence in sentences for span in sentence.spans)
     return Corpus(name, sentences, types, {part: rows for part, rows in indices.items() if rows}, notes)
+
+
+def _check_sizes(sentences: Sequence[Sentence]) -> None:
+    """That every sentence can be one; with the line ends of a file lost, a whole corpus looks like a single one."""
+    for sentence in sentences:
+        characters, spans = len(sentence.text), len(sentence.spans)
+        covered = sum(span.end - span.start for span in sentence.spans)
+        if max(characters, covered) > MAX_CHARACTERS or spans > MAX_SPANS:
+            raise DataError(
+                f"{sentence.source}: a sentence of {characters:,} characters and {spans:,} spans, {covered:,} long "
+                f"together; expected at most {MAX_CHARACTERS:,} characters and {MAX_SPANS:,} spans; write one sentence "
+                "a line, or cut the document into sentences"
+            )

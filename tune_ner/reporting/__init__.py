@@ -3,7 +3,9 @@
 from tune_ner.reporting.comparison import common_table, runs_table
 from tune_ner.reporting.layout import Layout, MarkdownLayout, TerminalLayout
 from tune_ner.reporting.outcome import print_outcome
+from tune_ner.reporting.page import RunPage, print_page, write_comparison, write_page
 from tune_ner.reporting.run_report import open_runs, print_report
+from tune_ner.reporting.search_plan import print_search_plan
 from tune_ner.reporting.standing import RunResults
 from tune_ner.reporting.tables import curves_table, ranking, trials_table, write_tables
 from tune_ner.reporting.terminal import LiveProgress, print_audit, print_data, print_plan
@@ -13,6 +15,7 @@ __all__ = [
     "Layout",
     "LiveProgress",
     "MarkdownLayout",
+    "RunPage",
     "RunResults",
     "TerminalLayout",
     "common_table",
@@ -21,11 +24,15 @@ __all__ = [
     "print_audit",
     "print_data",
     "print_outcome",
+    "print_page",
     "print_plan",
     "print_report",
+    "print_search_plan",
     "ranking",
     "runs_table",
     "timings_table",
     "trials_table",
+    "write_comparison",
+    "write_page",
     "write_tables",
 ]

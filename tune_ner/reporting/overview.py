@@ -29,7 +29,7 @@ def print_overview(layout: Layout, results: RunResults) -> None:
             "data": data_of(space),
             **({} if isinstance(space, str) else {"split": split_of(space.split)}),
             "trials": _trials(results.records, trials_of(space, results.records)),
-            **(_axes_of_records(results.records) if isinstance(space, str) else _axes(space)),
+            **(_axes_of_records(results.records) if isinstance(space, str) else searched_axes(space)),
         }
     )
     if isinstance(space, str):
@@ -63,7 +63,7 @@ def _trials(records: Sequence[TrialRecord], planned: int) -> str:
     return ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "none"
 
 
-def _axes(space: SearchSpace) -> dict[str, str]:
+def searched_axes(space: SearchSpace) -> dict[str, str]:
     """What was searched, axis by axis, and what was the same for all trials."""
     axes = space.all_axes
     fixed = {name: values for name, values in axes.items() if isinstance(values, list) and len(values) == 1}

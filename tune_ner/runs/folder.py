@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tune_ner.data import Corpus, Part, Span, Split
 from tune_ner.errors import RunFolderError
+from tune_ner.runs.audit_file import parse_audits
 from tune_ner.runs.ledger import fingerprint_of_part, record_use
 from tune_ner.runs.models import RunModels
 from tune_ner.runs.record import TrialRecord
@@ -35,6 +36,18 @@ class Predictions:
     texts: list[str]
     gold: list[list[Span]]
     predicted: list[list[Span]]
+
+
+class _Row(BaseModel):
+    """A line of a file of predictions; spans as start, end and label."""
+
+    model_config = ConfigDict(strict=True)
+
+    part: Part
+    index: int
+    text: str
+    gold: list[tuple[int, int, str]]
+    predicted: list[tuple[int, int, str]]
 
 
 class RunFolder:
@@ -254,10 +267,13 @@ class RunFolder:
         if not self.audit_file.exists():
             return {}
         try:
-            content = json.loads(self.audit_file.read_text(encoding="utf-8"))
-            return {audit["fold"]: audit for audit in content if _is_audit(audit)}
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise RunFolderError(f"{self.audit_file}: no audit: {error!r}; expected this version's format") from error
+            return parse_audits(self.audit_file.read_bytes())
+        except ValidationError as error:
+            raise RunFolderError(
+                f"{self.audit_file}: no audit: {_first_problem(error)}; expected this version's format"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise RunFolderError(f"{self.audit_file}: no audit: {error}; expected this version's format") from error
 
     def predictions_of(self, trial_id: str, part: Part) -> Predictions:
         """Texts, gold spans and predicted spans of a finished trial's part, sentence by sentence.
@@ -267,21 +283,23 @@ class RunFolder:
         """
         path = self.predictions / f"{trial_id}.jsonl"
         try:
-            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-            chosen = [row for row in rows if row["part"] == part]
+            rows = [_Row.model_validate_json(line) for line in path.read_bytes().split(b"\n") if line]
+            chosen = [row for row in rows if row.part == part]
             return Predictions(
-                indices=[row["index"] for row in chosen],
-                texts=[row["text"] for row in chosen],
-                gold=[[Span(*span) for span in row["gold"]] for row in chosen],
-                predicted=[[Span(*span) for span in row["predicted"]] for row in chosen],
+                indices=[row.index for row in chosen],
+                texts=[row.text for row in chosen],
+                gold=[[Span(*span) for span in row.gold] for row in chosen],
+                predicted=[[Span(*span) for span in row.predicted] for row in chosen],
             )
         except OSError as error:
             raise RunFolderError(
                 f"{path}: cannot be read: {error.strerror}; expected the trial's predicted spans, from which all "
                 "figures are made. Copy the run folder whole, or run its space again."
             ) from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise RunFolderError(f"{path}: no predicted spans: {error}; expected this version's format") from error
+        except ValidationError as error:
+            raise RunFolderError(
+                f"{path}: no predicted spans: {_first_problem(error)}; expected this version's format"
+            ) from error
 
     def _record(self, number: int, line: bytes) -> TrialRecord:
         where = f"{self.trials_file}:{number}"
@@ -291,9 +309,8 @@ class RunFolder:
             first = error.errors()[0]
             if first["type"] == "newer_format":
                 raise RunFolderError(f"{where}: {first['msg']}") from error
-            key = ".".join(map(str, first["loc"])) or "line"
             raise RunFolderError(
-                f"{where}: no trial record: {key}: {first['msg']}; expected the records of this version of tune_ner"
+                f"{where}: no trial record: {_first_problem(error)}; expected the records of this version of tune_ner"
             ) from error
         if record.result and not {"validation", "test"} <= record.result.scores.keys():
             raise RunFolderError(
@@ -303,6 +320,12 @@ class RunFolder:
         return record
 
 
+def _first_problem(error: ValidationError) -> str:
+    """The key of the first thing that is wrong, and what is."""
+    first = error.errors(include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'line'}: {first['msg']}"
+
+
 def _torn(content: bytes) -> bool:
     """Whether what follows the last line end is no whole record; of a whole one, an editor may have taken the end."""
     last = content[content.rfind(b"\n") + 1 :]
@@ -310,7 +333,7 @@ def _torn(content: bytes) -> bool:
         return False
     try:
         json.loads(last)
-    except ValueError:
+    except (ValueError, RecursionError):
         return True
     return False
 
@@ -335,20 +358,6 @@ def _found_instead(path: Path) -> str:
         more = ", …" if len(runs) > _MOST_NAMED else ""
         return f"no run folder, but it holds runs: {', '.join(runs[:_MOST_NAMED])}{more}; name one of them"
     return f"no run folder: {'no trials.jsonl in it' if any(path.iterdir()) else 'it is empty'}; {expected}"
-
-
-def _is_audit(audit: dict[str, Any]) -> bool:
-    """True for an audit that tables can be made of.
-
-    Raises:
-        KeyError, TypeError: it lacks something.
-    """
-    for key in ("verdict", "worst", "baselines", "contaminated"):
-        audit[key]
-    for finding in audit["findings"]:
-        for key in ("severity", "title", "count", "of", "remedy"):
-            finding[key]
-    return True
 
 
 def _triples(spans: Sequence[object]) -> list[list[object]]:

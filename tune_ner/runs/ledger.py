@@ -50,7 +50,7 @@ def used_test_parts(folder: Path) -> frozenset[str]:
     """Fingerprints of the test parts that a run measured on, one a fold; empty where its ledger cannot be read."""
     try:
         return frozenset(line["test_fingerprint"] for line in _lines(folder / LEDGER_NAME))
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return frozenset()
 
 
@@ -69,7 +69,7 @@ def earlier_uses(results_dir: Path, fingerprints: Sequence[str], but: str) -> li
 def _trials_on(ledger: Path, fingerprints: set[str]) -> int:
     try:
         return len({line["trial"] for line in _lines(ledger) if line["test_fingerprint"] in fingerprints})
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return 0
 
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from tune_ner.data import PARTS
+from tune_ner.evaluation import SCHEMAS
 from tune_ner.training import EpochFigures, TrialConfig, TrialResult
 from tune_ner.training.config import library_versions
 
 RECORD_FORMAT = 1
 
 Status = Literal["finished", "failed", "stopped", "searched", "diverged"]
+
+
+def _check_keys(where: str, found: Mapping[Any, Any], expected: Sequence[str]) -> None:
+    missing = [key for key in expected if key not in found]
+    if missing:
+        raise ValueError(f"{where} lacks {', '.join(missing)}")
 
 
 def _now() -> str:
@@ -56,6 +64,22 @@ class TrialRecord(BaseModel):
                 {"found": number, "known": RECORD_FORMAT},
             )
         return number
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        """Pydantic sees to the types; what tables look up by name must be there too."""
+        if self.result:
+            for part, scores in self.result.scores.items():
+                _check_keys(f"result.scores.{part}.spans.matches", scores.spans.matches, SCHEMAS)
+            _check_keys("result.encoding", self.result.encoding, PARTS)
+            for part, account in self.result.encoding.items():
+                _check_keys(f"result.encoding.{part}", account, ("entities", "entities_cut", "problems"))
+                problems = account["problems"]
+                counts = [account["entities"], account["entities_cut"]]
+                counts += problems.values() if isinstance(problems, Mapping) else [None]
+                if not all(type(count) is int for count in counts):
+                    raise ValueError(f"result.encoding.{part}: expected numbers of entities")
+        return self
 
     @classmethod
     def finished(cls, config: TrialConfig, result: TrialResult, seconds: float) -> TrialRecord:

@@ -49,7 +49,7 @@ def check_same(file: Path, here: Protocol) -> None:
             f"{file}: not there, so that this run cannot be gone on with: an older version of tune_ner began it; "
             "choose another --name"
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunFolderError(f"{file}: cannot be read: {error}; expected what the run's first start wrote") from error
     found = differences(there if isinstance(there, Mapping) else {}, here)
     if found:
@@ -95,7 +95,7 @@ def _driver(folder: Path) -> str:
     try:
         known = json.loads((folder / _DRIVER).read_bytes())
         return f" (process {int(known['process'])} on {str(known['host'])[:80]})"
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return ""
 
 

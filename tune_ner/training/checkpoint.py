@@ -103,7 +103,7 @@ class TrialCheckpoint:
                 if (content["format"], content["trial_id"]) != (_FORMAT, self._trial_id):
                     raise ValueError(f"of format {content['format']} and trial {content['trial_id']}")
                 return Saved({name: file.get_tensor(name) for name in file.keys()}, content)  # noqa: SIM118 - no dict
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
             self.problem = f"begun anew, since {self._file.name} cannot be read: {error}"
             return None
 

@@ -16,13 +16,14 @@ from tune_ner.tuning.scheduling import Scheduling
 from tune_ner.tuning.session import cluster_machine, ray_session
 
 
-def plan_resources(experiment: Experiment, wishes: ResourceWishes, address: str | None = None) -> TrialResources:
-    """What each trial would get, on this machine or on the cluster at `address`; nothing is run.
+def plan_resources(
+    experiment: Experiment, wishes: ResourceWishes, trials: int, address: str | None = None
+) -> TrialResources:
+    """What each of so many trials would get, on this machine or on the cluster at `address`; nothing is run.
 
     Raises:
         ResourceError: a wish that cannot be fulfilled, or no cluster at `address`.
     """
-    trials = len(experiment.trials)
     if address is None:
         return trial_resources(Machine.local(), experiment.need, wishes, trials)
     with ray_session(address, None, dashboard=False):

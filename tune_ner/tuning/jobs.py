@@ -12,6 +12,7 @@ import shutil
 import tarfile
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -220,5 +221,5 @@ def _unpack(content: bytes, target: Path) -> None:
             if target.exists():
                 target.rename(Path(work) / "earlier")
             (Path(work) / target.name).rename(target)
-    except (OSError, tarfile.TarError) as error:
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         raise RunFolderError(f"{target}: cannot be fetched: {error}") from error

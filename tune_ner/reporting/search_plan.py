@@ -1,0 +1,50 @@
+"""What a search would do: its axes, what it tries first, when it ends, and what it confirms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+
+from tune_ner.reporting.layout import TerminalLayout
+from tune_ner.reporting.overview import searched_axes
+from tune_ner.reporting.terminal import describe_resources
+from tune_ner.tuning.experiment import Experiment
+from tune_ner.tuning.resources import TrialResources
+from tune_ner.tuning.scheduling import Scheduling
+
+if TYPE_CHECKING:
+    from tune_ner.tuning import Budget, Strategy
+
+
+def print_search_plan(
+    console: Console,
+    experiment: Experiment,
+    resources: TrialResources,
+    scheduling: Scheduling,
+    budget: Budget,
+    strategy: Strategy,
+) -> None:
+    """Print what is searched and how, and what each trial gets."""
+    first = experiment.space.first_points()
+    TerminalLayout(console).facts(
+        {
+            **searched_axes(experiment.space),
+            "first": "; ".join(", ".join(f"{name} {value}" for name, value in point.items()) for point in first) or "–",
+            "sampler": f"{strategy.sampler}, seed {strategy.sampler_seed}",
+            "scheduler": scheduling.scheduler,
+            "ends": _end(budget),
+            "confirms": f"the best {strategy.top} with {strategy.seeds} fresh seeds each, measured on test",
+        }
+    )
+    console.print(f"At most {escape(describe_resources(resources, budget.trials))}", highlight=False, soft_wrap=True)
+
+
+def _end(budget: Budget) -> str:
+    ends = [f"after {budget.trials} trials"]
+    if budget.seconds is not None:
+        ends.append(f"after {budget.seconds / 60:g} minutes")
+    if budget.target_f1 is not None:
+        ends.append(f"at validation F1 {budget.target_f1:g}")
+    return " or ".join(ends)
