@@ -160,8 +160,8 @@ def write_tables(results: RunResults) -> list[Path]:
     """Derive `ner_results_with_lr.csv`, `curves.csv`, `ranking.csv` and `timings.csv`; gives the files.
 
     Where a trial finished, `ranking.md` and `ranking.tex` are the ranked table for documents. A search has
-    `best_so_far.csv` too, and where its trials tell enough `importances.csv` and `narrowed.yaml`. A model in
-    `best/` has its card there.
+    `best_so_far.csv` too, and where its trials tell enough `importances.csv` and `narrowed.yaml`. A model in `best/`
+    has its card there.
 
     Raises:
         RunFolderError: a file cannot be written; it is then as it was before.

@@ -71,7 +71,7 @@ def _by_axis(values: Sequence[Mapping[str, Any]]) -> alt.Chart:
 
 
 def _shape() -> alt.Shape:
-    return alt.Shape("axis:N", title=None, sort=None)
+    return alt.Shape("axis:N", legend=None, sort=None)
 
 
 def _row(axis: str, record: TrialRecord) -> dict[str, Any]:

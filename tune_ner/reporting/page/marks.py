@@ -12,6 +12,8 @@ from tune_ner.reporting.page.figure import INK, Chart, rows
 
 EXACT_F1 = "F1 of exact spans"
 
+_ROW, _BAR, _GAP, _LEAST_HEIGHT = 24, 14, 16, 60  # pixels
+
 _TOLD: Mapping[str, alt.Tooltip] = {
     **{name: alt.Tooltip(f"{name}:N", title=" ") for name in ("what", "trial")},
     **{name: alt.Tooltip(f"{name}:N") for name in ("part", "configuration", "evaluator", "status", "stage")},
@@ -50,10 +52,10 @@ def parts_with_intervals(values: Sequence[Mapping[str, Any]]) -> Chart:
     interval = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=EXACT_F1, scale=scale), x2="high:Q")
     point = base.mark_point(size=60, filled=True, opacity=1).encode(
         x=alt.X("f1:Q", scale=scale),
-        shape=alt.Shape("part:N", sort=parts, title=None),
+        shape=alt.Shape("part:N", sort=parts, legend=None),
         tooltip=tooltip("what", "part", "f1", "low", "high"),
     )
-    return alt.layer(interval, point).properties(height=alt.Step(22, **{"for": "position"}))
+    return rows_high(alt.layer(interval, point), len({value["what"] for value in values}))
 
 
 def grouped_bars(
@@ -71,9 +73,10 @@ def grouped_bars(
     layers: list[alt.Chart] = [drawn]
     if all("low" in value for value in values):
         layers.append(base.mark_rule(strokeWidth=1.5, color=INK).encode(x="low:Q", x2="high:Q"))
-    return alt.layer(*layers).properties(height=alt.Step(14, **{"for": "offset"}))
+    groups = len({value["what"] for value in values})
+    return alt.layer(*layers).properties(height=groups * (_GAP + _BAR * len(order)))
 
 
 def rows_high(chart: Chart, count: int) -> Chart:
     """The chart as high as `count` rows need."""
-    return chart.properties(height=max(60, 24 * count))
+    return chart.properties(height=max(_LEAST_HEIGHT, _ROW * count))

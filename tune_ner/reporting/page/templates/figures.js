@@ -16,7 +16,10 @@ tuneNer.choice = function (label, options, change, selected) {
 
   async function draw(place) {
     const spec = tuneNer.data.figures[place.dataset.figure];
-    spec.config.axis.labelLimit = place.clientWidth < NARROW ? 130 : 320;
+    if (place.clientWidth < NARROW) {
+      spec.config.axis.labelLimit = 130;
+      spec.config.legend.columns = 1;
+    }
     const actions = { export: true, source: false, compiled: false, editor: false };
     try {
       // `ast` evaluates expressions without `eval`, which the page forbids
