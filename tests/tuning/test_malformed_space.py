@@ -127,7 +127,11 @@ def test_a_storage_that_is_none_is_refused_without_its_password(url: str) -> Non
 def _packed() -> bytes:
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as archive:
-        for name, text in [("run/trials.jsonl", b"{}\n" * 50), ("run/space.yaml", SPACE)]:
+        for name, text in [
+            ("run/trials.jsonl", b"{}\n" * 50),
+            ("run/space.yaml", SPACE),
+            ("left.json", b'{"best/w": 9}'),
+        ]:
             member = tarfile.TarInfo(name)
             member.size = len(text)
             archive.addfile(member, io.BytesIO(text))
@@ -147,7 +151,7 @@ def test_a_damaged_archive_is_unpacked_or_leaves_what_was_there(found: list[Dama
         run = folder / "results" / "run"
         run.mkdir(parents=True)
         (run / "trials.jsonl").write_text("earlier")
-        refused = refusal(RunFolderError, lambda: _unpack(content, run))
+        refused = refusal(RunFolderError, lambda: _unpack(content, run, lambda *_: None))
         assert not refused or (run / "trials.jsonl").read_text() == "earlier"
         assert [path.name for path in folder.iterdir()] == ["results"]
         assert [path.name for path in run.parent.iterdir()] == ["run"]

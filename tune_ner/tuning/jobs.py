@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import json
 import logging
 import secrets
 import shlex
@@ -33,18 +34,43 @@ _AGENT_SECONDS = 60.0
 # Python 3.11.4 and later
 _SAFELY: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 _MARK = "tune_ner:"
-# What packs the run folder on the head; its log is the one thing that a job server hands out. The log has this program
-# itself too, so that it must not hold the marks as they are printed.
-_PACK = f"""
-import base64, io, pathlib, sys, tarfile
-run = pathlib.Path(sys.argv[1]).expanduser()
-content = io.BytesIO()
-if run.is_dir():
+_LARGE = 2**25
+"""Bytes; a larger file, such as a model's weights, does not go with the others but in pieces of this size."""
+
+_LEFT = "left.json"
+# What prints files of the head; a job's log is the one thing that its server hands out. The log has these programs
+# themselves too, so that they must not hold the marks as they are printed.
+_PRINT = f"""
+import base64, io, json, pathlib, sys, tarfile
+def show(content):
+    print("{_MARK}" + "begin")
+    print(base64.encodebytes(content).decode())
+    print("{_MARK}" + "end")
+path = pathlib.Path(sys.argv[1]).expanduser()
+"""
+_PACK = f"""{_PRINT}
+content, left = io.BytesIO(), dict()
+def small(item):
+    name = item.name.partition("/")[2]
+    if name.startswith(".best"):
+        return None
+    if item.isfile() and item.size > int(sys.argv[2]):
+        left[name] = item.size
+        return None
+    return item
+if path.is_dir():
     with tarfile.open(fileobj=content, mode="w:gz") as archive:
-        archive.add(run, arcname=run.name)
-print("{_MARK}" + "begin")
-print(base64.encodebytes(content.getvalue()).decode())
-print("{_MARK}" + "end")
+        archive.add(path, arcname=path.name, filter=small)
+        listed = json.dumps(left).encode()
+        member = tarfile.TarInfo("{_LEFT}")
+        member.size = len(listed)
+        archive.addfile(member, io.BytesIO(listed))
+show(content.getvalue())
+"""
+_READ = f"""{_PRINT}
+with path.open("rb") as stream:
+    stream.seek(int(sys.argv[2]))
+    show(stream.read(int(sys.argv[3])))
 """
 
 
@@ -156,19 +182,27 @@ class JobServer:
         Raises:
             RunFolderError: it came damaged, or cannot be written here.
         """
-        pack = shlex.join(["python", "-c", _PACK, f"{job.results}/{job.name}"])
-        job_id = self._start(pack, {}, {})
+        run = f"{job.results}/{job.name}"
+        content = self._printed(_PACK, run, f"{_LARGE}")
+
+        def fetch_large(name: str, size: int, file: Path) -> None:
+            with file.open("wb") as stream:
+                for offset in range(0, size, _LARGE):
+                    stream.write(self._printed(_READ, f"{run}/{name}", f"{offset}", f"{_LARGE}"))
+
+        if content:
+            _unpack(content, target, fetch_large)
+        return bool(content)
+
+    def _printed(self, program: str, path: str, *arguments: str) -> bytes:
+        """What a program shows of a path on the head."""
+        job_id = self._start(shlex.join(["python", "-c", program, path, *arguments]), {}, {})
         self._wait(job_id)
         log = self._client.get_job_logs(job_id)
         begin, end = f"{_MARK}begin", f"{_MARK}end"
         if begin not in log or end not in log:
-            raise RunFolderError(
-                f"{job.results}/{job.name} on {self._address}: cannot be fetched: {log.strip()[-500:]}"
-            )
-        content = base64.b64decode(log.partition(begin)[2].partition(end)[0])
-        if content:
-            _unpack(content, target)
-        return bool(content)
+            raise RunFolderError(f"{path} on {self._address}: cannot be fetched: {log.strip()[-500:]}")
+        return base64.b64decode(log.partition(begin)[2].partition(end)[0])
 
     def _start(
         self, entrypoint: str, metadata: dict[str, str], runtime_env: dict[str, Any], name: str | None = None
@@ -202,24 +236,50 @@ class JobServer:
         )
 
 
+def _check_place(name: str) -> None:
+    """That a path stays within the folder that it is unpacked to."""
+    place = PurePosixPath(name)
+    if place.is_absolute() or ".." in place.parts:
+        raise tarfile.TarError(f"found {name[:100]!r} in it, expected files and folders of the run alone")
+
+
 def _check_members(archive: tarfile.TarFile) -> None:
-    """That nothing in it can leave the folder that it is unpacked to, on Pythons too that do not see to it."""
+    """That nothing in it can leave that folder, on Pythons too that do not see to it."""
     for member in archive.getmembers():
-        place = PurePosixPath(member.name)
-        if not (member.isfile() or member.isdir()) or place.is_absolute() or ".." in place.parts:
+        if not (member.isfile() or member.isdir()):
             raise tarfile.TarError(f"found {member.name[:100]!r} in it, expected files and folders of the run alone")
+        _check_place(member.name)
 
 
-def _unpack(content: bytes, target: Path) -> None:
-    """Put a packed run folder in its place, whole or not at all."""
+def _left_out(listed: bytes) -> dict[str, int]:
+    """The files that `_PACK` left out, with their bytes."""
+    left = json.loads(listed)
+    if not isinstance(left, dict) or not all(isinstance(size, int) for size in left.values()):
+        raise tarfile.TarError(f"found {listed[:100]!r} as {_LEFT}, expected the sizes of files")
+    for name in left:
+        _check_place(name)
+    return left
+
+
+def _unpack(content: bytes, target: Path, fetch_large: Callable[[str, int, Path], None]) -> None:
+    """Put a packed run folder in its place, whole or not at all.
+
+    Args:
+        content: what `_PACK` shows.
+        target: the place.
+        fetch_large: fetches a file that was left out, by its name in the run folder and its size, to a path.
+    """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as work:
+        with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as folder:
+            work = Path(folder)
             with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
                 _check_members(archive)
                 archive.extractall(work, **_SAFELY)
+            for name, size in _left_out((work / _LEFT).read_bytes()).items():
+                fetch_large(name, size, work / target.name / name)
             if target.exists():
-                target.rename(Path(work) / "earlier")
-            (Path(work) / target.name).rename(target)
-    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+                target.rename(work / "earlier")
+            (work / target.name).rename(target)
+    except (OSError, EOFError, ValueError, zlib.error, tarfile.TarError) as error:
         raise RunFolderError(f"{target}: cannot be fetched: {error}") from error
