@@ -24,6 +24,9 @@ def submit(
         typer.Option(help="Name of the run; one that is there goes on.", show_default="space, time"),
     ] = None,
     results_dir: Annotated[Path, typer.Option(help="Where the run folder is brought to.")] = Path("results"),
+    weights: Annotated[
+        bool, typer.Option("--weights/--no-weights", help="Bring the winner's weights (best/) too.")
+    ] = True,
     remote_results_dir: Annotated[
         str, typer.Option(help="Where run folders are made on the head node.")
     ] = "~/tune_ner_results",
@@ -66,7 +69,7 @@ def submit(
                 soft_wrap=True,
             )
             raise typer.Exit(code_of(error)) from None
-        if server.fetch(job, folder.path):
+        if server.fetch(job, folder.path, weights):
             console.print(f"Fetched to {folder.path}", highlight=False, soft_wrap=True)
     raise typer.Exit(code)
 
