@@ -11,8 +11,9 @@ import tune_ner
 
 PACKAGE = Path(tune_ner.__file__).parent
 ROAD = [
-    *("errors", "data", "tagging", "evaluation", "audit", "training", "runs", "tuning", "reporting"),
-    *("commands", "audit_command", "report_command", "grid", "search", "submit"),
+    *("errors", "data", "tagging", "evaluation", "audit", "training", "runs", "predict"),
+    *("tuning", "reporting", "commands", "audit_command", "report_command", "predict_command"),
+    *("grid", "search", "submit"),
 ]
 WITHOUT = {
     "data": ["torch", "transformers", "tokenizers", "ray"],

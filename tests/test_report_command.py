@@ -40,7 +40,10 @@ def test_a_report_tells_the_run_its_ranking_and_its_times_and_rebuilds_its_table
     outcome = report(run.path)
     assert outcome.exit_code == 0
     sections = ("Run made", "not audited", "Ranked by validation F1", "What does the learning rate do?", "Results: ")
-    places = [outcome.output.index(section) for section in (*sections, "Where the time goes", "timings.csv written to")]
+    places = [
+        outcome.output.index(section)
+        for section in (*sections, "Where the time goes", "ranking.tex written to", "Page: ")
+    ]
     assert places == sorted(places)
     assert sorted(file.name for file in run.path.glob("*.csv")) == TABLES
     timings = pd.read_csv(run.path / "timings.csv")
@@ -63,6 +66,38 @@ def test_several_runs_are_reported_then_compared_and_one_that_is_named_twice_cou
     assert outcome.exit_code == 0
     assert [outcome.output.count(text) for text in ("Run made", "Run other", "The runs compared")] == [1, 1, 1]
     assert "error: a leak" in outcome.output
+
+
+def test_a_report_draws_the_figures_and_writes_the_page(run: RunFolder) -> None:
+    report(run.path)
+    page = (run.path / "report.html").read_text(encoding="utf-8")
+    assert '<a href="figures/">' in page
+    drawn = {file.stem for file in (run.path / "figures").glob("*.svg")}
+    assert {"ranking", "curves_f1", "curves_loss", "effects", "types", "forms", "time"} <= drawn
+    for name in drawn:
+        assert (run.path / "figures" / f"{name}.svg").read_text(encoding="utf-8").startswith("<svg")
+        assert (run.path / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_several_runs_get_a_page_that_compares_them(run: RunFolder, tmp_path: Path) -> None:
+    other = a_run(tmp_path, [a_record()], "other")
+    file = tmp_path / "side by side" / "comparison.html"
+    missing = report(run.path, other.path, "--output", file)
+    assert missing.exit_code == 2
+    assert "cannot be written" in missing.output
+    file.parent.mkdir()
+    outcome = report(run.path, other.path, "--output", file)
+    assert outcome.exit_code == 0
+    page = file.read_text(encoding="utf-8")
+    for expected in ("Configurations that every run finished", "../made/report.html", "../other/report.html"):
+        assert expected in page
+
+
+def test_one_run_has_nothing_to_be_compared_with(run: RunFolder, tmp_path: Path) -> None:
+    outcome = report(run.path, "--output", tmp_path / "comparison.html")
+    assert outcome.exit_code == 2
+    assert "expected two runs or more" in outcome.output
+    assert not (run.path / "report.html").exists()
 
 
 def test_markdown_has_headings_and_pipe_pipedand_no_line_is_broken(run: RunFolder) -> None:
@@ -138,16 +173,17 @@ def test_a_folder_that_cannot_be_written_is_reported_all_the_same(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(path: Path, _content: bytes) -> None:
-        assert path.parent == run.path
+        assert run.path in path.parents
         raise PermissionError(13, os.strerror(13))
 
     monkeypatch.setattr(Path, "write_bytes", refuse)
     outcome = report(run.path)
     assert outcome.exit_code == 0
-    assert "tables not rewritten: " in outcome.output
+    for what in ("tables not rewritten: ", "figures not written: ", "page not written: "):
+        assert what in outcome.output
     assert "Permission denied" in outcome.output
     assert "Where the time goes" in outcome.output
-    assert not list(run.path.glob("*.csv*"))
+    assert not list(run.path.glob("*.csv*")) + list(run.path.glob("report*")) + list(run.path.glob("figures/*"))
 
 
 def test_standings_are_computed_once(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from tune_ner.data import Corpus, Sentence, Span, Split, SplitSpec, load_corpus, split_corpus
     from tune_ner.errors import TuneNerError
+    from tune_ner.predict import PredictedSpan, Predictor
     from tune_ner.reporting import RunResults, curves_table, ranking, timings_table, trials_table, write_tables
     from tune_ner.runs import RunFolder, TrialRecord
     from tune_ner.training import TrialConfig, TrialResult, run_trial
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "tune_ner.data": ("Corpus", "Sentence", "Span", "Split", "SplitSpec", "load_corpus", "split_corpus"),
     "tune_ner.errors": ("TuneNerError",),
+    "tune_ner.predict": ("PredictedSpan", "Predictor"),
     "tune_ner.reporting": ("RunResults", "curves_table", "ranking", "timings_table", "trials_table", "write_tables"),
     "tune_ner.runs": ("RunFolder", "TrialRecord"),
     "tune_ner.training": ("TrialConfig", "TrialResult", "run_trial"),
@@ -74,6 +76,8 @@ __all__ = [  # noqa: RUF022 - in the order of the road
     "curves_table",
     "timings_table",
     "write_tables",
+    "Predictor",
+    "PredictedSpan",
     "TuneNerError",
 ]
 

@@ -6,6 +6,7 @@ import typer
 
 from tune_ner.audit_command import audit
 from tune_ner.grid import grid
+from tune_ner.predict_command import predict
 from tune_ner.report_command import report
 from tune_ner.search import search
 from tune_ner.submit import PASSED_ON, submit
@@ -18,6 +19,7 @@ app.command()(grid)
 app.command()(search)
 app.command()(audit)
 app.command()(report)
+app.command()(predict)
 app.command(context_settings=PASSED_ON)(submit)
 
 

@@ -48,6 +48,14 @@ class RunFolderError(TuneNerError):
     """A run folder cannot be created, written or read."""
 
 
+class ModelError(TuneNerError):
+    """An exported model cannot be written, found or loaded, or has no labels of entities."""
+
+
+class TextError(TuneNerError):
+    """A text that entities are to be found in cannot be read."""
+
+
 class DivergedError(TuneNerError):
     """A trial's loss is no number any more, or infinite."""
 

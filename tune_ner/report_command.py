@@ -8,19 +8,24 @@ from typing import Annotated
 import typer
 
 from tune_ner.commands import EXIT_FAILED_TRIALS, exit_code, told_errors
+from tune_ner.errors import RunFolderError
 
 
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders, such as results/demo-1.")],
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Write the comparison of several runs as a page, such as comparison.html.", dir_okay=False),
+    ] = None,
 ) -> None:
-    """Report finished runs from their records, rewrite their tables, and lay several runs beside each other.
+    """Report finished runs from their records, rewrite their tables, figures and pages, and compare several runs.
 
     Examples:
 
         tune-ner report results/demo-1
 
-        tune-ner report results/with-brackets results/without
+        tune-ner report results/with-brackets results/without --output comparison.html
 
         tune-ner report results/demo-1 --markdown > demo-1.md
     """
@@ -29,7 +34,11 @@ def report(
 
         found = reporting.open_runs(runs)
         layout = reporting.MarkdownLayout(console) if markdown else reporting.TerminalLayout(console)
+        if output and len(found) < 2:
+            raise RunFolderError(f"--output {output}: a page that compares runs; expected two runs or more")
         reporting.print_report(layout, found)
+        if output:
+            layout.line(f"Comparison: {reporting.write_comparison(found, output)}")
     records = [record for run in found for record in run.records]
     nothing = any(not run.standings for run in found)
     raise typer.Exit(EXIT_FAILED_TRIALS if nothing else exit_code(records, None))

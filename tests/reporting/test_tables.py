@@ -87,7 +87,8 @@ def test_failed_trials_are_not_ranked(tmp_path: Path) -> None:
 def test_tables_are_derived_from_the_records_on_the_disk(tmp_path: Path) -> None:
     folder = a_run(tmp_path, [a_record((0.1, 0.5)), a_failure(seed=2)])
     files = write_tables(RunResults(folder))
-    assert [file.name for file in files] == ["ner_results_with_lr.csv", "curves.csv", "ranking.csv", "timings.csv"]
+    tables = ["ner_results_with_lr.csv", "curves.csv", "ranking.csv", "timings.csv"]
+    assert [file.name for file in files] == [*tables, "ranking.md", "ranking.tex"]
     table = pd.read_csv(files[0])
     assert len(table) == 2
     assert list(table.columns[:6]) == NOTEBOOK_COLUMNS

@@ -13,15 +13,28 @@ from tune_ner.evaluation.certainty import (
 )
 from tune_ner.evaluation.figures import Figures, TypeFigures, invalid_transitions, seqeval_figures, strict_figures
 from tune_ner.evaluation.resampling import Replicates
-from tune_ner.evaluation.spans import SCHEMAS, MatchCounts, SpanScores, score_spans, sentence_counts
+from tune_ner.evaluation.spans import (
+    ERROR_KINDS,
+    SCHEMAS,
+    ErrorKind,
+    MatchCounts,
+    SpanError,
+    SpanScores,
+    score_spans,
+    sentence_counts,
+    span_errors,
+)
 
 __all__ = [
+    "ERROR_KINDS",
     "SCHEMAS",
     "Difference",
+    "ErrorKind",
     "Figures",
     "Interval",
     "MatchCounts",
     "Replicates",
+    "SpanError",
     "SpanScores",
     "Spread",
     "TypeFigures",
@@ -35,5 +48,6 @@ __all__ = [
     "score_spans",
     "sentence_counts",
     "seqeval_figures",
+    "span_errors",
     "strict_figures",
 ]

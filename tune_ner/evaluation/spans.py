@@ -24,6 +24,8 @@ from tune_ner.evaluation.figures import TypeFigures
 Schema = Literal["strict", "exact", "partial", "type"]
 SCHEMAS: tuple[Schema, ...] = ("strict", "exact", "partial", "type")
 Outcome = Literal["correct", "incorrect", "partial"]
+ErrorKind = Literal["missed", "spurious", "wrong type", "wrong boundary", "wrong type and boundary"]
+ERROR_KINDS: tuple[ErrorKind, ...] = ("missed", "spurious", "wrong type", "wrong boundary", "wrong type and boundary")
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,17 @@ class SpanScores:
     macro_f1: float
     per_type: dict[str, TypeFigures]
     matches: dict[str, MatchCounts]
+
+
+class SpanError(NamedTuple):
+    """What went wrong with a gold span, a predicted span, or a pair of them.
+
+    `gold` is None for a spurious prediction, `predicted` for a missed gold span.
+    """
+
+    kind: ErrorKind
+    gold: Span | None
+    predicted: Span | None
 
 
 class _Pair(NamedTuple):
@@ -154,6 +167,36 @@ def sentence_counts(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence
         for true, guessed in zip(map(set, gold), map(set, predicted), strict=True)
     ]
     return np.array(rows, dtype=np.int64).reshape(len(rows), 3)
+
+
+def span_errors(gold: Iterable[Span], predicted: Iterable[Span]) -> list[SpanError]:
+    """The errors of one sentence from left to right, by the pairing of `score_spans`; none where all is correct.
+
+    Where types and ranges of a pair both differ, the kind is `wrong type and boundary`.
+    """
+    true, guessed = set(gold), set(predicted)
+    if true == guessed:
+        return []
+    pairs = _pairs(true, guessed)
+    missed = true - {pair.gold for pair in pairs}
+    spurious = guessed - {pair.predicted for pair in pairs}
+    errors = [SpanError(kind, *pair) for pair in pairs if (kind := _pair_error(pair))]
+    errors += [SpanError("missed", span, None) for span in missed]
+    errors += [SpanError("spurious", None, span) for span in spurious]
+    return sorted(errors, key=_place)
+
+
+def _pair_error(pair: _Pair) -> ErrorKind | None:
+    same_type = pair.gold.label == pair.predicted.label
+    if _same_range(pair):
+        return None if same_type else "wrong type"
+    return "wrong boundary" if same_type else "wrong type and boundary"
+
+
+def _place(error: SpanError) -> tuple[Span, str]:
+    span = error.gold or error.predicted
+    assert span
+    return span, error.kind
 
 
 def _pairs(gold: set[Span], predicted: set[Span]) -> list[_Pair]:

@@ -3,6 +3,7 @@
 from tune_ner.reporting.comparison import common_table, runs_table
 from tune_ner.reporting.layout import Layout, MarkdownLayout, TerminalLayout
 from tune_ner.reporting.outcome import print_outcome
+from tune_ner.reporting.page import RunPage, print_page, write_comparison, write_page
 from tune_ner.reporting.run_report import open_runs, print_report
 from tune_ner.reporting.search_plan import print_search_plan
 from tune_ner.reporting.standing import RunResults
@@ -14,6 +15,7 @@ __all__ = [
     "Layout",
     "LiveProgress",
     "MarkdownLayout",
+    "RunPage",
     "RunResults",
     "TerminalLayout",
     "common_table",
@@ -22,6 +24,7 @@ __all__ = [
     "print_audit",
     "print_data",
     "print_outcome",
+    "print_page",
     "print_plan",
     "print_report",
     "print_search_plan",
@@ -29,5 +32,7 @@ __all__ = [
     "runs_table",
     "timings_table",
     "trials_table",
+    "write_comparison",
+    "write_page",
     "write_tables",
 ]

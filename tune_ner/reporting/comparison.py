@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from tune_ner.reporting.layout import MISSING, Column, Layout, Sheet
-from tune_ner.reporting.outcome import configuration_cells, configuration_columns
 from tune_ner.reporting.overview import data_of, trials_of, worst_of
+from tune_ner.reporting.ranking_sheet import configuration_cells, configuration_columns
 from tune_ner.reporting.standing import RunResults, Standing
 from tune_ner.reporting.time_sheets import clock
 from tune_ner.reporting.timings import run_span

@@ -13,7 +13,7 @@ from itertools import combinations
 from statistics import fmean
 from typing import Any
 
-from tune_ner.evaluation import Difference, holm, paired_difference
+from tune_ner.evaluation import Difference, holm
 from tune_ner.reporting.standing import Evidence, Standing
 from tune_ner.runs import TrialRecord, configuration_of, varied_axes
 
@@ -57,9 +57,9 @@ def _effect(evidence: Evidence, records: Sequence[TrialRecord], axis: str, one: 
         return None
     sides = [[side[rest] for rest in shared] for side in (first, second)]
     # Equal rests give equal orders, so that pair is laid beside pair.
-    (counts, sentences), (others, _) = (evidence.replicates(_as_if(side, axis, one), "test") for side in sides)
+    alike, others = (_as_if(side, axis, one) for side in sides)
+    difference = evidence.difference(alike, others, "test")
     f1_one, f1_other = (fmean(map(test_f1, side)) for side in sides)
-    difference = paired_difference(counts, others, groups=sentences)
     return Effect(axis, one, other, f1_one, f1_other, difference, len(shared))
 
 

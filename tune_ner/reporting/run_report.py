@@ -11,10 +11,12 @@ from tune_ner.reporting.comparison import named_apart, print_comparison
 from tune_ner.reporting.layout import Layout
 from tune_ner.reporting.outcome import print_outcome
 from tune_ner.reporting.overview import print_audit_section, print_overview, trials_of
+from tune_ner.reporting.page import RunPage, print_figures, print_page
 from tune_ner.reporting.standing import RunResults
 from tune_ner.reporting.tables import write_tables
 from tune_ner.reporting.time_sheets import print_timings
 from tune_ner.runs import RunFolder
+from tune_ner.training.model_settings import ModelSettings
 
 _PARTS: tuple[Part, ...] = ("validation", "test")
 
@@ -44,10 +46,13 @@ def print_run(layout: Layout, run: RunResults) -> None:
 
 
 def print_report(layout: Layout, runs: Sequence[RunResults]) -> None:
-    """Print each run, rewrite its tables, and lay several runs beside each other."""
+    """Print each run, rewrite its tables, figures and page, and lay several runs beside each other."""
     for run in runs:
         print_run(layout, run)
         _rewrite_tables(layout, run)
+        page = RunPage(run)
+        print_figures(layout, page)
+        print_page(layout, page)
     if len(runs) > 1:
         print_comparison(layout, named_apart(runs))
 
@@ -73,5 +78,6 @@ def _check(run: RunResults) -> None:
                     f"{run.folder.predictions}: {record.trial_id}.jsonl has {len(indices)} {part} sentences and "
                     f"{first}.jsonl {len(expected)}; expected the same ones, so that one of the files is damaged"
                 )
+    ModelSettings.read(run.folder.models.best)
     assert run.evidence.audits is not None
     assert run.standings is not None

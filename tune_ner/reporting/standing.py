@@ -10,9 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from tune_ner.data import Part
+from tune_ner.data import Part, Span
 from tune_ner.errors import SpaceError
-from tune_ner.evaluation import Interval, f1_interval, indistinguishable, sentence_counts
+from tune_ner.evaluation import (
+    Difference,
+    Interval,
+    f1_interval,
+    indistinguishable,
+    paired_difference,
+    sentence_counts,
+)
 from tune_ner.reporting.search_results import SearchResults
 from tune_ner.runs import Candidate, Predictions, RankedConfiguration, RunFolder, TrialRecord, rank
 from tune_ner.tuning.space import SearchSpace, load_space
@@ -34,7 +41,8 @@ class Evidence:
 
     folder: RunFolder
     _predictions: dict[tuple[str, Part], Predictions] = field(default_factory=dict)
-    _counts: dict[tuple[str, Part], Counts] = field(default_factory=dict)
+    _counts: dict[tuple[str, Part, str | None], Counts] = field(default_factory=dict)
+    _differences: dict[tuple[tuple[str, ...], tuple[str, ...], Part], Difference] = field(default_factory=dict)
 
     @cached_property
     def audits(self) -> dict[int | None, dict[str, Any]]:
@@ -62,15 +70,21 @@ class Evidence:
             self._predictions[key] = self.folder.predictions_of(trial_id, part)
         return self._predictions[key]
 
-    def counts(self, trial_id: str, part: Part) -> Counts:
-        """True positives, false positives and false negatives of each sentence, shape (sentences, 3)."""
-        key = trial_id, part
+    def counts(self, trial_id: str, part: Part, label: str | None = None) -> Counts:
+        """True positives, false positives and false negatives of each sentence, shape (sentences, 3).
+
+        With a `label`, those of its spans alone.
+        """
+        key = trial_id, part, label
         if key not in self._counts:
             rows = self.predictions(trial_id, part)
-            self._counts[key] = sentence_counts(rows.gold, rows.predicted)
+            gold, predicted = (_labelled(spans, label) for spans in (rows.gold, rows.predicted))
+            self._counts[key] = sentence_counts(gold, predicted)
         return self._counts[key]
 
-    def replicates(self, records: Iterable[TrialRecord], part: Part) -> tuple[list[Counts], list[Ids]]:
+    def replicates(
+        self, records: Iterable[TrialRecord], part: Part, label: str | None = None
+    ) -> tuple[list[Counts], list[Ids]]:
         """The counts of several trials, and which sentences they are of.
 
         An array (trials, sentences, 3) for each fold and set of hyperparameters, so that trials of one array
@@ -78,10 +92,18 @@ class Evidence:
         """
         cells: dict[tuple[int, str], list[Counts]] = {}
         for record in sorted(records, key=lambda record: (_cell(record), record.config.seed)):
-            cells.setdefault(_cell(record), []).append(self.counts(record.trial_id, part))
+            cells.setdefault(_cell(record), []).append(self.counts(record.trial_id, part, label))
         counts = [np.stack(trials) for trials in cells.values()]
         ids = [fold * _MOST_SENTENCES + np.arange(len(trials[0])) for (fold, _), trials in cells.items()]
         return counts, ids
+
+    def difference(self, one: Sequence[TrialRecord], other: Sequence[TrialRecord], part: Part) -> Difference:
+        """F1 of some trials less that of others, which are laid beside them in the order of `replicates`."""
+        key = tuple(record.trial_id for record in one), tuple(record.trial_id for record in other), part
+        if key not in self._differences:
+            (counts, sentences), (others, _) = (self.replicates(side, part) for side in (one, other))
+            self._differences[key] = paired_difference(counts, others, groups=sentences)
+        return self._differences[key]
 
 
 @dataclass(frozen=True)
@@ -155,6 +177,10 @@ class RunResults:
     def search(self) -> SearchResults | None:
         """What a search found besides; None for a grid."""
         return SearchResults.of(self.folder, self.space, self.records)
+
+
+def _labelled(spans: list[list[Span]], label: str | None) -> list[list[Span]]:
+    return spans if label is None else [[span for span in row if span.label == label] for row in spans]
 
 
 def _interval(evidence: Evidence, records: Sequence[TrialRecord], part: Part) -> Interval:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 import pandas as pd
 
-from tune_ner.errors import RunFolderError
+from tune_ner.reporting.model_card import CARD_FILE, model_card
+from tune_ner.reporting.paper_tables import latex_of, markdown_of
+from tune_ner.reporting.ranking_sheet import ranking_sheet
 from tune_ner.reporting.search_results import NARROWED_FILE
 from tune_ner.reporting.standing import Evidence, RunResults, Standing
 from tune_ner.reporting.timings import timings_table
+from tune_ner.reporting.whole_files import write_text
 from tune_ner.runs import TrialRecord, varied_axes
 from tune_ner.training import TrialConfig
 
@@ -157,10 +159,13 @@ def _clean_f1(evidence: Evidence, record: TrialRecord) -> float:
 def write_tables(results: RunResults) -> list[Path]:
     """Derive `ner_results_with_lr.csv`, `curves.csv`, `ranking.csv` and `timings.csv`; gives the files.
 
-    A search has `best_so_far.csv` too, and where its trials tell enough `importances.csv` and `narrowed.yaml`.
+    Where a trial finished, `ranking.md` and `ranking.tex` are the ranked table for documents. A search has
+    `best_so_far.csv` too, and where its trials tell enough `importances.csv` and `narrowed.yaml`. A model in `best/`
+    has its card there.
 
     Raises:
         RunFolderError: a file cannot be written; it is then as it was before.
+        ModelError: `best/` is damaged.
     """
     tables = {
         "ner_results_with_lr.csv": trials_table(results.records),
@@ -169,24 +174,16 @@ def write_tables(results: RunResults) -> list[Path]:
         "timings.csv": timings_table(results.records),
     }
     texts = {name: table.to_csv(index=False) for name, table in tables.items()}
+    if results.standings:
+        sheet = ranking_sheet(tables["ranking.csv"], varied_axes(results.records))
+        texts |= {"ranking.md": markdown_of(sheet), "ranking.tex": latex_of(sheet)}
     if search := results.search:
         texts |= {name: table.to_csv(index=False) for name, table in search.tables().items()}
         if narrowed := search.narrowed_yaml():
             texts[NARROWED_FILE] = narrowed
-    return [_write(results.folder.path / name, text) for name, text in texts.items()]
-
-
-def _write(path: Path, text: str) -> Path:
-    """Write a file whole or not at all; a lone surrogate becomes an escape."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    try:
-        unfinished.write_bytes(text.encode("utf-8", "backslashreplace"))
-        unfinished.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-        raise RunFolderError(f"{path}: cannot be written: {error.strerror or error}") from error
-    return path
+    if card := model_card(results):
+        texts[f"{results.folder.models.best.name}/{CARD_FILE}"] = card
+    return [write_text(results.folder.path / name, text) for name, text in texts.items()]
 
 
 def _fold_column(records: Sequence[TrialRecord]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from tune_ner.reporting.layout import MISSING, Column, Layout, Sheet
-from tune_ner.reporting.outcome import model_column
+from tune_ner.reporting.ranking_sheet import model_column
 from tune_ner.reporting.timings import STAGES, cost_axes, older_stages, run_span, timings_table
 from tune_ner.runs import TrialRecord
 

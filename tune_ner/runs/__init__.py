@@ -2,22 +2,27 @@
 
 from tune_ner.runs.folder import Predictions, RunFolder
 from tune_ner.runs.ledger import EarlierUse, earlier_uses, fingerprint_of_part, used_test_parts
+from tune_ner.runs.models import ModelFiles, RunModels, model_folder
 from tune_ner.runs.record import TrialRecord
 from tune_ner.runs.resume import Protocol
-from tune_ner.runs.selection import Candidate, RankedConfiguration, configuration_of, rank, varied_axes
+from tune_ner.runs.selection import Candidate, RankedConfiguration, configuration_of, rank, varied_axes, winner
 
 __all__ = [
     "Candidate",
     "EarlierUse",
+    "ModelFiles",
     "Predictions",
     "Protocol",
     "RankedConfiguration",
     "RunFolder",
+    "RunModels",
     "TrialRecord",
     "configuration_of",
     "earlier_uses",
     "fingerprint_of_part",
+    "model_folder",
     "rank",
     "used_test_parts",
     "varied_axes",
+    "winner",
 ]

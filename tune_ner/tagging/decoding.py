@@ -11,6 +11,7 @@ import numpy as np
 
 from tune_ner.data.chunks import Chunk, split_tag
 from tune_ner.tagging.schemes import TaggingScheme
+from tune_ner.tagging.subwords import Subwords
 
 Decoding = Literal["argmax", "viterbi"]
 
@@ -90,3 +91,22 @@ class ViterbiDecoder:
             label = int(came_from[word, label])
             labels.append(label)
         return labels[::-1]
+
+
+def word_labels(output: Array, subwords: Subwords, viterbi: ViterbiDecoder | None = None, outside: int = 0) -> Array:
+    """The label id of every word of a part, shape (words,).
+
+    Args:
+        output: label ids of shape (subwords,), or for Viterbi decoding label scores of shape (subwords, labels).
+        subwords: those of the part.
+        viterbi: the decoder; without it the output is what it is.
+        outside: the label id of words that were cut.
+    """
+    kept = subwords.read_at >= 0
+    ids = np.full(len(kept), outside, dtype=np.int64)
+    read = output[subwords.read_at[kept]]
+    if viterbi:
+        ends = np.append(0, np.cumsum(kept))[subwords.split.firsts[1:-1]]
+        read = np.array([label for scores in np.split(read, ends) for label in viterbi(scores)], np.int64)
+    ids[kept] = read
+    return ids

@@ -13,7 +13,7 @@ from tune_ner.tagging import SCHEMES, EncodedPart, Subwords, label_part, tokeniz
 from tune_ner.training.config import TrialConfig
 from tune_ner.training.encoders import Encoder, load_tokenizer
 from tune_ner.training.vocabulary import Vocabulary
-from tune_ner.training.windows import Windows
+from tune_ner.training.windows import Windows, positions_of
 
 _MOST_KEPT = 4
 
@@ -88,13 +88,9 @@ class TrialInputs:
         Raises:
             EncoderError: one is.
         """
-        table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
-        if table is None:
-            return  # positions are relative, and there is no last one
-        # RoBERTa and its kin count positions from behind the padding's
-        positions = table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)
+        positions = positions_of(model)
         longest = max(int(encoded.subwords.lengths.max()) for encoded in self.encoded.values())
-        if longest > positions:
+        if positions is not None and longest > positions:
             raise EncoderError(
                 f"model {config.model!r}: a sentence has {longest} subwords at max_length {config.max_length}; "
                 f"expected a max_length up to {positions}, the positions that the model has"

@@ -19,7 +19,7 @@ from tune_ner.evaluation import (
     strict_figures,
 )
 from tune_ner.tagging import SCHEMES, EncodedPart, tags_to_spans
-from tune_ner.tagging.decoding import ViterbiDecoder
+from tune_ner.tagging.decoding import ViterbiDecoder, word_labels
 from tune_ner.training.config import TrialConfig
 from tune_ner.training.result import PartScores
 
@@ -53,13 +53,7 @@ class Scorer:
         Args:
             output: label ids of shape (subwords,), or with Viterbi decoding scores of shape (subwords, labels).
         """
-        ids = np.zeros(len(self._kept), dtype=np.int64)
-        read = output[self._part.subwords.read_at[self._kept]]
-        if self._viterbi:
-            ends = np.append(0, np.cumsum(self._kept))[self._part.subwords.split.firsts[1:-1]]
-            read = np.array([label for scores in np.split(read, ends) for label in self._viterbi(scores)], np.int64)
-        ids[self._kept] = read
-        return self._names(ids)
+        return self._names(word_labels(output, self._part.subwords, self._viterbi))
 
     def _names(self, ids: np.ndarray[Any, Any]) -> list[list[str]]:
         return self._by_sentence(np.array(self._labels, dtype=object)[ids])

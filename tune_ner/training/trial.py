@@ -23,11 +23,12 @@ from tune_ner.training.checkpoint import ResumableTrainer, Saved, TrialCheckpoin
 from tune_ner.training.config import TrialConfig
 from tune_ner.training.cost import linear_parameters, matmul_rate, peak_memory
 from tune_ner.training.encoders import Encoder, load_model
+from tune_ner.training.export import TrainedModel
 from tune_ner.training.inputs import TokenizedSplit, TrialInputs, trial_inputs
 from tune_ner.training.prediction import PartOutput, predict
 from tune_ner.training.result import EpochFigures, TrialCost, TrialResult
 from tune_ner.training.scoring import Scorer
-from tune_ner.training.vocabulary import can_trim
+from tune_ner.training.vocabulary import Vocabulary, can_trim
 from tune_ner.training.windows import Windows
 
 LOGGING_STEPS = 50
@@ -35,6 +36,7 @@ _EPOCH_METRICS = ("precision", "recall", "f1", "accuracy")
 
 
 OnEpoch = Callable[[EpochFigures], None]
+OnTrained = Callable[[TrialResult, TrainedModel], None]
 
 
 def run_trial(
@@ -46,6 +48,7 @@ def run_trial(
     threads: int | None = None,
     tokenized: TokenizedSplit | None = None,
     checkpoint: TrialCheckpoint | None = None,
+    on_trained: OnTrained = lambda *_: None,
 ) -> TrialResult:
     """Train one configuration with the HF `Trainer` and measure it.
 
@@ -62,13 +65,16 @@ def run_trial(
         tokenized: what `tokenize_split` gives for this trial, if it is at hand.
         checkpoint: where the trial is saved now and then, and what an earlier start saved of it: it goes on from there,
             told its epochs once more.
+        on_trained: called at the end with the result and the model, which is gone afterwards.
 
     Raises:
         EncoderError: the encoder's tokenizer or weights cannot be loaded, or a sentence is longer than it reads.
         DivergedError: a loss is no number or infinite.
     """
     trained = _trained(config, encoder, corpus, split, on_epoch, threads, tokenized, checkpoint)
-    return _measured(trained)
+    result = _measured(trained)
+    on_trained(result, trained.model)
+    return result
 
 
 def train_trial(
@@ -110,6 +116,7 @@ class _Trained:
     train_loss: float
     accumulated: int
     clock: _Clock
+    model: TrainedModel
 
 
 def _trained(
@@ -163,9 +170,10 @@ def _fit(
         inputs.check_lengths(config, model)
         parameters = sum(weights.numel() for weights in model.parameters())
         windows = inputs.windows
+        vocabulary: Vocabulary | None = None
         if config.trim_vocabulary and can_trim(model):
-            inputs.vocabulary.trim(model)
-            windows = inputs.trimmed_windows
+            vocabulary, windows = inputs.vocabulary, inputs.trimmed_windows
+            vocabulary.trim(model)
         pad_id = inputs.tokenizer.pad_token_id
         sample = windows["train"].take(range(min(config.batch_size, len(windows["train"]))))
         collate, note = collator_for(model, pad_id, packed=config.batching == "packed", sample=sample, seed=config.seed)
@@ -232,6 +240,7 @@ def _fit(
         train_loss=train_loss,
         accumulated=accumulated,
         clock=clock,
+        model=TrainedModel(config, encoder, inputs.tokenizer, inputs.labels, inputs.types, model, vocabulary),
     )
 
 

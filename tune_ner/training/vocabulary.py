@@ -39,6 +39,10 @@ class Vocabulary:
             kept.weight = torch.nn.Parameter(whole.weight[torch.from_numpy(self.ids)].clone())
         model.set_input_embeddings(kept)
 
+    def restored(self, trimmed: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
+        """Embeddings of all subwords: those that were kept as they are in `trimmed`, the others as in `whole`."""
+        return whole.detach().index_copy(0, torch.from_numpy(self.ids), trimmed)
+
 
 def can_trim(model: Any) -> bool:
     """Whether the model looks its subwords up in one plain table."""

@@ -56,3 +56,12 @@ class Windows(torch.utils.data.Dataset["Windows"]):
     def lengths(self) -> Ints:
         """Subwords of each window, shape (windows,)."""
         return np.diff(self.starts)
+
+
+def positions_of(model: Any) -> int | None:
+    """How many subwords a window may have for the model; None where its positions are relative."""
+    table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
+    if table is None:
+        return None
+    # RoBERTa and its kin count positions from behind the padding's
+    return int(table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1))

@@ -1,0 +1,140 @@
+# Run, from the repository root (a few minutes; Chromium and its driver measure the loading):
+#   python -m benchmarks.page_size 12 1000
+"""How large the page of a run is, how long it takes to write, and how long a browser takes to show it.
+
+The runs are made up: encoders, schemes, rates and seeds, with generated sentences and predictions that are wrong here
+and there. The time to write tables has the ranking in it, that to write the page the answers and all figures; loading
+ends when every figure is drawn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice, product
+from pathlib import Path
+from random import Random
+
+from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.browser import browser
+from tests.factories import a_config, a_result
+from tune_ner.data import Corpus, Part, Span, Split, SplitSpec, load_corpus, split_corpus
+from tune_ner.evaluation import TypeFigures, score_spans
+from tune_ner.reporting import RunPage, RunResults, write_tables
+from tune_ner.runs import RunFolder, TrialRecord
+from tune_ner.training import TrialConfig
+from tune_ner.training.result import PartScores
+
+_EPOCHS = 5
+_LIMIT = 120  # seconds
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Bytes of a page, and seconds to rank, to write and to load it."""
+
+    size: int
+    ranked: float
+    written: float
+    loaded: float
+
+
+def main() -> None:
+    """Measure each number of trials and print a row for it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("trials", type=int, nargs="+")
+    parser.add_argument("--sentences", type=int, default=1000)
+    parser.add_argument("--keep", type=Path, help="leave the runs in this folder")
+    arguments = parser.parse_args()
+    corpus = load_corpus(f"synthetic:{arguments.sentences}")
+    split = split_corpus(corpus, SplitSpec())
+    folder = arguments.keep or Path(tempfile.mkdtemp(prefix="tune-ner-page-"))
+    try:
+        print("trials  size MB  tables s  page s  load s")
+        for count in arguments.trials:
+            found = measure(a_run(folder, count, corpus, split))
+            print(
+                f"{count:>6}  {found.size / 1e6:7.2f}  {found.ranked:8.1f}  {found.written:6.1f}  {found.loaded:6.2f}",
+                flush=True,
+            )
+    finally:
+        if not arguments.keep:
+            shutil.rmtree(folder)
+
+
+def measure(run: RunFolder) -> Measured:
+    """Write the page of a run and open it."""
+    results = RunResults(run)
+    start = time.perf_counter()
+    write_tables(results)
+    ranked = time.perf_counter()
+    page = RunPage(results).write()
+    written = time.perf_counter()
+    return Measured(page.stat().st_size, ranked - start, written - ranked, seconds_to_load(page))
+
+
+def seconds_to_load(page: Path) -> float:
+    """Until every figure of a page is drawn, in a browser that has started."""
+    with tempfile.TemporaryDirectory(prefix="tune-ner-browser-") as profile, browser(Path(profile)) as driver:
+        driver.get("about:blank")
+        start = time.perf_counter()
+        driver.get(page.absolute().as_uri())
+        script = "return document.documentElement.dataset.drawn"
+        WebDriverWait(driver, _LIMIT, poll_frequency=0.02).until(lambda d: d.execute_script(script))
+        return time.perf_counter() - start
+
+
+def a_run(folder: Path, count: int, corpus: Corpus, split: Split) -> RunFolder:
+    """A run folder with as many finished trials."""
+    run = RunFolder.available(folder, f"run-{count}")
+    run.create("")
+    for config in islice(configurations(count), count):
+        run.append(a_trial(config, corpus, split), corpus, split)
+    return run
+
+
+def configurations(count: int) -> Iterator[TrialConfig]:
+    """Two encoders, two schemes, and with three seeds each as many learning rates as it takes."""
+    rates = [round(1e-4 * (1 + place), 8) for place in range(1 + count // 12)]
+    for rate, model, scheme, seed in product(rates, ("tiny:1x64", "tiny:2x128"), ("BIO", "BIOES"), (1, 2, 3)):
+        yield a_config(model=model, tagging_scheme=scheme, learning_rate=rate, seed=seed, epochs=_EPOCHS)
+
+
+def a_trial(config: TrialConfig, corpus: Corpus, split: Split) -> TrialRecord:
+    """A trial that is wrong about a share of the entities, drawn by its configuration."""
+    random = Random(config.trial_id)
+    share = random.uniform(0.75, 0.95)
+    parts: tuple[Part, ...] = ("validation", "test")
+    spans = {part: tuple(_guessed(corpus.sentences[i].spans, share, random) for i in split[part]) for part in parts}
+    scores = {part: _scores(corpus, split[part], spans[part]) for part in parts}
+    curve = [share * (1 - 0.6 ** (epoch + 1)) for epoch in range(_EPOCHS)]
+    result = replace(a_result(curve), spans=spans, scores=scores)
+    return TrialRecord.finished(config, result, seconds=random.uniform(5, 50))
+
+
+def _guessed(gold: Sequence[Span], share: float, random: Random) -> tuple[Span, ...]:
+    """Most spans as they are; of the others some are lost, some shortened, some of another type."""
+    guessed = []
+    for span in gold:
+        if random.random() < share:
+            guessed.append(span)
+        elif span.end - span.start > 1 and random.random() < 0.5:
+            guessed.append(Span(span.start, span.end - 1, span.label))
+        elif random.random() < 0.5:
+            guessed.append(Span(span.start, span.end, "DRUG"))
+    return tuple(guessed)
+
+
+def _scores(corpus: Corpus, indices: Sequence[int], spans: Sequence[Sequence[Span]]) -> PartScores:
+    scores = score_spans([corpus.sentences[i].spans for i in indices], spans, corpus.types)
+    half = TypeFigures(scores.precision, scores.recall, scores.f1, scores.support // 2)
+    return PartScores(scores, half, half, None, 0.0)
+
+
+if __name__ == "__main__":
+    main()

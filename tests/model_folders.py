@@ -1,0 +1,35 @@
+"""Model folders made on the spot, of models that nobody trained; what they find is arbitrary, but always the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tests.factories import a_config
+from tune_ner.data.synthetic import synthetic_corpus
+from tune_ner.tagging import SCHEMES
+from tune_ner.training.encoders import load_model, load_tokenizer, resolve_encoder
+from tune_ner.training.export import TrainedModel
+
+TEXTS = tuple(sentence.text for sentence in synthetic_corpus(200).sentences)
+TYPES = ("DISORDER", "DRUG", "BODY")
+
+
+def an_untrained_model(**changes: Any) -> TrainedModel:
+    """A tiny model whose head is so large that it finds entities, with a trial's configuration."""
+    config = a_config(**{"words": "punctuation", **changes})
+    encoder = resolve_encoder(config.model)
+    labels = SCHEMES[config.tagging_scheme].labels(TYPES)
+    tokenizer = load_tokenizer(encoder, TEXTS)
+    model = load_model(encoder, labels, tokenizer, config.seed)
+    with torch.no_grad():
+        model.classifier.weight.normal_(std=1.0)
+    return TrainedModel(config, encoder, tokenizer, labels, TYPES, model, None)
+
+
+def a_model_folder(folder: Path, **changes: Any) -> Path:
+    """The folder of such a model."""
+    an_untrained_model(**changes).save(folder)
+    return folder

@@ -1,0 +1,280 @@
+"""An exported model folder and texts → spans with character offsets and scores.
+
+Words, windows, batches and decoding are those of training, so that a model says of a text here what it said of it
+when it was measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+import transformers
+
+from tune_ner.data import Sentence, Span
+from tune_ner.data.chunks import OUTSIDE, split_tag
+from tune_ner.data.texts import check_text
+from tune_ner.errors import ModelError
+from tune_ner.tagging import SCHEMES, Subwords, TaggingScheme, tokenize_part
+from tune_ner.tagging.decoding import ViterbiDecoder, word_labels
+from tune_ner.tagging.subwords import IGNORED
+from tune_ner.tagging.words import WordRule
+from tune_ner.training.batching import Collator, collator_for
+from tune_ner.training.encoders import PACKABLE, Encoder, load_tokenizer
+from tune_ner.training.model_settings import SETTINGS_FILE, ModelSettings
+from tune_ner.training.prediction import predict
+from tune_ner.training.windows import Windows, positions_of
+
+AT_ONCE = 1024
+"""Texts that a stream reads before it answers, once it runs."""
+
+_CHARACTERS_AT_ONCE = 1_000_000
+_LONGEST_WINDOW = 512
+_SHORTEST_WINDOW = 8
+_SAMPLE_LENGTHS = (5, 17, 9, 3)
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedSpan:
+    """An entity that a model found.
+
+    `start` and `end` are half-open character offsets into the text as given, `text` what stands there. `score` is the
+    mean, over the span's words, of the probability that the model gives to the label that the word was read as.
+    """
+
+    start: int
+    end: int
+    label: str
+    score: float
+    text: str
+
+    @property
+    def span(self) -> Span:
+        """The span without its score, to be laid beside gold."""
+        return Span(self.start, self.end, self.label)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a model's texts are cut and its labels read.
+
+    `labels` has a label's name at its id; `max_length` and `stride` are the subwords of windows over long texts.
+    """
+
+    labels: tuple[str, ...]
+    scheme: TaggingScheme
+    words: WordRule
+    max_length: int
+    stride: int
+    viterbi: ViterbiDecoder | None = None
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The entity types, in label order."""
+        return tuple(dict.fromkeys(split_tag(label)[1] for label in self.labels if label != OUTSIDE))
+
+
+class Predictor:
+    """A token classification model that finds entities in texts; `Predictor.load` makes one of a folder.
+
+    Attributes:
+        reading: how texts are cut and labels read.
+        notes: what a user should know of it, a sentence each.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, reading: Reading, notes: Sequence[str] = ()) -> None:
+        self.reading = reading
+        self._model = model
+        self._tokenizer = tokenizer
+        self._outside = reading.labels.index(OUTSIDE)
+        self._collate, note = _collator(model, tokenizer.pad_token_id)
+        self.notes = tuple(filter(None, [*notes, note]))
+
+    @classmethod
+    def load(cls, folder: Path | str, device: str | None = None) -> Self:
+        """The model of a folder.
+
+        Args:
+            folder: what a run left in `best/`, or any token classification folder of transformers whose labels are
+                tags such as `B-DRUG`. Without a `tune_ner.json` in it, the tagging scheme is told by the labels, and
+                words are cut at white space.
+            device: where it runs; by default a GPU if there is one.
+
+        Raises:
+            ModelError: there is no such folder, or it has no weights, or no labels of entities.
+            EncoderError: its tokenizer cannot be loaded.
+        """
+        folder = _checked(Path(folder).expanduser())
+        settings = ModelSettings.read(folder)
+        tokenizer = load_tokenizer(Encoder(str(folder), "folder", str(folder), "", str(folder)), [])
+        model = _load_model(folder)
+        labels = _labels(model, folder)
+        length = settings.max_length if settings else min(tokenizer.model_max_length, _LONGEST_WINDOW)
+        length = min(max(length, _SHORTEST_WINDOW), positions_of(model) or length)
+        # a model that was trained without a stride has no say in how a text goes on behind its first window
+        stride = min(settings.stride if settings and settings.stride else length // 4, length // 2)
+        scheme = SCHEMES[settings.tagging_scheme] if settings else _scheme_of(labels, folder)
+        viterbi = ViterbiDecoder(scheme, labels) if settings and settings.decoding == "viterbi" else None
+        reading = Reading(labels, scheme, settings.words if settings else "whitespace", length, stride, viterbi)
+        model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        note = f"{folder}: no {SETTINGS_FILE}; labels read as {scheme.name}, words cut at white space"
+        return cls(model, tokenizer, reading, () if settings else (note,))
+
+    def predict(self, texts: Sequence[str]) -> list[list[PredictedSpan]]:
+        """The entities of each text, in order of their place.
+
+        A text longer than a window is read in overlapping ones, never cut. An empty text has no entities.
+
+        Raises:
+            TextError: a text is no text, or too long.
+        """
+        if not texts:
+            return []
+        sentences = [Sentence(f"{n}", check_text(text, f"text {n}")) for n, text in enumerate(texts, start=1)]
+        reading = self.reading
+        subwords = tokenize_part(
+            sentences,
+            self._tokenizer,
+            word_rule=reading.words,
+            max_length=reading.max_length,
+            stride=reading.stride,
+        )
+        scores = self._scores(subwords)
+        labels = word_labels(
+            scores if reading.viterbi else scores.argmax(axis=-1), subwords, reading.viterbi, self._outside
+        )
+        return self._spans(texts, subwords, labels, _certainty(scores, subwords, labels))
+
+    def stream(self, texts: Iterable[str], at_once: int = AT_ONCE) -> Iterator[list[PredictedSpan]]:
+        """As `predict`, of texts that are read as they are needed; the first is answered before the second is read.
+
+        Args:
+            texts: the texts, without end if need be.
+            at_once: how many are read before they are answered, at most; fewer at the beginning and where they are
+                long. Within them, batches are of texts of similar length.
+        """
+        for chunk in _chunks(texts, at_once):
+            yield from self.predict(chunk)
+
+    def _scores(self, subwords: Subwords) -> Array:
+        """Label scores, shape (subwords, labels), where a word is read; zero elsewhere."""
+        asked = np.full(len(subwords.ids), IGNORED, dtype=np.int16)
+        asked[subwords.read_at[subwords.read_at >= 0]] = self._outside  # any label marks the subword as asked for
+        return predict(self._model, Windows(subwords.ids, asked, subwords.windows), self._collate, scores=True).output
+
+    def _spans(
+        self, texts: Sequence[str], subwords: Subwords, labels: Array, certainty: Array
+    ) -> list[list[PredictedSpan]]:
+        split, tags = subwords.split, np.array(self.reading.labels, dtype=object)[labels]
+        found: list[list[PredictedSpan]] = []
+        for text, (first, after) in zip(texts, pairwise(split.firsts.tolist()), strict=True):
+            spans = []
+            if (labels[first:after] != self._outside).any():
+                for one, behind, label in self.reading.scheme.ranges(tags[first:after].tolist()):
+                    start, end = int(split.starts[first + one]), int(split.ends[first + behind - 1])
+                    score = float(certainty[first + one : first + behind].mean())
+                    spans.append(PredictedSpan(start, end, label, score, text[start:end]))
+            found.append(spans)
+        return found
+
+
+def _certainty(scores: Array, subwords: Subwords, labels: Array) -> Array:
+    """The probability of each word's label, shape (words,); 1 for a word that no subword was read for."""
+    certainty = np.ones(len(labels))
+    kept = subwords.read_at >= 0
+    read = scores[subwords.read_at[kept]].astype(np.float64)
+    read -= read.max(axis=-1, keepdims=True, initial=-np.inf)
+    chosen = np.take_along_axis(read, labels[kept, None], axis=-1)[:, 0]
+    certainty[kept] = np.exp(chosen) / np.exp(read).sum(axis=-1)
+    return certainty
+
+
+def _chunks(texts: Iterable[str], at_once: int) -> Iterator[list[str]]:
+    """Lists of one text, then two, four and so on up to `at_once`, shorter where the texts are long."""
+    chunk: list[str] = []
+    characters, size = 0, 1
+    for text in texts:
+        chunk.append(text)
+        characters += len(text)
+        if len(chunk) >= size or characters >= _CHARACTERS_AT_ONCE:
+            yield chunk
+            chunk, characters, size = [], 0, min(2 * size, at_once)
+    if chunk:
+        yield chunk
+
+
+def _checked(folder: Path) -> Path:
+    expected = "expected a folder with config.json, model.safetensors and a tokenizer, such as results/RUN/best"
+    try:
+        if not folder.exists():
+            raise ModelError(f"model {str(folder)!r}: no such folder; {expected}")
+        if not folder.is_dir():
+            raise ModelError(f"model {str(folder)!r}: a file; {expected}")
+        if not (folder / "config.json").is_file():
+            found = "no config.json in it" if any(folder.iterdir()) else "the folder is empty"
+            raise ModelError(f"model {str(folder)!r}: {found}; {expected}")
+    except OSError as error:
+        raise ModelError(f"model {str(folder)[:200]!r}: cannot be read: {error.strerror or error}") from error
+    return folder
+
+
+def _load_model(folder: Path) -> Any:
+    try:
+        model, loading = transformers.AutoModelForTokenClassification.from_pretrained(
+            str(folder), dtype=torch.float32, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+        )
+    # transformers, safetensors and torch raise errors of many classes for faulty files
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"model {str(folder)!r}: cannot be loaded: {reason[:300]}; expected a token classification model of "
+            "transformers with weights in safetensors"
+        ) from error
+    if missing := sorted(loading["missing_keys"]):
+        raise ModelError(
+            f"model {str(folder)!r}: its weights lack {', '.join(missing[:3])}; expected a model that was trained for "
+            "token classification, and not the encoder alone"
+        )
+    return model
+
+
+def _labels(model: Any, folder: Path) -> tuple[str, ...]:
+    labels = tuple(str(model.config.id2label[index]) for index in range(model.config.num_labels))
+    try:
+        types = {split_tag(label)[1] for label in labels}
+    except ValueError:
+        types = set()
+    if not types - {""} or OUTSIDE not in labels:
+        shown = ", ".join(labels[:6]) + (", …" if len(labels) > 6 else "")
+        raise ModelError(
+            f"model {str(folder)!r}: its labels are {shown}; expected O and tags such as B-DRUG and I-DRUG in id2label "
+            "of config.json: a model that was trained for named entities"
+        )
+    return labels
+
+
+def _scheme_of(labels: Sequence[str], folder: Path) -> TaggingScheme:
+    """The first scheme that has all letters of the labels."""
+    letters = {split_tag(label)[0] for label in labels} - {OUTSIDE}
+    for name in ("IO", "BIO", "BIOES", "BILOU"):
+        if letters <= set(SCHEMES[name].prefixes):
+            return SCHEMES[name]
+    raise ModelError(
+        f"model {str(folder)!r}: its labels have the letters {', '.join(sorted(letters))}; expected those of one "
+        "scheme: B I, B I E S or B I L U"
+    )
+
+
+def _collator(model: Any, pad_id: int) -> tuple[Collator, str]:
+    """Batches without padding where the architecture allows, tried on a batch of any subwords."""
+    # RoBERTa and its kin tell positions by where the padding is
+    usable = [index for index in range(model.config.vocab_size) if index != pad_id]
+    sample = Windows.of((usable[-length:], [0] * length) for length in _SAMPLE_LENGTHS)
+    return collator_for(model, pad_id, packed=model.config.model_type in PACKABLE, sample=sample)

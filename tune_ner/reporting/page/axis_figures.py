@@ -1,0 +1,87 @@
+"""The figures of the axes: what difference each makes, and every trial at its values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+
+from tune_ner.reporting.page.figure import INK, Figure, rows
+from tune_ner.reporting.page.marks import rows_high, tooltip
+from tune_ner.reporting.questions import effects
+from tune_ner.reporting.standing import RunResults
+from tune_ner.runs import TrialRecord, varied_axes
+
+_AXES = ("model", "tagging_scheme", "learning_rate")
+_MOST_VALUES = 12
+
+
+def effects_figure(results: RunResults) -> Figure | None:
+    """What difference an axis makes to test F1, everything else equal; None where no axis has two values."""
+    values = [
+        {
+            "what": f"{_shown(effect.one)} less {_shown(effect.other)}",
+            "axis": _named(axis),
+            "difference": effect.difference.difference,
+            "low": effect.difference.low,
+            "high": effect.difference.high,
+            "pairs": effect.trials,
+        }
+        for axis in _AXES
+        for effect in effects(results.evidence, results.records, axis)
+    ]
+    if not values:
+        return None
+    zero = alt.Chart(rows([{"zero": 0}])).mark_rule(strokeDash=[4, 3], color=INK).encode(x="zero:Q")
+    base = _by_axis(values)
+    interval = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title="difference in test F1"), x2="high:Q")
+    point = base.mark_point(size=70, filled=True, opacity=1).encode(
+        x="difference:Q", shape=_shape(), tooltip=tooltip("what", "difference", "low", "high", "pairs")
+    )
+    caption = "Difference in test F1 between matched pairs of trials, everything else equal, with 95 % intervals."
+    return Figure.of("effects", caption, rows_high(alt.layer(zero, interval, point), len(values)))
+
+
+def values_figure(results: RunResults) -> Figure | None:
+    """Validation F1 of every trial at each value of each axis, and their mean; None where no axis has two values."""
+    measured = [record for record in results.records if record.best_f1 is not None and record.status != "stopped"]
+    values: list[dict[str, Any]] = []
+    for axis in (*_AXES, *varied_axes(results.records)):
+        if 1 < len({getattr(record.config, axis) for record in measured}) <= _MOST_VALUES:
+            values += sorted((_row(axis, record) for record in measured), key=lambda row: str(row["what"]))
+    if not values:
+        return None
+    base = _by_axis(values)
+    x = alt.X("f1:Q", title="validation F1 (seqeval)", scale=alt.Scale(zero=False))
+    trials = base.mark_tick(thickness=1.5, opacity=0.6).encode(x=x, tooltip=tooltip("trial", "f1"))
+    means = base.mark_point(size=80, filled=True, opacity=1).encode(
+        x=alt.X("mean(f1):Q", scale=alt.Scale(zero=False)), shape=_shape()
+    )
+    caption = "Each trial at its values (ticks) and their mean (points), stopped trials left out."
+    count = len({value["what"] for value in values})
+    return Figure.of("values", caption, rows_high(alt.layer(trials, means), count))
+
+
+def _by_axis(values: Sequence[Mapping[str, Any]]) -> alt.Chart:
+    """Rows in their order, each in the colour of its axis."""
+    return alt.Chart(rows(values)).encode(
+        y=alt.Y("what:N", sort=None, title=None), color=alt.Color("axis:N", title=None, sort=None)
+    )
+
+
+def _shape() -> alt.Shape:
+    return alt.Shape("axis:N", legend=None, sort=None)
+
+
+def _row(axis: str, record: TrialRecord) -> dict[str, Any]:
+    what = f"{_named(axis)} {_shown(getattr(record.config, axis))}"
+    return {"axis": _named(axis), "what": what, "f1": record.best_f1, "trial": record.config.title}
+
+
+def _named(axis: str) -> str:
+    return axis.replace("_", " ")
+
+
+def _shown(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

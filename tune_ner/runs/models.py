@@ -1,0 +1,108 @@
+"""The model that a run leaves in `best/`, and where it lies until the run is over."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tune_ner.errors import ModelError
+from tune_ner.training.model_settings import SETTINGS_FILE
+
+ModelFiles = Mapping[str, npt.NDArray[np.uint8]]
+"""The files of a model folder: their bytes, by name."""
+
+_UNFINISHED = ".part"
+
+
+class RunModels:
+    """The models in a run folder: `best/`, and hidden beside it the one that would be it if the run ended now.
+
+    The hidden one lies in `.best/TRIAL_ID`, so that a run that goes on knows whose it is.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self.best = run / "best"
+        self._waiting = run / ".best"
+
+    @property
+    def exported(self) -> str | None:
+        """The trial whose model is in `best/`; None where there is no whole one."""
+        try:
+            return str(json.loads((self.best / SETTINGS_FILE).read_bytes())["trial_id"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    @property
+    def kept(self) -> str | None:
+        """The trial whose model waits to be `best/`."""
+        if not self._waiting.is_dir():
+            return None
+        whole = [folder.name for folder in self._waiting.iterdir() if folder.suffix != _UNFINISHED]
+        return whole[0] if whole else None
+
+    def keep(self, trial_id: str, files: ModelFiles) -> None:
+        """Let a model wait in the place of the one before, which is removed once this one is on the disk.
+
+        Raises:
+            OSError: it cannot be written; then the one before is still there.
+        """
+        part, before = self._waiting / f"{trial_id}{_UNFINISHED}", self.kept
+        try:
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir(parents=True)
+            for name, content in files.items():
+                with (part / name).open("wb") as file:
+                    file.write(content.data)
+                    file.flush()
+                    os.fsync(file.fileno())
+            if before == trial_id:
+                shutil.rmtree(self._waiting / trial_id)
+            part.rename(self._waiting / trial_id)
+        except OSError:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+        if before not in (None, trial_id):
+            shutil.rmtree(self._waiting / str(before), ignore_errors=True)
+
+    def publish(self) -> None:
+        """Make the model that waits `best/`, in the place of the one before.
+
+        Raises:
+            OSError: it cannot be; then `best/` is the one before.
+        """
+        trial_id = self.kept
+        assert trial_id
+        if self.best.exists():
+            self.best.rename(self._waiting / f"before{_UNFINISHED}")
+        (self._waiting / trial_id).rename(self.best)
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove what waits."""
+        shutil.rmtree(self._waiting, ignore_errors=True)
+
+
+def model_folder(path: Path) -> Path:
+    """The `best/` of a run folder; any other path as it is.
+
+    Raises:
+        ModelError: the run has none.
+    """
+    try:
+        path = path.expanduser()
+        is_run = (path / "trials.jsonl").is_file()
+    except (OSError, RuntimeError) as error:  # a name too long, a folder that is closed, the home of nobody
+        raise ModelError(f"model {str(path)[:200]!r}: cannot be read: {str(error)[:300]}") from error
+    best = RunModels(path).best
+    if is_run and not best.is_dir():
+        raise ModelError(
+            f"{path}: this run has no model in {best.name}/: it is not over, ran with --no-export, or no trial of it "
+            "finished; run its command again with --name and --export"
+        )
+    return best if is_run else path
