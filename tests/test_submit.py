@@ -1,16 +1,12 @@
 """Submission to a cluster; the slow test has two real nodes with token authentication."""
 
-import base64
-import io
 import json
 import os
 import subprocess
 import sys
-import tarfile
 import time
 import urllib.error
 import urllib.request
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -19,9 +15,9 @@ from typer.testing import CliRunner
 
 from benchmarks.two_nodes import two_nodes
 from tune_ner.__main__ import app
-from tune_ner.errors import ResourceError, RunFolderError
-from tune_ner.tuning import jobs, load_space
-from tune_ner.tuning.jobs import Job, JobServer, _unpack
+from tune_ner.errors import ResourceError
+from tune_ner.tuning import load_space
+from tune_ner.tuning.jobs import Job
 
 
 @pytest.mark.parametrize(
@@ -32,6 +28,7 @@ from tune_ner.tuning.jobs import Job, JobServer, _unpack
         (["demmo", "--address", "http://127.0.0.1:1"], "did you mean 'demo'?"),
         (["demo", "--search", "--address", "http://127.0.0.1:1"], "no axis has a distribution"),
         (["search", "--address", "http://127.0.0.1:1"], "found the distribution"),
+        (["--search", "--address", "http://127.0.0.1:1"], "the job server at http://127.0.0.1:1 cannot be used"),
         (["demo", "--address", "http://127.0.0.1:1", "--name", "../out"], "expected letters, digits"),
     ],
 )
@@ -81,52 +78,6 @@ def test_arguments_reach_the_cluster_as_they_are() -> None:
         "python -m tune_ner.search space.yaml --name night --results-dir /data/runs --address auto "
         "--time 8h --study 'a b; rm -rf ~'"
     )
-
-
-def no_large_file(*large: object) -> None:
-    raise AssertionError(f"{large} is not in the archive")
-
-
-def test_large_files_come_in_pieces_and_models_that_only_wait_not_at_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def on_the_head(_: JobServer, program: str, *arguments: str) -> bytes:
-        log = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
-        return base64.b64decode("".join(log.stdout.splitlines()[1:-1]))
-
-    run = tmp_path / "there" / "night"
-    weights = bytes(range(256)) * 9
-    for name, content in (("trials.jsonl", b"{}\n"), ("best/weights", weights), (".best/one/weights", weights)):
-        (run / name).parent.mkdir(parents=True, exist_ok=True)
-        (run / name).write_bytes(content)
-    monkeypatch.setattr(jobs, "_LARGE", 1000)
-    monkeypatch.setattr(JobServer, "_printed", on_the_head)
-    server = JobServer.__new__(JobServer)
-    job = Job("grid", load_space("demo"), "night", (), str(tmp_path / "there"))
-    assert server.fetch(job, tmp_path / "here" / "night")
-    here = tmp_path / "here"
-    found = {str(file.relative_to(here)): file.read_bytes() for file in here.rglob("*") if file.is_file()}
-    assert found == {"night/trials.jsonl": b"{}\n", "night/best/weights": weights}
-    assert not server.fetch(replace(job, name="nowhere"), tmp_path / "here" / "nowhere")
-
-
-def test_a_damaged_archive_leaves_what_was_there(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    run.mkdir()
-    (run / "trials.jsonl").write_text("")
-    with pytest.raises(RunFolderError, match="cannot be fetched"):
-        _unpack(b"no archive", run, no_large_file)
-    assert [path.name for path in tmp_path.iterdir()] == ["run"]
-
-
-@pytest.mark.parametrize("name", ["../out", "/tmp/out", "run/../../out"])
-def test_an_archive_cannot_leave_the_results_folder(tmp_path: Path, name: str) -> None:
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w:gz") as archive:
-        archive.addfile(tarfile.TarInfo(name))
-    with pytest.raises(RunFolderError, match="expected files and folders of the run alone"):
-        _unpack(content.getvalue(), tmp_path / "results" / "run", no_large_file)
-    assert list((tmp_path / "results").iterdir()) == []
 
 
 def read(address: str, token: str) -> str:
