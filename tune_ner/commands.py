@@ -1,23 +1,26 @@
-"""What the commands share: how errors are told, exit codes, and the name of a run."""
+"""What the commands share: how errors are told, what is shown, exit codes, and the folder and name of a run."""
 
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from tune_ner.errors import Terminated, TuneNerError
+from tune_ner.errors import OutputError, Terminated, TuneNerError
+from tune_ner.masking import masked
 
 if TYPE_CHECKING:
-    from tune_ner.runs import TrialRecord
+    from tune_ner.reporting import Display
+    from tune_ner.runs import RunFolder, TrialRecord
 
 EXIT_FAILED_TRIALS = 3
 EXIT_INTERRUPTED = 130
@@ -25,11 +28,15 @@ EXIT_TERMINATED = 143
 
 _PIPED_WIDTH = 120
 
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print the outcome in a few lines, and nothing before it.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line, for machines.")]
+
 
 @contextmanager
 def told_errors() -> Iterator[Console]:
     """A console to print to; a user's mistake is told on standard error, and its exit code is the command's."""
-    console = Console()
+    # of this stream, and not of whatever a run's log puts in its place
+    console = Console(file=sys.stdout)
     if not console.is_terminal:
         console.width = max(console.width, _PIPED_WIDTH)
     if threading.current_thread() is threading.main_thread():
@@ -53,7 +60,36 @@ def _terminate(*_: object) -> None:
 
 
 def _plain(error: TuneNerError) -> str:
-    return escape(str(error))
+    return escape(masked(str(error)))
+
+
+@contextmanager
+def logged_folder(results_dir: Path, name: str) -> Iterator[RunFolder]:
+    """The folder of a run, new or to be gone on with; what libraries print meanwhile goes to its `run.log`.
+
+    Raises:
+        RunFolderError: see `RunFolder.available`.
+    """
+    from tune_ner.runs import RunFolder, RunLog
+
+    folder = RunFolder.available(results_dir, name, may_go_on=True)
+    with RunLog(folder.log_file):
+        yield folder
+
+
+def display_of(console: Console, run: str, quiet: bool, as_json: bool) -> Display:
+    """What shows a run, as the options say.
+
+    Raises:
+        OutputError: they contradict each other.
+    """
+    from tune_ner import reporting
+
+    if quiet and as_json:
+        raise OutputError("--quiet with --json: expected one of them; --json has the outcome in its last line")
+    if as_json:
+        return reporting.JsonDisplay(console.file, run)
+    return reporting.QuietDisplay(console) if quiet else reporting.TerminalDisplay(console)
 
 
 def given(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tune_ner.commands import EXIT_INTERRUPTED, code_of, exit_code, given, run_name, told_errors
+from tune_ner.commands import Json, Quiet, display_of, exit_code, given, logged_folder, run_name, told_errors
 from tune_ner.errors import SchedulingError
 from tune_ner.grid import Data, Markup
 
@@ -62,7 +62,9 @@ def search(
     export: Annotated[bool, typer.Option(help="Leave the winner's model in best/ of the run folder.")] = True,
     address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or HOST:6379.")] = None,
     dashboard: Annotated[bool, typer.Option(help="Start Ray's dashboard on this machine.")] = True,
-    dry_run: Annotated[bool, typer.Option(help="Print the plan and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Search SPACE with Optuna under Ray Tune, then train the best with fresh seeds and measure them on test.
 
@@ -77,12 +79,10 @@ def search(
         python -m tune_ner.search my-space.yaml --name night --storage sqlite:///searches.db
     """
     overrides = {"data": data, "markup": markup, "model": model}
-    with told_errors() as console:
+    with told_errors() as console, logged_folder(results_dir, name or run_name(space)) as folder:
         from tune_ner import reporting, tuning
-        from tune_ner.runs import RunFolder
 
-        name = name or run_name(space)
-        folder = RunFolder.available(results_dir, name, may_go_on=True)
+        display = display_of(console, folder.name, quiet, as_json)
         wishes = tuning.ResourceWishes(cpus_per_trial, gpus_per_trial, max_concurrent)
         scheduling = tuning.Scheduling(scheduler, grace_period, reduction_factor)
         recovery = tuning.Recovery(max_failures, retry_failed, checkpoint_every)
@@ -91,25 +91,25 @@ def search(
         searched = tuning.load_space(space, given(overrides))
         searched.check_search()
         experiment = tuning.prepare(searched)
-        reporting.print_data(console, experiment)
+        display.data(experiment)
         audits = tuning.audit_experiment(experiment)
-        reporting.print_audit(console, audits, tuning.earlier_test_uses(experiment, folder))
+        display.audit(audits, tuning.earlier_test_uses(experiment, folder))
         if dry_run:
             resources = tuning.plan_resources(experiment, wishes, trials, address)
-            reporting.print_search_plan(console, experiment, resources, scheduling, budget, strategy)
+            display.search_plan(experiment, resources, scheduling, budget, strategy)
             return
         total = trials + confirm * confirm_seeds
         interrupt: KeyboardInterrupt | None = None
         try:
-            with reporting.LiveProgress(
-                console,
+            workload = reporting.Workload(
                 trials,
                 experiment.cost,
                 title=experiment.title,
                 earlier=min(trials, len(tuning.searched(experiment, folder.records()))) if folder.path.exists() else 0,
                 seconds=budget.seconds,
                 confirmations=confirm * confirm_seeds,
-            ) as progress:
+            )
+            with display.following(workload) as progress:
                 tuning.run_search(
                     experiment,
                     folder,
@@ -129,14 +129,14 @@ def search(
         except KeyboardInterrupt as error:
             interrupt = error
         if not folder.path.exists():
-            raise typer.Exit(EXIT_INTERRUPTED if interrupt is None else code_of(interrupt))
+            raise interrupt or KeyboardInterrupt
         results = reporting.RunResults(folder)
         reporting.write_tables(results)
         # Within a budget of time, or with an aim, a search that ends as it should has fewer trials than it might have.
         expected = total if interrupt else len(results.records)
-        reporting.print_outcome(reporting.TerminalLayout(console), results, expected)
-        reporting.print_page(reporting.TerminalLayout(console), reporting.RunPage(results))
-    raise typer.Exit(exit_code(results.records, interrupt))
+        code = exit_code(results.records, interrupt)
+        display.ended(results, expected, code)
+    raise typer.Exit(code)
 
 
 def seconds_of(said: str) -> float:

@@ -17,7 +17,7 @@ from tune_ner.audit import AuditReport
 from tune_ner.runs import ModelFiles, Protocol, RunFolder, TrialRecord
 from tune_ner.training import TrialConfig
 from tune_ner.tuning.early_stopping import stopping_rule
-from tune_ner.tuning.events import RunEvents
+from tune_ner.tuning.events import Listeners, LoggedEvents, RunEvents
 from tune_ner.tuning.experiment import Experiment, audit_experiment
 from tune_ner.tuning.keeper import export_winner, start_keeper
 from tune_ner.tuning.recorder import Recorder, heard_interrupts
@@ -143,6 +143,11 @@ class Runner:
 def _title(axes: Sequence[str], trial: Any) -> str:
     """What Ray shows of a trial; of its configuration, a title needs what stands in the space."""
     return TrialConfig.model_construct(**trial.config).titled(axes)
+
+
+def with_log(events: RunEvents | None) -> RunEvents:
+    """The listener, if there is one, and the package's log."""
+    return Listeners(*([events] if events else []), LoggedEvents())
 
 
 @contextmanager
