@@ -62,7 +62,8 @@ def a_result(validation: Sequence[float] = (0.5,), test: float = 0.4, cut: int =
         test=figures(test),
         test_loss=0.3,
         encoding={
-            part: {"entities": 1, "entities_cut": count, "problems": {"overlap": count}} for part, count in lost.items()
+            part: {"sentences": 1, "entities": 1, "entities_cut": count, "problems": {"overlap": count}}
+            for part, count in lost.items()
         },
         labels=("O", "B-DRUG"),
         training_log=((50, 0.7),),

@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 import tune_ner
 from tests.factories import a_record, a_run, an_audit
 from tests.hub_cache import a_model_folder, in_brackets, notebook_cache
+from tests.model_folders import an_untrained_model
 from tune_ner.__main__ import app
 from tune_ner.data.synthetic import synthetic_corpus
 
@@ -118,6 +119,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     records = [a_record((0.5, 0.6 + rate), learning_rate=rate) for rate in (1e-3, 2e-3)]
     for name in ("demo-1", "with-brackets", "without"):
         a_run(folder / "results", records, name, audits={None: an_audit()})
+    an_untrained_model().save(folder / "results" / "demo-1" / "best")
+    (folder / "notes.txt").write_text("Ta Alvedon mot feber.\n")
     notebook_cache(folder / "hub")
     return folder
 

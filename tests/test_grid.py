@@ -172,6 +172,11 @@ def test_twelve_trials_give_the_same_figures_one_and_two_at_a_time(tmp_path: Pat
     assert "Ranked by validation F1" in outcomes[1].stdout
     assert "[12/12]" in outcomes[1].stdout
     assert len((one / "trials.jsonl").read_text().splitlines()) == 12
+    # both leave the model of the same winner, to the last bit, with its card
+    weights = [(folder / "best" / "model.safetensors").read_bytes() for folder in (one, two)]
+    assert weights[0] == weights[1]
+    assert (one / "best" / "README.md").read_text().startswith("---\nlibrary_name: transformers\n")
+    assert not (one / ".best").exists()
 
 
 @pytest.mark.slow

@@ -49,7 +49,7 @@ def test_every_text_of_every_source_is_answered_in_order(model: Path, predictor:
     (tmp_path / "rows.jsonl").write_text(
         json.dumps({"id": 7, "text": TEXTS[4], "spans": [[0, 2, "DRUG"]], "note": "å"}) + "\n"
     )
-    files = ["--file", tmp_path / "lines.txt", "--file", tmp_path / "rows.jsonl"]
+    files: list[str | Path] = ["--file", tmp_path / "lines.txt", "--file", tmp_path / "rows.jsonl"]
     answers = rows(predict(model, TEXTS[0], "-", *files, stdin=f"{TEXTS[1]}\n"))
     assert [answer["text"] for answer in answers] == [*TEXTS[:3], "", *TEXTS[3:5]]
     for answer in answers:

@@ -71,6 +71,7 @@ def grid(
             help="Save trials in the run folder after every N epochs, to go on from there.", show_default="never", min=1
         ),
     ] = None,
+    export: Annotated[bool, typer.Option(help="Leave the winner's model in best/ of the run folder.")] = True,
     address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or HOST:6379.")] = None,
     dashboard: Annotated[bool, typer.Option(help="Start Ray's dashboard on this machine.")] = True,
     dry_run: Annotated[bool, typer.Option(help="Print the plan and stop.")] = False,
@@ -140,6 +141,7 @@ def grid(
                     audits=audits,
                     address=address,
                     dashboard=dashboard,
+                    export=export,
                 )
         except KeyboardInterrupt as error:
             interrupt = error

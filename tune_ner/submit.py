@@ -14,8 +14,11 @@ PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 def submit(
     context: typer.Context,
-    space: Annotated[str, typer.Argument(help="A YAML file, or the name of a bundled space.")],
     address: Annotated[str, typer.Option(help="The cluster's dashboard, for instance http://head:8265.")],
+    space: Annotated[
+        str | None,
+        typer.Argument(help="A YAML file, or the name of a bundled space.", show_default="that of the grid or search"),
+    ] = None,
     search: Annotated[bool, typer.Option("--search", help="Search instead of a grid.")] = False,
     data: Annotated[str | None, typer.Option(help="As for the grid; a file or folder is shipped.")] = None,
     model: Annotated[list[str] | None, typer.Option(help="As for the grid; a folder is shipped; repeatable.")] = None,
@@ -24,6 +27,9 @@ def submit(
         typer.Option(help="Name of the run; one that is there goes on.", show_default="space, time"),
     ] = None,
     results_dir: Annotated[Path, typer.Option(help="Where the run folder is brought to.")] = Path("results"),
+    weights: Annotated[
+        bool, typer.Option("--weights/--no-weights", help="Bring the winner's weights (best/) too.")
+    ] = True,
     remote_results_dir: Annotated[
         str, typer.Option(help="Where run folders are made on the head node.")
     ] = "~/tune_ner_results",
@@ -45,6 +51,7 @@ def submit(
         from tune_ner.runs import RunFolder
         from tune_ner.tuning.jobs import Job, JobServer
 
+        space = space or ("search" if search else "notebook")
         name = name or run_name(space)
         folder = RunFolder.available(results_dir, name, may_go_on=True)
         resolved = tuning.load_space(space, given({"data": data, "model": model}))
@@ -66,7 +73,7 @@ def submit(
                 soft_wrap=True,
             )
             raise typer.Exit(code_of(error)) from None
-        if server.fetch(job, folder.path):
+        if server.fetch(job, folder.path, weights):
             console.print(f"Fetched to {folder.path}", highlight=False, soft_wrap=True)
     raise typer.Exit(code)
 

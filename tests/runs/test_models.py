@@ -31,7 +31,7 @@ def test_the_last_model_kept_becomes_best(tmp_path: Path) -> None:
         assert names(tmp_path / ".best") == [trial_id]
     assert models.exported is None
     models.publish()
-    assert (models.kept, models.exported) == (None, "two")
+    assert models.exported == "two"
     assert names(tmp_path) == ["best"]
     assert names(tmp_path / "best") == ["config.json", "model.safetensors", SETTINGS_FILE]
     assert (tmp_path / "best" / "model.safetensors").read_bytes() == b"two"

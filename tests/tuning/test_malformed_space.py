@@ -1,8 +1,6 @@
 """Spaces and options that nobody can mean: each is read, or refused in words that name the file or option."""
 
 import contextlib
-import io
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -10,11 +8,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.damages import MANY, ODD_TEXTS, Damage, a_folder, damages, refusal
-from tune_ner.errors import RunFolderError, SchedulingError, SpaceError, StudyError
+from tune_ner.errors import SchedulingError, SpaceError, StudyError
 from tune_ner.search import seconds_of
 from tune_ner.tuning import Budget, SearchSpace, load_space
 from tune_ner.tuning.experiment import prepare
-from tune_ner.tuning.jobs import _unpack
 from tune_ner.tuning.space import MAX_SPACE_BYTES
 from tune_ner.tuning.study import Study
 
@@ -122,32 +119,3 @@ def test_a_storage_that_is_none_is_refused_without_its_password(url: str) -> Non
             message = refusal(StudyError, lambda: Study(experiment, url, "night", "night"))
         assert message.startswith("study storage " if message else "")
         assert ":secret" not in message
-
-
-def _packed() -> bytes:
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w:gz") as archive:
-        for name, text in [("run/trials.jsonl", b"{}\n" * 50), ("run/space.yaml", SPACE)]:
-            member = tarfile.TarInfo(name)
-            member.size = len(text)
-            archive.addfile(member, io.BytesIO(text))
-    return content.getvalue()
-
-
-PACKED = _packed()
-
-
-@MANY
-@given(found=st.lists(damages(), min_size=1, max_size=2))
-def test_a_damaged_archive_is_unpacked_or_leaves_what_was_there(found: list[Damage]) -> None:
-    content = PACKED
-    for damage in found:
-        content = damage(content)
-    with a_folder() as folder:
-        run = folder / "results" / "run"
-        run.mkdir(parents=True)
-        (run / "trials.jsonl").write_text("earlier")
-        refused = refusal(RunFolderError, lambda: _unpack(content, run))
-        assert not refused or (run / "trials.jsonl").read_text() == "earlier"
-        assert [path.name for path in folder.iterdir()] == ["results"]
-        assert [path.name for path in run.parent.iterdir()] == ["run"]

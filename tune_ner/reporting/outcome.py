@@ -33,6 +33,8 @@ def print_outcome(layout: Layout, results: RunResults, trials: int) -> None:
             "yellow",
         )
     layout.line(f"Results: {results.folder.path}")
+    if results.folder.models.exported:
+        layout.line(f"Model: {results.folder.models.best}")
 
 
 def print_ranking(layout: Layout, results: RunResults) -> None:

@@ -27,7 +27,7 @@ def print_overview(layout: Layout, results: RunResults) -> None:
     layout.facts(
         {
             "data": data_of(space),
-            **({} if isinstance(space, str) else {"split": _split(space.split)}),
+            **({} if isinstance(space, str) else {"split": split_of(space.split)}),
             "trials": _trials(results.records, trials_of(space, results.records)),
             **(_axes_of_records(results.records) if isinstance(space, str) else searched_axes(space)),
         }
@@ -50,7 +50,8 @@ def trials_of(space: SearchSpace | str, records: Sequence[TrialRecord]) -> int:
     return math.prod(len(values) for values in space.axes.values())
 
 
-def _split(split: SplitSettings) -> str:
+def split_of(split: SplitSettings) -> str:
+    """How the sentences were divided."""
     if split.folds:
         return f"{split.folds} folds ({split.method}), seed {split.seed}"
     return f"{split.method}: test {split.test_size:g}, validation {split.validation_size:g}, seed {split.seed}"

@@ -16,6 +16,7 @@ from tune_ner.reporting.standing import RunResults
 from tune_ner.reporting.tables import write_tables
 from tune_ner.reporting.time_sheets import print_timings
 from tune_ner.runs import RunFolder
+from tune_ner.training.model_settings import ModelSettings
 
 _PARTS: tuple[Part, ...] = ("validation", "test")
 
@@ -77,5 +78,6 @@ def _check(run: RunResults) -> None:
                     f"{run.folder.predictions}: {record.trial_id}.jsonl has {len(indices)} {part} sentences and "
                     f"{first}.jsonl {len(expected)}; expected the same ones, so that one of the files is damaged"
                 )
+    ModelSettings.read(run.folder.models.best)
     assert run.evidence.audits is not None
     assert run.standings is not None

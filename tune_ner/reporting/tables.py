@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from tune_ner.reporting.model_card import CARD_FILE, model_card
 from tune_ner.reporting.paper_tables import latex_of, markdown_of
 from tune_ner.reporting.ranking_sheet import ranking_sheet
 from tune_ner.reporting.search_results import NARROWED_FILE
@@ -159,10 +160,12 @@ def write_tables(results: RunResults) -> list[Path]:
     """Derive `ner_results_with_lr.csv`, `curves.csv`, `ranking.csv` and `timings.csv`; gives the files.
 
     Where a trial finished, `ranking.md` and `ranking.tex` are the ranked table for documents. A search has
-    `best_so_far.csv` too, and where its trials tell enough `importances.csv` and `narrowed.yaml`.
+    `best_so_far.csv` too, and where its trials tell enough `importances.csv` and `narrowed.yaml`. A model in `best/`
+    has its card there.
 
     Raises:
         RunFolderError: a file cannot be written; it is then as it was before.
+        ModelError: `best/` is damaged.
     """
     tables = {
         "ner_results_with_lr.csv": trials_table(results.records),
@@ -178,6 +181,8 @@ def write_tables(results: RunResults) -> list[Path]:
         texts |= {name: table.to_csv(index=False) for name, table in search.tables().items()}
         if narrowed := search.narrowed_yaml():
             texts[NARROWED_FILE] = narrowed
+    if card := model_card(results):
+        texts[f"{results.folder.models.best.name}/{CARD_FILE}"] = card
     return [write_text(results.folder.path / name, text) for name, text in texts.items()]
 
 

@@ -81,7 +81,7 @@ def print_plan(
         soft_wrap=True,
     )
     console.print(
-        f"Disk: about {experiment.disk_bytes / 1e6:.1f} MB of records and predicted spans; no weights are kept.",
+        f"Disk: about {experiment.disk_bytes / 1e6:.1f} MB of records and predicted spans, and the winner's weights.",
         highlight=False,
     )
 

@@ -5,7 +5,7 @@ from tune_ner.runs.ledger import EarlierUse, earlier_uses, fingerprint_of_part, 
 from tune_ner.runs.models import ModelFiles, RunModels, model_folder
 from tune_ner.runs.record import TrialRecord
 from tune_ner.runs.resume import Protocol
-from tune_ner.runs.selection import Candidate, RankedConfiguration, configuration_of, rank, varied_axes
+from tune_ner.runs.selection import Candidate, RankedConfiguration, configuration_of, rank, varied_axes, winner
 
 __all__ = [
     "Candidate",
@@ -24,4 +24,5 @@ __all__ = [
     "rank",
     "used_test_parts",
     "varied_axes",
+    "winner",
 ]

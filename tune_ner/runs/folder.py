@@ -20,6 +20,7 @@ from tune_ner.data import Corpus, Part, Span, Split
 from tune_ner.errors import RunFolderError
 from tune_ner.runs.audit_file import parse_audits
 from tune_ner.runs.ledger import fingerprint_of_part, record_use
+from tune_ner.runs.models import RunModels
 from tune_ner.runs.record import TrialRecord
 from tune_ner.runs.resume import Protocol, check_same, locked
 
@@ -60,6 +61,7 @@ class RunFolder:
         self.audit_file = path / "audit.json"
         self.protocol_file = path / "protocol.json"
         self.checkpoints = path / "checkpoints"
+        self.models = RunModels(path)
 
     @classmethod
     def available(cls, results_dir: Path | str, name: str, may_go_on: bool = False) -> RunFolder:

@@ -73,6 +73,19 @@ def rank(candidates: Iterable[Candidate]) -> list[RankedConfiguration]:
     return sorted(ranked, key=lambda item: (bool(item.stopped), -item.mean_f1, item.mean_loss))
 
 
+def winner(candidates: Iterable[Candidate]) -> Candidate | None:
+    """The trial whose model a run leaves: of the first configuration the replicate with the highest validation F1.
+
+    Of equals the one with the lower loss. None where no trial finished.
+    """
+    by_id = {candidate.trial_id: candidate for candidate in candidates}
+    ranked = rank(by_id.values())
+    if not ranked:
+        return None
+    replicates = [by_id[trial_id] for trial_id in ranked[0].finished]
+    return min(replicates, key=lambda one: (-(one.validation_f1 or 0.0), one.validation_loss or 0.0))
+
+
 def _ranked(configuration: TrialConfig, group: list[Candidate]) -> RankedConfiguration:
     scores = [candidate.validation_f1 for candidate in group if candidate.validation_f1 is not None]
     losses = [candidate.validation_loss for candidate in group if candidate.validation_loss is not None]

@@ -30,7 +30,7 @@ class TrainedModel:
     model: Any
     vocabulary: Vocabulary | None
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, trained_again: tuple[str, ...] | None = None) -> None:
         """Write `config.json`, `model.safetensors` (fp32), the tokenizer's files and `tune_ner.json`.
 
         The weights go into a model as transformers builds it, for the trained one has the attention and dropout of
@@ -39,6 +39,7 @@ class TrainedModel:
 
         Args:
             folder: an empty folder, or one that is made.
+            trained_again: what `ModelSettings` says of a trial that was trained once more.
 
         Raises:
             EncoderError: the encoder's files are gone.
@@ -53,4 +54,5 @@ class TrainedModel:
         whole.load_state_dict(weights)
         whole.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
-        ModelSettings.of(self.config, self.types).write(folder)
+        settings = ModelSettings.of(self.config, self.types)
+        settings.model_copy(update={"trained_again": trained_again}).write(folder)

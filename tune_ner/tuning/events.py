@@ -27,3 +27,40 @@ class RunEvents:
 
     def trial_ended(self, record: TrialRecord) -> None:
         """A trial finished, failed or was stopped, and its record is on the disk."""
+
+
+class Listeners(RunEvents):
+    """Several listeners as one, told in their order."""
+
+    def __init__(self, *listeners: RunEvents) -> None:
+        self._listeners = listeners
+
+    def run_started(self, resources: TrialResources, dashboard: str) -> None:
+        """Tell each."""
+        for listener in self._listeners:
+            listener.run_started(resources, dashboard)
+
+    def noted(self, what: str) -> None:
+        """Tell each."""
+        for listener in self._listeners:
+            listener.noted(what)
+
+    def confirming(self, trials: int) -> None:
+        """Tell each."""
+        for listener in self._listeners:
+            listener.confirming(trials)
+
+    def trial_started(self, trial: TrialConfig) -> None:
+        """Tell each."""
+        for listener in self._listeners:
+            listener.trial_started(trial)
+
+    def epoch_ended(self, trial: TrialConfig, figures: EpochFigures) -> None:
+        """Tell each."""
+        for listener in self._listeners:
+            listener.epoch_ended(trial, figures)
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        """Tell each."""
+        for listener in self._listeners:
+            listener.trial_ended(record)

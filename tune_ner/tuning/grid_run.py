@@ -8,6 +8,7 @@ from tune_ner.audit import AuditReport
 from tune_ner.runs import RunFolder, TrialRecord
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
+from tune_ner.tuning.keeper import lacks_model
 from tune_ner.tuning.recovery import Recovery
 from tune_ner.tuning.resources import Machine, ResourceWishes, TrialResources, trial_resources
 from tune_ner.tuning.runner import going_on, running
@@ -40,6 +41,7 @@ def run_grid(
     audits: Mapping[int | None, AuditReport] | None = None,
     address: str | None = None,
     dashboard: bool = False,
+    export: bool = True,
 ) -> list[TrialRecord]:
     """Run every trial of the grid under Ray Tune, and record each one when it ends.
 
@@ -57,6 +59,7 @@ def run_grid(
         audits: what `audit_experiment` found, if it was asked already; it is kept with the run.
         address: a running Ray cluster; without it, Ray is started on this machine and ended with the run.
         dashboard: whether a Ray started here has its dashboard.
+        export: whether the winner's model is left in `best/`.
 
     Raises:
         ResourceError: a wish that cannot be fulfilled, or no cluster at `address`.
@@ -69,7 +72,7 @@ def run_grid(
     with going_on(folder, protocol, events) as earlier:
         done = {record.trial_id: record for record in kept(earlier, recovery.retry_failed)}
         left = [trial for trial in experiment.schedule if trial.trial_id not in done]
-        if left:
+        if left or (export and lacks_model(folder, earlier)):
             with running(
                 experiment,
                 folder,
@@ -81,6 +84,7 @@ def run_grid(
                 audits=audits,
                 address=address,
                 dashboard=dashboard,
+                export=export,
             ) as runner:
                 runner.run(left, scheduling)
             done |= {record.trial_id: record for record in runner.records}

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import io
 import logging
 import secrets
 import shlex
 import shutil
-import tarfile
 import tempfile
 import time
-import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 
+import aiohttp
 from ray.job_submission import JobStatus, JobSubmissionClient
 
 import tune_ner
 from tune_ner.errors import ResourceError, RunFolderError
+from tune_ner.tuning import hand_out
+from tune_ner.tuning.receiving import Receiver
 from tune_ner.tuning.space import SearchSpace, bundled_spaces
 
 REMOTE_RESULTS = "~/tune_ner_results"
@@ -30,22 +30,10 @@ _RUN = "tune_ner_run"
 _ENDED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.STOPPED)
 _POLL_SECONDS = 0.5
 _AGENT_SECONDS = 60.0
-# Python 3.11.4 and later
-_SAFELY: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-_MARK = "tune_ner:"
-# What packs the run folder on the head; its log is the one thing that a job server hands out. The log has this program
-# itself too, so that it must not hold the marks as they are printed.
-_PACK = f"""
-import base64, io, pathlib, sys, tarfile
-run = pathlib.Path(sys.argv[1]).expanduser()
-content = io.BytesIO()
-if run.is_dir():
-    with tarfile.open(fileobj=content, mode="w:gz") as archive:
-        archive.add(run, arcname=run.name)
-print("{_MARK}" + "begin")
-print(base64.encodebytes(content.getvalue()).decode())
-print("{_MARK}" + "end")
-"""
+# What stays on the head: it is of use only where the run goes on.
+_LEFT_THERE = ("checkpoints", ".best", "driver.lock", "driver.json")
+_WEIGHTS = "best"
+_ATTEMPTS = 6
 
 
 @dataclass(frozen=True)
@@ -147,28 +135,72 @@ class JobServer:
             return 0
         raise ResourceError(f"job {job_id} at {self._address} did not run: {str(info.message).strip()[:500]}")
 
-    def fetch(self, job: Job, target: Path) -> bool:
+    def fetch(self, job: Job, target: Path, weights: bool = True) -> bool:
         """Bring the run folder from the head's disk; one that is at `target` gives way to it.
+
+        It is written while it comes, and every file is checked; where the connection breaks, it goes on from there.
+
+        Args:
+            job: whose run folder.
+            target: where to.
+            weights: whether the winner's weights come too.
 
         Returns:
             Whether there is one: a command that refused its arguments makes none.
 
         Raises:
-            RunFolderError: it came damaged, or cannot be written here.
+            RunFolderError: it came damaged, or cannot be written here; what was at `target` is as it was.
+            ResourceError: the connection broke again and again.
         """
-        pack = shlex.join(["python", "-c", _PACK, f"{job.results}/{job.name}"])
-        job_id = self._start(pack, {}, {})
-        self._wait(job_id)
-        log = self._client.get_job_logs(job_id)
-        begin, end = f"{_MARK}begin", f"{_MARK}end"
-        if begin not in log or end not in log:
-            raise RunFolderError(
-                f"{job.results}/{job.name} on {self._address}: cannot be fetched: {log.strip()[-500:]}"
-            )
-        content = base64.b64decode(log.partition(begin)[2].partition(end)[0])
-        if content:
-            _unpack(content, target)
-        return bool(content)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as work:
+                receiver = Receiver(Path(work) / target.name)
+                self._receive(job, receiver, () if weights else (_WEIGHTS,))
+                if receiver.complete:
+                    _put(Path(work), target)
+                return receiver.complete
+        except OSError as error:
+            raise RunFolderError(f"{target}: cannot be fetched: {error.strerror or error}") from error
+        except RunFolderError as error:
+            raise RunFolderError(f"{target}: cannot be fetched: {error}") from error
+
+    def _receive(self, job: Job, receiver: Receiver, left_out: Sequence[str]) -> None:
+        failures = 0
+        while not (receiver.complete or receiver.nothing):
+            before = receiver.position
+            try:
+                self._receive_once(job, receiver, left_out)
+            except (ResourceError, RuntimeError, ConnectionError, aiohttp.ClientError) as error:
+                # Ray's own name for a connection that broke is RuntimeError
+                failures = failures + 1 if receiver.position == before else 0
+                if failures == _ATTEMPTS:
+                    raise self._refused(error) from error
+                time.sleep(2**failures)
+
+    def _receive_once(self, job: Job, receiver: Receiver, left_out: Sequence[str]) -> None:
+        """Start a job that hands the run out from where the receiver is, and take in what it prints."""
+        program = Path(hand_out.__file__).read_text(encoding="utf-8")
+        folder, offset = f"{job.results}/{job.name}", str(receiver.position)
+        command = shlex.join(["python", "-c", program, folder, offset, *_LEFT_THERE, *left_out])
+        job_id = self._start(command, {}, {})
+        receiver.begin()
+        try:
+            asyncio.run(self._feed(job_id, receiver))
+        finally:
+            with suppress(RuntimeError, OSError):
+                self._client.stop_job(job_id)
+        if receiver.complete or receiver.nothing:
+            return
+        if self._client.get_job_status(job_id) == JobStatus.FAILED:
+            raise RunFolderError(f"{folder} on {self._address}: {receiver.note.strip()}")
+        raise ConnectionError(f"the log of job {job_id} ended too early")
+
+    async def _feed(self, job_id: str, receiver: Receiver) -> None:
+        async for text in self._client.tail_job_logs(job_id):
+            receiver.feed(text)
+            if receiver.complete or receiver.nothing:
+                return
 
     def _start(
         self, entrypoint: str, metadata: dict[str, str], runtime_env: dict[str, Any], name: str | None = None
@@ -202,24 +234,8 @@ class JobServer:
         )
 
 
-def _check_members(archive: tarfile.TarFile) -> None:
-    """That nothing in it can leave the folder that it is unpacked to, on Pythons too that do not see to it."""
-    for member in archive.getmembers():
-        place = PurePosixPath(member.name)
-        if not (member.isfile() or member.isdir()) or place.is_absolute() or ".." in place.parts:
-            raise tarfile.TarError(f"found {member.name[:100]!r} in it, expected files and folders of the run alone")
-
-
-def _unpack(content: bytes, target: Path) -> None:
-    """Put a packed run folder in its place, whole or not at all."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as work:
-            with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
-                _check_members(archive)
-                archive.extractall(work, **_SAFELY)
-            if target.exists():
-                target.rename(Path(work) / "earlier")
-            (Path(work) / target.name).rename(target)
-    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
-        raise RunFolderError(f"{target}: cannot be fetched: {error}") from error
+def _put(work: Path, target: Path) -> None:
+    """Put the folder that was fetched into `work` in its place, whole or not at all."""
+    if target.exists():
+        target.rename(work / "earlier")
+    (work / target.name).rename(target)

@@ -14,17 +14,18 @@ from ray import tune
 from ray.tune.search import BasicVariantGenerator, ConcurrencyLimiter, Searcher
 
 from tune_ner.audit import AuditReport
-from tune_ner.runs import Protocol, RunFolder, TrialRecord
+from tune_ner.runs import ModelFiles, Protocol, RunFolder, TrialRecord
 from tune_ner.training import TrialConfig
 from tune_ner.tuning.early_stopping import stopping_rule
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment, audit_experiment
+from tune_ner.tuning.keeper import export_winner, start_keeper
 from tune_ner.tuning.recorder import Recorder, heard_interrupts
 from tune_ner.tuning.recovery import Recovery
 from tune_ner.tuning.resources import Machine, ResourceWishes, TrialResources, trial_resources
 from tune_ner.tuning.scheduling import Scheduling
 from tune_ner.tuning.session import cluster_machine, ray_session
-from tune_ner.tuning.worker import RunPlace, measure_memory, train
+from tune_ner.tuning.worker import RunPlace, measure_memory, train, train_again
 
 
 class Runner:
@@ -37,12 +38,14 @@ class Runner:
         resources: TrialResources,
         recorder: Recorder,
         recovery: Recovery,
+        keeper: Any = None,
     ) -> None:
         self._experiment = experiment
         self._reference = reference
         self._resources = resources
         self._recorder = recorder
         self._recovery = recovery
+        self._keeper = keeper
 
     @property
     def records(self) -> list[TrialRecord]:
@@ -62,6 +65,20 @@ class Runner:
         they are measured on validation alone.
         """
         self._fit(ConcurrencyLimiter(searcher, self._resources.concurrent), trials, scheduling, False, stopper)
+
+    def train_again(self, record: TrialRecord) -> ModelFiles:
+        """The model of a trial that ended before, trained once more.
+
+        Raises:
+            RayError: it could not be.
+        """
+        task = ray.remote(
+            num_cpus=self._resources.cpus,
+            num_gpus=self._resources.gpus,
+            max_retries=self._recovery.max_failures,
+        )(train_again)
+        files: ModelFiles = ray.get(task.remote(record, [self._reference]))
+        return files
 
     def _fit(
         self,
@@ -113,6 +130,7 @@ class Runner:
             tuple(self._experiment.space.named_axes),
             self._recorder.checkpoints,
             self._recovery.checkpoint_every,
+            self._keeper,
         )
         with_data = tune.with_parameters(
             train, reference=[self._reference], threads=self._resources.cpus, measure_test=measure_test, place=place
@@ -156,6 +174,7 @@ def running(
     audits: Mapping[int | None, AuditReport] | None,
     address: str | None,
     dashboard: bool,
+    export: bool,
 ) -> Iterator[Runner]:
     """A runner on a Ray of this machine, or on the cluster at `address`.
 
@@ -170,6 +189,7 @@ def running(
         audits: what `audit_experiment` found, if it was asked already; it is kept with the run.
         address: a running Ray cluster; without it, Ray is started on this machine and ended on leaving.
         dashboard: whether a Ray started here has its dashboard.
+        export: whether the winner's model is left in the folder.
 
     Raises:
         ResourceError: a wish that cannot be fulfilled, or no cluster at `address`.
@@ -190,7 +210,11 @@ def running(
                 folder.create(experiment.space.to_yaml(), protocol, found)
                 stack.enter_context(folder.driven(protocol))
             events.run_started(resources, page)
-            yield Runner(experiment, reference, resources, Recorder(experiment, folder, events), recovery)
+            keeper = start_keeper(folder) if export else None
+            runner = Runner(experiment, reference, resources, Recorder(experiment, folder, events), recovery, keeper)
+            yield runner
+            if export:
+                export_winner(folder, keeper, runner.train_again, events)
             folder.remove_checkpoints()
 
 

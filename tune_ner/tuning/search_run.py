@@ -91,6 +91,7 @@ def run_search(
     audits: Mapping[int | None, AuditReport] | None = None,
     address: str | None = None,
     dashboard: bool = False,
+    export: bool = True,
 ) -> list[TrialRecord]:
     """Search a space under Ray Tune, record every trial when it ends, and confirm the best.
 
@@ -108,6 +109,7 @@ def run_search(
         audits: what `audit_experiment` found, if it was asked already; it is kept with the run.
         address: a running Ray cluster; without it, Ray is started on this machine and ended with the run.
         dashboard: whether a Ray started here has its dashboard.
+        export: whether the winner's model is left in `best/`.
 
     Returns:
         The records, in the order in which the trials ended.
@@ -135,6 +137,7 @@ def run_search(
             audits=audits,
             address=address,
             dashboard=dashboard,
+            export=export,
         ) as runner,
     ):
         earlier = kept(found, recovery.retry_failed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -15,14 +16,16 @@ from ray import tune
 from setproctitle import setproctitle
 
 from tune_ner.errors import DivergedError, TuneNerError
-from tune_ner.runs import TrialRecord
-from tune_ner.training import EpochFigures, TrialConfig
+from tune_ner.runs import ModelFiles, TrialRecord
+from tune_ner.training import EpochFigures, TrialConfig, TrialResult
 from tune_ner.tuning.early_stopping import FAILED, LAST
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.gauges import TrialGauges
+from tune_ner.tuning.keeper import model_files, offer
 
 if TYPE_CHECKING:
     from tune_ner.training.checkpoint import TrialCheckpoint
+    from tune_ner.training.export import TrainedModel
 
 _EPOCH = TypeAdapter(EpochFigures)
 
@@ -43,12 +46,14 @@ class RunPlace:
         axes: the hyperparameters that a trial's title names besides the usual ones.
         checkpoints: a folder for trials to be saved in; on a node that does not have the run folder, they are not.
         checkpoint_every: after how many epochs; None for never.
+        keeper: the `ModelKeeper` that models are offered to; None where the run is to leave none.
     """
 
     name: str
     axes: tuple[str, ...]
     checkpoints: Path
     checkpoint_every: int | None
+    keeper: Any = None
 
     def checkpoint(self, trial_id: str) -> TrialCheckpoint | None:
         """Where a trial is saved, and what an earlier start saved of it."""
@@ -104,12 +109,16 @@ def train(config: dict[str, Any], reference: list[Any], threads: int, measure_te
         setproctitle(title)  # Ray, which goes on now, has set its own
         gauges.begin()
 
+    def trained(result: TrialResult, model: TrainedModel) -> None:
+        if place.keeper:
+            offer(place.keeper, TrialRecord.finished(trial, result, seconds()), model)
+
     setproctitle(title)
     try:
         tokenized = experiment.tokenized.get(tokenization(trial))
         corpus, split = experiment.corpus, experiment.splits[trial.fold]
         if measure_test:
-            result = run_trial(trial, encoder, corpus, split, report, threads, tokenized, checkpoint)
+            result = run_trial(trial, encoder, corpus, split, report, threads, tokenized, checkpoint, trained)
             result = replace(result, seconds={"start": started, **result.seconds})
             record = TrialRecord.finished(trial, result, seconds())
         else:
@@ -134,6 +143,47 @@ def train(config: dict[str, Any], reference: list[Any], threads: int, measure_te
 def _is_last(trial: TrialConfig, figures: EpochFigures) -> bool:
     reached = trial.stop_at_f1 is not None and figures.f1 >= trial.stop_at_f1
     return reached or figures.epoch >= trial.epochs
+
+
+def train_again(record: TrialRecord, reference: list[Any]) -> ModelFiles:
+    """What runs in a worker to have the model of a recorded trial whose weights are gone.
+
+    A trial is a pure function of its configuration, so that the figures are the record's, but for other hardware. What
+    differs is written down beside the weights.
+    """
+    from tune_ner.training.inputs import tokenization
+    from tune_ner.training.trial import run_trial
+
+    experiment, trial = _fetched(reference[0]), record.config
+    assert record.result
+    models: list[tuple[TrialResult, TrainedModel]] = []
+    run_trial(
+        trial,
+        experiment.encoders[trial.model],
+        experiment.corpus,
+        experiment.splits[trial.fold],
+        threads=record.result.threads,
+        tokenized=experiment.tokenized.get(tokenization(trial)),
+        on_trained=lambda *outcome: models.append(outcome),
+    )
+    ((result, model),) = models
+    return model_files(model, _differences(record.result, result))
+
+
+def _differences(there: TrialResult, here: TrialResult) -> tuple[str, ...]:
+    """A line for each figure of the record that another training did not give."""
+    figures: dict[str, Callable[[TrialResult], float]] = {
+        "best epoch": lambda result: result.best_epoch,
+        "validation loss": lambda result: result.epochs[result.best_epoch - 1].loss,
+        "validation F1": lambda result: result.scores["validation"].spans.f1,
+        "test loss": lambda result: result.test_loss,
+        "test F1": lambda result: result.scores["test"].spans.f1,
+    }
+    return tuple(
+        f"{name} {figure(there):.6g} in the record, {figure(here):.6g} here"
+        for name, figure in figures.items()
+        if figure(there) != figure(here)
+    )
 
 
 def measure_memory(trial: TrialConfig, reference: list[Any]) -> int:

