@@ -5,11 +5,11 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -19,8 +19,10 @@ from tune_ner.errors import OutputError, Terminated, TuneNerError
 from tune_ner.masking import masked
 
 if TYPE_CHECKING:
-    from tune_ner.reporting import Display
+    from tune_ner.reporting import Display, RunResults
+    from tune_ner.reporting.mlflow_runs import MlflowRuns
     from tune_ner.runs import RunFolder, TrialRecord
+    from tune_ner.training import TrialConfig
 
 EXIT_FAILED_TRIALS = 3
 EXIT_INTERRUPTED = 130
@@ -30,6 +32,10 @@ _PIPED_WIDTH = 120
 
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print the outcome in a few lines, and nothing before it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line, for machines.")]
+Track = Annotated[
+    Literal["mlflow"] | None,
+    typer.Option(help="Follow the run on the server that MLFLOW_TRACKING_URI names.", show_default="TensorBoard alone"),
+]
 
 
 @contextmanager
@@ -48,6 +54,44 @@ def told_errors() -> Iterator[Console]:
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt as error:
         raise typer.Exit(code_of(error)) from None
+
+
+def trackers_of(
+    track: str | None, folder: RunFolder, title: Callable[[TrialConfig], str], noted: Callable[[str], None]
+) -> list[MlflowRuns]:
+    """Who follows a run besides its display; `title` names a trial, `noted` is told of a server that is lost.
+
+    Raises:
+        OutputError: see `MlflowRuns`.
+    """
+    if track is None:
+        return []
+    from tune_ner.reporting.mlflow_runs import MlflowRuns
+
+    return [MlflowRuns(folder, title, noted)]
+
+
+def finish(
+    display: Display,
+    trackers: Sequence[MlflowRuns],
+    results: RunResults,
+    trials: int,
+    interrupt: KeyboardInterrupt | None,
+) -> int:
+    """Write the tables and the page of a run of `trials` trials, and tell everyone; gives the exit code.
+
+    Raises:
+        RunFolderError: a table cannot be written.
+    """
+    from tune_ner import reporting
+
+    reporting.write_tables(results)
+    page = reporting.written_page(results)
+    for tracker in trackers:
+        tracker.ended(results, interrupt is not None)
+    code = exit_code(results.records, interrupt)
+    display.ended(results, trials, page, code)
+    return code
 
 
 def code_of(interrupt: KeyboardInterrupt) -> int:

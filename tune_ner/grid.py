@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from tune_ner.commands import Json, Quiet, display_of, exit_code, given, logged_folder, run_name, told_errors
+from tune_ner.commands import (
+    Json,
+    Quiet,
+    Track,
+    display_of,
+    finish,
+    given,
+    logged_folder,
+    run_name,
+    told_errors,
+    trackers_of,
+)
 
 Data = Annotated[
     str | None,
@@ -75,6 +86,7 @@ def grid(
     address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or HOST:6379.")] = None,
     dashboard: Annotated[bool, typer.Option(help="Start Ray's dashboard on this machine.")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    track: Track = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -119,6 +131,7 @@ def grid(
             resources = tuning.plan_resources(experiment, wishes, len(experiment.trials), address)
             display.plan(experiment, resources, scheduling)
             return
+        trackers = trackers_of(track, folder, experiment.title, display.noted)
         interrupt: KeyboardInterrupt | None = None
         try:
             earlier = folder.records() if folder.path.exists() else []
@@ -136,7 +149,7 @@ def grid(
                     experiment,
                     folder,
                     wishes,
-                    progress,
+                    tuning.Listeners(progress, *trackers),
                     scheduling=scheduling,
                     recovery=recovery,
                     audits=audits,
@@ -149,9 +162,7 @@ def grid(
         if not folder.path.exists():
             raise interrupt or KeyboardInterrupt
         results = reporting.RunResults(folder)
-        reporting.write_tables(results)
-        code = exit_code(results.records, interrupt)
-        display.ended(results, len(experiment.trials), code)
+        code = finish(display, trackers, results, len(experiment.trials), interrupt)
     raise typer.Exit(code)
 
 

@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from tune_ner.commands import Json, Quiet, display_of, exit_code, given, logged_folder, run_name, told_errors
+from tune_ner.commands import (
+    Json,
+    Quiet,
+    Track,
+    display_of,
+    finish,
+    given,
+    logged_folder,
+    run_name,
+    told_errors,
+    trackers_of,
+)
 from tune_ner.errors import SchedulingError
 from tune_ner.grid import Data, Markup
 
@@ -63,6 +74,7 @@ def search(
     address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or HOST:6379.")] = None,
     dashboard: Annotated[bool, typer.Option(help="Start Ray's dashboard on this machine.")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    track: Track = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -99,6 +111,7 @@ def search(
             display.search_plan(experiment, resources, scheduling, budget, strategy)
             return
         total = trials + confirm * confirm_seeds
+        trackers = trackers_of(track, folder, experiment.title, display.noted)
         interrupt: KeyboardInterrupt | None = None
         try:
             workload = reporting.Workload(
@@ -114,7 +127,7 @@ def search(
                     experiment,
                     folder,
                     wishes,
-                    progress,
+                    tuning.Listeners(progress, *trackers),
                     budget=budget,
                     strategy=strategy,
                     scheduling=scheduling,
@@ -131,11 +144,9 @@ def search(
         if not folder.path.exists():
             raise interrupt or KeyboardInterrupt
         results = reporting.RunResults(folder)
-        reporting.write_tables(results)
         # Within a budget of time, or with an aim, a search that ends as it should has fewer trials than it might have.
         expected = total if interrupt else len(results.records)
-        code = exit_code(results.records, interrupt)
-        display.ended(results, expected, code)
+        code = finish(display, trackers, results, expected, interrupt)
     raise typer.Exit(code)
 
 

@@ -34,7 +34,7 @@ def test_every_event_of_a_run_is_an_object_of_its_own(tmp_path: Path) -> None:
             for epoch in record.curve:
                 events.epoch_ended(record.config, epoch)
             events.trial_ended(record)
-    display.ended(RunResults(a_run(tmp_path, records)), 3, 3)
+    display.ended(RunResults(a_run(tmp_path, records)), 3, Path("report.html"), 3)
     lines = told(stream)
     assert [line["event"] for line in lines[:6]] == [
         *("run_started", "note", "confirming", "trial_started", "epoch_ended", "epoch_ended"),
@@ -57,12 +57,12 @@ def test_every_event_of_a_run_is_an_object_of_its_own(tmp_path: Path) -> None:
     low, high = end["best"]["validation_interval"]
     assert low <= high
     assert end["best"]["trials"] == [records[0].trial_id]
-    assert (tmp_path / "run" / "report.html").exists()
+    assert end["page"] == "report.html"
 
 
 def test_a_run_without_a_finished_trial_has_no_best(tmp_path: Path) -> None:
     stream = io.StringIO()
-    JsonDisplay(stream, "mine").ended(RunResults(a_run(tmp_path, [a_failure()])), 12, 130)
+    JsonDisplay(stream, "mine").ended(RunResults(a_run(tmp_path, [a_failure()])), 12, Path("report.html"), 130)
     (end,) = told(stream)
     assert (end["best"], end["exit_code"], end["trials"]) == (None, 130, 12)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -12,12 +13,12 @@ from tune_ner.audit import AuditReport
 from tune_ner.errors import RunFolderError
 from tune_ner.reporting.layout import TerminalLayout
 from tune_ner.reporting.outcome import print_outcome
-from tune_ner.reporting.page import RunPage, print_page
+from tune_ner.reporting.page import RunPage
 from tune_ner.reporting.progress import LiveProgress, Workload
 from tune_ner.reporting.questions import summary_lines
 from tune_ner.reporting.search_plan import print_search_plan
 from tune_ner.reporting.standing import RunResults
-from tune_ner.reporting.terminal import print_audit, print_data, print_plan
+from tune_ner.reporting.terminal import print_audit, print_data, print_note, print_plan
 from tune_ner.runs import EarlierUse, varied_axes
 from tune_ner.runs.run_log import LOGGER
 from tune_ner.tuning.events import RunEvents
@@ -51,12 +52,17 @@ class Display:
     ) -> None:
         """A search was asked for its plan alone."""
 
+    def noted(self, what: str) -> None:
+        """Something that a user should know, at any time: a sentence without its full stop."""
+
     def following(self, workload: Workload) -> AbstractContextManager[RunEvents]:
         """A listener for the time in which trials run."""
         return nullcontext(RunEvents())
 
-    def ended(self, results: RunResults, trials: int, exit_code: int) -> None:
-        """The run of `trials` trials is over, its tables are written, and the command exits with this code."""
+    def ended(self, results: RunResults, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
+        """The run of `trials` trials is over, its tables are written and its page, or why it is not, and the command
+        exits with this code.
+        """
 
 
 class TerminalDisplay(Display):
@@ -88,15 +94,22 @@ class TerminalDisplay(Display):
         """Print the axes, when the search ends, and what it confirms."""
         print_search_plan(self._console, experiment, resources, scheduling, budget, strategy)
 
+    def noted(self, what: str) -> None:
+        """Print it, above the live view where there is one."""
+        print_note(self._console, what)
+
     def following(self, workload: Workload) -> LiveProgress:
         """The live view."""
         return LiveProgress(self._console, workload)
 
-    def ended(self, results: RunResults, trials: int, exit_code: int) -> None:
-        """Print the ranking and what it says, and write the page."""
+    def ended(self, results: RunResults, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
+        """Print the ranking and what it says, and where everything lies."""
         layout = TerminalLayout(self._console)
         print_outcome(layout, results, trials)
-        print_page(layout, RunPage(results))
+        if isinstance(page, Path):
+            layout.line(f"Page: {page}")
+        else:
+            layout.line(str(page), "page not written", "yellow")
 
 
 class QuietDisplay(Display):
@@ -120,8 +133,8 @@ class QuietDisplay(Display):
         """Print how many trials there would be."""
         self._layout.line(f"At most {budget.trials} trials, {resources.concurrent} at once")
 
-    def ended(self, results: RunResults, trials: int, exit_code: int) -> None:
-        """Print these few lines, and write the page."""
+    def ended(self, results: RunResults, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
+        """Print these few lines."""
         records = results.records
         for record in records:
             if record.status == "failed":
@@ -129,12 +142,12 @@ class QuietDisplay(Display):
         if results.standings:
             self._layout.line(summary_lines(results.standings, records)[0])
         self._layout.line(f"Results: {results.folder.path}")
-        write_page_quietly(results)
 
 
-def write_page_quietly(results: RunResults) -> None:
-    """Write the page; why it cannot be written is left to the log, for it is worth no run's tables."""
+def written_page(results: RunResults) -> Path | RunFolderError:
+    """The page of a run once it is written; why it cannot be is worth neither the run's tables nor its exit code."""
     try:
-        RunPage(results).write()
+        return RunPage(results).write()
     except RunFolderError as error:
         LOGGER.warning("page not written: %s", error)
+        return error

@@ -8,13 +8,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from tune_ner.audit import AuditReport
 from tune_ner.data import PARTS
+from tune_ner.errors import RunFolderError
 from tune_ner.evaluation import Interval
 from tune_ner.masking import masked
-from tune_ner.reporting.display import Display, write_page_quietly
+from tune_ner.reporting.display import Display
 from tune_ner.reporting.progress import Workload
 from tune_ner.reporting.standing import RunResults, Standing
 from tune_ner.runs import EarlierUse, TrialRecord
@@ -154,13 +156,13 @@ class JsonDisplay(Display, RunEvents):
             error=None if record.error is None else masked(record.error),
         )
 
-    def ended(self, results: RunResults, trials: int, exit_code: int) -> None:
-        """`run_ended`: the best configuration with its figures and intervals; the page is written first."""
-        write_page_quietly(results)
+    def ended(self, results: RunResults, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
+        """`run_ended`: the best configuration with its figures and intervals."""
         self._tell(
             "run_ended",
             run=self._run,
             folder=str(results.folder.path),
+            page=str(page) if isinstance(page, Path) else None,
             trials=trials,
             statuses=dict(Counter(record.status for record in results.records)),
             best=_best(results.standings),

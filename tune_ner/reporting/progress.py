@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from tune_ner.reporting.terminal import describe_resources
+from tune_ner.reporting.terminal import describe_resources, print_note
 from tune_ner.runs import TrialRecord
 from tune_ner.training import EpochFigures, TrialConfig
 from tune_ner.tuning.events import RunEvents
@@ -163,7 +163,7 @@ class LiveProgress(RunEvents):
 
     def noted(self, what: str) -> None:
         """Print it."""
-        self._print(f"[yellow]note:[/] {escape(what)}")
+        print_note(self._console, what)
 
     def confirming(self, trials: int) -> None:
         """Say so, and count these trials alone."""

@@ -35,7 +35,12 @@ def print_data(console: Console, experiment: Experiment) -> None:
         table.add_row(part, *(f"{number:,}" for number in numbers))
     console.print(table)
     for note in corpus.notes:
-        console.print(f"[yellow]note:[/] {_plain(note)}", highlight=False, soft_wrap=True)
+        print_note(console, note)
+
+
+def print_note(console: Console, what: str) -> None:
+    """Print something that a user should know."""
+    console.print(f"[yellow]note:[/] {_plain(what)}", highlight=False, soft_wrap=True)
 
 
 def _fold(fold: int | None, experiment: Experiment) -> str:

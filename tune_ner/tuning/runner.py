@@ -25,6 +25,7 @@ from tune_ner.tuning.recovery import Recovery
 from tune_ner.tuning.resources import Machine, ResourceWishes, TrialResources, trial_resources
 from tune_ner.tuning.scheduling import Scheduling
 from tune_ner.tuning.session import cluster_machine, ray_session
+from tune_ner.tuning.tensorboard import TensorBoardFiles
 from tune_ner.tuning.worker import RunPlace, measure_memory, train, train_again
 
 
@@ -145,9 +146,10 @@ def _title(axes: Sequence[str], trial: Any) -> str:
     return TrialConfig.model_construct(**trial.config).titled(axes)
 
 
-def with_log(events: RunEvents | None) -> RunEvents:
-    """The listener, if there is one, and the package's log."""
-    return Listeners(*([events] if events else []), LoggedEvents())
+def heard(experiment: Experiment, folder: RunFolder, events: RunEvents | None) -> RunEvents:
+    """All that listen to a run: the caller's listener, the package's log, and TensorBoard's files."""
+    own = LoggedEvents(), TensorBoardFiles(folder.path, experiment.title)
+    return Listeners(*([events] if events else []), *own)
 
 
 @contextmanager
