@@ -31,7 +31,7 @@ _ENDED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.STOPPED)
 _POLL_SECONDS = 0.5
 _AGENT_SECONDS = 60.0
 # What stays on the head: it is of use only where the run goes on.
-_LEFT_THERE = ("checkpoints", "driver.lock", "driver.json")
+_LEFT_THERE = ("checkpoints", ".best", "driver.lock", "driver.json")
 _WEIGHTS = "best"
 _ATTEMPTS = 6
 
