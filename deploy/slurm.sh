@@ -56,7 +56,7 @@ count='import ray, sys
 ray.init(address=sys.argv[1], log_to_driver=False, logging_level="ERROR")
 print(sum(node["Alive"] for node in ray.nodes()))'
 for ((second = 0; ; second += 5)); do
-    up=$(python -c "$count" "$ip:$port" 2>/dev/null || echo 0)
+    up=$(python -c "$count" "$ip:$port" 2>/dev/null) || up=0
     [ "$up" -lt "$SLURM_JOB_NUM_NODES" ] || break
     if [ "$second" -ge 300 ]; then
         echo "$up of $SLURM_JOB_NUM_NODES nodes of Ray are up after 5 minutes; see docs/cluster.md" >&2
