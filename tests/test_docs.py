@@ -37,6 +37,8 @@ ELSEWHERE = {
     "helm": "needs Kubernetes",
     "docker": "needs a container engine",
     "ssh": "needs another machine",
+    "pip": "installs packages",
+    "tensorboard": "is a server that runs until it is stopped",
     "export": "sets a variable of the reader's shell",
 }
 SUBSTITUTES = {
