@@ -3,6 +3,7 @@ import re
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from tests.factories import a_config, a_failure, a_record, a_result, a_stopped_trial
 from tune_ner.reporting import LiveProgress, Workload
@@ -185,3 +186,14 @@ def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
         progress.trial_ended(record)
     colours = re.findall(r"\x1b\[(?:\d+;)*(?:3[0-7]|4[0-7]|9[0-7]|38|48)(?:;\d+)*m", printed(console))
     assert colours == []
+
+
+def test_a_line_too_long_for_the_terminal_loses_some_of_its_title() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=70)
+    record = a_record((0.5,), epochs=1, model="some-where/a-model-with-a-rather-long-name")
+    with LiveProgress(console, Workload(1, lambda _: 1.0)) as progress:
+        progress.trial_started(record.config)
+        progress.trial_ended(record)
+    lines = [Text.from_ansi(line).plain for line in printed(console).splitlines()]
+    assert "[1/1] … · BIO · 0.001 · seed 42: validation F1 0.5000 (epoch 1), 2.0 s" in lines
+    assert max(map(len, lines)) == 70

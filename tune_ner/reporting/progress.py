@@ -27,6 +27,8 @@ _BAR_WIDTH, _SHORT_BAR_WIDTH = 30, 10
 _NARROW = 80
 # best, dashboard, bar, the count of what is not shown, and the line that the cursor stands on
 _LINES_BESIDE_TRIALS = 5
+_STATE_WIDTHS = (len("epoch 10/10"), len("validation F1 0.0000"))
+_GAP = 2
 
 
 @dataclass(frozen=True)
@@ -204,11 +206,16 @@ class LiveProgress(RunEvents):
         task = self._bar.tasks[0]
         count = escape(f"[{int(task.completed):>{len(str(task.total))}}/{task.total}]")
         left = "" if self._live else f", {self._time_left()}"
-        self._print(f"{count} {escape(title)}: {_outcome(record, f1)}, {record.seconds:.1f} s{left}")
+        self._print_end(title, f": {_outcome(record, f1)}, {record.seconds:.1f} s{left}", count)
         self._refresh()
 
     def _print(self, markup: str) -> None:
-        self._console.print(markup, highlight=False, soft_wrap=True)
+        self._console.print(markup, highlight=False, soft_wrap=not self._live)
+
+    def _print_end(self, title: str, outcome: str, count: str) -> None:
+        """One line; a terminal too narrow for it gets less of the title."""
+        room = self._console.width - len(Text.from_markup(f"{count} {outcome}"))
+        self._print(f"{count} {escape(_shortened(title, room) if self._live else title)}{outcome}")
 
     def _time_left(self) -> str:
         seconds = self._pace.seconds_left
@@ -224,8 +231,10 @@ class LiveProgress(RunEvents):
 
     def _view(self) -> RenderableType:
         """The view as it is now; called by rich, in a thread of its own, some times a second."""
-        best = [f"best so far: validation F1 {self._best[0]:.4f}, {self._best[1]}"] if self._best else []
-        lines = [*best, *([self._dashboard] if self._dashboard else [])]
+        lines = [self._dashboard] if self._dashboard else []
+        if self._best:
+            said = f"best so far: validation F1 {self._best[0]:.4f}, "
+            lines.insert(0, said + _shortened(self._best[1], self._console.width - len(said)))
         return Group(self._running(), *(Text(line, no_wrap=True, overflow="ellipsis") for line in lines), self._bar)
 
     def _running(self) -> RenderableType:
@@ -234,14 +243,20 @@ class LiveProgress(RunEvents):
         states = [self._states.get(trial or "", ("", "", "")) for trial in rows[:room]]
         if hidden := sum(1 for trial in rows[room:] if trial):
             states.append((f"… and {hidden} more", "", ""))
-        table = Table.grid(padding=(0, 2), pad_edge=False)
-        # rich narrows the columns that could be wrapped: where a line is too long, the title is what is cut
+        title_width = max(1, self._console.width - sum(_STATE_WIDTHS) - len(_STATE_WIDTHS) * _GAP)
+        table = Table.grid(padding=(0, _GAP), pad_edge=False)
         table.add_column()
-        for _ in ("epoch", "F1"):
-            table.add_column(no_wrap=True)
+        # as wide before there is a figure as after
+        for width in _STATE_WIDTHS:
+            table.add_column(min_width=width)
         for title, epoch, f1 in states:
-            table.add_row(Text(title, no_wrap=True, overflow="ellipsis"), Text(epoch), Text(f1))
+            table.add_row(*(Text(text, no_wrap=True) for text in (_shortened(title, title_width), epoch, f1)))
         return table
+
+
+def _shortened(title: str, width: int) -> str:
+    """A title without the beginning of its model, should it be too long: what tells trials apart stands at its end."""
+    return title if len(title) <= width else f"…{title[len(title) - max(0, width - 1) :]}"
 
 
 def _live(console: Console, view: Callable[[], RenderableType]) -> Live:

@@ -39,8 +39,8 @@ def print_data(console: Console, experiment: Experiment) -> None:
 
 
 def print_note(console: Console, what: str) -> None:
-    """Print something that a user should know."""
-    console.print(f"[yellow]note:[/] {_plain(what)}", highlight=False, soft_wrap=True)
+    """Print something that a user should know; a terminal breaks it between words, a pipe gets it whole."""
+    console.print(f"[yellow]note:[/] {_plain(what)}", highlight=False, soft_wrap=not console.is_terminal)
 
 
 def _fold(fold: int | None, experiment: Experiment) -> str:
