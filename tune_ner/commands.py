@@ -94,6 +94,18 @@ def finish(
     return code
 
 
+def new_app(**settings: Any) -> typer.Typer:
+    """An app whose help is plain text; rich's tables would cut off the names of options at 80 columns."""
+    return typer.Typer(rich_markup_mode=None, **settings)
+
+
+def run_alone(command: Callable[..., None], **settings: Any) -> None:
+    """Run a command as its own program, as `python -m` does; `settings` are those of `typer.Typer.command`."""
+    app = new_app(add_completion=False)
+    app.command(**settings)(command)
+    app()
+
+
 def code_of(interrupt: KeyboardInterrupt) -> int:
     """130 for Ctrl-C, 143 for SIGTERM."""
     return EXIT_TERMINATED if isinstance(interrupt, Terminated) else EXIT_INTERRUPTED

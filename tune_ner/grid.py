@@ -15,6 +15,7 @@ from tune_ner.commands import (
     finish,
     given,
     logged_folder,
+    run_alone,
     run_name,
     told_errors,
     trackers_of,
@@ -75,7 +76,9 @@ def grid(
         float | None, typer.Option(help="Train no further than this validation F1.", show_default="all epochs")
     ] = None,
     max_failures: Annotated[int, typer.Option(help="How often a trial whose worker died is tried anew.", min=0)] = 2,
-    retry_failed: Annotated[bool, typer.Option(help="Run trials again that failed in an earlier start.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Run trials again that failed in an earlier start.")
+    ] = False,
     checkpoint_every: Annotated[
         int | None,
         typer.Option(
@@ -94,11 +97,13 @@ def grid(
 
     Examples:
 
-        python -m tune_ner.grid demo
+        tune-ner grid demo
 
-        python -m tune_ner.grid minilm --data corpus.jsonl --lr 1e-4 --lr 3e-4
+        tune-ner grid minilm --data corpus.jsonl --lr 1e-4 --lr 3e-4
 
-        python -m tune_ner.grid notebook --dry-run
+        tune-ner grid notebook --dry-run
+
+        tune-ner grid demo --name mine --json > events.jsonl
     """
     overrides = {
         "data": data,
@@ -167,4 +172,4 @@ def grid(
 
 
 if __name__ == "__main__":
-    typer.run(grid)
+    run_alone(grid)

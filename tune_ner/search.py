@@ -16,6 +16,7 @@ from tune_ner.commands import (
     finish,
     given,
     logged_folder,
+    run_alone,
     run_name,
     told_errors,
     trackers_of,
@@ -63,7 +64,9 @@ def search(
     grace_period: Annotated[int, typer.Option(help="Epochs before a trial may be stopped.")] = 1,
     reduction_factor: Annotated[int, typer.Option(help="asha: of how many configurations about one goes on.")] = 3,
     max_failures: Annotated[int, typer.Option(help="How often a trial whose worker died is tried anew.", min=0)] = 2,
-    retry_failed: Annotated[bool, typer.Option(help="Run trials again that failed in an earlier start.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Run trials again that failed in an earlier start.")
+    ] = False,
     checkpoint_every: Annotated[
         int | None,
         typer.Option(
@@ -82,13 +85,13 @@ def search(
 
     Examples:
 
-        python -m tune_ner.search --trials 12
+        tune-ner search --trials 12
 
-        python -m tune_ner.search --dry-run
+        tune-ner search --dry-run
 
-        python -m tune_ner.search my-space.yaml --data corpus.jsonl --time 30m --scheduler asha
+        tune-ner search my-space.yaml --data corpus.jsonl --time 30m
 
-        python -m tune_ner.search my-space.yaml --name night --storage sqlite:///searches.db
+        tune-ner search my-space.yaml --name night --storage sqlite:///night.db
     """
     overrides = {"data": data, "markup": markup, "model": model}
     with told_errors() as console, logged_folder(results_dir, name or run_name(space)) as folder:
@@ -163,4 +166,4 @@ def seconds_of(said: str) -> float:
 
 
 if __name__ == "__main__":
-    typer.run(search)
+    run_alone(search)

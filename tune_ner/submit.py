@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tune_ner.commands import code_of, run_name, told_errors
+from tune_ner.commands import code_of, given, run_alone, run_name, told_errors
 
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -43,11 +43,10 @@ def submit(
 
         tune-ner submit demo --address http://127.0.0.1:8265 --name night
 
-        tune-ner submit my-space.yaml --search --address http://head:8265 --data corpus.jsonl --time 8h --scheduler asha
+        tune-ner submit my-space.yaml --search --address http://head:8265
     """
     with told_errors() as console:
         from tune_ner import tuning
-        from tune_ner.commands import given
         from tune_ner.runs import RunFolder
         from tune_ner.tuning.jobs import Job, JobServer
 
@@ -79,6 +78,4 @@ def submit(
 
 
 if __name__ == "__main__":
-    app = typer.Typer()
-    app.command(context_settings=PASSED_ON)(submit)
-    app()
+    run_alone(submit, context_settings=PASSED_ON)
