@@ -39,14 +39,15 @@ class Runner:
         resources: TrialResources,
         recorder: Recorder,
         recovery: Recovery,
-        keeper: Any = None,
+        exported_to: RunFolder | None,
     ) -> None:
         self._experiment = experiment
         self._reference = reference
         self._resources = resources
         self._recorder = recorder
         self._recovery = recovery
-        self._keeper = keeper
+        self._exported_to = exported_to
+        self._keeper: Any = None
 
     @property
     def records(self) -> list[TrialRecord]:
@@ -55,6 +56,8 @@ class Runner:
 
     def run(self, trials: Sequence[TrialConfig], scheduling: Scheduling) -> None:
         """Train these trials, started in their order, and measure them on test."""
+        if self._exported_to and trials:
+            self._keeper = start_keeper(self._exported_to)
         points = [self._experiment.point(trial) for trial in trials]
         # In the order of the points; a `grid_search` over them would copy them all for each one.
         generator = BasicVariantGenerator(points_to_evaluate=points, max_concurrent=self._resources.concurrent)
@@ -67,7 +70,12 @@ class Runner:
         """
         self._fit(ConcurrencyLimiter(searcher, self._resources.concurrent), trials, scheduling, False, stopper)
 
-    def train_again(self, record: TrialRecord) -> ModelFiles:
+    def export(self, events: RunEvents) -> None:
+        """Leave the winner's model in the run folder, if the run is to leave one."""
+        if self._exported_to:
+            export_winner(self._exported_to, self._keeper, self._train_again, events)
+
+    def _train_again(self, record: TrialRecord) -> ModelFiles:
         """The model of a trial that ended before, trained once more.
 
         Raises:
@@ -217,11 +225,10 @@ def running(
                 folder.create(experiment.space.to_yaml(), protocol, found)
                 stack.enter_context(folder.driven(protocol))
             events.run_started(resources, page)
-            keeper = start_keeper(folder) if export else None
-            runner = Runner(experiment, reference, resources, Recorder(experiment, folder, events), recovery, keeper)
+            recorder = Recorder(experiment, folder, events)
+            runner = Runner(experiment, reference, resources, recorder, recovery, folder if export else None)
             yield runner
-            if export:
-                export_winner(folder, keeper, runner.train_again, events)
+            runner.export(events)
             folder.remove_checkpoints()
 
 
