@@ -153,7 +153,7 @@ class JsonDisplay(Display, RunEvents):
             validation_f1=scores["validation"].spans.f1 if scores else searched,
             test_f1=scores["test"].spans.f1 if scores else None,
             seconds=record.seconds,
-            error=None if record.error is None else masked(record.error),
+            error=record.error,
         )
 
     def ended(self, results: RunResults, trials: int, page: Path | RunFolderError, exit_code: int) -> None:

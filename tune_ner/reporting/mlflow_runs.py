@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tune_ner.errors import OutputError
+from tune_ner.masking import masked
 from tune_ner.reporting.standing import RunResults
 from tune_ner.runs import RunFolder, TrialRecord
 from tune_ner.training import EpochFigures, TrialConfig
@@ -85,7 +86,7 @@ class MlflowRuns(RunEvents):
             self._experiment = _experiment(self._client)
         # the client raises whatever its HTTP library, its address parser and the server's answer lead to
         except Exception as error:
-            reason = " ".join(str(error).split())[:300]
+            reason = masked(" ".join(str(error).split()))[:300]
             raise OutputError(
                 f"--track mlflow: the server that {URI_VARIABLE} names cannot be used: {reason}; check the address, "
                 "and that `mlflow server` runs there"
@@ -123,7 +124,7 @@ class MlflowRuns(RunEvents):
         # as above; whatever it is, the run must not mind
         except Exception as error:  # noqa: BLE001
             self._lost = True
-            reason = " ".join(str(error).split())[:300]
+            reason = masked(" ".join(str(error).split()))[:300]
             self._noted(f"the MLflow server is lost and told no more: {reason}; the run goes on, and all is recorded")
 
     def _begin(self) -> None:

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from tune_ner.data import PARTS
 from tune_ner.evaluation import SCHEMAS
+from tune_ner.masking import masked
 from tune_ner.training import EpochFigures, TrialConfig, TrialResult
 from tune_ner.training.config import library_versions
 
@@ -104,19 +105,22 @@ class TrialRecord(BaseModel):
             status="diverged",
             config=config,
             epochs=tuple(epochs),
-            error=error,
+            error=masked(error),
             seconds=seconds,
         )
 
     @classmethod
     def failed(cls, config: TrialConfig, error: str, seconds: float, traceback: str | None = None) -> TrialRecord:
-        """The record of a trial that an error ended; `traceback` is for errors that are no user's mistake."""
+        """The record of a trial that an error ended; `traceback` is for errors that are no user's mistake.
+
+        Secrets are hidden in both: see `tune_ner.masking`.
+        """
         return cls(
             trial_id=config.trial_id,
             status="failed",
             config=config,
-            error=error,
-            traceback=traceback,
+            error=masked(error),
+            traceback=None if traceback is None else masked(traceback),
             seconds=seconds,
         )
 

@@ -13,6 +13,7 @@ from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from tune_ner.errors import StudyError
+from tune_ner.masking import masked
 from tune_ner.runs import TrialRecord
 from tune_ner.training import TrialConfig
 from tune_ner.tuning.early_stopping import FAILED
@@ -56,7 +57,7 @@ class Study:
         except Exception as error:
             reason = str(error).splitlines()[0][:300]
             raise StudyError(
-                f"study storage {_without_password(storage)}: cannot be opened: {_without_password(reason)}; expected "
+                f"study storage {masked(storage)}: cannot be opened: {masked(reason)}; expected "
                 "a database URL such as sqlite:///study.db, with a folder that is there"
             ) from error
         self._claim()
@@ -185,11 +186,3 @@ def _described(experiment: Experiment) -> dict[str, Any]:
     space = experiment.space
     content = json.loads(space.model_dump_json(exclude={"first", "seed"}))
     return {**content, "data": experiment.data_fingerprint}
-
-
-def _without_password(url: str) -> str:
-    """The text without what stands between a colon and an @, as in `postgresql://me:secret@host`."""
-    head, at, tail = url.rpartition("@")
-    scheme, colon, rest = head.partition("://")
-    user, secret, _ = rest.partition(":")
-    return f"{scheme}{colon}{user}{':***' if secret else ''}{at}{tail}" if at else url
