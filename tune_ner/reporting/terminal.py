@@ -40,7 +40,7 @@ def print_data(console: Console, experiment: Experiment) -> None:
 
 def print_note(console: Console, what: str) -> None:
     """Print something that a user should know; a terminal breaks it between words, a pipe gets it whole."""
-    console.print(f"[yellow]note:[/] {_plain(what)}", highlight=False, soft_wrap=not console.is_terminal)
+    _print(console, f"[yellow]note:[/] {_plain(what)}")
 
 
 def _fold(fold: int | None, experiment: Experiment) -> str:
@@ -62,20 +62,15 @@ def print_plan(
     for number, trial in enumerate(trials, start=1):
         table.add_row(str(number), trial.trial_id, *(_plain(f"{getattr(trial, name)}") for name in axes))
     console.print(table)
-    console.print(describe_resources(resources, len(trials)), highlight=False, soft_wrap=True)
+    _print(console, describe_resources(resources, len(trials)))
     if rungs := scheduling.rungs(experiment.space.most("epochs")):
         after = " and ".join(f"{rung}" for rung in rungs)
-        console.print(
+        _print(
+            console,
             f"ASHA: after epoch {after}, about the best 1 in {scheduling.reduction_factor} configurations go on, and "
             "the first to come.",
-            highlight=False,
-            soft_wrap=True,
         )
-    console.print(
-        f"Memory: about {_gigabytes(experiment.need.on_cpu)} a trial on a CPU, by estimate.",
-        highlight=False,
-        soft_wrap=True,
-    )
+    _print(console, f"Memory: about {_gigabytes(experiment.need.on_cpu)} a trial on a CPU, by estimate.")
     console.print(
         f"Disk: about {experiment.disk_bytes / 1e6:.1f} MB of records and predicted spans, and the winner's weights.",
         highlight=False,
@@ -100,14 +95,13 @@ def print_audit(console: Console, audits: Mapping[int | None, AuditReport], uses
     colours = {"error": "bold red", "warning": "yellow"}
     for verdict, worst in dict.fromkeys((report.verdict, report.worst) for report in audits.values()):
         colour = colours.get(worst or "", "green")
-        console.print(f"[{colour}]{_plain(verdict)}[/]", highlight=False, soft_wrap=True)
+        _print(console, f"[{colour}]{_plain(verdict)}[/]")
     if uses:
         told = ", ".join(f"{use.run} ({use.trials} trials)" for use in uses)
-        console.print(
+        _print(
+            console,
             f"[yellow]test part used before[/] by {_plain(told)}: whoever read those figures may have chosen by them; "
             "a fresh test part is worth more.",
-            highlight=False,
-            soft_wrap=True,
         )
 
 
@@ -118,3 +112,8 @@ def _gigabytes(count: float) -> str:
 def _plain(text: str) -> str:
     """Text that rich prints as it stands, square brackets included."""
     return escape(text)
+
+
+def _print(console: Console, markup: str) -> None:
+    """Print a line: whole for a reader that is a program, broken between words for a person."""
+    console.print(markup, highlight=False, soft_wrap=not console.is_terminal)
