@@ -64,6 +64,18 @@ def test_an_error_is_told_without_a_password(tmp_path: Path) -> None:
     assert "cannot be opened" in outcome.stderr
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_reader_that_goes_away_is_done_without(tmp_path: Path, options: list[str]) -> None:
+    command = [sys.executable, "-m", "tune_ner.grid", *ONE, "--dry-run", *options, "--results-dir", str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        told = process.stderr.read().decode()
+    assert (process.returncode, told) == (0, "")
+
+
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
 def test_a_run_for_machines_is_json_alone_and_the_rest_is_logged(tmp_path: Path) -> None:

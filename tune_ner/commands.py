@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -38,11 +39,21 @@ Track = Annotated[
 ]
 
 
+class _Screen(Console):
+    """A console whose reader may go away, as that of `| head` does: the command goes on without."""
+
+    def on_broken_pipe(self) -> None:
+        """Print no more; what is buffered goes nowhere."""
+        self.quiet = True
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), self.file.fileno())
+
+
 @contextmanager
 def told_errors() -> Iterator[Console]:
     """A console to print to; a user's mistake is told on standard error, and its exit code is the command's."""
     # of this stream, and not of whatever a run's log puts in its place
-    console = Console(file=sys.stdout)
+    console = _Screen(file=sys.stdout)
     if not console.is_terminal:
         console.width = max(console.width, _PIPED_WIDTH)
     if threading.current_thread() is threading.main_thread():
