@@ -5,6 +5,7 @@ Commands of this package run in a folder that has what the examples name; a grid
 that the example gives.
 """
 
+import gzip
 import json
 import os
 import re
@@ -36,6 +37,8 @@ ELSEWHERE = {
     "helm": "needs Kubernetes",
     "docker": "needs a container engine",
     "ssh": "needs another machine",
+    "pip": "installs packages",
+    "tensorboard": "is a server that runs until it is stopped",
     "export": "sets a variable of the reader's shell",
 }
 SUBSTITUTES = {
@@ -121,6 +124,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         a_run(folder / "results", records, name, audits={None: an_audit()})
     an_untrained_model().save(folder / "results" / "demo-1" / "best")
     (folder / "notes.txt").write_text("Ta Alvedon mot feber.\n")
+    (folder / "gold.jsonl").write_bytes((folder / "corpus.jsonl").read_bytes())
+    (folder / "corpus.jsonl.gz").write_bytes(gzip.compress((folder / "corpus.jsonl").read_bytes()))
     notebook_cache(folder / "hub")
     return folder
 

@@ -140,7 +140,7 @@ def test_the_plan_has_the_order_of_the_run_and_says_what_is_stopped_when(tmp_pat
 def test_every_door_leads_to_the_same_command(start: list[str]) -> None:
     outcome = subprocess.run([sys.executable, *start, "--help"], capture_output=True, text=True, check=True)
     assert "--max-concurrent" in outcome.stdout
-    assert "python -m tune_ner.grid demo" in outcome.stdout
+    assert "tune-ner grid demo" in outcome.stdout
 
 
 def test_the_console_script_is_there() -> None:

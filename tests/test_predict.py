@@ -195,7 +195,8 @@ def test_what_is_no_model_folder_is_refused_in_words(folder: Path, tmp_path: Pat
         ("headless", ModelError, "its weights lack classifier.bias, classifier.weight"),
         ("bare", EncoderError, "token"),
         ("x" * 300, ModelError, "cannot be read"),
+        ("~nobody-of-this-name", ModelError, "cannot be read"),
     ):
         with pytest.raises(error) as raised:
-            Predictor.load(tmp_path / name)
+            Predictor.load(name if name.startswith("~") else tmp_path / name)
         assert expected in str(raised.value)

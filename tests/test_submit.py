@@ -28,6 +28,7 @@ from tune_ner.tuning.jobs import Job
         (["demmo", "--address", "http://127.0.0.1:1"], "did you mean 'demo'?"),
         (["demo", "--search", "--address", "http://127.0.0.1:1"], "no axis has a distribution"),
         (["search", "--address", "http://127.0.0.1:1"], "found the distribution"),
+        (["--search", "--address", "http://127.0.0.1:1"], "the job server at http://127.0.0.1:1 cannot be used"),
         (["demo", "--address", "http://127.0.0.1:1", "--name", "../out"], "expected letters, digits"),
     ],
 )
@@ -135,6 +136,7 @@ def test_a_grid_is_run_on_two_nodes_followed_and_fetched_and_goes_on(tmp_path: P
     assert [record["status"] for record in records] == ["finished"] * 6
     assert len(pd.read_csv(run / "ranking.csv")) == 6
     assert len(list((run / "predictions").iterdir())) == 6
+    assert (run / "best" / "model.safetensors").stat().st_size > 10_000
     assert second.returncode == 0
     assert "about" not in second.stdout.partition("Ranked")[0]
     assert len((run / "trials.jsonl").read_text().splitlines()) == 6

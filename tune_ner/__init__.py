@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from tune_ner.data import Corpus, Sentence, Span, Split, SplitSpec, load_corpus, split_corpus
     from tune_ner.errors import TuneNerError
     from tune_ner.predict import PredictedSpan, Predictor
-    from tune_ner.reporting import RunResults, curves_table, ranking, timings_table, trials_table, write_tables
+    from tune_ner.reporting import (
+        RunResults,
+        curves_table,
+        load_results,
+        ranking,
+        timings_table,
+        trials_table,
+        write_tables,
+    )
     from tune_ner.runs import RunFolder, TrialRecord
     from tune_ner.training import TrialConfig, TrialResult, run_trial
     from tune_ner.tuning import (
@@ -33,7 +41,15 @@ _HOMES = {
     "tune_ner.data": ("Corpus", "Sentence", "Span", "Split", "SplitSpec", "load_corpus", "split_corpus"),
     "tune_ner.errors": ("TuneNerError",),
     "tune_ner.predict": ("PredictedSpan", "Predictor"),
-    "tune_ner.reporting": ("RunResults", "curves_table", "ranking", "timings_table", "trials_table", "write_tables"),
+    "tune_ner.reporting": (
+        "RunResults",
+        "curves_table",
+        "load_results",
+        "ranking",
+        "timings_table",
+        "trials_table",
+        "write_tables",
+    ),
     "tune_ner.runs": ("RunFolder", "TrialRecord"),
     "tune_ner.training": ("TrialConfig", "TrialResult", "run_trial"),
     "tune_ner.tuning": (
@@ -70,6 +86,7 @@ __all__ = [  # noqa: RUF022 - in the order of the road
     "run_grid",
     "RunFolder",
     "TrialRecord",
+    "load_results",
     "RunResults",
     "ranking",
     "trials_table",

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import typer
-
 from tune_ner.audit_command import audit
+from tune_ner.commands import new_app
 from tune_ner.grid import grid
 from tune_ner.predict_command import predict
 from tune_ner.report_command import report
 from tune_ner.search import search
 from tune_ner.submit import PASSED_ON, submit
 
-app = typer.Typer(
+app = new_app(
     no_args_is_help=True,
     help="Distributed hyperparameter search for named entity recognition whose results can be believed.",
 )

@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tune_ner.commands import told_errors
+from tune_ner.commands import run_alone, told_errors
 from tune_ner.data import MarkupMode
 from tune_ner.errors import TuneNerError, visible
 from tune_ner.tagging.words import WordRule
@@ -51,9 +51,9 @@ def audit(
 
         tune-ner audit --data corpus.jsonl
 
-        tune-ner audit --data hub:community-datasets/swedish_medical_ner:1177 --markup strip --words punctuation
+        tune-ner audit --data 1177_annotated_sentences.txt --markup strip
 
-        tune-ner audit --data corpus.jsonl --model bert-base-multilingual-cased --fail-on error --output audit.json
+        tune-ner audit --data corpus.jsonl --fail-on error --output audit.json
     """
     with told_errors() as console:
         from tune_ner.audit import audit_corpus
@@ -166,4 +166,4 @@ def _write(report: AuditReport, output: Path) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(audit)
+    run_alone(audit)

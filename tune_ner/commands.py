@@ -1,23 +1,28 @@
-"""What the commands share: how errors are told, exit codes, and the name of a run."""
+"""What the commands share: how errors are told, what is shown, exit codes, and the folder and name of a run."""
 
 from __future__ import annotations
 
 import signal
+import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from tune_ner.errors import Terminated, TuneNerError
+from tune_ner.errors import OutputError, Terminated, TuneNerError
+from tune_ner.masking import masked
 
 if TYPE_CHECKING:
-    from tune_ner.runs import TrialRecord
+    from tune_ner.reporting import Display, RunResults
+    from tune_ner.reporting.mlflow_runs import MlflowRuns
+    from tune_ner.runs import RunFolder, TrialRecord
+    from tune_ner.training import TrialConfig
 
 EXIT_FAILED_TRIALS = 3
 EXIT_INTERRUPTED = 130
@@ -25,11 +30,19 @@ EXIT_TERMINATED = 143
 
 _PIPED_WIDTH = 120
 
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print the outcome in a few lines, and nothing before it.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line, for machines.")]
+Track = Annotated[
+    Literal["mlflow"] | None,
+    typer.Option(help="Follow the run on the server that MLFLOW_TRACKING_URI names.", show_default="TensorBoard alone"),
+]
+
 
 @contextmanager
 def told_errors() -> Iterator[Console]:
     """A console to print to; a user's mistake is told on standard error, and its exit code is the command's."""
-    console = Console()
+    # of this stream, and not of whatever a run's log puts in its place
+    console = Console(file=sys.stdout)
     if not console.is_terminal:
         console.width = max(console.width, _PIPED_WIDTH)
     if threading.current_thread() is threading.main_thread():
@@ -43,6 +56,56 @@ def told_errors() -> Iterator[Console]:
         raise typer.Exit(code_of(error)) from None
 
 
+def trackers_of(
+    track: str | None, folder: RunFolder, title: Callable[[TrialConfig], str], noted: Callable[[str], None]
+) -> list[MlflowRuns]:
+    """Who follows a run besides its display; `title` names a trial, `noted` is told of a server that is lost.
+
+    Raises:
+        OutputError: see `MlflowRuns`.
+    """
+    if track is None:
+        return []
+    from tune_ner.reporting.mlflow_runs import MlflowRuns
+
+    return [MlflowRuns(folder, title, noted)]
+
+
+def finish(
+    display: Display,
+    trackers: Sequence[MlflowRuns],
+    results: RunResults,
+    trials: int,
+    interrupt: KeyboardInterrupt | None,
+) -> int:
+    """Write the tables and the page of a run of `trials` trials, and tell everyone; gives the exit code.
+
+    Raises:
+        RunFolderError: a table cannot be written.
+    """
+    from tune_ner import reporting
+
+    reporting.write_tables(results)
+    page = reporting.written_page(results)
+    for tracker in trackers:
+        tracker.ended(results, interrupt is not None)
+    code = exit_code(results.records, interrupt)
+    display.ended(results, trials, page, code)
+    return code
+
+
+def new_app(**settings: Any) -> typer.Typer:
+    """An app whose help is plain text; rich's tables would cut off the names of options at 80 columns."""
+    return typer.Typer(rich_markup_mode=None, **settings)
+
+
+def run_alone(command: Callable[..., None], **settings: Any) -> None:
+    """Run a command as its own program, as `python -m` does; `settings` are those of `typer.Typer.command`."""
+    app = new_app(add_completion=False)
+    app.command(**settings)(command)
+    app()
+
+
 def code_of(interrupt: KeyboardInterrupt) -> int:
     """130 for Ctrl-C, 143 for SIGTERM."""
     return EXIT_TERMINATED if isinstance(interrupt, Terminated) else EXIT_INTERRUPTED
@@ -53,7 +116,36 @@ def _terminate(*_: object) -> None:
 
 
 def _plain(error: TuneNerError) -> str:
-    return escape(str(error))
+    return escape(masked(str(error)))
+
+
+@contextmanager
+def logged_folder(results_dir: Path, name: str) -> Iterator[RunFolder]:
+    """The folder of a run, new or to be gone on with; what libraries print meanwhile goes to its `run.log`.
+
+    Raises:
+        RunFolderError: see `RunFolder.available`.
+    """
+    from tune_ner.runs import RunFolder, RunLog
+
+    folder = RunFolder.available(results_dir, name, may_go_on=True)
+    with RunLog(folder.log_file):
+        yield folder
+
+
+def display_of(console: Console, run: str, quiet: bool, as_json: bool) -> Display:
+    """What shows a run, as the options say.
+
+    Raises:
+        OutputError: they contradict each other.
+    """
+    from tune_ner import reporting
+
+    if quiet and as_json:
+        raise OutputError("--quiet with --json: expected one of them; --json has the outcome in its last line")
+    if as_json:
+        return reporting.JsonDisplay(console.file, run)
+    return reporting.QuietDisplay(console) if quiet else reporting.TerminalDisplay(console)
 
 
 def given(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -56,6 +56,10 @@ class TextError(TuneNerError):
     """A text that entities are to be found in cannot be read."""
 
 
+class OutputError(TuneNerError):
+    """A run cannot be shown or tracked as asked."""
+
+
 class DivergedError(TuneNerError):
     """A trial's loss is no number any more, or infinite."""
 

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from tune_ner.commands import EXIT_INTERRUPTED, code_of, exit_code, given, run_name, told_errors
+from tune_ner.commands import (
+    Json,
+    Quiet,
+    Track,
+    display_of,
+    finish,
+    given,
+    logged_folder,
+    run_alone,
+    run_name,
+    told_errors,
+    trackers_of,
+)
 
 Data = Annotated[
     str | None,
@@ -64,7 +76,9 @@ def grid(
         float | None, typer.Option(help="Train no further than this validation F1.", show_default="all epochs")
     ] = None,
     max_failures: Annotated[int, typer.Option(help="How often a trial whose worker died is tried anew.", min=0)] = 2,
-    retry_failed: Annotated[bool, typer.Option(help="Run trials again that failed in an earlier start.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Run trials again that failed in an earlier start.")
+    ] = False,
     checkpoint_every: Annotated[
         int | None,
         typer.Option(
@@ -74,17 +88,22 @@ def grid(
     export: Annotated[bool, typer.Option(help="Leave the winner's model in best/ of the run folder.")] = True,
     address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or HOST:6379.")] = None,
     dashboard: Annotated[bool, typer.Option(help="Start Ray's dashboard on this machine.")] = True,
-    dry_run: Annotated[bool, typer.Option(help="Print the plan and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    track: Track = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Train every combination of SPACE under Ray Tune and rank them by validation F1.
 
     Examples:
 
-        python -m tune_ner.grid demo
+        tune-ner grid demo
 
-        python -m tune_ner.grid minilm --data corpus.jsonl --lr 1e-4 --lr 3e-4
+        tune-ner grid minilm --data corpus.jsonl --lr 1e-4 --lr 3e-4
 
-        python -m tune_ner.grid notebook --dry-run
+        tune-ner grid notebook --dry-run
+
+        tune-ner grid demo --name mine --json > events.jsonl
     """
     overrides = {
         "data": data,
@@ -100,42 +119,42 @@ def grid(
         "trim_vocabulary": trim_vocabulary,
         "stop_at_f1": stop_at_f1,
     }
-    with told_errors() as console:
+    with told_errors() as console, logged_folder(results_dir, name or run_name(space)) as folder:
         from tune_ner import reporting, tuning
-        from tune_ner.runs import RunFolder
 
-        folder = RunFolder.available(results_dir, name or run_name(space), may_go_on=True)
+        display = display_of(console, folder.name, quiet, as_json)
         wishes = tuning.ResourceWishes(cpus_per_trial, gpus_per_trial, max_concurrent)
         scheduling = tuning.Scheduling(scheduler, grace_period, reduction_factor)
         recovery = tuning.Recovery(max_failures, retry_failed, checkpoint_every)
         searched = tuning.load_space(space, given(overrides))
         searched.check_grid()
         experiment = tuning.prepare(searched)
-        reporting.print_data(console, experiment)
+        display.data(experiment)
         audits = tuning.audit_experiment(experiment)
-        reporting.print_audit(console, audits, tuning.earlier_test_uses(experiment, folder))
+        display.audit(audits, tuning.earlier_test_uses(experiment, folder))
         if dry_run:
             resources = tuning.plan_resources(experiment, wishes, len(experiment.trials), address)
-            reporting.print_plan(console, experiment, resources, scheduling)
+            display.plan(experiment, resources, scheduling)
             return
+        trackers = trackers_of(track, folder, experiment.title, display.noted)
         interrupt: KeyboardInterrupt | None = None
         try:
             earlier = folder.records() if folder.path.exists() else []
             done = {record.trial_id for record in tuning.kept(earlier, retry_failed)}
             left = [trial for trial in experiment.trials if trial.trial_id not in done]
-            with reporting.LiveProgress(
-                console,
+            workload = reporting.Workload(
                 len(experiment.trials),
                 experiment.cost,
                 sum(map(experiment.cost, left)),
-                title=experiment.title,
+                experiment.title,
                 earlier=len(experiment.trials) - len(left),
-            ) as progress:
+            )
+            with display.following(workload) as progress:
                 tuning.run_grid(
                     experiment,
                     folder,
                     wishes,
-                    progress,
+                    tuning.Listeners(progress, *trackers),
                     scheduling=scheduling,
                     recovery=recovery,
                     audits=audits,
@@ -146,13 +165,11 @@ def grid(
         except KeyboardInterrupt as error:
             interrupt = error
         if not folder.path.exists():
-            raise typer.Exit(EXIT_INTERRUPTED if interrupt is None else code_of(interrupt))
+            raise interrupt or KeyboardInterrupt
         results = reporting.RunResults(folder)
-        reporting.write_tables(results)
-        reporting.print_outcome(reporting.TerminalLayout(console), results, len(experiment.trials))
-        reporting.print_page(reporting.TerminalLayout(console), reporting.RunPage(results))
-    raise typer.Exit(exit_code(results.records, interrupt))
+        code = finish(display, trackers, results, len(experiment.trials), interrupt)
+    raise typer.Exit(code)
 
 
 if __name__ == "__main__":
-    typer.run(grid)
+    run_alone(grid)

@@ -75,6 +75,17 @@ class Reading:
     stride: int
     viterbi: ViterbiDecoder | None = None
 
+    @classmethod
+    def as_trained(cls, settings: ModelSettings, labels: tuple[str, ...], positions: int | None) -> Reading:
+        """What training did, in windows of no more than `positions` subwords."""
+        length = max(settings.max_length, _SHORTEST_WINDOW)
+        length = min(length, positions or length)
+        # without a stride, training had no say in how a text goes on behind its first window
+        stride = min(settings.stride or length // 4, length // 2)
+        scheme = SCHEMES[settings.tagging_scheme]
+        viterbi = ViterbiDecoder(scheme, labels) if settings.decoding == "viterbi" else None
+        return cls(labels, scheme, settings.words, length, stride, viterbi)
+
     @property
     def types(self) -> tuple[str, ...]:
         """The entity types, in label order."""
@@ -111,21 +122,18 @@ class Predictor:
             ModelError: there is no such folder, or it has no weights, or no labels of entities.
             EncoderError: its tokenizer cannot be loaded.
         """
-        folder = _checked(Path(folder).expanduser())
+        folder = _checked(Path(folder))
         settings = ModelSettings.read(folder)
-        tokenizer = load_tokenizer(Encoder(str(folder), "folder", str(folder), "", str(folder)), [])
+        tokenizer = load_tokenizer(Encoder(str(folder), "folder", location=str(folder), fingerprint="", folder=""), [])
         model = _load_model(folder)
         labels = _labels(model, folder)
-        length = settings.max_length if settings else min(tokenizer.model_max_length, _LONGEST_WINDOW)
-        length = min(max(length, _SHORTEST_WINDOW), positions_of(model) or length)
-        # a model that was trained without a stride has no say in how a text goes on behind its first window
-        stride = min(settings.stride if settings and settings.stride else length // 4, length // 2)
-        scheme = SCHEMES[settings.tagging_scheme] if settings else _scheme_of(labels, folder)
-        viterbi = ViterbiDecoder(scheme, labels) if settings and settings.decoding == "viterbi" else None
-        reading = Reading(labels, scheme, settings.words if settings else "whitespace", length, stride, viterbi)
         model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        if settings:
+            return cls(model, tokenizer, Reading.as_trained(settings, labels, positions_of(model)))
+        scheme = _scheme_of(labels, folder)
+        length = min(tokenizer.model_max_length, positions_of(model) or _LONGEST_WINDOW, _LONGEST_WINDOW)
         note = f"{folder}: no {SETTINGS_FILE}; labels read as {scheme.name}, words cut at white space"
-        return cls(model, tokenizer, reading, () if settings else (note,))
+        return cls(model, tokenizer, Reading(labels, scheme, "whitespace", length, length // 4), [note])
 
     def predict(self, texts: Sequence[str]) -> list[list[PredictedSpan]]:
         """The entities of each text, in order of their place.
@@ -213,6 +221,7 @@ def _chunks(texts: Iterable[str], at_once: int) -> Iterator[list[str]]:
 def _checked(folder: Path) -> Path:
     expected = "expected a folder with config.json, model.safetensors and a tokenizer, such as results/RUN/best"
     try:
+        folder = folder.expanduser()
         if not folder.exists():
             raise ModelError(f"model {str(folder)!r}: no such folder; {expected}")
         if not folder.is_dir():
@@ -220,8 +229,8 @@ def _checked(folder: Path) -> Path:
         if not (folder / "config.json").is_file():
             found = "no config.json in it" if any(folder.iterdir()) else "the folder is empty"
             raise ModelError(f"model {str(folder)!r}: {found}; {expected}")
-    except OSError as error:
-        raise ModelError(f"model {str(folder)[:200]!r}: cannot be read: {error.strerror or error}") from error
+    except (OSError, RuntimeError) as error:  # a name too long, a folder that is closed, the home of nobody
+        raise ModelError(f"model {str(folder)[:200]!r}: cannot be read: {str(error)[:300]}") from error
     return folder
 
 

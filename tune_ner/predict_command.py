@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tune_ner.commands import told_errors
+from tune_ner.commands import run_alone, told_errors
 from tune_ner.data import MarkupMode
 from tune_ner.data.texts import TextRow, check_file, check_text, read_texts, texts_of
 from tune_ner.errors import TextError, visible
@@ -63,7 +63,7 @@ def predict(
 
         tune-ner predict results/demo-1 "Ta Alvedon mot feber."
 
-        tune-ner predict results/demo-1/best --file notes.txt --format jsonl > found.jsonl
+        tune-ner predict results/demo-1 --file notes.txt > found.jsonl
 
         zcat corpus.jsonl.gz | tune-ner predict results/demo-1 | head
 
@@ -170,4 +170,4 @@ def _print_scores(console: Console, scores: SpanScores, as_text: bool) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(predict)
+    run_alone(predict)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tune_ner.commands import EXIT_FAILED_TRIALS, exit_code, told_errors
+from tune_ner.commands import EXIT_FAILED_TRIALS, exit_code, run_alone, told_errors
 from tune_ner.errors import RunFolderError
 
 
@@ -25,7 +25,7 @@ def report(
 
         tune-ner report results/demo-1
 
-        tune-ner report results/with-brackets results/without --output comparison.html
+        tune-ner report results/with-brackets results/without --output both.html
 
         tune-ner report results/demo-1 --markdown > demo-1.md
     """
@@ -45,4 +45,4 @@ def report(
 
 
 if __name__ == "__main__":
-    typer.run(report)
+    run_alone(report)

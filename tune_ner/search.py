@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from tune_ner.commands import EXIT_INTERRUPTED, code_of, exit_code, given, run_name, told_errors
+from tune_ner.commands import (
+    Json,
+    Quiet,
+    Track,
+    display_of,
+    finish,
+    given,
+    logged_folder,
+    run_alone,
+    run_name,
+    told_errors,
+    trackers_of,
+)
 from tune_ner.errors import SchedulingError
 from tune_ner.grid import Data, Markup
 
@@ -52,7 +64,9 @@ def search(
     grace_period: Annotated[int, typer.Option(help="Epochs before a trial may be stopped.")] = 1,
     reduction_factor: Annotated[int, typer.Option(help="asha: of how many configurations about one goes on.")] = 3,
     max_failures: Annotated[int, typer.Option(help="How often a trial whose worker died is tried anew.", min=0)] = 2,
-    retry_failed: Annotated[bool, typer.Option(help="Run trials again that failed in an earlier start.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Run trials again that failed in an earlier start.")
+    ] = False,
     checkpoint_every: Annotated[
         int | None,
         typer.Option(
@@ -62,27 +76,28 @@ def search(
     export: Annotated[bool, typer.Option(help="Leave the winner's model in best/ of the run folder.")] = True,
     address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or HOST:6379.")] = None,
     dashboard: Annotated[bool, typer.Option(help="Start Ray's dashboard on this machine.")] = True,
-    dry_run: Annotated[bool, typer.Option(help="Print the plan and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    track: Track = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Search SPACE with Optuna under Ray Tune, then train the best with fresh seeds and measure them on test.
 
     Examples:
 
-        python -m tune_ner.search --trials 12
+        tune-ner search --trials 12
 
-        python -m tune_ner.search --dry-run
+        tune-ner search --dry-run
 
-        python -m tune_ner.search my-space.yaml --data corpus.jsonl --time 30m --scheduler asha
+        tune-ner search my-space.yaml --data corpus.jsonl --time 30m
 
-        python -m tune_ner.search my-space.yaml --name night --storage sqlite:///searches.db
+        tune-ner search my-space.yaml --name night --storage sqlite:///night.db
     """
     overrides = {"data": data, "markup": markup, "model": model}
-    with told_errors() as console:
+    with told_errors() as console, logged_folder(results_dir, name or run_name(space)) as folder:
         from tune_ner import reporting, tuning
-        from tune_ner.runs import RunFolder
 
-        name = name or run_name(space)
-        folder = RunFolder.available(results_dir, name, may_go_on=True)
+        display = display_of(console, folder.name, quiet, as_json)
         wishes = tuning.ResourceWishes(cpus_per_trial, gpus_per_trial, max_concurrent)
         scheduling = tuning.Scheduling(scheduler, grace_period, reduction_factor)
         recovery = tuning.Recovery(max_failures, retry_failed, checkpoint_every)
@@ -91,30 +106,31 @@ def search(
         searched = tuning.load_space(space, given(overrides))
         searched.check_search()
         experiment = tuning.prepare(searched)
-        reporting.print_data(console, experiment)
+        display.data(experiment)
         audits = tuning.audit_experiment(experiment)
-        reporting.print_audit(console, audits, tuning.earlier_test_uses(experiment, folder))
+        display.audit(audits, tuning.earlier_test_uses(experiment, folder))
         if dry_run:
             resources = tuning.plan_resources(experiment, wishes, trials, address)
-            reporting.print_search_plan(console, experiment, resources, scheduling, budget, strategy)
+            display.search_plan(experiment, resources, scheduling, budget, strategy)
             return
         total = trials + confirm * confirm_seeds
+        trackers = trackers_of(track, folder, experiment.title, display.noted)
         interrupt: KeyboardInterrupt | None = None
         try:
-            with reporting.LiveProgress(
-                console,
+            workload = reporting.Workload(
                 trials,
                 experiment.cost,
                 title=experiment.title,
                 earlier=min(trials, len(tuning.searched(experiment, folder.records()))) if folder.path.exists() else 0,
                 seconds=budget.seconds,
                 confirmations=confirm * confirm_seeds,
-            ) as progress:
+            )
+            with display.following(workload) as progress:
                 tuning.run_search(
                     experiment,
                     folder,
                     wishes,
-                    progress,
+                    tuning.Listeners(progress, *trackers),
                     budget=budget,
                     strategy=strategy,
                     scheduling=scheduling,
@@ -129,14 +145,12 @@ def search(
         except KeyboardInterrupt as error:
             interrupt = error
         if not folder.path.exists():
-            raise typer.Exit(EXIT_INTERRUPTED if interrupt is None else code_of(interrupt))
+            raise interrupt or KeyboardInterrupt
         results = reporting.RunResults(folder)
-        reporting.write_tables(results)
         # Within a budget of time, or with an aim, a search that ends as it should has fewer trials than it might have.
         expected = total if interrupt else len(results.records)
-        reporting.print_outcome(reporting.TerminalLayout(console), results, expected)
-        reporting.print_page(reporting.TerminalLayout(console), reporting.RunPage(results))
-    raise typer.Exit(exit_code(results.records, interrupt))
+        code = finish(display, trackers, results, expected, interrupt)
+    raise typer.Exit(code)
 
 
 def seconds_of(said: str) -> float:
@@ -152,4 +166,4 @@ def seconds_of(said: str) -> float:
 
 
 if __name__ == "__main__":
-    typer.run(search)
+    run_alone(search)

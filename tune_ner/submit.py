@@ -7,15 +7,18 @@ from typing import Annotated
 
 import typer
 
-from tune_ner.commands import code_of, run_name, told_errors
+from tune_ner.commands import code_of, given, run_alone, run_name, told_errors
 
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 def submit(
     context: typer.Context,
-    space: Annotated[str, typer.Argument(help="A YAML file, or the name of a bundled space.")],
     address: Annotated[str, typer.Option(help="The cluster's dashboard, for instance http://head:8265.")],
+    space: Annotated[
+        str | None,
+        typer.Argument(help="A YAML file, or the name of a bundled space.", show_default="that of the grid or search"),
+    ] = None,
     search: Annotated[bool, typer.Option("--search", help="Search instead of a grid.")] = False,
     data: Annotated[str | None, typer.Option(help="As for the grid; a file or folder is shipped.")] = None,
     model: Annotated[list[str] | None, typer.Option(help="As for the grid; a folder is shipped; repeatable.")] = None,
@@ -40,14 +43,14 @@ def submit(
 
         tune-ner submit demo --address http://127.0.0.1:8265 --name night
 
-        tune-ner submit my-space.yaml --search --address http://head:8265 --data corpus.jsonl --time 8h --scheduler asha
+        tune-ner submit my-space.yaml --search --address http://head:8265
     """
     with told_errors() as console:
         from tune_ner import tuning
-        from tune_ner.commands import given
         from tune_ner.runs import RunFolder
         from tune_ner.tuning.jobs import Job, JobServer
 
+        space = space or ("search" if search else "notebook")
         name = name or run_name(space)
         folder = RunFolder.available(results_dir, name, may_go_on=True)
         resolved = tuning.load_space(space, given({"data": data, "model": model}))
@@ -75,6 +78,4 @@ def submit(
 
 
 if __name__ == "__main__":
-    app = typer.Typer()
-    app.command(context_settings=PASSED_ON)(submit)
-    app()
+    run_alone(submit, context_settings=PASSED_ON)

@@ -51,7 +51,7 @@ def test_a_card_tells_data_protocol_figures_audit_and_limits(run: RunFolder) -> 
     card = card_of(run)
     for piece in (
         "## tiny:1x32 · BIO · 0.001 · seed 42",
-        'aggregation_strategy="simple"',
+        'MODEL, aggregation_strategy="first")',
         "tune-ner predict MODEL",
         "| test | 0.550 | 0.550 | 0.550 |",
         "| validation | 0.600 | 0.600 | 0.600 |",
@@ -102,6 +102,16 @@ def test_nothing_in_it_is_taken_for_a_mark(tmp_path: Path) -> None:
     assert "<script>" not in card.replace("\\<script>", "")
     assert "\n# no heading" not in card
     assert card.count("\n---\n") == 1
+
+
+@pytest.mark.parametrize(("alignment", "strategy"), [("first", "first"), ("all", "simple")])
+def test_the_pipeline_is_shown_as_it_reads_what_was_trained(tmp_path: Path, alignment: str, strategy: str) -> None:
+    record = a_record(alignment=alignment)
+    folder = a_run(tmp_path, [record])
+    export(folder, record)
+    card = card_of(folder)
+    assert f'MODEL, aggregation_strategy="{strategy}")' in card
+    assert ("do not use it" in card) == (alignment == "first")
 
 
 @pytest.mark.parametrize("scheme", ["BIO", "BIOES", "BILOU"])

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from tests.factories import a_failure, a_record, a_run, a_stopped_trial
-from tune_ner.reporting import RunResults, curves_table, ranking, trials_table, write_tables
+from tune_ner.errors import RunFolderError
+from tune_ner.reporting import RunResults, curves_table, load_results, ranking, trials_table, write_tables
 from tune_ner.reporting.tables import NOTEBOOK_COLUMNS
 
 
@@ -100,3 +101,26 @@ def test_a_run_in_which_everything_failed_has_tables_too(tmp_path: Path) -> None
     files = write_tables(RunResults(folder))
     assert len(pd.read_csv(files[0])) == 1
     assert pd.read_csv(files[1]).empty
+
+
+def test_results_of_one_run_and_of_a_folder_of_runs_are_loaded(tmp_path: Path) -> None:
+    a_run(tmp_path, [a_record((0.5,), seed=1), a_failure(seed=2)], "first")
+    a_run(tmp_path, [a_record((0.7,), batch_size=size) for size in (8, 16)], "second")
+    (tmp_path / "notes").mkdir()
+    one, both = load_results(tmp_path / "first"), load_results(str(tmp_path))
+    assert list(one["Run"]) == ["first", "first"]
+    assert list(one["Status"]) == ["finished", "failed"]
+    assert list(both["Run"]) == ["first", "first", "second", "second"]
+    assert list(both["batch_size"].dropna()) == [8, 16]
+    assert list(both.columns[:4]) == ["Run", "Model", "Tagging Scheme", "Learning Rate"]
+
+
+def test_a_folder_without_runs_or_with_a_damaged_one_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="no such folder"):
+        load_results(tmp_path / "nowhere")
+    with pytest.raises(RunFolderError, match="it is empty"):
+        load_results(tmp_path)
+    folder = a_run(tmp_path, [a_record((0.5,))])
+    folder.trials_file.write_text("{}\n")
+    with pytest.raises(RunFolderError, match=r"trials\.jsonl:1"):
+        load_results(tmp_path)

@@ -29,7 +29,7 @@ _USE = """\
 ```python
 from transformers import pipeline
 
-find = pipeline("token-classification", MODEL, aggregation_strategy="simple")
+find = pipeline("token-classification", MODEL, aggregation_strategy="{strategy}")
 find("...")
 ```
 
@@ -57,7 +57,8 @@ def model_card(results: RunResults) -> str | None:
     layout = MarkdownLayout(Console(file=text))
     _print_what_it_is(layout, results, record)
     layout.heading("Use")
-    text.write(f"\n{_USE}")
+    # what a word's later subwords say was never trained where its first one alone has a label
+    text.write("\n" + _USE.format(strategy="simple" if record.config.alignment == "all" else "first"))
     _print_use(layout, record)
     _print_figures(layout, results, record)
     _print_data(layout, results, record)
@@ -102,9 +103,13 @@ def _print_use(layout: Layout, record: TrialRecord) -> None:
         "below are of that."
     )
     layout.item(
-        "The pipeline predicts every subword, and cuts what is longer than its tokenizer allows unless it is given a "
-        '`stride`; `aggregation_strategy="first"` comes nearer to the figures below.'
+        'The pipeline, with `aggregation_strategy="first"`, reads a word at its first subword too; it cuts what is '
+        "longer than its tokenizer allows unless it is given a `stride`."
     )
+    if config.alignment == "first":
+        layout.item(
+            'With "simple" every subword speaks, and only the first one of a word was trained to: do not use it.'
+        )
     if config.tagging_scheme in ("BIOES", "BILOU"):
         layout.item(
             f"The pipeline knows the letters B and I alone: groups of this {config.tagging_scheme} model come out in "

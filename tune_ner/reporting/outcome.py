@@ -56,9 +56,10 @@ def print_other_trials(layout: Layout, records: Sequence[TrialRecord]) -> None:
     """Print which trials were stopped or failed, and what a reader of the figures should know of the rest."""
     if stopped := stopped_note(records):
         layout.line(stopped, "note", "yellow")
+    varied = varied_axes(records)
     for record in records:
         if record.error:
-            layout.line(f"{record.config.titled(varied_axes(records))}: {record.error}", record.status, "red")
+            layout.line(f"{record.config.titled(varied)}: {record.error}", record.status, "red")
     for note in (*encoding_notes(records), *batching_notes(records)):
         layout.line(note, "note", "yellow")
 

@@ -16,7 +16,7 @@ from tune_ner.reporting.search_results import NARROWED_FILE
 from tune_ner.reporting.standing import Evidence, RunResults, Standing
 from tune_ner.reporting.timings import timings_table
 from tune_ner.reporting.whole_files import write_text
-from tune_ner.runs import TrialRecord, varied_axes
+from tune_ner.runs import RunFolder, TrialRecord, varied_axes
 from tune_ner.training import TrialConfig
 
 NOTEBOOK_COLUMNS = ["Model", "Tagging Scheme", "Learning Rate", "Precision", "Recall", "F1"]
@@ -82,6 +82,34 @@ def trials_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
     ]
     table = pd.DataFrame(rows, columns=columns).astype({"Best Epoch": "Int64", "Epochs Run": "Int64"})
     return table.sort_values([*NOTEBOOK_COLUMNS[:3], *varied, "Seed", *folds], ignore_index=True)
+
+
+def load_results(path: Path | str) -> pd.DataFrame:
+    """The trials of a run folder, or of every run in a folder of runs: `trials_table` with the run's name in front.
+
+    Args:
+        path: a run folder such as `results/demo-1`, or the folder that holds several.
+
+    Raises:
+        RunFolderError: there is no run, or a file of one is damaged.
+    """
+    folders = [RunFolder.existing(run) for run in _runs_at(Path(path).expanduser())]
+    tables = []
+    for folder in folders:
+        table = trials_table(folder.records())
+        table.insert(0, "Run", folder.name)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _runs_at(path: Path) -> list[Path]:
+    """The runs in a folder of runs; else the path itself, of which `RunFolder.existing` says what is wrong."""
+    try:
+        is_run = (path / "trials.jsonl").exists()
+        within = [] if is_run else sorted(file.parent for file in path.glob("*/trials.jsonl"))
+    except OSError:
+        return [path]
+    return within or [path]
 
 
 def curves_table(records: Sequence[TrialRecord]) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from tune_ner.runs.ledger import EarlierUse, earlier_uses, fingerprint_of_part, 
 from tune_ner.runs.models import ModelFiles, RunModels, model_folder
 from tune_ner.runs.record import TrialRecord
 from tune_ner.runs.resume import Protocol
+from tune_ner.runs.run_log import RunLog
 from tune_ner.runs.selection import Candidate, RankedConfiguration, configuration_of, rank, varied_axes, winner
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Protocol",
     "RankedConfiguration",
     "RunFolder",
+    "RunLog",
     "RunModels",
     "TrialRecord",
     "configuration_of",

@@ -61,6 +61,7 @@ class RunFolder:
         self.audit_file = path / "audit.json"
         self.protocol_file = path / "protocol.json"
         self.checkpoints = path / "checkpoints"
+        self.log_file = path / "run.log"
         self.models = RunModels(path)
 
     @classmethod

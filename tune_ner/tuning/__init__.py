@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tune_ner.tuning.events import RunEvents
+from tune_ner.tuning.events import Listeners, RunEvents
 from tune_ner.tuning.experiment import Experiment, audit_experiment, earlier_test_uses, prepare
 from tune_ner.tuning.recovery import Recovery
 from tune_ner.tuning.resources import Machine, ResourceWishes, TrialResources, trial_resources
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Budget",
     "Experiment",
+    "Listeners",
     "Machine",
     "Recovery",
     "ResourceWishes",

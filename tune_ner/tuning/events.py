@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tune_ner.runs import TrialRecord
+from tune_ner.runs.run_log import LOGGER
 from tune_ner.training import EpochFigures, TrialConfig
 from tune_ner.tuning.resources import TrialResources
 
@@ -27,3 +28,82 @@ class RunEvents:
 
     def trial_ended(self, record: TrialRecord) -> None:
         """A trial finished, failed or was stopped, and its record is on the disk."""
+
+
+class Listeners(RunEvents):
+    """Several listeners as one, told in their order."""
+
+    def __init__(self, *listeners: RunEvents) -> None:
+        self._listeners = listeners
+
+    def run_started(self, resources: TrialResources, dashboard: str) -> None:
+        """Tell each."""
+        for listener in self._listeners:
+            listener.run_started(resources, dashboard)
+
+    def noted(self, what: str) -> None:
+        """Tell each."""
+        for listener in self._listeners:
+            listener.noted(what)
+
+    def confirming(self, trials: int) -> None:
+        """Tell each."""
+        for listener in self._listeners:
+            listener.confirming(trials)
+
+    def trial_started(self, trial: TrialConfig) -> None:
+        """Tell each."""
+        for listener in self._listeners:
+            listener.trial_started(trial)
+
+    def epoch_ended(self, trial: TrialConfig, figures: EpochFigures) -> None:
+        """Tell each."""
+        for listener in self._listeners:
+            listener.epoch_ended(trial, figures)
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        """Tell each."""
+        for listener in self._listeners:
+            listener.trial_ended(record)
+
+
+class LoggedEvents(RunEvents):
+    """Writes what happens into the package's log."""
+
+    def run_started(self, resources: TrialResources, dashboard: str) -> None:
+        """What a trial gets, and where the dashboard is."""
+        LOGGER.info(
+            "run started: %d trials at once, each with %d CPUs and %g GPUs; dashboard %s",
+            resources.concurrent,
+            resources.cpus,
+            resources.gpus,
+            dashboard or "none",
+        )
+
+    def noted(self, what: str) -> None:
+        """The note."""
+        LOGGER.warning("%s", what)
+
+    def confirming(self, trials: int) -> None:
+        """How many trials."""
+        LOGGER.info("%d trials confirm the best", trials)
+
+    def trial_started(self, trial: TrialConfig) -> None:
+        """Id and title."""
+        LOGGER.info("trial %s started: %s", trial.trial_id, trial.title)
+
+    def epoch_ended(self, trial: TrialConfig, figures: EpochFigures) -> None:
+        """The epoch's figures on validation."""
+        LOGGER.info(
+            "trial %s: epoch %d of %d, validation F1 %.4f, loss %.4f",
+            trial.trial_id,
+            figures.epoch,
+            trial.epochs,
+            figures.f1,
+            figures.loss,
+        )
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        """How it ended, and why; a failure that is no user's mistake with its traceback."""
+        why = "".join(f"\n{text}" for text in (record.error, record.traceback) if text)
+        LOGGER.info("trial %s %s after %.1f s%s", record.trial_id, record.status, record.seconds, why)

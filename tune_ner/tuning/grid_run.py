@@ -11,7 +11,7 @@ from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.keeper import lacks_model
 from tune_ner.tuning.recovery import Recovery
 from tune_ner.tuning.resources import Machine, ResourceWishes, TrialResources, trial_resources
-from tune_ner.tuning.runner import going_on, running
+from tune_ner.tuning.runner import going_on, heard, running
 from tune_ner.tuning.scheduling import Scheduling
 from tune_ner.tuning.session import cluster_machine, ray_session
 
@@ -66,7 +66,7 @@ def run_grid(
         RunFolderError: the folder or a record cannot be written, another process works on the run, or it began with
             another space, data, encoders or libraries.
     """
-    events = events or RunEvents()
+    events = heard(experiment, folder, events)
     protocol = experiment.protocol(scheduling)
     order = {trial.trial_id: place for place, trial in enumerate(experiment.trials)}
     with going_on(folder, protocol, events) as earlier:

@@ -105,6 +105,12 @@ def export_winner(folder: RunFolder, keeper: Any, train_again: TrainAgain, event
 
     Where its weights are not here, the trial is trained once more: means over seeds can turn round at the end, a node
     may be lost, and an earlier start may have run without export. What cannot be done is told, and changes no record.
+
+    Args:
+        folder: the run folder.
+        keeper: that of the trials that were measured on test; None where this start had none.
+        train_again: gives the model of a trial that ended before.
+        events: told what happens while it happens.
     """
     records = {record.trial_id: record for record in folder.records()}
     best = winner(_candidates(records.values()))
@@ -133,6 +139,8 @@ def export_winner(folder: RunFolder, keeper: Any, train_again: TrainAgain, event
 
 
 def _asked(keeper: Any, trial_id: str) -> str:
+    if keeper is None:
+        return ""
     with suppress(ray.exceptions.RayError):  # a keeper that died knows no problem
         return str(ray.get(keeper.problem.remote(trial_id)))
     return ""

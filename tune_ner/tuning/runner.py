@@ -17,7 +17,7 @@ from tune_ner.audit import AuditReport
 from tune_ner.runs import ModelFiles, Protocol, RunFolder, TrialRecord
 from tune_ner.training import TrialConfig
 from tune_ner.tuning.early_stopping import stopping_rule
-from tune_ner.tuning.events import RunEvents
+from tune_ner.tuning.events import Listeners, LoggedEvents, RunEvents
 from tune_ner.tuning.experiment import Experiment, audit_experiment
 from tune_ner.tuning.keeper import export_winner, start_keeper
 from tune_ner.tuning.recorder import Recorder, heard_interrupts
@@ -25,6 +25,7 @@ from tune_ner.tuning.recovery import Recovery
 from tune_ner.tuning.resources import Machine, ResourceWishes, TrialResources, trial_resources
 from tune_ner.tuning.scheduling import Scheduling
 from tune_ner.tuning.session import cluster_machine, ray_session
+from tune_ner.tuning.tensorboard import TensorBoardFiles
 from tune_ner.tuning.worker import RunPlace, measure_memory, train, train_again
 
 
@@ -38,14 +39,15 @@ class Runner:
         resources: TrialResources,
         recorder: Recorder,
         recovery: Recovery,
-        keeper: Any = None,
+        exported_to: RunFolder | None,
     ) -> None:
         self._experiment = experiment
         self._reference = reference
         self._resources = resources
         self._recorder = recorder
         self._recovery = recovery
-        self._keeper = keeper
+        self._exported_to = exported_to
+        self._keeper: Any = None
 
     @property
     def records(self) -> list[TrialRecord]:
@@ -54,6 +56,8 @@ class Runner:
 
     def run(self, trials: Sequence[TrialConfig], scheduling: Scheduling) -> None:
         """Train these trials, started in their order, and measure them on test."""
+        if self._exported_to and trials:
+            self._keeper = start_keeper(self._exported_to)
         points = [self._experiment.point(trial) for trial in trials]
         # In the order of the points; a `grid_search` over them would copy them all for each one.
         generator = BasicVariantGenerator(points_to_evaluate=points, max_concurrent=self._resources.concurrent)
@@ -66,7 +70,12 @@ class Runner:
         """
         self._fit(ConcurrencyLimiter(searcher, self._resources.concurrent), trials, scheduling, False, stopper)
 
-    def train_again(self, record: TrialRecord) -> ModelFiles:
+    def export(self, events: RunEvents) -> None:
+        """Leave the winner's model in the run folder, if the run is to leave one."""
+        if self._exported_to:
+            export_winner(self._exported_to, self._keeper, self._train_again, events)
+
+    def _train_again(self, record: TrialRecord) -> ModelFiles:
         """The model of a trial that ended before, trained once more.
 
         Raises:
@@ -145,6 +154,12 @@ def _title(axes: Sequence[str], trial: Any) -> str:
     return TrialConfig.model_construct(**trial.config).titled(axes)
 
 
+def heard(experiment: Experiment, folder: RunFolder, events: RunEvents | None) -> RunEvents:
+    """All that listen to a run: the caller's listener, the package's log, and TensorBoard's files."""
+    own = LoggedEvents(), TensorBoardFiles(folder.path, experiment.title)
+    return Listeners(*([events] if events else []), *own)
+
+
 @contextmanager
 def going_on(folder: RunFolder, protocol: Protocol, events: RunEvents) -> Iterator[list[TrialRecord]]:
     """The records of an earlier start of a run, which is this process's alone; none of a run that is yet to begin.
@@ -210,11 +225,10 @@ def running(
                 folder.create(experiment.space.to_yaml(), protocol, found)
                 stack.enter_context(folder.driven(protocol))
             events.run_started(resources, page)
-            keeper = start_keeper(folder) if export else None
-            runner = Runner(experiment, reference, resources, Recorder(experiment, folder, events), recovery, keeper)
+            recorder = Recorder(experiment, folder, events)
+            runner = Runner(experiment, reference, resources, recorder, recovery, folder if export else None)
             yield runner
-            if export:
-                export_winner(folder, keeper, runner.train_again, events)
+            runner.export(events)
             folder.remove_checkpoints()
 
 

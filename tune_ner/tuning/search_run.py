@@ -19,7 +19,7 @@ from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.grid_run import kept
 from tune_ner.tuning.recovery import Recovery
 from tune_ner.tuning.resources import ResourceWishes
-from tune_ner.tuning.runner import going_on, running
+from tune_ner.tuning.runner import going_on, heard, running
 from tune_ner.tuning.scheduling import Scheduling
 from tune_ner.tuning.study import SAMPLERS, Study, StudySearch, value_of
 
@@ -121,7 +121,7 @@ def run_search(
         RunFolderError: the folder or a record cannot be written.
     """
     experiment.space.check_search()
-    events = events or RunEvents()
+    events = heard(experiment, folder, events)
     protocol = experiment.protocol(scheduling)
     elsewhere = Study(experiment, storage, study or folder.name, folder.name) if storage else None
     with (

@@ -14,6 +14,7 @@ from typing import Any
 import ray
 
 from tune_ner.errors import ResourceError
+from tune_ner.runs.run_log import LOGGER
 from tune_ner.tuning.resources import Machine, Node
 
 _HOUR_MS = "3600000"
@@ -37,7 +38,10 @@ _ENVIRONMENT = {
 
 @contextmanager
 def ray_session(address: str | None, machine: Machine | None, dashboard: bool) -> Iterator[str]:
-    """A local Ray with what `machine` has, or the cluster at `address`; yields the dashboard's address."""
+    """A local Ray with what `machine` has, or the cluster at `address`; yields the dashboard's address.
+
+    What Ray and its workers print is passed on where the package's logger has level INFO, as within a `RunLog`.
+    """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if address:
@@ -47,15 +51,19 @@ def ray_session(address: str | None, machine: Machine | None, dashboard: bool) -
         local |= {"num_cpus": machine.cpus, "num_gpus": machine.gpus}
     # Ray has a handler of its own for SIGTERM, which would end the driver before its tables are written.
     handler = signal.getsignal(signal.SIGTERM)
+    told = LOGGER.isEnabledFor(logging.INFO)
     try:
         context = ray.init(
             address=address or "local",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
+            log_to_driver=told,
+            logging_level=logging.INFO if told else logging.ERROR,
+            logging_format="%(levelname)s %(name)s: %(message)s",
             **({} if address else local),
         )
         # Why a trial ended is in its record; Tune would print a traceback of its own besides.
-        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+        logging.getLogger("ray.tune").setLevel(logging.INFO if told else logging.CRITICAL)
+        # It looks for the files that Tune does not write here, and says of each trial that they are missing.
+        logging.getLogger("ray.tune.analysis").setLevel(logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         raise _unreachable(f"the cluster at {address}" if address else "a local Ray", str(error)) from error
     if threading.current_thread() is threading.main_thread():

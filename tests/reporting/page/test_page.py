@@ -19,6 +19,7 @@ from tune_ner.reporting.page.contents import Heading, Paragraph, Points, Section
 from tune_ner.reporting.page.curves import MOST_DRAWN, curves_data
 from tune_ner.reporting.page.rendering import Page, html_of
 from tune_ner.reporting.whole_files import write_text
+from tune_ner.runs import TrialRecord
 
 Audits = dict[int | None, dict[str, Any]]
 
@@ -115,6 +116,19 @@ def test_a_run_without_a_finished_trial_has_a_page_that_says_so(tmp_path: Path) 
 def test_a_half_finished_run_says_how_far_it_is(tmp_path: Path) -> None:
     space = "model: tiny:1x32\nlearning_rate: [1.0e-3, 2.0e-3]\n"
     assert "1 of 2 trials ended." in page_of(a_run(tmp_path, [a_record()], space=space))
+
+
+def test_a_search_shows_how_it_grew_and_what_was_confirmed(tmp_path: Path) -> None:
+    space = "model: tiny:1x32\nlearning_rate: {loguniform: [1.0e-5, 1.0e-2]}\nseed: 42\n"
+    searched = [
+        TrialRecord.searched(record.config, record.curve, 1.0)
+        for record in (a_record((place / 20,), learning_rate=1e-4 * place) for place in range(1, 13))
+    ]
+    folder = a_run(tmp_path, [*searched, a_record((0.5,), learning_rate=12e-4, seed=7)], space=space)
+    page = page_of(folder)
+    assert re.findall(r'<section id="(\w+)"', page)[1:4] == ["ranking", "search", "curves"]
+    assert {"best_so_far", "importances"} <= island(page)["figures"].keys()
+    assert "in the search → 0.500 over 1 fresh seed" in page
 
 
 def test_an_exported_model_is_linked(tmp_path: Path) -> None:

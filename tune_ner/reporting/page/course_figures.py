@@ -15,9 +15,10 @@ from tune_ner.runs import varied_axes
 
 def time_figure(results: RunResults) -> Figure | None:
     """What each trial took, beside what it reached."""
+    varied = varied_axes(results.records)
     values = [
         {
-            "trial": record.config.titled(varied_axes(results.records)),
+            "trial": record.config.titled(varied),
             "model": record.config.model,
             "seconds": round(record.seconds, 2),
             "f1": record.best_f1,

@@ -67,16 +67,16 @@ class Figure:
         return vl_convert.vegalite_to_svg(self._for_paper(), vl_version=VEGA_LITE)
 
     def png(self) -> bytes:
-        """The figure as a file for a paper, as pixels on white."""
-        paper = {**self._for_paper(), "background": "white"}
-        return vl_convert.vegalite_to_png(paper, vl_version=VEGA_LITE, scale=_PNG_SCALE)
+        """The figure as a file for a paper, as pixels."""
+        return vl_convert.vegalite_to_png(self._for_paper(), vl_version=VEGA_LITE, scale=_PNG_SCALE)
 
     def on_page(self) -> dict[str, Any]:
         """The specification with the page's style."""
         return {**self.spec, **_FITTED, "config": dict(_STYLE)}
 
     def _for_paper(self) -> dict[str, Any]:
-        return {**self.spec, **_FITTED, "width": _FILE_WIDTH, "config": dict(_STYLE), "padding": 8}
+        on_white = {"background": "white", "padding": 8, "width": _FILE_WIDTH}
+        return {**self.spec, **_FITTED, **on_white, "config": dict(_STYLE)}
 
 
 def script() -> str:

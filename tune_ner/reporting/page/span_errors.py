@@ -71,11 +71,12 @@ class PartErrors:
 def errors_of(results: RunResults, part: Part, budget: int = BUDGET) -> PartErrors:
     """The errors of every finished trial on a part, those of the best configurations first, until `budget` is spent."""
     collector = _Collector(budget)
+    varied = varied_axes(results.records)
     folds: dict[int | None, int] = {}
     for place, record in _ranked_records(results):
         predictions = results.evidence.predictions(record.trial_id, part)
         folds[record.config.fold] = len(predictions.texts)
-        collector.add(f"#{place} {record.config.titled(varied_axes(results.records))}", record, part, predictions)
+        collector.add(f"#{place} {record.config.titled(varied)}", record, part, predictions)
     collector.found.sentences_of_part = sum(folds.values())
     return collector.found
 

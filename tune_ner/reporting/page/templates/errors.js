@@ -59,7 +59,8 @@
     const kept = ticked();
     const type = label.select.value === "" ? null : Number(label.select.value);
     const text = words.value.toLowerCase();
-    const rows = two && two.fold !== one.fold ? [] : [...new Set([...errors.keys(), ...others.keys()])].sort((a, b) => a - b);
+    const rows = two && two.fold !== one.fold ? [] : [...new Set([...errors.keys(), ...others.keys()])]
+      .sort((a, b) => data.sentences[a][1] - data.sentences[b][1]);
     found = rows
       .map((row) => ({ sentence: data.sentences[row], sets: [errors.get(row) || [], ...(two ? [others.get(row) || []] : [])] }))
       .filter(({ sentence, sets }) =>
