@@ -1,5 +1,6 @@
 """Runs on a real MLflow tracking server; `MLFLOW_SERVER` names the `mlflow` command that starts it."""
 
+import json
 import os
 import socket
 import subprocess
@@ -156,6 +157,20 @@ def test_each_end_of_a_trial_is_told_once_however_often_the_run_is_started(tmp_p
         retried.trial_id: ["FAILED", "FINISHED"],
         stopped.trial_id: ["KILLED", "KILLED"],
     }
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("content", ["", "[]", '{"run": []}', '{"run": "../x"}', "[" * 100_000])
+def test_a_damaged_file_of_the_run_s_id_begins_a_new_run(tmp_path: Path, content: str) -> None:
+    record = a_record()
+    folder = a_run(tmp_path, [record])
+    (folder.path / "mlflow.json").write_text(content)
+    runs = MlflowRuns(folder, title, no_note)
+    told(runs, record)
+    runs.ended(RunResults(folder), interrupted=False)
+    parent, trials = nested(folder)
+    assert json.loads((folder.path / "mlflow.json").read_text()) == {"run": parent.info.run_id}
+    assert statuses(trials) == {record.trial_id: ["FINISHED"]}
 
 
 @pytest.mark.usefixtures("store")

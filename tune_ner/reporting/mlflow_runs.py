@@ -148,7 +148,7 @@ class MlflowRuns(RunEvents):
         try:
             self._client.update_run(run_id, status="RUNNING")
         except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise
             return False
         return True
@@ -266,5 +266,5 @@ def _artefacts(run: Path) -> list[Path]:
 def _read(file: Path) -> str | None:
     try:
         return str(json.loads(file.read_bytes())["run"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # the last from JSON nested without end
         return None

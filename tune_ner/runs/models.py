@@ -35,7 +35,7 @@ class RunModels:
         """The trial whose model is in `best/`; None where there is no whole one."""
         try:
             return str(json.loads((self.best / SETTINGS_FILE).read_bytes())["trial_id"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):  # the last from JSON nested without end
             return None
 
     @property
