@@ -46,6 +46,13 @@ def test_a_page_that_is_written_is_named(tmp_path: Path) -> None:
     assert page.exists()
 
 
+def test_notes_are_printed_without_their_secrets() -> None:
+    console = Console(file=io.StringIO(), width=120)
+    TerminalDisplay(console).noted("refused by https://me:pass-word@host")
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == "note: refused by https://me:***@host\n"
+
+
 def test_notes_are_printed_as_they_are() -> None:
     console = Console(file=io.StringIO(), width=120)
     TerminalDisplay(console).noted("[the server] is lost")
