@@ -5,7 +5,7 @@ from rich.console import Console
 
 from tests.factories import a_config, a_failure, a_record, a_run
 from tune_ner.errors import RunFolderError
-from tune_ner.reporting import QuietDisplay, RunResults, TerminalDisplay, Workload, written_page
+from tune_ner.reporting import QuietDisplay, RunPage, RunResults, TerminalDisplay, Workload, written_page
 from tune_ner.tuning import TrialResources
 
 
@@ -30,7 +30,7 @@ def test_a_page_that_cannot_be_written_costs_nothing(tmp_path: Path) -> None:
     folder = a_run(tmp_path, [a_record((0.5,))])
     (folder.path / "report.html").mkdir()
     results = RunResults(folder)
-    page = written_page(results)
+    page = written_page(RunPage(results))
     assert isinstance(page, RunFolderError)
     console = Console(file=io.StringIO(), width=120)
     TerminalDisplay(console).ended(results, 1, page, 0)
@@ -41,7 +41,7 @@ def test_a_page_that_cannot_be_written_costs_nothing(tmp_path: Path) -> None:
 
 def test_a_page_that_is_written_is_named(tmp_path: Path) -> None:
     results = RunResults(a_run(tmp_path, [a_record((0.5,))]))
-    page = written_page(results)
+    page = written_page(RunPage(results))
     assert page == tmp_path / "run" / "report.html"
     assert page.exists()
 

@@ -144,10 +144,10 @@ class QuietDisplay(Display):
         self._layout.line(f"Results: {results.folder.path}")
 
 
-def written_page(results: RunResults) -> Path | RunFolderError:
+def written_page(page: RunPage) -> Path | RunFolderError:
     """The page of a run once it is written; why it cannot be is worth neither the run's tables nor its exit code."""
     try:
-        return RunPage(results).write()
+        return page.write()
     except RunFolderError as error:
         LOGGER.warning("page not written: %s", error)
         return error
