@@ -20,6 +20,7 @@ from ray.job_submission import JobDetails, JobErrorType, JobStatus, JobSubmissio
 
 import tune_ner
 from tune_ner.errors import ResourceError, RunFolderError
+from tune_ner.runs.renewal import renew
 from tune_ner.tuning import hand_out
 from tune_ner.tuning.receiving import Receiver
 from tune_ner.tuning.space import SearchSpace, bundled_spaces
@@ -158,7 +159,7 @@ class JobServer:
         )
 
     def fetch(self, job: Job, target: Path, weights: bool = True) -> bool:
-        """Bring the run folder from the head's disk; one that is at `target` gives way to it.
+        """Bring the run folder from the head's disk; an earlier state of it at `target` gives way to it.
 
         It is written while it comes, and every file is checked; where the connection breaks, it goes on from there.
 
@@ -171,16 +172,18 @@ class JobServer:
             Whether there is one: a command that refused its arguments makes none.
 
         Raises:
-            RunFolderError: it came damaged, or cannot be written here; what was at `target` is as it was.
+            RunFolderError: it came damaged, cannot be written here, or what is at `target` is no earlier state of it or
+                is worked on; that is as it was.
             ResourceError: the connection broke again and again.
         """
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as work:
-                receiver = Receiver(Path(work) / target.name)
+                fetched = Path(work) / "fetched"
+                receiver = Receiver(fetched)
                 self._receive(job, receiver, () if weights else (_WEIGHTS,))
                 if receiver.complete:
-                    _put(Path(work), target)
+                    renew(target, fetched)
                 return receiver.complete
         except OSError as error:
             raise RunFolderError(f"{target}: cannot be fetched: {error.strerror or error}") from error
@@ -303,10 +306,3 @@ def _end_of(job: JobDetails) -> str:
     # of the process that watches the job, which goes with its node
     died = job.error_type == JobErrorType.JOB_SUPERVISOR_ACTOR_DIED
     return f"{'died' if died else 'did not run'}: {' '.join(str(job.message).split())[:500]}"
-
-
-def _put(work: Path, target: Path) -> None:
-    """Put the folder that was fetched into `work` in its place, whole or not at all."""
-    if target.exists():
-        target.rename(work / "earlier")
-    (work / target.name).rename(target)
