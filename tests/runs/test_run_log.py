@@ -83,6 +83,19 @@ def test_the_logger_is_as_it_was_and_a_kept_stream_harms_nobody(tmp_path: Path) 
     assert (tmp_path / "run.log").read_text() == ""
 
 
+def test_a_full_disk_costs_lines_and_nothing_else(tmp_path: Path) -> None:
+    before = sys.stdout, sys.stderr
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.log").symlink_to("/dev/full")
+    with RunLog(tmp_path / "run" / "run.log"):
+        say("this has no room")
+    assert (sys.stdout, sys.stderr) == before
+    with RunLog(tmp_path / "new" / "run.log"):
+        say("this waits")
+        (tmp_path / "new").symlink_to("run")
+    assert (sys.stdout, sys.stderr) == before
+
+
 NATIVE = """
 import logging, os, sys, warnings
 from pathlib import Path

@@ -9,7 +9,7 @@ import re
 import sys
 import tempfile
 import threading
-from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +30,8 @@ class RunLog:
     """What would go to standard output and standard error, in a file instead, with the records of `LOGGER`.
 
     Lines that Python writes carry the time and come without secrets (`masked`); what native code writes to descriptor 2
-    is taken as it comes. The file is opened for appending once its folder is there; what comes earlier waits for it.
+    is taken as it comes. The file is opened for appending once its folder is there; what comes earlier waits for it. A
+    disk that takes no more costs lines, and never the run.
     Should an error end the run before that, the last lines go to standard error.
 
     Args:
@@ -82,10 +83,9 @@ class RunLog:
             if self._ended:
                 return
             self._move()
-            os.write(
-                (self._file or self._early).fileno(),
-                f"{datetime.now():%Y-%m-%d %H:%M:%S} {masked(_COLOUR.sub('', text))}\n".encode(*_ENCODING),
-            )
+            line = f"{datetime.now():%Y-%m-%d %H:%M:%S} {masked(_COLOUR.sub('', text))}\n"
+            with suppress(OSError):
+                os.write((self._file or self._early).fileno(), line.encode(*_ENCODING))
 
     def _take_native(self) -> None:
         """Take what Ray's and torch's own code writes; a process may have no standard error at all."""
@@ -103,7 +103,8 @@ class RunLog:
             self._file = self._path.open("ab", buffering=0)
         except OSError:
             return
-        self._file.write(masked(self._waiting()).encode(*_ENCODING))
+        with suppress(OSError):
+            self._file.write(masked(self._waiting()).encode(*_ENCODING))
         if self._native is not None:
             os.dup2(self._file.fileno(), _STDERR)
 
