@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from tune_ner.errors import OutputError, Terminated, TuneNerError
+from tune_ner.errors import OutputError, Terminated, TuneNerError, visible_lines
 from tune_ner.masking import masked
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _terminate(*_: object) -> None:
 
 
 def _plain(error: TuneNerError) -> str:
-    return escape(masked(str(error)))
+    return escape(visible_lines(masked(str(error))))
 
 
 @contextmanager

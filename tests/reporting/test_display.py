@@ -70,8 +70,8 @@ def test_figures_that_cannot_be_written_cost_a_note(tmp_path: Path) -> None:
     assert notes == [f"figures not written: {folder.path / 'figures'}: cannot be made: File exists"]
 
 
-def test_notes_are_printed_as_they_are() -> None:
+def test_notes_are_printed_as_they_are_without_control_characters() -> None:
     console = Console(file=io.StringIO(), width=120)
-    TerminalDisplay(console).noted("[the server] is lost")
+    TerminalDisplay(console).noted("[the server] is \x1b[31mlost")
     assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue() == "note: [the server] is lost\n"
+    assert console.file.getvalue() == "note: [the server] is \\x1b[31mlost\n"
