@@ -1,3 +1,5 @@
+"""The end of a run: what is written, what a file that cannot be written costs, and who is told."""
+
 import io
 from pathlib import Path
 from typing import cast
@@ -8,8 +10,10 @@ from rich.console import Console
 from tests.factories import a_failure, a_record, a_run
 from tune_ner.commands import EXIT_INTERRUPTED, EXIT_TERMINATED, finish
 from tune_ner.errors import Terminated
-from tune_ner.reporting import QuietDisplay, RunResults
+from tune_ner.reporting import Display, QuietDisplay, RunResults
 from tune_ner.reporting.mlflow_runs import MlflowRuns
+from tune_ner.runs import RunFolder
+from tune_ner.training.model_settings import SETTINGS_FILE
 
 
 class Follower:
@@ -42,3 +46,44 @@ def test_who_follows_a_run_gets_its_tables_and_its_page(
     assert finish(display, [cast(MlflowRuns, follower)], results, 2, interrupt) == code
     assert {"ranking.csv", "report.html", "trials.jsonl"} <= follower.found
     assert follower.interrupted == (interrupt is not None)
+
+
+class Notes(Display):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def noted(self, what: str) -> None:
+        self.notes.append(what)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    return a_run(tmp_path, [a_record((0.5,), learning_rate=rate) for rate in (1e-3, 2e-3)])
+
+
+def test_a_run_ends_with_tables_page_and_figures(run: RunFolder) -> None:
+    display = Notes()
+    assert finish(display, [], RunResults(run), 2, None) == 0
+    assert display.notes == []
+    assert {"ranking.csv", "report.html", "figures"} <= {path.name for path in run.path.iterdir()}
+    figures = [path.name for path in (run.path / "figures").iterdir()]
+    assert {"ranking.svg", "ranking.png"} <= set(figures)
+
+
+def test_figures_that_cannot_be_written_cost_nothing_else(run: RunFolder) -> None:
+    (run.path / "figures").write_text("in the way")
+    display = Notes()
+    assert finish(display, [], RunResults(run), 2, None) == 0
+    (note,) = display.notes
+    assert note.startswith(f"figures not written: {run.path / 'figures'}: cannot be made")
+    assert (run.path / "report.html").exists()
+
+
+def test_a_damaged_model_costs_its_card_alone(run: RunFolder) -> None:
+    run.models.best.mkdir()
+    (run.models.best / SETTINGS_FILE).write_text(f'{{"trial_id": "{run.records()[0].trial_id}", "format": 99}}')
+    display = Notes()
+    assert finish(display, [], RunResults(run), 2, None) == 0
+    (note,) = display.notes
+    assert note.startswith(f"the model has no card: {run.models.best / SETTINGS_FILE}")
+    assert {"ranking.csv", "report.html"} <= {path.name for path in run.path.iterdir()}

@@ -19,6 +19,7 @@ from tune_ner.__main__ import app
 from tune_ner.data.sources import MAX_CHARACTERS, MAX_SPANS
 from tune_ner.data.synthetic import synthetic_corpus
 from tune_ner.runs import RunFolder
+from tune_ner.training.model_settings import ModelSettings
 
 GRID = ["grid", "demo", "--model", "tiny:1x32", "--epochs", "1", "--lr", "1e-3", "--scheme", "BIO"]
 SPACE = """\
@@ -124,6 +125,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
         audits=audits,
     )
     run.protocol_file.write_text(json.dumps({"space": {"data": "synthetic:60"}, "libraries": {"torch": "2"}}))
+    run.models.best.mkdir()
+    ModelSettings.of(records[0].config, ("DRUG",)).write(run.models.best)
     (run.path / "driver.json").write_text('{"host": "here", "process": 1}')
     assert told("report", str(run.path)).exit_code == 3
     return run
@@ -146,6 +149,7 @@ DAMAGES = {
     "space.yaml": damages(),
     "protocol.json": damages() | json_damages(),
     "driver.json": damages() | json_damages(),
+    "best/tune_ner.json": damages() | json_damages(),
 }
 
 

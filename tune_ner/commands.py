@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from tune_ner.errors import OutputError, Terminated, TuneNerError, visible_lines
+from tune_ner.errors import ModelError, OutputError, Terminated, TuneNerError, visible_lines
 from tune_ner.masking import masked
 
 if TYPE_CHECKING:
@@ -96,7 +96,10 @@ def finish(
     """
     from tune_ner import reporting
 
-    reporting.write_tables(results)
+    try:
+        reporting.write_tables(results)
+    except ModelError as error:  # of the card, which is written last
+        display.noted(f"the model has no card: {error}")
     page = reporting.written_page(results, display.noted)
     for tracker in trackers:
         tracker.ended(results, interrupt is not None)

@@ -11,9 +11,13 @@ _SECRET_NAME = r"(?:token|passw(?:or)?d|pwd|secret|api_?key|access_?key|private_
 _SECRET_VARIABLE = re.compile(rf"(?:^|_){_SECRET_NAME}(?:$|_)", re.IGNORECASE)
 # What is shorter stands in too many words to be hidden by its value.
 _SHORTEST_VALUE = 6
+# As in an address, a line of YAML, JSON and a Python dictionary.
+_IS = r"['\"]?[ \t]*[=:][ \t]*['\"]?"
 _PATTERNS = (
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@]*):[^\s/@]+@", re.IGNORECASE), rf"\1:{HIDDEN}@"),
-    (re.compile(rf"\b({_SECRET_NAME})=[^\s&;,'\"]+", re.IGNORECASE), rf"\1={HIDDEN}"),
+    # up to the last @ before the path, for a password may have one
+    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@]*):[^\s/]+@", re.IGNORECASE), rf"\1:{HIDDEN}@"),
+    (re.compile(rf"(\b{_SECRET_NAME}{_IS})[^\s&;,'\"]+", re.IGNORECASE), rf"\1{HIDDEN}"),
+    (re.compile(rf"(\bAuthorization{_IS}\w+) [^\s,'\"]+", re.IGNORECASE), rf"\1 {HIDDEN}"),
     (re.compile(r"\b(Bearer|Basic) [\w.~+/=-]{6,}"), rf"\1 {HIDDEN}"),
     (re.compile(r"\bhf_[A-Za-z0-9]{8,}"), f"hf_{HIDDEN}"),
 )
@@ -22,9 +26,9 @@ _PATTERNS = (
 def masked(text: str) -> str:
     """The text without its secrets.
 
-    Hidden are the password of `scheme://user:password@host`, `token=…` and its like in addresses, `Bearer …`, tokens of
-    the Hugging Face hub, and the values of environment variables whose names speak of a token, password, secret or key,
-    such as `RAY_AUTH_TOKEN` and `MLFLOW_TRACKING_PASSWORD`.
+    Hidden are the password of `scheme://user:password@host`, what follows `token=`, `password: ` and their like,
+    `Authorization: Token …`, `Bearer …`, tokens of the Hugging Face hub, and the values of environment variables whose
+    names speak of a token, password, secret or key, such as `RAY_AUTH_TOKEN` and `MLFLOW_TRACKING_PASSWORD`.
     """
     for value in secret_values():
         text = text.replace(value, HIDDEN)

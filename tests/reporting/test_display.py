@@ -70,6 +70,13 @@ def test_figures_that_cannot_be_written_cost_a_note(tmp_path: Path) -> None:
     assert notes == [f"figures not written: {folder.path / 'figures'}: cannot be made: File exists"]
 
 
+def test_notes_are_printed_without_their_secrets() -> None:
+    console = Console(file=io.StringIO(), width=120)
+    TerminalDisplay(console).noted("refused by https://me:pass-word@host")
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == "note: refused by https://me:***@host\n"
+
+
 def test_notes_are_printed_as_they_are_without_control_characters() -> None:
     console = Console(file=io.StringIO(), width=120)
     TerminalDisplay(console).noted("[the server] is \x1b[31mlost")

@@ -156,8 +156,10 @@ def test_a_run_without_a_model_or_with_that_of_another_has_no_card(tmp_path: Pat
     assert model_card(RunResults(folder)) is None
 
 
-def test_damaged_settings_are_told(run: RunFolder) -> None:
+def test_damaged_settings_cost_the_card_and_no_table(run: RunFolder) -> None:
     file = run.models.best / SETTINGS_FILE
     file.write_text(file.read_text().replace('"whitespace"', '"letters"'))
     with pytest.raises(ModelError, match=r"tune_ner\.json: words"):
-        model_card(RunResults(run))
+        write_tables(RunResults(run))
+    assert {"ranking.csv", "timings.csv", "ranking.tex"} <= {path.name for path in run.path.iterdir()}
+    assert not (run.models.best / "README.md").exists()

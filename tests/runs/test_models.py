@@ -1,5 +1,7 @@
 """Models in a run folder: whole or not at all, whatever is in the way."""
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,56 @@ def test_a_half_written_model_counts_as_none(tmp_path: Path) -> None:
     assert names(tmp_path / ".best") == ["one"]
     (tmp_path / "best").mkdir()
     assert models.exported is None
+
+
+@pytest.mark.parametrize("trial_id", ["one", "two", "three"])
+def test_after_a_death_amid_two_models_the_last_one_counts_and_any_can_be_kept(tmp_path: Path, trial_id: str) -> None:
+    models = RunModels(tmp_path)
+    for second, each in enumerate(("one", "two")):
+        models.keep(each, files(each))
+        os.utime(shutil.copytree(tmp_path / ".best" / each, tmp_path / f"copy-{each}"), (second, second))
+    shutil.rmtree(tmp_path / ".best")
+    for each in ("two", "one"):
+        (tmp_path / ".best").mkdir(exist_ok=True)
+        (tmp_path / f"copy-{each}").rename(tmp_path / ".best" / each)
+    (tmp_path / ".best" / "going.part" / "half").mkdir(parents=True)
+    assert models.kept == "two"
+    models.keep(trial_id, files(trial_id, b"new"))
+    assert models.kept == trial_id
+    assert names(tmp_path / ".best") == [trial_id]
+    assert (tmp_path / ".best" / trial_id / "model.safetensors").read_bytes() == b"new"
+
+
+def test_a_model_half_removed_counts_as_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = RunModels(tmp_path)
+    models.keep("one", files("one"))
+
+    def dies(folder: Path, **_: object) -> None:
+        if folder.exists():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", dies)
+    with pytest.raises(KeyboardInterrupt):
+        models.keep("two", files("two"))
+    assert models.kept == "two"
+
+
+def test_a_model_that_cannot_become_best_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models, rename = RunModels(tmp_path), Path.rename
+    models.keep("one", files("one"))
+    models.publish()
+    models.keep("two", files("two"))
+
+    def refused(source: Path, target: Path) -> Path:
+        if source.name == "two":
+            raise OSError("refused")
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(OSError, match="refused"):
+        models.publish()
+    assert models.exported == "one"
+    assert models.kept == "two"
 
 
 def test_a_run_stands_for_its_best_model(tmp_path: Path) -> None:

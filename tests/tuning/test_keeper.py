@@ -146,7 +146,15 @@ def test_a_keeper_knows_the_trials_of_an_earlier_start(tmp_path: Path) -> None:
     assert not keeper.leads(Candidate.of(after))
 
 
-@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), ray.exceptions.RayError("lost")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        ray.exceptions.RayError("lost"),
+        RuntimeError("CUDA error: out of memory"),
+        ValueError("this state dict does not fit"),
+    ],
+)
 def test_what_cannot_be_sent_or_written_is_told_and_nothing_is_trained_in_vain(
     tmp_path: Path, error: Exception
 ) -> None:

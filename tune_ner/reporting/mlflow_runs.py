@@ -22,6 +22,7 @@ from tune_ner.tuning.resources import TrialResources
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 
 _RUN_TAG, _TRIAL_TAG, _PARENT_TAG = "tune_ner.run", "tune_ner.trial", "mlflow.parentRunId"
+_OUTCOME_TAG, _ERROR_TAG = "tune_ner.outcome", "tune_ner.error"
 _STATUS = {
     "finished": "FINISHED",
     "searched": "FINISHED",
@@ -133,10 +134,13 @@ class MlflowRuns(RunEvents):
         known = _read(self._file)
         self._parent = known if known and self._is_there(known) else self._create({_RUN_TAG: self._folder.name})
         self._file.write_text(json.dumps({"run": self._parent}) + "\n", encoding="utf-8")
+        self._end_running()
+
+    def _end_running(self) -> None:
+        """End the nested runs that were not told of their trial's end: the driver died, or the server was lost."""
         for run in self._nested():
-            # one whose driver died begins anew
             if run.info.status == "RUNNING":
-                self._client.set_terminated(run.info.run_id, "KILLED")
+                self._client.set_terminated(run.info.run_id, _STATUS.get(run.data.tags.get(_OUTCOME_TAG), "KILLED"))
 
     def _is_there(self, run_id: str) -> bool:
         from mlflow.exceptions import MlflowException
@@ -144,7 +148,7 @@ class MlflowRuns(RunEvents):
         try:
             self._client.update_run(run_id, status="RUNNING")
         except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise
             return False
         return True
@@ -176,14 +180,14 @@ class MlflowRuns(RunEvents):
 
     def _end_trial(self, record: TrialRecord) -> None:
         run_id = self._ids.get(record.trial_id) or self._begin_trial(record.config)
-        self._log(run_id, _final(record), step=len(record.curve))
-        if record.error:
-            self._client.set_tag(run_id, "tune_ner.error", record.error[:_LONGEST_PARAMETER])
+        tags = {_OUTCOME_TAG: record.status, **({_ERROR_TAG: record.error} if record.error else {})}
+        self._log(run_id, _final(record), tags=tags, step=len(record.curve))
         self._client.set_terminated(run_id, _STATUS[record.status])
 
     def _end(self, results: RunResults, interrupted: bool) -> None:
         self._begin()
         self._make_up(results)
+        self._end_running()
         space = results.space
         self._log(self._parent, _best(results), {} if isinstance(space, str) else space.model_dump(mode="json"))
         for path in _artefacts(self._folder.path):
@@ -195,10 +199,10 @@ class MlflowRuns(RunEvents):
 
     def _make_up(self, results: RunResults) -> None:
         """Tell of the trials that ended without the server."""
-        there = {run.data.tags.get(_TRIAL_TAG): run.info for run in self._nested()}
+        # a trial has several runs there if a driver died or it was retried, and MLflow's KILLED says not which
+        told = {(run.data.tags.get(_TRIAL_TAG), run.data.tags.get(_OUTCOME_TAG)) for run in self._nested()}
         for record in results.records:
-            found = there.get(record.trial_id)
-            if found is None or found.status != _STATUS[record.status]:
+            if (record.trial_id, record.status) not in told:
                 self._begin_trial(record.config)
                 for epoch in record.curve:
                     self._add_epoch(record.config, epoch)
@@ -209,9 +213,10 @@ class MlflowRuns(RunEvents):
         run_id: str,
         metrics: Mapping[str, float | None] = {},
         parameters: Mapping[str, Any] = {},
+        tags: Mapping[str, str] = {},
         step: int = 0,
     ) -> None:
-        from mlflow.entities import Metric, Param
+        from mlflow.entities import Metric, Param, RunTag
 
         now = int(1000 * time.time())
         # a loss that is no number has no form in JSON
@@ -220,6 +225,7 @@ class MlflowRuns(RunEvents):
             run_id,
             [Metric(name, float(value), now, step) for name, value in known.items()],
             [Param(name, str(value)[:_LONGEST_PARAMETER]) for name, value in parameters.items()],
+            [RunTag(name, value[:_LONGEST_PARAMETER]) for name, value in tags.items()],
         )
 
 
@@ -260,5 +266,5 @@ def _artefacts(run: Path) -> list[Path]:
 def _read(file: Path) -> str | None:
     try:
         return str(json.loads(file.read_bytes())["run"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # the last from JSON nested without end
         return None

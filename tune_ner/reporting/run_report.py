@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tune_ner.data import Part
-from tune_ner.errors import RunFolderError
+from tune_ner.errors import ModelError, RunFolderError
 from tune_ner.reporting.comparison import named_apart, print_comparison
 from tune_ner.reporting.layout import Layout
 from tune_ner.reporting.outcome import print_outcome
@@ -16,7 +16,6 @@ from tune_ner.reporting.standing import RunResults
 from tune_ner.reporting.tables import write_tables
 from tune_ner.reporting.time_sheets import print_timings
 from tune_ner.runs import RunFolder
-from tune_ner.training.model_settings import ModelSettings
 
 _PARTS: tuple[Part, ...] = ("validation", "test")
 
@@ -62,6 +61,8 @@ def _rewrite_tables(layout: Layout, run: RunResults) -> None:
         written = write_tables(run)
     except RunFolderError as error:
         layout.line(str(error), "tables not rewritten", "yellow")
+    except ModelError as error:
+        layout.line(str(error), "card not rewritten", "yellow")
     else:
         layout.line(f"Tables: {', '.join(file.name for file in written)} written to {run.folder.path}")
 
@@ -78,6 +79,5 @@ def _check(run: RunResults) -> None:
                     f"{run.folder.predictions}: {record.trial_id}.jsonl has {len(indices)} {part} sentences and "
                     f"{first}.jsonl {len(expected)}; expected the same ones, so that one of the files is damaged"
                 )
-    ModelSettings.read(run.folder.models.best)
     assert run.evidence.audits is not None
     assert run.standings is not None

@@ -194,7 +194,7 @@ def write_tables(results: RunResults) -> list[Path]:
 
     Raises:
         RunFolderError: a file cannot be written; it is then as it was before.
-        ModelError: `best/` is damaged.
+        ModelError: `best/` is damaged, so that there is no card; all else is written.
     """
     tables = {
         "ner_results_with_lr.csv": trials_table(results.records),
@@ -210,9 +210,10 @@ def write_tables(results: RunResults) -> list[Path]:
         texts |= {name: table.to_csv(index=False) for name, table in search.tables().items()}
         if narrowed := search.narrowed_yaml():
             texts[NARROWED_FILE] = narrowed
+    written = [write_text(results.folder.path / name, text) for name, text in texts.items()]
     if card := model_card(results):
-        texts[f"{results.folder.models.best.name}/{CARD_FILE}"] = card
-    return [write_text(results.folder.path / name, text) for name, text in texts.items()]
+        written.append(write_text(results.folder.models.best / CARD_FILE, card))
+    return written
 
 
 def _fold_column(records: Sequence[TrialRecord]) -> list[str]:

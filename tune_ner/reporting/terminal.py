@@ -11,6 +11,7 @@ from rich.table import Table
 from tune_ner.audit import AuditReport
 from tune_ner.data import PARTS
 from tune_ner.errors import visible
+from tune_ner.masking import masked
 from tune_ner.runs import EarlierUse
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.resources import TrialResources
@@ -41,7 +42,7 @@ def print_data(console: Console, experiment: Experiment) -> None:
 
 def print_note(console: Console, what: str) -> None:
     """Print something that a user should know; a terminal breaks it between words, a pipe gets it whole."""
-    _print(console, f"[yellow]note:[/] {_plain(what)}")
+    _print(console, f"[yellow]note:[/] {_plain(masked(what))}")
 
 
 def _fold(fold: int | None, experiment: Experiment) -> str:

@@ -35,16 +35,16 @@ class RunModels:
         """The trial whose model is in `best/`; None where there is no whole one."""
         try:
             return str(json.loads((self.best / SETTINGS_FILE).read_bytes())["trial_id"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):  # the last from JSON nested without end
             return None
 
     @property
     def kept(self) -> str | None:
-        """The trial whose model waits to be `best/`."""
+        """The trial whose model waits to be `best/`; the one written last, where a process died amid two."""
         if not self._waiting.is_dir():
             return None
-        whole = [folder.name for folder in self._waiting.iterdir() if folder.suffix != _UNFINISHED]
-        return whole[0] if whole else None
+        whole = [folder for folder in self._waiting.iterdir() if folder.suffix != _UNFINISHED]
+        return max(whole, key=lambda folder: folder.stat().st_mtime_ns).name if whole else None
 
     def keep(self, trial_id: str, files: ModelFiles) -> None:
         """Let a model wait in the place of the one before, which is removed once this one is on the disk.
@@ -52,7 +52,7 @@ class RunModels:
         Raises:
             OSError: it cannot be written; then the one before is still there.
         """
-        part, before = self._waiting / f"{trial_id}{_UNFINISHED}", self.kept
+        part, whole = self._waiting / f"{trial_id}{_UNFINISHED}", self._waiting / trial_id
         try:
             shutil.rmtree(part, ignore_errors=True)
             part.mkdir(parents=True)
@@ -61,14 +61,15 @@ class RunModels:
                     file.write(content.data)
                     file.flush()
                     os.fsync(file.fileno())
-            if before == trial_id:
-                shutil.rmtree(self._waiting / trial_id)
-            part.rename(self._waiting / trial_id)
+            if whole.exists():
+                self._remove(whole)
+            part.rename(whole)
         except OSError:
             shutil.rmtree(part, ignore_errors=True)
             raise
-        if before not in (None, trial_id):
-            shutil.rmtree(self._waiting / str(before), ignore_errors=True)
+        for other in self._waiting.iterdir():
+            if other != whole:
+                self._remove(other)
 
     def publish(self) -> None:
         """Make the model that waits `best/`, in the place of the one before.
@@ -76,16 +77,29 @@ class RunModels:
         Raises:
             OSError: it cannot be; then `best/` is the one before.
         """
-        trial_id = self.kept
+        trial_id, before = self.kept, self._waiting / f"before{_UNFINISHED}"
         assert trial_id
         if self.best.exists():
-            self.best.rename(self._waiting / f"before{_UNFINISHED}")
-        (self._waiting / trial_id).rename(self.best)
+            self.best.rename(before)
+        try:
+            (self._waiting / trial_id).rename(self.best)
+        except OSError:
+            if before.exists():
+                before.rename(self.best)
+            raise
         self.discard()
 
     def discard(self) -> None:
         """Remove what waits."""
         shutil.rmtree(self._waiting, ignore_errors=True)
+
+    def _remove(self, folder: Path) -> None:
+        # renamed first, since a process may die before all of it is gone
+        going = self._waiting / f"going{_UNFINISHED}"
+        shutil.rmtree(going, ignore_errors=True)
+        if folder != going:
+            folder.rename(going)
+            shutil.rmtree(going, ignore_errors=True)
 
 
 def model_folder(path: Path) -> Path:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-from safetensors import SafetensorError
 
 from tune_ner.errors import TuneNerError
 from tune_ner.runs import Candidate, ModelFiles, RunFolder, RunModels, TrialRecord, winner
@@ -75,13 +74,15 @@ def start_keeper(folder: RunFolder) -> Any:
 def offer(keeper: Any, record: TrialRecord, model: TrainedModel) -> None:
     """Hand a trial's model to the keeper if the trial leads; called in its worker.
 
-    Whatever comes between costs the model and not the trial: at the end, the winner is trained once more.
+    Whatever comes between costs the model and not the trial, which is measured: at the end, the winner is trained once
+    more, or the reason told.
     """
     try:
         candidate = Candidate.of(record)
         if ray.get(keeper.leads.remote(candidate)):
             ray.get(keeper.keep.remote(candidate, model_files(model)))
-    except (OSError, MemoryError, SafetensorError, TuneNerError, ray.exceptions.RayError) as error:
+    # torch and transformers raise RuntimeError, ValueError and their own; beyond here it would fail the trial
+    except Exception as error:  # noqa: BLE001
         with suppress(ray.exceptions.RayError):
             ray.get(keeper.failed.remote(record.trial_id, str(error).strip() or type(error).__name__))
 
