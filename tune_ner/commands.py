@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from tune_ner.errors import OutputError, Terminated, TuneNerError
+from tune_ner.errors import OutputError, Terminated, TuneNerError, visible_lines
 from tune_ner.masking import masked
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def finish(
     trials: int,
     interrupt: KeyboardInterrupt | None,
 ) -> int:
-    """Write the tables and the page of a run of `trials` trials, and tell everyone; gives the exit code.
+    """Write the tables, the figures and the page of a run of `trials` trials, and tell everyone; gives the exit code.
 
     Raises:
         RunFolderError: a table cannot be written.
@@ -97,7 +97,7 @@ def finish(
     from tune_ner import reporting
 
     reporting.write_tables(results)
-    page = reporting.written_page(results)
+    page = reporting.written_page(results, display.noted)
     for tracker in trackers:
         tracker.ended(results, interrupt is not None)
     code = exit_code(results.records, interrupt)
@@ -127,7 +127,7 @@ def _terminate(*_: object) -> None:
 
 
 def _plain(error: TuneNerError) -> str:
-    return escape(masked(str(error)))
+    return escape(visible_lines(masked(str(error))))
 
 
 @contextmanager

@@ -93,7 +93,7 @@ def load_results(path: Path | str) -> pd.DataFrame:
     Raises:
         RunFolderError: there is no run, or a file of one is damaged.
     """
-    folders = [RunFolder.existing(run) for run in _runs_at(Path(path).expanduser())]
+    folders = [RunFolder.existing(run) for run in _runs_at(Path(path))]
     tables = []
     for folder in folders:
         table = trials_table(folder.records())
@@ -105,9 +105,10 @@ def load_results(path: Path | str) -> pd.DataFrame:
 def _runs_at(path: Path) -> list[Path]:
     """The runs in a folder of runs; else the path itself, of which `RunFolder.existing` says what is wrong."""
     try:
-        is_run = (path / "trials.jsonl").exists()
-        within = [] if is_run else sorted(file.parent for file in path.glob("*/trials.jsonl"))
-    except OSError:
+        found = path.expanduser()
+        is_run = (found / "trials.jsonl").exists()
+        within = [] if is_run else sorted(file.parent for file in found.glob("*/trials.jsonl"))
+    except (OSError, RuntimeError):
         return [path]
     return within or [path]
 

@@ -69,23 +69,25 @@ class RunFolder:
         """The folder of a run that is yet to be, or with `may_go_on` that of one that is there; nothing is created.
 
         Raises:
-            RunFolderError: the name could leave the results folder, a run of this name is there, or another process
-                works on it.
+            RunFolderError: the name could leave the results folder, which cannot be read or written, a run of this name
+                is there, or another process works on it.
         """
         if not _NAME.fullmatch(name):
             raise RunFolderError(
                 f"run name {name!r}: expected letters, digits, '-', '_' and '.', not starting with '.' or '-', "
                 "at most 100 of them"
             )
-        results_dir = Path(results_dir).expanduser()
-        path = results_dir / name
-        if path.exists() and may_go_on:
+        with _readable(results_dir):
+            results_dir = Path(results_dir).expanduser()
+            path = results_dir / name
+            there = path.exists()
+            parent = next(folder for folder in (results_dir, *results_dir.absolute().parents) if folder.exists())
+        if there and may_go_on:
             folder = cls.existing(path)
             with locked(path):  # told before the data is read
                 return folder
-        if path.exists():
+        if there:
             raise RunFolderError(f"{path}: a run of this name exists; choose another --name or remove the folder")
-        parent = next(folder for folder in (results_dir, *results_dir.absolute().parents) if folder.exists())
         if not parent.is_dir() or not os.access(parent, os.W_OK):
             raise RunFolderError(f"{parent}: cannot be written to; choose another --results-dir")
         return cls(path)
@@ -97,12 +99,10 @@ class RunFolder:
         Raises:
             RunFolderError: nothing is there, or nothing that a run left.
         """
-        try:
+        with _readable(path):
             folder = cls(Path(path).expanduser())
             if not folder.trials_file.is_file():
                 raise RunFolderError(f"{path}: {_found_instead(folder.path)}")
-        except (OSError, RuntimeError) as error:  # a name too long, a folder that is closed, the home of nobody
-            raise RunFolderError(f"{str(path)[:200]}: cannot be read: {error}"[:500]) from error
         return folder
 
     @property
@@ -319,6 +319,15 @@ class RunFolder:
                 "the records of this version: run its space again"
             )
         return record
+
+
+@contextmanager
+def _readable(path: Path | str) -> Iterator[None]:
+    """What the system does not take as a path is a mistake: a name too long, a closed folder, the home of nobody."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise RunFolderError(f"{str(path)[:200]}: cannot be read: {error}"[:500]) from error
 
 
 def _first_problem(error: ValidationError) -> str:
