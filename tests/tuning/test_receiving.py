@@ -112,6 +112,12 @@ def test_what_is_left_out_stays_there(tmp_path: Path) -> None:
     assert set(tree(tmp_path / "here")) == {"trials.jsonl", "predictions/a.jsonl", "predictions/b.jsonl"}
 
 
+@pytest.mark.parametrize(("name", "damaged"), [("trials.jsonl", "trial.jsonl"), ("best/model", "best/lodel")])
+def test_a_damaged_name_is_refused(tmp_path: Path, name: str, damaged: str) -> None:
+    with pytest.raises(RunFolderError, match="the list of files came damaged"):
+        Receiver(tmp_path / "here").feed(printed(a_run(tmp_path / "there")).replace(name, damaged))
+
+
 def test_a_run_that_changes_meanwhile_is_refused(tmp_path: Path) -> None:
     run, receiver = a_run(tmp_path / "there"), Receiver(tmp_path / "here")
     text = printed(run)
@@ -126,7 +132,7 @@ def test_the_program_empties_the_log_that_it_filled(tmp_path: Path) -> None:
     run, log = a_run(tmp_path / "there"), tmp_path / "log"
     program = Path(hand_out.__file__).read_text(encoding="utf-8")
     with log.open("a") as out, subprocess.Popen([sys.executable, "-c", program, str(run), "0"], stdout=out) as process:
-        while f"{hand_out.MARK}end\n" not in log.read_text():
+        while f"{hand_out.MARK}end " not in log.read_text():
             assert process.poll() is None
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)

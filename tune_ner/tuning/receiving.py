@@ -40,6 +40,7 @@ class Receiver:
         self._files: list[_File] = []
         self._announced: list[_File] = []
         self._places: set[PurePosixPath] = set()
+        self._announcements = hashlib.sha256()
         self._line = ""
         self._current = 0
         self._written = 0
@@ -53,6 +54,7 @@ class Receiver:
         self._line = self.note = ""
         self._announced = []
         self._places = set()
+        self._announcements = hashlib.sha256()
 
     def feed(self, text: str) -> None:
         """Take in what a job printed next; a line may come in parts.
@@ -88,6 +90,7 @@ class Receiver:
             raise self._damaged(f"the size or name of {file.name}")
         self._places.add(place)
         self._announced.append(file)
+        self._announcements.update(rest.encode())
 
     def _write(self, rest: str) -> None:
         self._agree()
@@ -106,7 +109,9 @@ class Receiver:
             self._written += len(piece)
             self.position += len(piece)
 
-    def _end(self, _: str) -> None:
+    def _end(self, rest: str) -> None:
+        if rest != self._announcements.hexdigest():
+            raise self._damaged("the list of files")
         self._agree()
         self._finish_whole_files()
         if self._current < len(self._files):
