@@ -67,9 +67,11 @@ done
 
 python -m tune_ner "$command" --address "$ip:$port" "$@" &
 run=$!
-trap 'kill -TERM $run' TERM
-# A signal ends `wait` before the command has written its tables.
-while kill -0 "$run" 2>/dev/null; do
+trap 'signalled=yes; kill -TERM "$run" 2>/dev/null || true' TERM
+signalled=yes
+# A signal ends `wait` before the command has written its tables; bash keeps the code of one that has ended.
+while [ "$signalled" = yes ]; do
+    signalled=no
     code=0
     wait "$run" || code=$?
 done

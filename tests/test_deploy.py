@@ -1,7 +1,10 @@
 """The cluster files: valid, of the versions that the tests pass with, and with a token everywhere."""
 
 import re
+import shlex
+import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -76,39 +79,47 @@ FAKES = {
     "python": """case "$*" in
         *secrets*) echo 0123456789abcdef ;;
         *ray.nodes*) grep -c srun "$TOLD" ;;
-        *) echo "python $*" >> "$TOLD"; exit "$CODE" ;;
+        *) echo "python $*" >> "$TOLD"; eval "$DOES" ;;
     esac""",
     "ray": "exit 1",
 }
 
 
-@pytest.mark.parametrize("code", [0, 3])
-def test_an_allocation_of_two_nodes_runs_the_command_once_and_ends_its_nodes(tmp_path: Path, code: int) -> None:
-    programs, told = tmp_path / "venv" / "bin", tmp_path / "told"
+def allocation(folder: Path, does: str) -> subprocess.Popen[str]:
+    """The script in an allocation of two nodes, whose command does this; what was called is in `folder / "told"`."""
+    programs = folder / "venv" / "bin"
     programs.mkdir(parents=True)
     for name, body in FAKES.items():
         (programs / name).write_text(f"#!/usr/bin/env bash\n{body}\n")
         (programs / name).chmod(0o755)
-    ended = subprocess.run(
+    # as on a busy machine, where the command has ended before the script sees to it
+    (folder / "busy.sh").write_text('kill() { sleep 0.5; builtin kill "$@"; }\n')
+    return subprocess.Popen(
         ["bash", str(DEPLOY / "slurm.sh"), "grid", "demo", "--name", "night"],
         env={
             "PATH": f"{programs}:/usr/bin:/bin",
-            "TOLD": str(told),
-            "CODE": str(code),
-            "ENVIRONMENT": str(tmp_path / "venv"),
+            "TOLD": str(folder / "told"),
+            "DOES": does,
+            "BASH_ENV": str(folder / "busy.sh"),
+            "ENVIRONMENT": str(folder / "venv"),
             "SLURM_JOB_ID": "7",
             "SLURM_JOB_NUM_NODES": "2",
             "SLURM_JOB_NODELIST": "n[1-2]",
             "SLURM_CPUS_ON_NODE": "4",
             "SLURM_GPUS_ON_NODE": "1",
         },
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
-        check=False,
     )
-    assert ended.returncode == code, ended.stderr
-    lines = sorted(told.read_text().splitlines())
+
+
+@pytest.mark.parametrize("does", ["exit 0", "exit 3", "sleep 1; exit 3"])
+def test_an_allocation_of_two_nodes_runs_the_command_once_and_ends_its_nodes(tmp_path: Path, does: str) -> None:
+    with allocation(tmp_path, does) as process:
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == int(does[-1]), said
+    lines = sorted((tmp_path / "told").read_text().splitlines())
     assert lines[0] == "python -m tune_ner grid --address 127.0.0.1:20007 demo --name night"
     shared = "--num-cpus 4 --num-gpus 1 --temp-dir /tmp/ray-7 --disable-usage-stats --block"
     head, others = sorted(lines[1:], key=lambda line: "--exclude" in line)
@@ -117,3 +128,30 @@ def test_an_allocation_of_two_nodes_runs_the_command_once_and_ends_its_nodes(tmp
     assert others.startswith("srun token 16 --nodes 1 --ntasks 1 --exclude one ")
     assert f"ray start --address 127.0.0.1:20007 {shared}" in others
     assert head.endswith(shared)
+
+
+@pytest.mark.parametrize("tables", ["", "sleep 1; "])
+def test_the_end_of_an_allocation_is_that_of_its_command(tmp_path: Path, tables: str) -> None:
+    told = tmp_path / "told"
+    does = f"trap '{tables}exit 5' TERM; echo ready >> $TOLD; while :; do sleep 0.1; done"
+    with allocation(tmp_path, does) as process:
+        while not (told.exists() and "ready" in told.read_text()):
+            time.sleep(0.05)
+        time.sleep(0.2)  # the script comes to wait
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 5, said
+
+
+@pytest.mark.parametrize(("code", "succeeds"), [(0, True), (3, True), (1, False), (143, False)])
+def test_a_kuberay_job_with_a_failed_trial_is_not_tried_again(tmp_path: Path, code: int, succeeds: bool) -> None:
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\necho "$@"\nexit {code}\n')
+    python.chmod(0o755)
+    # `ray job submit` gets the words and joins them for a shell
+    entrypoint = shlex.join(shlex.split(content("rayjob.yaml")["spec"]["entrypoint"]))
+    ended = subprocess.run(
+        entrypoint, shell=True, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode == 0) == succeeds
+    assert ended.stdout == "-m tune_ner grid demo --address auto --name night --results-dir /results\n"

@@ -71,37 +71,44 @@ class Example:
         return f"{self.page}:{self.line}: {' '.join(self.words)}"
 
 
-def shell_lines(text: str) -> Iterator[tuple[int, str]]:
-    """The lines of indented blocks with their numbers; one that ends in a backslash has the next one too."""
-    pending, start, before, inside = "", 0, "", False
-    for number, line in enumerate(text.splitlines(), start=1):
-        inside = line.startswith("    ") and (inside or not before.strip())
-        before = line
-        if inside:
-            start = start if pending else number
-            pending += line.strip()
-            if pending.endswith("\\"):
-                pending = pending[:-1]
+def blocks(text: str) -> Iterator[list[tuple[int, str]]]:
+    """The indented blocks, line by line with their numbers; one that ends in a backslash has the next one too."""
+    block: list[tuple[int, str]] = []
+    before = ""
+    for number, line in enumerate([*text.splitlines(), ""], start=1):
+        if line.startswith("    ") and (block or not before.strip()):
+            if block and block[-1][1].endswith("\\"):
+                start, begun = block.pop()
+                block.append((start, begun[:-1] + line.strip()))
             else:
-                yield start, pending
-                pending = ""
+                block.append((number, line.strip()))
+        elif block:
+            yield block
+            block = []
+        before = line
 
 
 def is_command(line: str) -> bool:
-    """Whether a line of a block begins with a program, and is none of YAML, of output or of another language."""
+    """Whether a line begins with a program that the examples have, and is none of YAML, of output or of Python."""
     program = line.split(" ")[0].rpartition("/")[2]
-    known = {"python", "tune-ner", "make", "ray", "echo", "cat", "curl", "tensorboard", "mlflow", "pip", *ELSEWHERE}
-    return program in known
+    return program in {"python", "tune-ner", "make", "ray", "echo", "cat", "zcat", "curl", "mlflow", *ELSEWHERE}
+
+
+def commands(text: str) -> list[tuple[int, str]]:
+    """The lines of all blocks that have a command; in those every line must be one, so that none goes unseen."""
+    found = [line for block in blocks(text) if any(is_command(line) for _, line in block) for line in block]
+    unknown = [f"{number}: {line}" for number, line in found if not is_command(line)]
+    assert not unknown, f"no program that is known: {unknown}"
+    return found
 
 
 def examples() -> list[Example]:
     found = []
     for page in PAGES:
-        for number, line in shell_lines(page.read_text(encoding="utf-8")):
-            if is_command(line):
-                # a synopsis has its options in brackets: all of them are given
-                words = shlex.split(re.sub(r"\[options\]|\.\.\.|…|[\[\]]", " ", line), comments=True)
-                found.append(Example(str(page.relative_to(ROOT)), number, tuple(words)))
+        for number, line in commands(page.read_text(encoding="utf-8")):
+            # a synopsis has its options in brackets: all of them are given
+            words = shlex.split(re.sub(r"\[options\]|\.\.\.|…|[\[\]]", " ", line), comments=True)
+            found.append(Example(str(page.relative_to(ROOT)), number, tuple(words)))
     return found
 
 
@@ -124,6 +131,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         a_run(folder / "results", records, name, audits={None: an_audit()})
     an_untrained_model().save(folder / "results" / "demo-1" / "best")
     (folder / "notes.txt").write_text("Ta Alvedon mot feber.\n")
+    (folder / "notes.gz").write_bytes(gzip.compress((folder / "notes.txt").read_bytes()))
     (folder / "gold.jsonl").write_bytes((folder / "corpus.jsonl").read_bytes())
     (folder / "corpus.jsonl.gz").write_bytes(gzip.compress((folder / "corpus.jsonl").read_bytes()))
     notebook_cache(folder / "hub")
@@ -168,6 +176,13 @@ def test_examples_are_found() -> None:
     pages = {example.page for example in found}
     assert {"README.md", "docs/grid.md", "docs/search.md", "docs/cluster.md"} <= pages
     assert any(example.words[:2] == ("make", "grid") for example in found)
+    assert any(example.words[0] == "zcat" for example in found)
+
+
+def test_a_line_of_an_unknown_program_is_no_way_past_the_tests() -> None:
+    assert commands("Text\n\n    cat a \\\n      b\n\n    key: value\n") == [(3, "cat a b")]
+    with pytest.raises(AssertionError, match="4: awk"):
+        commands("Text\n\n    cat notes.txt\n    awk 1 notes.txt\n")
 
 
 @pytest.mark.slow
@@ -178,7 +193,9 @@ def test_an_example_does_what_it_says(place: Path, example: Example, monkeypatch
     program = words[0].rpartition("/")[2]
     if program in ELSEWHERE:
         pytest.skip(f"{program} {ELSEWHERE[program]}")
-    if program == "make":
+    if "|" in words:
+        executed(place, ["bash", "-eo", "pipefail", "-c", shlex.join(words).replace("'|'", "|")])
+    elif program == "make":
         subprocess.run([*words, "--dry-run"], cwd=ROOT, check=True, capture_output=True)
     elif program == "ray":
         subcommand = [word for word in words[1:] if re.fullmatch("[a-z-]+", word)][: 2 if words[1] == "job" else 1]

@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from tune_ner.__main__ import app
+from tune_ner.commands import told_errors
+from tune_ner.errors import OutputError
 
 ONE = ["demo", "--data", "synthetic:150", "--model", "tiny:1x32", "--scheme", "BIO", "--lr", "3e-3", "--epochs", "2"]
 ROOT = Path(__file__).parents[1]
@@ -62,6 +65,12 @@ def test_an_error_is_told_without_a_password(tmp_path: Path) -> None:
     assert outcome.exit_code == 2
     assert "secret" not in outcome.output
     assert "cannot be opened" in outcome.stderr
+
+
+def test_an_error_is_told_without_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit), told_errors():
+        raise OutputError("\x1b[2Jwiped\nand a second line")
+    assert capsys.readouterr().err == "error: \\x1b[2Jwiped\nand a second line\n"
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])

@@ -177,6 +177,13 @@ def test_a_model_without_labels_of_entities_is_refused(
     assert expected in str(error.value)
 
 
+def test_labels_with_a_gap_are_refused(folder: Path, tmp_path: Path) -> None:
+    names = {"0": "O", "1": "B-DRUG", "2": "I-DRUG", "3": "B-BODY", "4": "I-BODY", "5": "B-DISORDER", "7": "I-DISORDER"}
+    copy = changed(folder, tmp_path / "copy", id2label=names, label2id={})
+    with pytest.raises(ModelError, match=r"its labels are O, B-DRUG, .+; expected O and tags such as B-DRUG"):
+        Predictor.load(copy)
+
+
 def test_what_is_no_model_folder_is_refused_in_words(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("no folder")

@@ -206,7 +206,7 @@ def test_a_search_ends_at_its_aim_and_another_learns_from_its_study(tmp_path: Pa
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
 def test_a_search_whose_time_is_over_is_whole(tmp_path: Path, space: Path) -> None:
-    output = ended(started(space, tmp_path, "--trials", "5000", "--time", "8s", "--name", "run"))
+    output = ended(started(space, tmp_path, "--trials", "5000", "--time", "20s", "--name", "run"))
     records = records_of(tmp_path / "run")
     searched, finished = of_status(records, "searched"), of_status(records, "finished")
     assert 1 <= len(searched) < 5000

@@ -7,17 +7,20 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from ray.job_submission import JobDetails, JobErrorType, JobStatus, JobType
+from typer.testing import CliRunner, Result
 
 from benchmarks.two_nodes import two_nodes
 from tune_ner.__main__ import app
 from tune_ner.errors import ResourceError
 from tune_ner.tuning import load_space
-from tune_ner.tuning.jobs import Job
+from tune_ner.tuning.jobs import Job, JobServer
 
 
 @pytest.mark.parametrize(
@@ -78,6 +81,122 @@ def test_arguments_reach_the_cluster_as_they_are() -> None:
         "python -m tune_ner.search space.yaml --name night --results-dir /data/runs --address auto "
         "--time 8h --study 'a b; rm -rf ~'"
     )
+
+
+class FakeClient:
+    """A job server with one job, `log` being what it printed.
+
+    The log breaks off after as many characters as `breaks` has; `answers` are its states one after the other, the last
+    one staying, or what goes wrong when it is asked.
+    """
+
+    def __init__(self, log: str, *answers: JobDetails | Exception, breaks: list[int] | None = None) -> None:
+        self.log, self.answers, self.breaks = log, list(answers), breaks or []
+
+    def list_jobs(self) -> list[JobDetails]:
+        return []
+
+    def submit_job(self, **_: Any) -> str:
+        return "night-1"
+
+    def get_job_info(self, job_id: str) -> JobDetails:
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def tail_job_logs(self, job_id: str) -> AsyncIterator[str]:
+        cut = self.breaks.pop(0) if self.breaks else None
+        for start in range(0, len(self.log[:cut]), 7):
+            yield self.log[:cut][start : start + 7]
+        if cut is not None:
+            raise RuntimeError("WebSocket connection closed unexpectedly with close code 1006")
+
+
+def a_job(status: JobStatus, **more: Any) -> JobDetails:
+    return JobDetails(type=JobType.SUBMISSION, status=status, entrypoint="", submission_id="night-1", **more)
+
+
+RUNNING = a_job(JobStatus.RUNNING)
+SUCCEEDED = a_job(JobStatus.SUCCEEDED, driver_exit_code=0)
+LOG = '{"event": "began"}\n{"event": "ended"}\n'
+
+
+@pytest.fixture
+def submitted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[FakeClient], tuple[Result, list[Path]]]:
+    """What `submit` tells, and which run folders it fetches, from a job server behind which is the client."""
+    fetched: list[Path] = []
+
+    def fetch(*arguments: Any) -> bool:
+        fetched.append(arguments[2])
+        return True
+
+    def submit(client: FakeClient) -> tuple[Result, list[Path]]:
+        monkeypatch.setattr("tune_ner.tuning.jobs.JobSubmissionClient", lambda _: client)
+        command = ["submit", "demo", "--address", "http://head:8265", "--name", "night", "--results-dir", str(tmp_path)]
+        return CliRunner().invoke(app, command), fetched
+
+    monkeypatch.setattr(JobServer, "fetch", fetch)
+    monkeypatch.setattr("tune_ner.tuning.jobs.time.sleep", lambda _: None)
+    return submit
+
+
+Submitted = Callable[[FakeClient], tuple[Result, list[Path]]]
+
+
+@pytest.mark.parametrize("breaks", [[], [10], [0, 3, 20, 20]])
+def test_standard_output_is_the_jobs_log_however_often_it_breaks_off(submitted: Submitted, breaks: list[int]) -> None:
+    running = [RUNNING] * len(breaks)
+    client = FakeClient(LOG, *running, ConnectionRefusedError("no route"), SUCCEEDED, breaks=breaks)
+    outcome, fetched = submitted(client)
+    assert outcome.exit_code == 0, outcome.output
+    assert outcome.stdout == LOG
+    assert "Job night-1 on http://head:8265, run night" in outcome.stderr
+    assert f"Fetched to {fetched[0]}" in outcome.stderr
+
+
+def test_a_server_that_is_lost_is_told_and_that_the_job_goes_on(submitted: Submitted) -> None:
+    outcome, fetched = submitted(FakeClient(LOG, RUNNING, ConnectionRefusedError("no route"), breaks=[10, 10]))
+    assert outcome.exit_code == 2
+    assert isinstance(outcome.exception, SystemExit)
+    assert "cannot be used: no route" in outcome.stderr
+    assert "Job night-1 goes on unless the cluster ended" in outcome.stderr
+    assert not fetched
+
+
+def test_a_server_that_lists_no_jobs_is_told(submitted: Submitted, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: FakeClient) -> list[JobDetails]:
+        raise RuntimeError("Request failed with status code 500")
+
+    monkeypatch.setattr(FakeClient, "list_jobs", refuse)
+    outcome, _ = submitted(FakeClient(LOG, SUCCEEDED))
+    assert outcome.exit_code == 2
+    assert "cannot be used: Request failed with status code 500" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("ending", "expected"),
+    [
+        (a_job(JobStatus.STOPPED, message="Job was intentionally stopped."), "was stopped;"),
+        (
+            a_job(JobStatus.FAILED, message="The actor\ndied.", error_type=JobErrorType.JOB_SUPERVISOR_ACTOR_DIED),
+            "died: The actor died.;",
+        ),
+        (a_job(JobStatus.FAILED, message="no such environment"), "did not run: no such environment;"),
+    ],
+)
+def test_what_a_job_without_an_exit_code_recorded_is_fetched(
+    submitted: Submitted, ending: JobDetails, expected: str
+) -> None:
+    outcome, fetched = submitted(FakeClient(LOG, RUNNING, ending))
+    assert outcome.exit_code == 2
+    assert len(fetched) == 1
+    assert f"job night-1 at http://head:8265 {expected}" in outcome.stderr
+
+
+def test_the_exit_code_is_the_jobs(submitted: Submitted) -> None:
+    outcome, _ = submitted(FakeClient(LOG, a_job(JobStatus.FAILED, driver_exit_code=3)))
+    assert outcome.exit_code == 3
 
 
 def read(address: str, token: str) -> str:

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from tune_ner.errors import ModelError, OutputError, RunFolderError, Terminated, TuneNerError
+from tune_ner.errors import ModelError, OutputError, Terminated, TuneNerError, visible_lines
 from tune_ner.masking import masked
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def finish(
     trials: int,
     interrupt: KeyboardInterrupt | None,
 ) -> int:
-    """Write tables, figures and page of a run of `trials` trials, and tell everyone; gives the exit code.
+    """Write the tables, the figures and the page of a run of `trials` trials, and tell everyone; gives the exit code.
 
     Raises:
         RunFolderError: a table cannot be written.
@@ -100,12 +100,7 @@ def finish(
         reporting.write_tables(results)
     except ModelError as error:  # of the card, which is written last
         display.noted(f"the model has no card: {error}")
-    report = reporting.RunPage(results)
-    try:
-        report.write_figures()
-    except RunFolderError as error:
-        display.noted(f"figures not written: {error}")
-    page = reporting.written_page(report)
+    page = reporting.written_page(results, display.noted)
     for tracker in trackers:
         tracker.ended(results, interrupt is not None)
     code = exit_code(results.records, interrupt)
@@ -135,7 +130,7 @@ def _terminate(*_: object) -> None:
 
 
 def _plain(error: TuneNerError) -> str:
-    return escape(masked(str(error)))
+    return escape(visible_lines(masked(str(error))))
 
 
 @contextmanager

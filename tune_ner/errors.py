@@ -77,3 +77,8 @@ def near_misses(word: str, known: Iterable[str]) -> str:
 def visible(text: str) -> str:
     """A text on one line, with an escape for every character that has no look of its own, such as a tab."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def visible_lines(text: str) -> str:
+    """A text that may have several lines, each of them `visible`."""
+    return "\n".join(map(visible, text.split("\n")))

@@ -255,7 +255,8 @@ def _load_model(folder: Path) -> Any:
 
 
 def _labels(model: Any, folder: Path) -> tuple[str, ...]:
-    labels = tuple(str(model.config.id2label[index]) for index in range(model.config.num_labels))
+    id2label = model.config.id2label
+    labels = tuple(str(id2label.get(index, "(none)")) for index in range(len(id2label)))
     try:
         types = {split_tag(label)[1] for label in labels}
     except ValueError:

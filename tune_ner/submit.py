@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from tune_ner.commands import code_of, given, run_alone, run_name, told_errors
 
@@ -60,21 +62,31 @@ def submit(
             resolved.check_grid()
         job = Job("search" if search else "grid", resolved, name, tuple(context.args), remote_results_dir)
         server = JobServer(address)
+        # standard output is the job's alone, which with --json is read by machines
+        notes = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
         job_id = server.submit(job)
-        console.print(f"Job {job_id} on {address}, run {name}", highlight=False, soft_wrap=True)
+        notes.print(f"Job {job_id} on {address}, run {name}")
         try:
-            code = server.follow(job_id, lambda text: print(text, end="", flush=True))  # noqa: T201 - as it came
+            server.follow(job_id, partial(_pass_on, console))
         except KeyboardInterrupt as error:
-            console.print(
+            notes.print(
                 f"The job goes on; the same command with --name {name} follows it again, and `ray job stop --address "
-                f"{address} {job_id}` ends it.",
-                highlight=False,
-                soft_wrap=True,
+                f"{address} {job_id}` ends it."
             )
             raise typer.Exit(code_of(error)) from None
         if server.fetch(job, folder.path, weights):
-            console.print(f"Fetched to {folder.path}", highlight=False, soft_wrap=True)
+            notes.print(f"Fetched to {folder.path}")
+        # only now: one that was stopped has left records all the same
+        code = server.exit_code(job_id)
     raise typer.Exit(code)
+
+
+def _pass_on(console: Console, text: str) -> None:
+    """Print what a job printed as it came, without rich's wrapping and markup."""
+    try:
+        print(text, end="", flush=True)  # noqa: T201
+    except BrokenPipeError:
+        console.on_broken_pipe()
 
 
 if __name__ == "__main__":

@@ -169,9 +169,9 @@ def test_long_times_are_told_in_hours(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_control_characters_reach_a_pipe() -> None:
     console = Console(file=io.StringIO(), width=100)
-    record = a_record((0.5,), epochs=1)
+    record = a_record((0.5,), epochs=1, model="models/\x1b]0;title\x07")
     with LiveProgress(console, Workload(1, lambda _: 1.0)) as progress:
-        progress.noted("something")
+        progress.noted("some\x1b[2Jthing")
         progress.trial_started(record.config)
         progress.trial_ended(record)
     assert printed(console).replace("\n", "").isprintable()

@@ -124,3 +124,9 @@ def test_a_folder_without_runs_or_with_a_damaged_one_is_told(tmp_path: Path) -> 
     folder.trials_file.write_text("{}\n")
     with pytest.raises(RunFolderError, match=r"trials\.jsonl:1"):
         load_results(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/results", "x" * 300])
+def test_a_path_that_cannot_be_is_refused(path: str) -> None:
+    with pytest.raises(RunFolderError, match="cannot be read"):
+        load_results(path)

@@ -37,6 +37,12 @@ def test_an_existing_run_is_not_written_over(folder: RunFolder) -> None:
         RunFolder.available(folder.path.parent, "run-1")
 
 
+@pytest.mark.parametrize("results_dir", ["~nobody-of-this-name/results", "x" * 300])
+def test_a_results_folder_that_cannot_be_is_refused(results_dir: str) -> None:
+    with pytest.raises(RunFolderError, match="cannot be read"):
+        RunFolder.available(results_dir, "run-1", may_go_on=True)
+
+
 def test_a_results_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("")
     with pytest.raises(RunFolderError, match="cannot be written to"):

@@ -83,6 +83,23 @@ def test_the_logger_is_as_it_was_and_a_kept_stream_harms_nobody(tmp_path: Path) 
     assert (tmp_path / "run.log").read_text() == ""
 
 
+def test_a_line_without_an_end_is_not_lost(tmp_path: Path) -> None:
+    with RunLog(tmp_path / "run.log"):
+        sys.stdout.write("half a line")
+    assert messages(tmp_path / "run.log") == ["half a line"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_a_full_disk_costs_lines_and_not_the_run(tmp_path: Path) -> None:
+    (tmp_path / "run.log").symlink_to("/dev/full")
+    with RunLog(tmp_path / "run.log"):
+        say("lost")
+        LOGGER.info("lost too")
+    (tmp_path / "other.log").mkdir()
+    with RunLog(tmp_path / "other.log"):
+        say("nowhere to go")
+
+
 NATIVE = """
 import logging, os, sys, warnings
 from pathlib import Path

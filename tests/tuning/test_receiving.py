@@ -37,6 +37,14 @@ def a_run(folder: Path) -> Path:
     return folder
 
 
+def a_run_before(folder: Path) -> Path:
+    """An earlier state of it, with a file that it has no more."""
+    folder.mkdir(parents=True)
+    (folder / "trials.jsonl").write_bytes(b"{}\n" * 20)
+    (folder / "old").touch()
+    return folder
+
+
 def tree(folder: Path) -> dict[str, bytes]:
     """Every file below a folder."""
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -86,11 +94,28 @@ def test_no_file_leaves_the_run(tmp_path: Path, name: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "announced",
+    [[["a", -1, "x"]], [["a", float("inf"), "x"]], [["a", 1, "x"], ["a", 1, "x"]], [["a", 1, "x"], ["./a", 2, "x"]]],
+)
+def test_a_file_of_no_size_or_announced_twice_is_refused(tmp_path: Path, announced: list[list[object]]) -> None:
+    lines = "".join(f"{hand_out.MARK}file {json.dumps(file)}\n" for file in announced)
+    with pytest.raises(RunFolderError, match="came damaged"):
+        Receiver(tmp_path / "run").feed(lines)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_left_out_stays_there(tmp_path: Path) -> None:
     receiver = Receiver(tmp_path / "here")
     receiver.feed(printed(a_run(tmp_path / "there"), 0, "best", "empty"))
     assert receiver.complete
     assert set(tree(tmp_path / "here")) == {"trials.jsonl", "predictions/a.jsonl", "predictions/b.jsonl"}
+
+
+@pytest.mark.parametrize(("name", "damaged"), [("trials.jsonl", "trial.jsonl"), ("best/model", "best/lodel")])
+def test_a_damaged_name_is_refused(tmp_path: Path, name: str, damaged: str) -> None:
+    with pytest.raises(RunFolderError, match="the list of files came damaged"):
+        Receiver(tmp_path / "here").feed(printed(a_run(tmp_path / "there")).replace(name, damaged))
 
 
 def test_a_run_that_changes_meanwhile_is_refused(tmp_path: Path) -> None:
@@ -107,7 +132,7 @@ def test_the_program_empties_the_log_that_it_filled(tmp_path: Path) -> None:
     run, log = a_run(tmp_path / "there"), tmp_path / "log"
     program = Path(hand_out.__file__).read_text(encoding="utf-8")
     with log.open("a") as out, subprocess.Popen([sys.executable, "-c", program, str(run), "0"], stdout=out) as process:
-        while f"{hand_out.MARK}end\n" not in log.read_text():
+        while f"{hand_out.MARK}end " not in log.read_text():
             assert process.poll() is None
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
@@ -154,9 +179,7 @@ JOB = Job("grid", load_space("demo"), "night")
 
 def test_a_fetch_goes_on_where_the_connection_broke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     client = FakeClient(a_run(tmp_path / "there"), [900, 5, 2000])
-    earlier = tmp_path / "results" / "night"
-    earlier.mkdir(parents=True)
-    (earlier / "old").touch()
+    earlier = a_run_before(tmp_path / "results" / "night")
     assert a_server(client, monkeypatch).fetch(JOB, earlier)
     assert tree(earlier) == FILES
     assert client.offsets[0] == 0 < client.offsets[-1]
@@ -168,12 +191,25 @@ def test_a_connection_that_breaks_again_and_again_leaves_what_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = FakeClient(a_run(tmp_path / "there"), [900] + [5] * 50)
-    earlier = tmp_path / "results" / "night"
-    earlier.mkdir(parents=True)
-    (earlier / "old").touch()
+    earlier = a_run_before(tmp_path / "results" / "night")
     with pytest.raises(ResourceError, match="cannot be used: WebSocket connection closed"):
         a_server(client, monkeypatch).fetch(JOB, earlier)
-    assert list(tree(tmp_path / "results")) == ["night/old"]
+    assert set(tree(tmp_path / "results")) == {"night/old", "night/trials.jsonl"}
+
+
+def test_a_run_that_is_no_earlier_state_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = a_run_before(tmp_path / "results" / "night")
+    (here / "trials.jsonl").write_bytes(b"{}\n[]\n")
+    with pytest.raises(RunFolderError, match="night: cannot be fetched: the run there is another one"):
+        a_server(FakeClient(a_run(tmp_path / "there"), []), monkeypatch).fetch(JOB, here)
+    assert (here / "trials.jsonl").read_bytes() == b"{}\n[]\n"
+
+
+def test_a_run_of_any_name_is_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "results" / "earlier"
+    for _ in range(2):
+        assert a_server(FakeClient(a_run(tmp_path / "there"), []), monkeypatch).fetch(JOB, target)
+    assert tree(target) == FILES
 
 
 def test_a_job_that_fails_is_told_with_its_own_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

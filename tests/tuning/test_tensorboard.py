@@ -1,4 +1,6 @@
+import errno
 import struct
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -102,3 +104,24 @@ def test_a_folder_that_cannot_be_written_ends_the_files_and_not_the_run(
     told(files, a_record())
     files.trial_started(a_config(seed=3))
     assert [record.message.split(": ")[1] for record in caplog.records] == ["no more files for TensorBoard"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_full_disk_does_not_keep_the_run_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    files = TensorBoardFiles(tmp_path, title)
+    record = a_record([0.5] * 20, epochs=20)
+    files.trial_started(record.config)
+    monkeypatch.setattr("tensorboardX.event_file_writer.EventsWriter.write_event", full)
+
+    def go_on() -> None:
+        for epoch in record.curve:
+            files.epoch_ended(record.config, epoch)
+        files.trial_ended(record)
+
+    run = threading.Thread(target=go_on, daemon=True)
+    run.start()
+    run.join(timeout=60)
+    assert not run.is_alive()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,14 +12,14 @@ from rich.console import Console
 from tune_ner.audit import AuditReport
 from tune_ner.errors import RunFolderError
 from tune_ner.reporting.layout import TerminalLayout
-from tune_ner.reporting.outcome import print_outcome
+from tune_ner.reporting.outcome import print_early_end, print_failures, print_outcome
 from tune_ner.reporting.page import RunPage
 from tune_ner.reporting.progress import LiveProgress, Workload
 from tune_ner.reporting.questions import summary_lines
 from tune_ner.reporting.search_plan import print_search_plan
 from tune_ner.reporting.standing import RunResults
 from tune_ner.reporting.terminal import print_audit, print_data, print_note, print_plan
-from tune_ner.runs import EarlierUse, varied_axes
+from tune_ner.runs import EarlierUse
 from tune_ner.runs.run_log import LOGGER
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
@@ -109,14 +109,15 @@ class TerminalDisplay(Display):
         if isinstance(page, Path):
             layout.line(f"Page: {page}")
         else:
-            layout.line(str(page), "page not written", "yellow")
+            _print_no_page(layout, page)
 
 
-class QuietDisplay(Display):
-    """The end alone: why trials failed, the best, and where the results lie."""
+class QuietDisplay(Display, RunEvents):
+    """The end alone: what went wrong and what was noted, the best, and where the results lie."""
 
     def __init__(self, console: Console) -> None:
         self._layout = TerminalLayout(console)
+        self._notes: list[str] = []
 
     def plan(self, experiment: Experiment, resources: TrialResources, scheduling: Scheduling) -> None:
         """Print how many trials there would be."""
@@ -133,19 +134,42 @@ class QuietDisplay(Display):
         """Print how many trials there would be."""
         self._layout.line(f"At most {budget.trials} trials, {resources.concurrent} at once")
 
+    def noted(self, what: str) -> None:
+        """Keep it for the end."""
+        self._notes.append(what)
+
+    def following(self, workload: Workload) -> AbstractContextManager[RunEvents]:
+        """This display listens itself."""
+        return nullcontext(self)
+
     def ended(self, results: RunResults, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
         """Print these few lines."""
-        records = results.records
-        for record in records:
-            if record.status == "failed":
-                self._layout.line(f"{record.config.titled(varied_axes(records))}: {record.error}", "failed", "red")
+        for note in self._notes:
+            self._layout.line(note, "note", "yellow")
+        print_failures(self._layout, results.records)
+        print_early_end(self._layout, results, trials)
+        if isinstance(page, RunFolderError):
+            _print_no_page(self._layout, page)
         if results.standings:
-            self._layout.line(summary_lines(results.standings, records)[0])
+            self._layout.line(summary_lines(results.standings, results.records)[0])
         self._layout.line(f"Results: {results.folder.path}")
 
 
-def written_page(page: RunPage) -> Path | RunFolderError:
-    """The page of a run once it is written; why it cannot be is worth neither the run's tables nor its exit code."""
+def _print_no_page(layout: TerminalLayout, error: RunFolderError) -> None:
+    layout.line(str(error), "page not written", "yellow")
+
+
+def written_page(results: RunResults, noted: Callable[[str], None]) -> Path | RunFolderError:
+    """The page of a run once it and its figures are written; `noted` is told of figures that cannot be.
+
+    Why either cannot be is worth neither the run's tables nor its exit code.
+    """
+    page = RunPage(results)
+    try:
+        page.write_figures()
+    except RunFolderError as error:
+        LOGGER.warning("figures not written: %s", error)
+        noted(f"figures not written: {error}")
     try:
         return page.write()
     except RunFolderError as error:

@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tune_ner.errors import visible
+from tune_ner.errors import visible, visible_lines
 
 MISSING = "–"
 """What stands where a record has no figure."""
@@ -217,12 +217,12 @@ def _with_groups_merged(sheet: Sheet) -> Sheet:
 
 
 def _labelled(text: str, label: str, colour: str) -> Text:
-    shown = "\n".join(map(visible, text.split("\n")))
+    shown = visible_lines(text)
     return Text.assemble((f"{visible(label)}: ", colour), shown) if label else Text(shown, style=colour)
 
 
 def _cell(text: str) -> Text:
-    return Text("\n".join(map(visible, text.split("\n"))))
+    return Text(visible_lines(text))
 
 
 def _markdown_labelled(text: str, label: str) -> str:

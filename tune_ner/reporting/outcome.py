@@ -25,13 +25,7 @@ def print_outcome(layout: Layout, results: RunResults, trials: int) -> None:
         print_what_mattered(layout, results.search)
         layout.gap()
     print_other_trials(layout, results.records)
-    if len(results.records) < trials:
-        name = results.folder.name
-        layout.line(
-            f"{len(results.records)} of {trials} trials ended; the same command with --name {name} goes on",
-            "stopped early",
-            "yellow",
-        )
+    print_early_end(layout, results, trials)
     layout.line(f"Results: {results.folder.path}")
     if results.folder.models.exported:
         layout.line(f"Model: {results.folder.models.best}")
@@ -56,12 +50,28 @@ def print_other_trials(layout: Layout, records: Sequence[TrialRecord]) -> None:
     """Print which trials were stopped or failed, and what a reader of the figures should know of the rest."""
     if stopped := stopped_note(records):
         layout.line(stopped, "note", "yellow")
+    print_failures(layout, records)
+    for note in (*encoding_notes(records), *batching_notes(records)):
+        layout.line(note, "note", "yellow")
+
+
+def print_failures(layout: Layout, records: Sequence[TrialRecord]) -> None:
+    """Print why trials failed or diverged."""
     varied = varied_axes(records)
     for record in records:
         if record.error:
             layout.line(f"{record.config.titled(varied)}: {record.error}", record.status, "red")
-    for note in (*encoding_notes(records), *batching_notes(records)):
-        layout.line(note, "note", "yellow")
+
+
+def print_early_end(layout: Layout, results: RunResults, trials: int) -> None:
+    """Print how a run of `trials` trials goes on that ended before all of them did."""
+    if len(results.records) < trials:
+        name = results.folder.name
+        layout.line(
+            f"{len(results.records)} of {trials} trials ended; the same command with --name {name} goes on",
+            "stopped early",
+            "yellow",
+        )
 
 
 def stopped_note(records: Sequence[TrialRecord]) -> str:

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from tune_ner.errors import visible
 from tune_ner.reporting.terminal import describe_resources, print_note
 from tune_ner.runs import TrialRecord
 from tune_ner.training import EpochFigures, TrialConfig
@@ -118,7 +119,7 @@ class LiveProgress(RunEvents):
 
     def __init__(self, console: Console, workload: Workload) -> None:
         self._console = console
-        self._title = workload.title
+        self._title_of = workload.title
         self._trials = workload.trials
         self._earlier = workload.earlier
         self._at_most = workload.seconds is not None
@@ -208,6 +209,9 @@ class LiveProgress(RunEvents):
         left = "" if self._live else f", {self._time_left()}"
         self._print_end(title, f": {_outcome(record, f1)}, {record.seconds:.1f} s{left}", count)
         self._refresh()
+
+    def _title(self, trial: TrialConfig) -> str:
+        return visible(self._title_of(trial))
 
     def _print(self, markup: str) -> None:
         self._console.print(markup, highlight=False, soft_wrap=not self._live)

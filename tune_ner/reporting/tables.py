@@ -105,9 +105,9 @@ def load_results(path: Path | str) -> pd.DataFrame:
 def _runs_at(path: Path) -> list[Path]:
     """The runs in a folder of runs; else the path itself, of which `RunFolder.existing` says what is wrong."""
     try:
-        folder = path.expanduser()
-        is_run = (folder / "trials.jsonl").exists()
-        within = [] if is_run else sorted(file.parent for file in folder.glob("*/trials.jsonl"))
+        found = path.expanduser()
+        is_run = (found / "trials.jsonl").exists()
+        within = [] if is_run else sorted(file.parent for file in found.glob("*/trials.jsonl"))
     except (OSError, RuntimeError):
         return [path]
     return within or [path]

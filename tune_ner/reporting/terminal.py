@@ -10,6 +10,7 @@ from rich.table import Table
 
 from tune_ner.audit import AuditReport
 from tune_ner.data import PARTS
+from tune_ner.errors import visible
 from tune_ner.masking import masked
 from tune_ner.runs import EarlierUse
 from tune_ner.tuning.experiment import Experiment
@@ -111,8 +112,8 @@ def _gigabytes(count: float) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that rich prints as it stands, square brackets included."""
-    return escape(text)
+    """Text that rich prints as it stands, square brackets included, and control characters as escapes."""
+    return escape(visible(text))
 
 
 def _print(console: Console, markup: str) -> None:

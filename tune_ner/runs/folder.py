@@ -69,8 +69,8 @@ class RunFolder:
         """The folder of a run that is yet to be, or with `may_go_on` that of one that is there; nothing is created.
 
         Raises:
-            RunFolderError: the name could leave the results folder, that folder cannot be used, a run of this name is
-                there, or another process works on it.
+            RunFolderError: the name could leave the results folder, which cannot be read or written, a run of this name
+                is there, or another process works on it.
         """
         if not _NAME.fullmatch(name):
             raise RunFolderError(
@@ -80,13 +80,13 @@ class RunFolder:
         with _readable(results_dir):
             results_dir = Path(results_dir).expanduser()
             path = results_dir / name
-            is_there = path.exists()
+            there = path.exists()
             parent = next(folder for folder in (results_dir, *results_dir.absolute().parents) if folder.exists())
-        if is_there and may_go_on:
+        if there and may_go_on:
             folder = cls.existing(path)
             with locked(path):  # told before the data is read
                 return folder
-        if is_there:
+        if there:
             raise RunFolderError(f"{path}: a run of this name exists; choose another --name or remove the folder")
         if not parent.is_dir() or not os.access(parent, os.W_OK):
             raise RunFolderError(f"{parent}: cannot be written to; choose another --results-dir")
@@ -321,6 +321,15 @@ class RunFolder:
         return record
 
 
+@contextmanager
+def _readable(path: Path | str) -> Iterator[None]:
+    """What the system does not take as a path is a mistake: a name too long, a closed folder, the home of nobody."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise RunFolderError(f"{str(path)[:200]}: cannot be read: {error}"[:500]) from error
+
+
 def _first_problem(error: ValidationError) -> str:
     """The key of the first thing that is wrong, and what is."""
     first = error.errors(include_input=False)[0]
@@ -345,15 +354,6 @@ def _write(file: Path, text: str, errors: str = "strict") -> None:
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
-
-
-@contextmanager
-def _readable(path: Path | str) -> Iterator[None]:
-    """Tell what a path itself is to blame for: a name too long, a folder that is closed, the home of nobody."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        raise RunFolderError(f"{str(path)[:200]}: cannot be read: {error}"[:500]) from error
 
 
 def _found_instead(path: Path) -> str:

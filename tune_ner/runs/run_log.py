@@ -9,7 +9,7 @@ import re
 import sys
 import tempfile
 import threading
-from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +31,7 @@ class RunLog:
 
     Lines that Python writes carry the time and come without secrets (`masked`); what native code writes to descriptor 2
     is taken as it comes. The file is opened for appending once its folder is there; what comes earlier waits for it.
-    Should an error end the run before that, the last lines go to standard error.
+    Should an error end the run before that, the last lines go to standard error. A full disk costs lines, not the run.
 
     Args:
         path: the file, in a folder that may be yet to be made.
@@ -45,12 +45,12 @@ class RunLog:
         self._native: int | None = None
         self._ended = False
         self._exits = ExitStack()
+        self._stream = _LineStream(self)
 
     def __enter__(self) -> RunLog:
-        stream = _LineStream(self)
-        self._exits.enter_context(redirect_stdout(stream))
-        self._exits.enter_context(redirect_stderr(stream))
-        handler = logging.StreamHandler(stream)
+        self._exits.enter_context(redirect_stdout(self._stream))
+        self._exits.enter_context(redirect_stderr(self._stream))
+        handler = logging.StreamHandler(self._stream)
         handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
         level = LOGGER.level
         LOGGER.addHandler(handler)
@@ -64,7 +64,9 @@ class RunLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._lock:
-            self._move()
+            self._stream.end_line()
+            with suppress(OSError):
+                self._move()
             self._ended = True
             if self._native is not None:
                 os.dup2(self._native, _STDERR)
@@ -81,11 +83,10 @@ class RunLog:
         with self._lock:
             if self._ended:
                 return
-            self._move()
-            os.write(
-                (self._file or self._early).fileno(),
-                f"{datetime.now():%Y-%m-%d %H:%M:%S} {masked(_COLOUR.sub('', text))}\n".encode(*_ENCODING),
-            )
+            told = f"{datetime.now():%Y-%m-%d %H:%M:%S} {masked(_COLOUR.sub('', text))}\n"
+            with suppress(OSError):
+                self._move()
+                os.write((self._file or self._early).fileno(), told.encode(*_ENCODING))
 
     def _take_native(self) -> None:
         """Take what Ray's and torch's own code writes; a process may have no standard error at all."""
@@ -96,13 +97,10 @@ class RunLog:
         os.dup2(self._early.fileno(), _STDERR)
 
     def _move(self) -> None:
-        """Go over to the file as soon as its folder is there; one that cannot be written is done without."""
+        """Go over to the file as soon as its folder is there."""
         if self._file is not None or not self._path.parent.is_dir():
             return
-        try:
-            self._file = self._path.open("ab", buffering=0)
-        except OSError:
-            return
+        self._file = self._path.open("ab", buffering=0)
         self._file.write(masked(self._waiting()).encode(*_ENCODING))
         if self._native is not None:
             os.dup2(self._file.fileno(), _STDERR)
@@ -137,3 +135,8 @@ class _LineStream(io.TextIOBase):
             if shown := line.rstrip("\r").rpartition("\r")[2]:
                 self._log.line(shown)
         return len(text)
+
+    def end_line(self) -> None:
+        """Write what was not ended by a line feed."""
+        if self._pending:
+            self.write("\n")

@@ -1,7 +1,8 @@
 """What hands out a run folder on a cluster's head: a program of its own, sent there as text and run by its Python.
 
 A job server gives nothing of a job but its log, so that the files go through it: first a line for each file, then their
-content end to end, in pieces that no reader has to hold together. Lines of anything else may stand between.
+content end to end, in pieces that no reader has to hold together, at last a checksum of the files' lines. Lines of
+anything else may stand between.
 """
 
 from __future__ import annotations
@@ -37,11 +38,14 @@ def lines(folder: Path, offset: int, left_out: Sequence[str]) -> Iterator[str]:
         return
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
     files = [path for path in files if path.relative_to(folder).parts[0] not in left_out]
+    announced = hashlib.sha256()
     for path in files:
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         name = path.relative_to(folder).as_posix()
-        yield f"{MARK}{FILE} {json.dumps([name, path.stat().st_size, digest])}"
+        announcement = json.dumps([name, path.stat().st_size, digest])
+        announced.update(announcement.encode())
+        yield f"{MARK}{FILE} {announcement}"
     for path in files:
         size = path.stat().st_size
         if offset < size:
@@ -50,7 +54,7 @@ def lines(folder: Path, offset: int, left_out: Sequence[str]) -> Iterator[str]:
                 while piece := stream.read(_PIECE_BYTES):
                     yield f"{MARK}{DATA} {base64.b64encode(piece).decode()}"
         offset = max(0, offset - size)
-    yield MARK + END
+    yield f"{MARK}{END} {announced.hexdigest()}"
 
 
 def _empty_log(*_: object) -> None:

@@ -9,17 +9,18 @@ import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import aiohttp
-from ray.job_submission import JobStatus, JobSubmissionClient
+from ray.job_submission import JobDetails, JobErrorType, JobStatus, JobSubmissionClient
 
 import tune_ner
 from tune_ner.errors import ResourceError, RunFolderError
+from tune_ner.runs.renewal import renew
 from tune_ner.tuning import hand_out
 from tune_ner.tuning.receiving import Receiver
 from tune_ner.tuning.space import SearchSpace, bundled_spaces
@@ -34,6 +35,8 @@ _AGENT_SECONDS = 60.0
 _LEFT_THERE = ("checkpoints", ".best", "driver.lock", "driver.json")
 _WEIGHTS = "best"
 _ATTEMPTS = 6
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ class JobServer:
         """Start the job, or find the one that runs under this name; gives its id."""
         running = [
             found.submission_id
-            for found in self._client.list_jobs()
+            for found in self._asked(self._client.list_jobs)
             if (found.metadata or {}).get(_RUN) == job.name and found.status not in _ENDED
         ]
         if running:
@@ -124,19 +127,39 @@ class JobServer:
             name = f"{job.name}-{secrets.token_hex(4)}"
             return self._start(job.entrypoint, {_RUN: job.name}, {"working_dir": folder}, name)
 
-    def follow(self, job_id: str, on_text: Callable[[str], None]) -> int:
-        """Pass on what the job prints until it ends; gives its exit code."""
-        asyncio.run(self._tail(job_id, on_text))
-        self._wait(job_id)
-        info = self._client.get_job_info(job_id)
+    def follow(self, job_id: str, on_text: Callable[[str], None]) -> None:
+        """Pass on what the job prints until it ends; where the log breaks off, it goes on from there.
+
+        Raises:
+            ResourceError: the server could not be asked again and again; the job itself goes on.
+        """
+        log = _Log(on_text)
+        ended = False
+        while not ended:
+            # asked before the log is read, so that of a job that ended all of it is
+            ended = self._ended(job_id)
+            with suppress(ResourceError):
+                asyncio.run(log.read(self._texts(job_id)))
+            time.sleep(_POLL_SECONDS)
+
+    def exit_code(self, job_id: str) -> int:
+        """That of a job that is over.
+
+        Raises:
+            ResourceError: it has none: it was stopped, died, or did not run.
+        """
+        info = self._details(job_id)
         if info.driver_exit_code is not None:
             return int(info.driver_exit_code)
         if info.status == JobStatus.SUCCEEDED:
             return 0
-        raise ResourceError(f"job {job_id} at {self._address} did not run: {str(info.message).strip()[:500]}")
+        raise ResourceError(
+            f"job {job_id} at {self._address} {_end_of(info)}; the same command with the run's --name goes on with "
+            "what is recorded"
+        )
 
     def fetch(self, job: Job, target: Path, weights: bool = True) -> bool:
-        """Bring the run folder from the head's disk; one that is at `target` gives way to it.
+        """Bring the run folder from the head's disk; an earlier state of it at `target` gives way to it.
 
         It is written while it comes, and every file is checked; where the connection breaks, it goes on from there.
 
@@ -149,16 +172,18 @@ class JobServer:
             Whether there is one: a command that refused its arguments makes none.
 
         Raises:
-            RunFolderError: it came damaged, or cannot be written here; what was at `target` is as it was.
+            RunFolderError: it came damaged, cannot be written here, or what is at `target` is no earlier state of it or
+                is worked on; that is as it was.
             ResourceError: the connection broke again and again.
         """
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as work:
-                receiver = Receiver(Path(work) / target.name)
+                fetched = Path(work) / "fetched"
+                receiver = Receiver(fetched)
                 self._receive(job, receiver, () if weights else (_WEIGHTS,))
                 if receiver.complete:
-                    _put(Path(work), target)
+                    renew(target, fetched)
                 return receiver.complete
         except OSError as error:
             raise RunFolderError(f"{target}: cannot be fetched: {error.strerror or error}") from error
@@ -166,17 +191,7 @@ class JobServer:
             raise RunFolderError(f"{target}: cannot be fetched: {error}") from error
 
     def _receive(self, job: Job, receiver: Receiver, left_out: Sequence[str]) -> None:
-        failures = 0
-        while not (receiver.complete or receiver.nothing):
-            before = receiver.position
-            try:
-                self._receive_once(job, receiver, left_out)
-            except (ResourceError, RuntimeError, ConnectionError, aiohttp.ClientError) as error:
-                # Ray's own name for a connection that broke is RuntimeError
-                failures = failures + 1 if receiver.position == before else 0
-                if failures == _ATTEMPTS:
-                    raise self._refused(error) from error
-                time.sleep(2**failures)
+        _persevere(lambda: self._receive_once(job, receiver, left_out), lambda: receiver.position)
 
     def _receive_once(self, job: Job, receiver: Receiver, left_out: Sequence[str]) -> None:
         """Start a job that hands the run out from where the receiver is, and take in what it prints."""
@@ -192,12 +207,12 @@ class JobServer:
                 self._client.stop_job(job_id)
         if receiver.complete or receiver.nothing:
             return
-        if self._client.get_job_status(job_id) == JobStatus.FAILED:
+        if self._asked(self._client.get_job_status, job_id) == JobStatus.FAILED:
             raise RunFolderError(f"{folder} on {self._address}: {receiver.note.strip()}")
-        raise ConnectionError(f"the log of job {job_id} ended too early")
+        raise self._refused(ConnectionError(f"the log of job {job_id} ended too early"))
 
     async def _feed(self, job_id: str, receiver: Receiver) -> None:
-        async for text in self._client.tail_job_logs(job_id):
+        async for text in self._texts(job_id):
             receiver.feed(text)
             if receiver.complete or receiver.nothing:
                 return
@@ -218,13 +233,32 @@ class JobServer:
                     raise self._refused(error) from error
                 time.sleep(_POLL_SECONDS)
 
-    async def _tail(self, job_id: str, on_text: Callable[[str], None]) -> None:
-        async for text in self._client.tail_job_logs(job_id):
-            on_text(text)
+    async def _texts(self, job_id: str) -> AsyncIterator[str]:
+        """What a job has printed, from its beginning, and what it prints until it ends."""
+        try:
+            async for text in self._client.tail_job_logs(job_id):
+                yield text
+        except (RuntimeError, ConnectionError, aiohttp.ClientError) as error:
+            # Ray's own name for a connection that broke is RuntimeError
+            raise self._refused(error) from error
 
-    def _wait(self, job_id: str) -> None:
-        while self._client.get_job_status(job_id) not in _ENDED:
-            time.sleep(_POLL_SECONDS)
+    def _ended(self, job_id: str) -> bool:
+        try:
+            return self._details(job_id).status in _ENDED
+        except ResourceError as error:
+            raise ResourceError(
+                f"{error}. Job {job_id} goes on unless the cluster ended; the same command with the run's --name "
+                "follows it again"
+            ) from error
+
+    def _details(self, job_id: str) -> JobDetails:
+        return _persevere(lambda: self._asked(self._client.get_job_info, job_id))
+
+    def _asked(self, question: Callable[..., _T], *arguments: str) -> _T:
+        try:
+            return question(*arguments)
+        except Exception as error:  # as in __init__
+            raise self._refused(error) from error
 
     def _refused(self, error: Exception) -> ResourceError:
         reason = " ".join(str(error).split())[:400]
@@ -234,8 +268,41 @@ class JobServer:
         )
 
 
-def _put(work: Path, target: Path) -> None:
-    """Put the folder that was fetched into `work` in its place, whole or not at all."""
-    if target.exists():
-        target.rename(work / "earlier")
-    (work / target.name).rename(target)
+class _Log:
+    """What a job prints, passed on once however often its log is read from the beginning."""
+
+    def __init__(self, on_text: Callable[[str], None]) -> None:
+        self._on_text = on_text
+        self._passed_on = 0
+
+    async def read(self, texts: AsyncIterator[str]) -> None:
+        position = 0
+        async for text in texts:
+            new = text[max(0, self._passed_on - position) :]
+            position += len(text)
+            if new:
+                self._on_text(new)
+                self._passed_on = position
+
+
+def _persevere(attempt: Callable[[], _T], position: Callable[[], int] = lambda: 0) -> _T:
+    """What the attempt gives; one that fails is made again, unless several in a row got no further."""
+    failures = 0
+    while True:
+        before = position()
+        try:
+            return attempt()
+        except ResourceError:
+            failures = failures + 1 if position() == before else 0
+            if failures == _ATTEMPTS:
+                raise
+            time.sleep(2**failures)
+
+
+def _end_of(job: JobDetails) -> str:
+    """How a job that has no exit code ended."""
+    if job.status == JobStatus.STOPPED:
+        return "was stopped"
+    # of the process that watches the job, which goes with its node
+    died = job.error_type == JobErrorType.JOB_SUPERVISOR_ACTOR_DIED
+    return f"{'died' if died else 'did not run'}: {' '.join(str(job.message).split())[:500]}"

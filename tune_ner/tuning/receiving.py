@@ -39,6 +39,8 @@ class Receiver:
         self._folder = folder
         self._files: list[_File] = []
         self._announced: list[_File] = []
+        self._places: set[PurePosixPath] = set()
+        self._announcements = hashlib.sha256()
         self._line = ""
         self._current = 0
         self._written = 0
@@ -51,6 +53,8 @@ class Receiver:
         """A job begins to print, from `position` on."""
         self._line = self.note = ""
         self._announced = []
+        self._places = set()
+        self._announcements = hashlib.sha256()
 
     def feed(self, text: str) -> None:
         """Take in what a job printed next; a line may come in parts.
@@ -77,12 +81,16 @@ class Receiver:
         try:
             name, size, sha256 = json.loads(rest)
             file = _File(str(name), int(size), str(sha256))
-        except (ValueError, TypeError, RecursionError) as error:
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise self._damaged("a line that names a file") from error
         place = PurePosixPath(file.name)
         if place.is_absolute() or ".." in place.parts or not place.parts or "\0" in file.name:
             raise RunFolderError(f"found the file {file.name[:100]!r} in the run, expected files within its folder")
+        if file.size < 0 or place in self._places:
+            raise self._damaged(f"the size or name of {file.name}")
+        self._places.add(place)
         self._announced.append(file)
+        self._announcements.update(rest.encode())
 
     def _write(self, rest: str) -> None:
         self._agree()
@@ -101,7 +109,9 @@ class Receiver:
             self._written += len(piece)
             self.position += len(piece)
 
-    def _end(self, _: str) -> None:
+    def _end(self, rest: str) -> None:
+        if rest != self._announcements.hexdigest():
+            raise self._damaged("the list of files")
         self._agree()
         self._finish_whole_files()
         if self._current < len(self._files):

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from tune_ner.tuning.events import RunEvents
 
 _FIGURES = ("f1", "precision", "recall", "accuracy", "loss")
 _UNNAMED = {"data_fingerprint", "model_fingerprint"}
+
+
+_EVERY_EVENT = 1_000_000
 
 
 @dataclass(eq=False)
@@ -49,7 +53,7 @@ class TensorBoardFiles(RunEvents):
     def __init__(self, run: Path, title: Callable[[TrialConfig], str]) -> None:
         self._folder = run / "tensorboard"
         self._title = title
-        self._logger: Any = TBXLoggerCallback()  # type: ignore[no-untyped-call]
+        self._logger = _patient_logger()
         self._trials: dict[str, _LoggedTrial] = {}
         self._broken = False
 
@@ -85,3 +89,10 @@ class TensorBoardFiles(RunEvents):
         except OSError as error:
             self._broken = True
             LOGGER.warning("%s: no more files for TensorBoard: %s", self._folder, error)
+
+
+def _patient_logger() -> Any:
+    """Ray's logger, whose writers never wait: one whose thread met a full disk would take ten events and no more."""
+    logger: Any = TBXLoggerCallback()  # type: ignore[no-untyped-call]
+    logger._summary_writer_cls = partial(logger._summary_writer_cls, max_queue=_EVERY_EVENT)
+    return logger

@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.factories import a_record, a_run, a_stopped_trial
+from tune_ner.data import Split
 from tune_ner.evaluation import ERROR_KINDS
 from tune_ner.reporting import RunResults
 from tune_ner.reporting.page.span_errors import errors_of
@@ -29,6 +31,25 @@ def test_what_the_budget_has_no_room_for_is_counted(results: RunResults) -> None
     assert (len(found.trials), found.left_out) == (1, 1)
     assert json.loads(json.dumps(found.as_plain()))["leftOut"] == 1
     assert errors_of(results, "test", budget=0).trials == []
+
+
+def test_whatever_the_budget_a_trial_beside_others_has_all_its_errors(tmp_path: Path) -> None:
+    records = []
+    for seed in (1, 2, 3):
+        record = a_record((0.5,), seed=seed)
+        assert record.result
+        blind = replace(record.result, spans={**record.result.spans, "test": ((), ())})
+        records.append(record.model_copy(update={"result": blind}))
+    results = RunResults(a_run(tmp_path, records, split=Split(train=(), validation=(1,), test=(0, 2))))
+    cut_short = set()
+    for budget in range(1, 400, 5):
+        found = errors_of(results, "test", budget)
+        whole = [len(trial.sentences) == 2 for trial in found.trials]
+        assert whole == [True] * len(whole) or (whole, found.cut_short) == ([False], True)
+        assert len(whole) + found.left_out == len(records)
+        assert {row for trial in found.trials for row in trial.sentences} == set(range(len(found.sentences)))
+        cut_short.add((len(whole), found.cut_short))
+    assert cut_short == {(1, True), (1, False), (2, False), (3, False)}
 
 
 def test_both_parts_have_the_types_in_one_order(results: RunResults) -> None:

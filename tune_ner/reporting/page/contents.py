@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
-from tune_ner.errors import visible
+from tune_ner.errors import visible, visible_lines
 from tune_ner.reporting.layout import Sheet
 from tune_ner.reporting.page.figure import Figure
 
@@ -152,16 +152,15 @@ def blocks_of(print_to: Callable[[BlockLayout], None]) -> tuple[Block, ...]:
 
 
 def _paragraph(text: str, label: str, colour: str) -> Paragraph:
-    return Paragraph(_lines(text), visible(label), _TONES.get(colour, "plain"))
+    return Paragraph(visible_lines(text), visible(label), _TONES.get(colour, "plain"))
 
 
 def _visible_sheet(sheet: Sheet) -> Sheet:
     return Sheet(
         visible(sheet.title),
-        tuple(replace(column, heading=_lines(column.heading), group=visible(column.group)) for column in sheet.columns),
-        tuple(tuple(map(_lines, row)) for row in sheet.rows),
+        tuple(
+            replace(column, heading=visible_lines(column.heading), group=visible(column.group))
+            for column in sheet.columns
+        ),
+        tuple(tuple(map(visible_lines, row)) for row in sheet.rows),
     )
-
-
-def _lines(text: str) -> str:
-    return "\n".join(map(visible, text.split("\n")))

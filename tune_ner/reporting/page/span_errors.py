@@ -42,7 +42,7 @@ class PartErrors:
     `sentences` are those on which any of `trials` was wrong, each with its fold, its place in the corpus, its text and
     its gold spans (start, end, type), sorted and each once. Types are places in `types`. `sentences_of_part` counts
     the sentences of the part over all folds, `left_out` the trials that the budget had no room for, and `cut_short`
-    tells that the last trial is there with a part of its errors alone.
+    tells that it had none for more than a part of the first trial's errors, so that no other is there.
     """
 
     types: list[str] = field(default_factory=list)
@@ -106,11 +106,17 @@ class _Collector:
         for label in record.result.scores[part].spans.per_type:  # in label order, for equal colours of both parts
             self._type(label)
         taken: dict[int, list[list[int]]] = {}
+        known = len(self.found.sentences)
         for index, text, gold, predicted in zip(
             predictions.indices, predictions.texts, predictions.gold, predictions.predicted, strict=True
         ):
             if not (errors := span_errors(gold, predicted)):
                 continue
+            if self._left <= 0 and self.found.trials:
+                # beside another trial, what is not here would pass for right
+                del self.found.sentences[known:]
+                self.found.left_out += 1
+                return
             if self._left <= 0:
                 self.found.cut_short = True
                 break

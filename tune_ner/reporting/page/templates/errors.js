@@ -89,7 +89,7 @@
     if (two && two.fold !== one.fold) notes.push("The two were measured on different folds and share no sentence.");
     if (data.leftOut) notes.push(`${data.leftOut.toLocaleString("en")} trials are left out to keep the page small: `
       + `those of the best ${data.trials.length.toLocaleString("en")} are here, the others in predictions/.`);
-    if (data.cutShort) notes.push("Of the last of them only a part of the sentences is here.");
+    if (data.cutShort) notes.push("Of this one only a part of the sentences is here.");
     told.textContent = notes.join(" ");
     pager.reset(rows.length);
   }
