@@ -10,7 +10,7 @@ TORCH := torch==2.13.0
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: install grid test chaos lint format clean
+.PHONY: install grid test test-all chaos lint format clean
 
 install: .venv/installed
 
@@ -36,6 +36,10 @@ lint: install
 
 test: lint
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+
+# with what takes minutes more: a clean installation, a tracking server that MLFLOW_SERVER names, longer runs
+test-all: lint
+	TUNE_NER_CLEAN_INSTALL=1 $(BIN)/pytest -n $(WORKERS) --dist loadgroup -m ''
 
 format: install
 	$(BIN)/ruff check --fix .

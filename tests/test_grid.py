@@ -276,6 +276,7 @@ def test_a_killed_worker_s_trial_is_run_by_another(tmp_path: Path) -> None:
     assert len({record["trial_id"] for record in records}) == len(records) == 12
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
 def test_a_killed_worker_costs_its_own_trial_alone_until_failures_are_retried(tmp_path: Path) -> None:
@@ -300,6 +301,7 @@ def test_a_killed_worker_costs_its_own_trial_alone_until_failures_are_retried(tm
     assert "failed" not in set(pd.read_csv(tmp_path / "run" / "ner_results_with_lr.csv")["Status"])
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
 def test_a_trial_goes_on_from_where_it_was_saved(tmp_path: Path) -> None:
@@ -395,6 +397,7 @@ def test_the_notebook_s_space_runs_by_its_real_names_from_the_hub_s_cache(tmp_pa
     assert {config["model_fingerprint"] for config in configs} == {REVISION}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
 def test_folds_are_an_axis_and_a_second_run_is_told_that_the_test_part_was_used(tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert "tune_ner/py.typed" in names
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.skipif(
     "TUNE_NER_CLEAN_INSTALL" not in os.environ, reason="TUNE_NER_CLEAN_INSTALL is not set (it installs a gigabyte)"

@@ -188,6 +188,7 @@ def test_a_search_that_is_killed_goes_on_and_confirms_the_best(tmp_path: Path, s
     assert study.best_value == max(epoch["f1"] for record in searched for epoch in record["epochs"])
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
 def test_a_search_ends_at_its_aim_and_another_learns_from_its_study(tmp_path: Path, space: Path) -> None:
@@ -203,6 +204,7 @@ def test_a_search_ends_at_its_aim_and_another_learns_from_its_study(tmp_path: Pa
     assert not (tmp_path / "second" / "study.db").exists()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
 def test_a_search_whose_time_is_over_is_whole(tmp_path: Path, space: Path) -> None:

@@ -185,6 +185,7 @@ def test_no_trial_is_left_running_when_a_run_ends(tmp_path: Path) -> None:
     assert statuses(trials) == {record.trial_id: ["FINISHED"], cut_off.trial_id: ["KILLED"]}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.xdist_group("mlflow")
 def test_a_run_its_trials_and_its_results_are_on_the_server(tmp_path: Path, port: int) -> None:
@@ -220,6 +221,7 @@ def test_a_run_its_trials_and_its_results_are_on_the_server(tmp_path: Path, port
     assert trials[records[2].trial_id][0].data.tags["tune_ner.error"].startswith("model 'x'")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.xdist_group("mlflow")
 def test_a_lost_server_costs_nothing_and_is_made_up_for_by_a_later_start(tmp_path: Path, port: int) -> None:

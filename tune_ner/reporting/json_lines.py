@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -177,7 +178,14 @@ class JsonDisplay(Display, RunEvents):
             self._stream.write(json.dumps(_finite(told), allow_nan=False) + "\n")
             self._stream.flush()
         except BrokenPipeError:
+            _let_go(self._stream)
             self._stream = None
+
+
+def _let_go(stream: IO[str]) -> None:
+    """Have what is buffered go nowhere: Python writes it once more when it ends, and would fail."""
+    with suppress(OSError), Path(os.devnull).open("w") as nowhere:  # a stream without a descriptor has no such end
+        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def _best(standings: Sequence[Standing]) -> dict[str, object] | None:
