@@ -34,7 +34,7 @@ _FINDING_KEYS = ("severity", "title", "count", "of", "remedy")
 
 
 class JsonDisplay(Display, RunEvents):
-    """Writes an object for everything that happens; `docs/grid.md` has their keys.
+    """Writes an object for everything that happens; `docs/tracking.md` has their keys.
 
     Each has `event` and `time` (UTC). A number that JSON does not have, such as an infinite loss, is null. Should the
     reader go away, the run goes on without.
