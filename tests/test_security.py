@@ -46,7 +46,7 @@ def test_nothing_that_is_read_can_run() -> None:
 def test_yaml_is_read_by_a_safe_loader_alone() -> None:
     from yaml import SafeLoader
 
-    from tune_ner.tuning.space import _Loader
+    from tune_ner.tuning.space_files import _Loader
 
     loads = [(place, ast.unparse(call.args[1])) for place, name, call in calls() if name == "yaml.load"]
     assert [loader for _, loader in loads] == ["_Loader"], loads

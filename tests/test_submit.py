@@ -55,7 +55,7 @@ def test_what_a_space_names_on_this_disk_goes_along(tmp_path: Path) -> None:
     assert (folder / shipped.data).read_text() == corpus.read_text()
     assert (folder / "inputs" / "encoder" / "config.json").exists()
     outcome = subprocess.run(
-        [sys.executable, "-c", "import tune_ner.tuning.space as s; print(s.__file__, *s.bundled_spaces())"],
+        [sys.executable, "-c", "import tune_ner.tuning.space_files as s; print(s.__file__, *s.bundled_spaces())"],
         cwd=folder,
         env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         capture_output=True,

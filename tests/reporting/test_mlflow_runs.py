@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -243,3 +244,31 @@ def test_a_lost_server_costs_nothing_and_is_made_up_for_by_a_later_start(tmp_pat
         parent, trials = nested(folder)
     assert parent.info.status == "FINISHED"
     assert statuses(trials) == {records[0].trial_id: ["FINISHED"], records[1].trial_id: ["FINISHED", "KILLED"]}
+
+
+@pytest.mark.long
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+def test_a_grid_from_the_command_line_is_on_the_server_with_its_model(tmp_path: Path, port: int) -> None:
+    from mlflow import MlflowClient
+
+    data = ["demo", "--data", "synthetic:150", "--model", "tiny:1x32", "--epochs", "2", "--lr", "3e-3", "--lr", "1e-3"]
+    place = ["--name", "run", "--results-dir", str(tmp_path), "--no-dashboard", "--quiet"]
+    command = [sys.executable, "-m", "tune_ner.grid", *data, "--scheme", "BIO", *place, "--track", "mlflow"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "HF_HUB_OFFLINE": "1"}
+    with a_server(tmp_path / "server", port):
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        folder = RunFolder(tmp_path / "run")
+        parent, trials = nested(folder)
+        client = MlflowClient()
+        curves = {
+            trial: [metric.value for metric in client.get_metric_history(runs[0].info.run_id, "validation_f1")]
+            for trial, runs in trials.items()
+        }
+        page = Path(client.download_artifacts(parent.info.run_id, "report.html", str(tmp_path)))
+        model = {file.path for file in client.list_artifacts(parent.info.run_id, "best")}
+    assert parent.info.status == "FINISHED"
+    assert curves == {record.trial_id: [epoch.f1 for epoch in record.curve] for record in folder.records()}
+    assert page.read_bytes() == (folder.path / "report.html").read_bytes()
+    assert {"best/model.safetensors", "best/config.json", "best/README.md"} <= model

@@ -11,7 +11,8 @@ from tests.factories import a_config, a_failure, a_record, a_stopped_trial
 from tune_ner.reporting.search_results import SearchResults, narrowed_space
 from tune_ner.runs import RunFolder, TrialRecord
 from tune_ner.tuning.distributions import Distribution
-from tune_ner.tuning.space import SearchSpace, load_space, parse_space
+from tune_ner.tuning.space import SearchSpace
+from tune_ner.tuning.space_files import load_space, parse_space
 
 SPACE = {
     "model": a_config().model,

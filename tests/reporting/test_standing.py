@@ -75,6 +75,24 @@ def test_an_effect_is_measured_between_trials_that_differ_in_nothing_else(tmp_pa
     assert effect.difference.p_value < 0.01
 
 
+def test_an_effect_has_the_same_sign_whichever_trial_ended_first(tmp_path: Path) -> None:
+    made = [trial(share, tagging_scheme=scheme) for share, scheme in ((0.9, "BIO"), (0.5, "BIOES"))]
+    (tmp_path / "turned").mkdir()
+    one, turned = (
+        effects(*a_run(folder, records), axis="tagging_scheme")
+        for folder, records in ((tmp_path, made), (tmp_path / "turned", made[::-1]))
+    )
+    assert [(effect.one, effect.other) for effect in one] == [("BIO", "BIOES")]
+    assert one == turned
+
+
+def test_any_axis_that_a_grid_varies_is_asked_about(tmp_path: Path) -> None:
+    made = [trial(share, batch_size=size) for share, size in ((0.9, 16), (0.5, 8))]
+    ((question, sentences),) = answers(*a_run(tmp_path, made))
+    assert question == "What does batch size do?"
+    assert sentences[0].startswith("8 against 16: test F1 0.")
+
+
 def test_an_axis_of_one_value_asks_nothing(tmp_path: Path) -> None:
     assert answers(*a_run(tmp_path, [trial(0.9)])) == []
 

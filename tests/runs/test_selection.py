@@ -2,9 +2,11 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.factories import a_failure, a_record, a_stopped_trial
-from tune_ner.runs import Candidate, rank
+from tune_ner.runs import Candidate, TrialRecord, axis_values, rank
 from tune_ner.runs import selection as module
 
 
@@ -57,3 +59,9 @@ def test_ties_go_to_the_lower_validation_loss() -> None:
     early, late = a_record((0.5, 0.4), learning_rate=1e-3), a_record((0.4, 0.5), learning_rate=2e-3)
     ranked = rank(map(Candidate.of, [early, late]))
     assert [item.configuration.learning_rate for item in ranked] == [2e-3, 1e-3]
+
+
+@given(st.permutations([a_record((0.5,), dropout=dropout) for dropout in (0.1, None, 0.05, 0.3)]))
+def test_values_of_an_axis_do_not_depend_on_which_trial_ended_first(records: list[TrialRecord]) -> None:
+    assert axis_values(records, "dropout") == [0.05, 0.1, 0.3, None]
+    assert axis_values(records, "tagging_scheme") == [records[0].config.tagging_scheme]

@@ -16,7 +16,7 @@ from tune_ner.tagging import SCHEMES, split_words, tag_sentence
 from tune_ner.training import EpochFigures, TrialConfig, TrialResult, encoders, inputs, run_trial
 from tune_ner.training import trial as trial_module
 from tune_ner.training.encoders import load_model, resolve_encoder
-from tune_ner.training.trial import used_precision
+from tune_ner.training.trainer import used_precision
 
 CORPUS = synthetic_corpus(300)
 SPLIT = split_corpus(CORPUS, SplitSpec())

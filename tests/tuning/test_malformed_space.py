@@ -12,7 +12,7 @@ from tune_ner.errors import SchedulingError, SpaceError, StudyError
 from tune_ner.search import seconds_of
 from tune_ner.tuning import Budget, SearchSpace, load_space
 from tune_ner.tuning.experiment import prepare
-from tune_ner.tuning.space import MAX_SPACE_BYTES
+from tune_ner.tuning.space_files import MAX_SPACE_BYTES
 from tune_ner.tuning.study import Study
 
 ABSURD = {

@@ -14,7 +14,8 @@ from tune_ner.errors import SpaceError
 from tune_ner.tagging import SCHEMES
 from tune_ner.training import TrialConfig
 from tune_ner.tuning.distributions import Distribution
-from tune_ner.tuning.space import MAX_SPACE_BYTES, SearchSpace, bundled_spaces, load_space, parse_space
+from tune_ner.tuning.space import SearchSpace
+from tune_ner.tuning.space_files import MAX_SPACE_BYTES, bundled_spaces, load_space, parse_space
 
 MINIMAL: dict[str, Any] = {"model": "tiny:1x32", "learning_rate": 1e-3}
 NOTEBOOK_AXES: dict[str, list[Any]] = {

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from tune_ner.reporting.layout import Layout
 from tune_ner.reporting.standing import RunResults
-from tune_ner.runs import TrialRecord
+from tune_ner.runs import TrialRecord, axis_values
 from tune_ner.runs.record import Status
 from tune_ner.tuning.distributions import Distribution
 from tune_ner.tuning.space import SearchSpace, SplitSettings
@@ -74,9 +74,8 @@ def searched_axes(space: SearchSpace) -> dict[str, str]:
 
 
 def _axes_of_records(records: Sequence[TrialRecord]) -> dict[str, str]:
-    configs = [record.config for record in records]
     names = ("model", "tagging_scheme", "learning_rate", "seed")
-    return {name: _listed(list(dict.fromkeys(getattr(c, name) for c in configs))) for name in names if configs}
+    return {name: _listed(axis_values(records, name)) for name in names if records}
 
 
 def _listed(values: Sequence[Any] | Distribution) -> str:

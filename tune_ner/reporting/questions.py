@@ -15,7 +15,7 @@ from typing import Any
 
 from tune_ner.evaluation import Difference, holm
 from tune_ner.reporting.standing import Evidence, Standing
-from tune_ner.runs import TrialRecord, configuration_of, varied_axes
+from tune_ner.runs import TrialRecord, axis_values, configuration_of, varied_axes
 
 NEAR_BEST = 0.01
 """Convergence is the first epoch whose validation F1 is within this share of the trial's best."""
@@ -27,6 +27,9 @@ _QUESTIONS = {
     "tagging_scheme": "Which tagging scheme?",
     "learning_rate": "What does the learning rate do?",
 }
+MAIN_AXES = tuple(_QUESTIONS)
+"""The axes that every ranking shows; others are asked about where a grid varies them."""
+
 _MULTILINGUAL = ("multilingual", "xlm", "mbert", "mdeberta", "labse")
 
 
@@ -45,7 +48,7 @@ class Effect:
 
 def effects(evidence: Evidence, records: Sequence[TrialRecord], axis: str) -> list[Effect]:
     """The main effect of an axis, for each pair of its values that have matched finished trials."""
-    values = list(dict.fromkeys(getattr(record.config, axis) for record in records if record.result))[:_MOST_VALUES]
+    values = axis_values((record for record in records if record.result), axis)[:_MOST_VALUES]
     found = (_effect(evidence, records, axis, one, other) for one, other in combinations(values, 2))
     return [effect for effect in found if effect]
 
@@ -124,7 +127,7 @@ def answers(evidence: Evidence, records: Sequence[TrialRecord]) -> list[tuple[st
     """Each question that the grid can answer, with its sentences; empty where no axis has two values."""
     asked = [
         (_question(axis, records), effects(evidence, records, axis), axis)
-        for axis in ("model", "tagging_scheme", "learning_rate")
+        for axis in (*MAIN_AXES, *varied_axes(records))
     ]
     every = [effect for _, found, _ in asked for effect in found]
     adjusted = dict(zip(map(id, every), holm([effect.difference.p_value for effect in every]), strict=True))
@@ -144,7 +147,7 @@ def _question(axis: str, records: Sequence[TrialRecord]) -> str:
     kinds = {any(word in model.lower() for word in _MULTILINGUAL) for model in models}
     if axis == "model" and kinds == {True, False}:
         return "Language-specific or multilingual encoder?"
-    return _QUESTIONS[axis]
+    return _QUESTIONS.get(axis, f"What does {axis.replace('_', ' ')} do?")
 
 
 def _sentence(effect: Effect, p_value: float) -> str:
@@ -174,7 +177,7 @@ def _by_learning_rate(records: Sequence[TrialRecord]) -> list[str]:
             f"{fmean(map(test_f1, group)):.3f} (means of {len(group)} trials)."
         )
     for axis in ("model", "tagging_scheme"):
-        values = list(dict.fromkeys(getattr(record.config, axis) for record in done))
+        values = axis_values(done, axis)
         best = {value: _best_rate(done, axis, value, rates) for value in values}
         if len(best) > 1:
             same = len(set(best.values())) == 1
@@ -199,7 +202,7 @@ def _mean_validation(records: Sequence[TrialRecord], axis: str, value: Any, rate
 def _interaction(evidence: Evidence, records: Sequence[TrialRecord], axis: str) -> list[str]:
     """The effect of an axis at each value of the other one, encoder by scheme."""
     across = "tagging_scheme" if axis == "model" else "model"
-    values = list(dict.fromkeys(getattr(record.config, across) for record in records if record.result))
+    values = axis_values((record for record in records if record.result), across)
     if len(values) < 2:
         return []
     lines = []

@@ -22,7 +22,8 @@ from tune_ner.evaluation import (
 )
 from tune_ner.reporting.search_results import SearchResults
 from tune_ner.runs import Candidate, Predictions, RankedConfiguration, RunFolder, TrialRecord, rank
-from tune_ner.tuning.space import SearchSpace, load_space
+from tune_ner.tuning.space import SearchSpace
+from tune_ner.tuning.space_files import load_space
 
 Counts = np.ndarray[Any, Any]
 Ids = np.ndarray[Any, Any]

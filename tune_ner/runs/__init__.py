@@ -6,7 +6,15 @@ from tune_ner.runs.models import ModelFiles, RunModels, model_folder
 from tune_ner.runs.record import TrialRecord
 from tune_ner.runs.resume import Protocol
 from tune_ner.runs.run_log import RunLog
-from tune_ner.runs.selection import Candidate, RankedConfiguration, configuration_of, rank, varied_axes, winner
+from tune_ner.runs.selection import (
+    Candidate,
+    RankedConfiguration,
+    axis_values,
+    configuration_of,
+    rank,
+    varied_axes,
+    winner,
+)
 
 __all__ = [
     "Candidate",
@@ -19,6 +27,7 @@ __all__ = [
     "RunLog",
     "RunModels",
     "TrialRecord",
+    "axis_values",
     "configuration_of",
     "earlier_uses",
     "fingerprint_of_part",

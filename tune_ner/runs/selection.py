@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
+from typing import Any
 
 from tune_ner.runs.record import TrialRecord
 from tune_ner.training import TrialConfig
@@ -107,3 +108,16 @@ def varied_axes(records: Sequence[TrialRecord]) -> list[str]:
     if len({config["epochs"] for config in configs}) > 1:
         names.append("epochs")
     return [name for name in names if len({config[name] for config in configs}) > 1]
+
+
+def axis_values(records: Iterable[TrialRecord], axis: str) -> list[Any]:
+    """The values that a hyperparameter has in these trials, numbers first, each kind ascending.
+
+    Records lie in the order in which trials ended, which the next run would not repeat: what is shown goes by this.
+    """
+    return sorted({getattr(record.config, axis) for record in records}, key=_ascending)
+
+
+def _ascending(value: Any) -> tuple[bool, Any]:
+    numeric = isinstance(value, int | float)
+    return not numeric, value if numeric else str(value)

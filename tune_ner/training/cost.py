@@ -1,10 +1,12 @@
-"""What a trial takes of the machine: its matrix products against the rate that the machine reaches, its memory."""
+"""What a trial takes of the machine: time by stage, matrix products against the rate it reaches, memory."""
 
 from __future__ import annotations
 
 import resource
 import sys
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -43,3 +45,35 @@ def peak_memory() -> int:
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+class StageClock:
+    """Seconds by stage; a stage entered twice adds up, and a stage within another is not counted for the outer."""
+
+    def __init__(self, before: Mapping[str, float]) -> None:
+        self.seconds = dict(before)
+        self._open: list[tuple[str, float]] = []
+        self._within: list[float] = []
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """The seconds of this block go to `stage`."""
+        start = time.perf_counter()
+        self._open.append((stage, start))
+        self._within.append(0.0)
+        try:
+            yield
+        finally:
+            self._open.pop()
+            seconds = time.perf_counter() - start
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds - self._within.pop()
+            if self._within:
+                self._within[-1] += seconds
+
+    def so_far(self) -> dict[str, float]:
+        """Seconds by stage, with those that are not over."""
+        found, now, inner = dict(self.seconds), time.perf_counter(), 0.0
+        for (stage, start), within in zip(reversed(self._open), reversed(self._within), strict=True):
+            found[stage] = found.get(stage, 0.0) + now - start - within - inner
+            inner = now - start
+        return found

@@ -13,7 +13,7 @@ from tune_ner.training.batching import Collator, labelled_logits
 from tune_ner.training.config import TrialConfig
 from tune_ner.training.encoders import Encoder, load_model
 from tune_ner.training.inputs import TrialInputs
-from tune_ner.training.trial import used_precision
+from tune_ner.training.trainer import used_precision
 from tune_ner.training.vocabulary import can_trim
 
 _STEPS = 2  # the second one has the optimiser's moments beside the gradients

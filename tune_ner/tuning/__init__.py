@@ -9,7 +9,8 @@ from tune_ner.tuning.experiment import Experiment, audit_experiment, earlier_tes
 from tune_ner.tuning.recovery import Recovery
 from tune_ner.tuning.resources import Machine, ResourceWishes, TrialResources, trial_resources
 from tune_ner.tuning.scheduling import Scheduling
-from tune_ner.tuning.space import SearchSpace, bundled_spaces, load_space, parse_space
+from tune_ner.tuning.space import SearchSpace
+from tune_ner.tuning.space_files import bundled_spaces, load_space, parse_space
 
 if TYPE_CHECKING:
     from tune_ner.tuning.grid_run import kept, plan_resources, run_grid

@@ -23,7 +23,8 @@ from tune_ner.errors import ResourceError, RunFolderError
 from tune_ner.runs.renewal import renew
 from tune_ner.tuning import hand_out
 from tune_ner.tuning.receiving import Receiver
-from tune_ner.tuning.space import SearchSpace, bundled_spaces
+from tune_ner.tuning.space import SearchSpace
+from tune_ner.tuning.space_files import bundled_spaces
 
 REMOTE_RESULTS = "~/tune_ner_results"
 

@@ -9,11 +9,10 @@ import altair as alt
 
 from tune_ner.reporting.page.figure import INK, Figure, rows
 from tune_ner.reporting.page.marks import rows_high, tooltip
-from tune_ner.reporting.questions import effects
+from tune_ner.reporting.questions import MAIN_AXES, effects
 from tune_ner.reporting.standing import RunResults
-from tune_ner.runs import TrialRecord, varied_axes
+from tune_ner.runs import TrialRecord, axis_values, varied_axes
 
-_AXES = ("model", "tagging_scheme", "learning_rate")
 _MOST_VALUES = 12
 
 
@@ -28,7 +27,7 @@ def effects_figure(results: RunResults) -> Figure | None:
             "high": effect.difference.high,
             "pairs": effect.trials,
         }
-        for axis in _AXES
+        for axis in (*MAIN_AXES, *varied_axes(results.records))
         for effect in effects(results.evidence, results.records, axis)
     ]
     if not values:
@@ -47,9 +46,11 @@ def values_figure(results: RunResults) -> Figure | None:
     """Validation F1 of every trial at each value of each axis, and their mean; None where no axis has two values."""
     measured = [record for record in results.records if record.best_f1 is not None and record.status != "stopped"]
     values: list[dict[str, Any]] = []
-    for axis in (*_AXES, *varied_axes(results.records)):
-        if 1 < len({getattr(record.config, axis) for record in measured}) <= _MOST_VALUES:
-            values += sorted((_row(axis, record) for record in measured), key=lambda row: str(row["what"]))
+    for axis in (*MAIN_AXES, *varied_axes(results.records)):
+        at = axis_values(measured, axis)
+        if 1 < len(at) <= _MOST_VALUES:
+            ordered = sorted(measured, key=lambda record: at.index(getattr(record.config, axis)))
+            values += [_row(axis, record) for record in ordered]
     if not values:
         return None
     base = _by_axis(values)

@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 
 from tune_ner.reporting.page.figure import Figure
-from tune_ner.runs import TrialRecord, varied_axes
+from tune_ner.runs import TrialRecord, axis_values, varied_axes
 
 MOST_DRAWN = 12
 """Curves that are drawn at first, and in the files: those of the best trials by validation F1."""
@@ -102,15 +102,16 @@ def _figure(name: str, field: str, title: str, caption: str, values: Sequence[di
 
 
 def _axes(trials: Sequence[TrialRecord], varied: Sequence[str]) -> dict[str, list[str]]:
-    axes = {
-        name: list(dict.fromkeys(_value_of(record, name) for record in trials))
-        for name in (*_ALWAYS, *varied, "status")
-    }
+    axes = {name: list(dict.fromkeys(map(_shown, axis_values(trials, name)))) for name in (*_ALWAYS, *varied)}
+    axes["status"] = sorted({record.status for record in trials})
     return {name: values for name, values in axes.items() if 1 < len(values) <= _MOST_VALUES}
 
 
 def _value_of(record: TrialRecord, name: str) -> str:
-    value = record.status if name == "status" else getattr(record.config, name)
+    return _shown(record.status if name == "status" else getattr(record.config, name))
+
+
+def _shown(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
