@@ -61,7 +61,7 @@ def predict(
 
     Examples:
 
-        tune-ner predict results/demo-1 "Ta Alvedon mot feber."
+        tune-ner predict results/demo-1 "Ta ibuprofen mot feber."
 
         tune-ner predict results/demo-1 --file notes.txt > found.jsonl
 
