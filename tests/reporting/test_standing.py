@@ -36,6 +36,11 @@ def trial(right: float, **changes: object) -> TrialRecord:
     return TrialRecord.finished(config, replace(result, spans=spans, scores=scores), seconds=1.0)
 
 
+def validation_f1(record: TrialRecord) -> float:
+    assert record.result
+    return record.result.scores["validation"].spans.f1
+
+
 def a_run(tmp_path: Path, records: list[TrialRecord]) -> tuple[Evidence, list[TrialRecord]]:
     folder = RunFolder.available(tmp_path, "run")
     folder.create("")
@@ -93,6 +98,18 @@ def test_any_axis_that_a_grid_varies_is_asked_about(tmp_path: Path) -> None:
     assert sentences[0].startswith("8 against 16: test F1 0.")
 
 
+def test_of_many_values_the_best_by_validation_are_asked_about(tmp_path: Path) -> None:
+    made = [trial(0.1 + place / 20, learning_rate=place * 1e-4, tagging_scheme="BIO") for place in range(1, 15)]
+    evidence, records = a_run(tmp_path, made)
+    by_validation = sorted(records, key=lambda record: -validation_f1(record))
+    best = sorted(record.config.learning_rate for record in by_validation[:6])
+    found = effects(evidence, records, axis="learning_rate")
+    assert sorted({effect.one for effect in found} | {effect.other for effect in found}) == best
+    ((_, sentences),) = answers(evidence, records)
+    assert sentences[0] == "Of 14 values, the 6 with the best mean validation F1."
+    assert len(sentences) == 1 + 15 + 6
+
+
 def test_an_axis_of_one_value_asks_nothing(tmp_path: Path) -> None:
     assert answers(*a_run(tmp_path, [trial(0.9)])) == []
 
@@ -128,6 +145,13 @@ def test_the_summary_says_that_one_seed_says_little(tmp_path: Path) -> None:
     lines = summary_lines(standings(evidence, records), records)
     assert any("One seed only" in line for line in lines)
     assert any("1 of the 1 others cannot be told from the best" in line for line in lines)
+
+
+def test_the_summary_says_how_many_were_not_compared(tmp_path: Path) -> None:
+    evidence, records = a_run(tmp_path, [trial(0.9), trial(0.85, learning_rate=2e-3), trial(0.5, seed=9, model="y")])
+    lines = summary_lines(standings(evidence, records), records)
+    assert any("1 of the 1 others that were compared cannot be told" in line for line in lines)
+    assert any(line.startswith("1 were not compared: ") for line in lines)
 
 
 def test_the_best_is_the_best_of_those_that_were_stopped_too(tmp_path: Path) -> None:

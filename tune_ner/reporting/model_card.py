@@ -23,6 +23,7 @@ from tune_ner.training.result import PartScores
 CARD_FILE = "README.md"
 
 _NOT_KNOWN = "not known to this software: fill in"
+_MOST_NAMED = 10
 _REVISION = re.compile(r"[0-9a-f]{40}")
 _PARTS: tuple[Part, ...] = ("validation", "test")
 _USE = """\
@@ -135,9 +136,10 @@ def _print_figures(layout: Layout, results: RunResults, record: TrialRecord) -> 
         for line in summary_lines(results.standings, results.records):
             layout.item(line)
         told = [item.ranked.configuration for item in results.standings[1:] if item.like_best]
-        names = "; ".join(each.titled(varied_axes(results.records), replicate=False) for each in told)
+        names = [each.titled(varied_axes(results.records), replicate=False) for each in told[:_MOST_NAMED]]
         if names:
-            layout.item(f"Not told from the best on validation: {names}.")
+            more = f"; and {len(told) - len(names)} more" if len(told) > len(names) else ""
+            layout.item(f"Not told from the best on validation: {'; '.join(names)}{more}.")
     if (baseline := results.evidence.baseline_f1) is not None:
         layout.item(f"The best rule without a model reaches a test F1 of {baseline:.3f}.")
 

@@ -7,14 +7,14 @@ test F1 of the two sets is compared on the same sentences. Answers come after se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean
 from typing import Any
 
 from tune_ner.evaluation import Difference, holm
-from tune_ner.reporting.standing import Evidence, Standing
+from tune_ner.reporting.standing import MOST_COMPARED, Evidence, Standing
 from tune_ner.runs import TrialRecord, axis_values, configuration_of, varied_axes
 
 NEAR_BEST = 0.01
@@ -47,10 +47,23 @@ class Effect:
 
 
 def effects(evidence: Evidence, records: Sequence[TrialRecord], axis: str) -> list[Effect]:
-    """The main effect of an axis, for each pair of its values that have matched finished trials."""
-    values = axis_values((record for record in records if record.result), axis)[:_MOST_VALUES]
-    found = (_effect(evidence, records, axis, one, other) for one, other in combinations(values, 2))
+    """The main effect of an axis, for each pair of its values that have matched finished trials.
+
+    Of an axis of many values those six are compared that are best by mean validation F1.
+    """
+    pairs = combinations(_asked_about(records, axis), 2)
+    found = (_effect(evidence, records, axis, one, other) for one, other in pairs)
     return [effect for effect in found if effect]
+
+
+def _asked_about(records: Sequence[TrialRecord], axis: str) -> list[Any]:
+    done = [record for record in records if record.result]
+    values = axis_values(done, axis)
+    if len(values) <= _MOST_VALUES:
+        return values
+    mean = {value: _mean_validation(done, {axis: value}) for value in values}
+    best = sorted(values, key=lambda value: -mean[value])[:_MOST_VALUES]
+    return [value for value in values if value in best]
 
 
 def _effect(evidence: Evidence, records: Sequence[TrialRecord], axis: str, one: Any, other: Any) -> Effect | None:
@@ -110,10 +123,17 @@ def summary_lines(found: Sequence[Standing], records: Sequence[TrialRecord]) -> 
         f"Validation less test of the best: {optimism:+.3f}; the best of {len(compared)} is chosen for its validation "
         "figure, which flatters it.",
     ]
+    left = sum(standing.like_best is None for standing in others)
     if others:
+        those = f"{len(others) - left} others that were compared" if left else f"{len(others)} others"
         lines.append(
-            f"{like} of the {len(others)} others cannot be told from the best on validation (paired randomisation "
-            "test, Holm's correction)."
+            f"{like} of the {those} cannot be told from the best on validation (paired randomisation test, Holm's "
+            "correction)."
+        )
+    if left:
+        lines.append(
+            f"{left} were not compared: they are behind the first {MOST_COMPARED}, or have no seeds and folds in "
+            "common with the best."
         )
     if len(seeds) == 1:
         lines.append(
@@ -134,7 +154,8 @@ def answers(evidence: Evidence, records: Sequence[TrialRecord]) -> list[tuple[st
     told: list[tuple[str, list[str]]] = []
     for question, found, axis in asked:
         if found:
-            sentences = [_sentence(effect, adjusted[id(effect)]) for effect in found]
+            sentences = _selected(axis, records)
+            sentences += [_sentence(effect, adjusted[id(effect)]) for effect in found]
             sentences += (
                 _by_learning_rate(records) if axis == "learning_rate" else _interaction(evidence, records, axis)
             )
@@ -148,6 +169,14 @@ def _question(axis: str, records: Sequence[TrialRecord]) -> str:
     if axis == "model" and kinds == {True, False}:
         return "Language-specific or multilingual encoder?"
     return _QUESTIONS.get(axis, f"What does {axis.replace('_', ' ')} do?")
+
+
+def _selected(axis: str, records: Sequence[TrialRecord]) -> list[str]:
+    """Says so where not all values of an axis are asked about."""
+    count = len(axis_values((record for record in records if record.result), axis))
+    if count <= _MOST_VALUES:
+        return []
+    return [f"Of {count} values, the {_MOST_VALUES} with the best mean validation F1."]
 
 
 def _sentence(effect: Effect, p_value: float) -> str:
@@ -169,7 +198,7 @@ def _by_learning_rate(records: Sequence[TrialRecord]) -> list[str]:
     done = [record for record in records if record.result]
     rates = sorted({record.config.learning_rate for record in done})
     lines = []
-    for rate in rates:
+    for rate in _asked_about(done, "learning_rate"):
         group = [record for record in done if record.config.learning_rate == rate]
         epochs = fmean(convergence(record) for record in group)
         lines.append(
@@ -187,14 +216,14 @@ def _by_learning_rate(records: Sequence[TrialRecord]) -> list[str]:
 
 
 def _best_rate(records: Sequence[TrialRecord], axis: str, value: Any, rates: Sequence[float]) -> float:
-    return max(rates, key=lambda rate: _mean_validation(records, axis, value, rate))
+    return max(rates, key=lambda rate: _mean_validation(records, {axis: value, "learning_rate": rate}))
 
 
-def _mean_validation(records: Sequence[TrialRecord], axis: str, value: Any, rate: float) -> float:
+def _mean_validation(records: Sequence[TrialRecord], at: Mapping[str, Any]) -> float:
     scores = [
         record.result.scores["validation"].spans.f1
         for record in records
-        if record.result and getattr(record.config, axis) == value and record.config.learning_rate == rate
+        if record.result and all(getattr(record.config, axis) == value for axis, value in at.items())
     ]
     return fmean(scores) if scores else -1.0
 

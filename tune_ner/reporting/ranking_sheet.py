@@ -14,11 +14,12 @@ _MODEL_WIDTH = 18
 
 def ranking_sheet(table: pd.DataFrame, varied: Sequence[str]) -> Sheet:
     """The configurations by mean validation F1, test figures beside; see `tune_ner.reporting.ranking`."""
+    some_left = ", ?: not compared" if table["Like Best"].isna().any() else ""
     several = bool((table["Trials"] + table["Failed"] + table["Stopped"] > 1).any())
     spread = ", mean ± SD of n" if several else ""
     figures = ("val F1", "=", "test F1", "95 %", "seen", "unseen", "gain", "s", *(("n",) if several else ()))
     return Sheet(
-        f"Ranked by validation F1 of exact spans{spread} (=: not told from the best)",
+        f"Ranked by validation F1 of exact spans{spread} (=: not told from the best{some_left})",
         (
             Column("#", right=True),
             *configuration_columns(table["Model"], varied),
@@ -60,7 +61,7 @@ def configuration_cells(row: pd.Series[Any], varied: Sequence[str]) -> tuple[str
 def _figures(row: pd.Series[Any], several: bool) -> tuple[str, ...]:
     return (
         _with_spread(row["Validation F1"], row["Validation F1 SD"]),
-        "=" if row["Like Best"] is True else "",
+        "?" if pd.isna(row["Like Best"]) else "=" * bool(row["Like Best"]),
         _with_spread(row["Test F1"], row["Test F1 SD"]),
         f"{row['Test F1 Low']:.2f}–{row['Test F1 High']:.2f}",
         f"{row['Seen F1']:.3f}",

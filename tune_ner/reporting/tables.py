@@ -139,9 +139,10 @@ def ranking(results: RunResults) -> pd.DataFrame:
 
     Columns: the axes, `Trials` (finished replicates), `Failed` and `Stopped`; mean validation and test F1 of exact
     spans with their standard deviation over replicates (ddof 1, missing for one) and 95 % interval; `Like Best`,
-    whether validation cannot tell it from the first; test F1 over seen and unseen forms, and without the sentences that
-    stand in train; `Gain`, test F1 less that of the best rule without a model; mean epochs and seconds. Test
-    figures stand beside and never enter the order. Stopped replicates enter no mean.
+    whether validation cannot tell it from the first (empty where the two were not compared); test F1 over seen and
+    unseen forms, and without the sentences that stand in train; `Gain`, test F1 less that of the best rule without a
+    model; mean epochs and seconds. Test figures stand beside and never enter the order. Stopped replicates enter
+    no mean.
     """
     varied = varied_axes(results.records)
     rows = [_standing_row(results.evidence, standing, varied) for standing in results.standings]

@@ -127,7 +127,10 @@ def test_a_search_shows_how_it_grew_and_what_was_confirmed(tmp_path: Path) -> No
     folder = a_run(tmp_path, [*searched, a_record((0.5,), learning_rate=12e-4, seed=7)], space=space)
     page = page_of(folder)
     assert re.findall(r'<section id="(\w+)"', page)[1:4] == ["ranking", "search", "curves"]
-    assert {"best_so_far", "importances"} <= island(page)["figures"].keys()
+    figures = island(page)["figures"]
+    assert {"best_so_far", "importances", "values_learning_rate"} <= figures.keys()
+    assert figures["values_learning_rate"]["encoding"]["x"]["scale"] == {"type": "log"}
+    assert [len(rows) for rows in figures["values_learning_rate"]["datasets"].values()] == [13]
     assert "in the search → 0.500 over 1 fresh seed" in page
 
 

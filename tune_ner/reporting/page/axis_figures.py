@@ -12,6 +12,7 @@ from tune_ner.reporting.page.marks import rows_high, tooltip
 from tune_ner.reporting.questions import MAIN_AXES, effects
 from tune_ner.reporting.standing import RunResults
 from tune_ner.runs import TrialRecord, axis_values, varied_axes
+from tune_ner.tuning.space import SearchSpace
 
 _MOST_VALUES = 12
 
@@ -44,7 +45,7 @@ def effects_figure(results: RunResults) -> Figure | None:
 
 def values_figure(results: RunResults) -> Figure | None:
     """Validation F1 of every trial at each value of each axis, and their mean; None where no axis has two values."""
-    measured = [record for record in results.records if record.best_f1 is not None and record.status != "stopped"]
+    measured = _measured(results)
     values: list[dict[str, Any]] = []
     for axis in (*MAIN_AXES, *varied_axes(results.records)):
         at = axis_values(measured, axis)
@@ -56,12 +57,62 @@ def values_figure(results: RunResults) -> Figure | None:
     base = _by_axis(values)
     x = alt.X("f1:Q", title="validation F1 (seqeval)", scale=alt.Scale(zero=False))
     trials = base.mark_tick(thickness=1.5, opacity=0.6).encode(x=x, tooltip=tooltip("trial", "f1"))
-    means = base.mark_point(size=80, filled=True, opacity=1).encode(
+    means = base.mark_point(size=80, filled=True, opacity=1, stroke=INK, strokeWidth=1).encode(
         x=alt.X("mean(f1):Q", scale=alt.Scale(zero=False)), shape=_shape()
     )
     caption = "Each trial at its values (ticks) and their mean (points), stopped trials left out."
     count = len({value["what"] for value in values})
     return Figure.of("values", caption, rows_high(alt.layer(trials, means), count))
+
+
+def slice_figures(results: RunResults) -> tuple[Figure, ...]:
+    """Validation F1 of every trial by its value, for each axis of numbers that has too many for `values_figure`."""
+    measured = _measured(results)
+    axes = {axis: axis_values(measured, axis) for axis in (*MAIN_AXES, *varied_axes(results.records))}
+    return tuple(
+        _slice(axis, measured, _is_logarithmic(axis, results.space))
+        for axis, values in axes.items()
+        if len(values) > _MOST_VALUES and all(isinstance(value, int | float) for value in values)
+    )
+
+
+def _slice(axis: str, measured: Sequence[TrialRecord], logarithmic: bool) -> Figure:
+    varied = varied_axes(measured)
+    values = [
+        {
+            "value": getattr(record.config, axis),
+            "f1": record.best_f1,
+            "trial": record.config.titled(varied),
+            "model": record.config.model,
+            "status": record.status,
+        }
+        for record in measured
+    ]
+    scale = alt.Scale(type="log") if logarithmic else alt.Scale(zero=False)
+    chart = (
+        alt.Chart(rows(values))
+        .mark_point(size=50, filled=True, opacity=0.65)
+        .encode(
+            x=alt.X("value:Q", title=_named(axis), scale=scale, axis=alt.Axis(format="~g")),
+            y=alt.Y("f1:Q", title="validation F1 (seqeval)", scale=alt.Scale(zero=False)),
+            color=alt.Color("model:N", title=None, sort=None),
+            shape=alt.Shape("status:N", title=None) if len({v["status"] for v in values}) > 1 else alt.Undefined,
+            tooltip=tooltip("trial", "f1", "status"),
+        )
+        .properties(height=220)
+    )
+    caption = f"Each trial by its {_named(axis)}, stopped trials left out; other axes vary from point to point."
+    return Figure.of(f"values_{axis}", caption, chart)
+
+
+def _is_logarithmic(axis: str, space: SearchSpace | str) -> bool:
+    """Whether the values of an axis were chosen by their order of magnitude, as learning rates are."""
+    drawn = space.distributions.get(axis) if isinstance(space, SearchSpace) else None
+    return drawn.kind == "loguniform" if drawn else axis == "learning_rate"
+
+
+def _measured(results: RunResults) -> list[TrialRecord]:
+    return [record for record in results.records if record.best_f1 is not None and record.status != "stopped"]
 
 
 def _by_axis(values: Sequence[Mapping[str, Any]]) -> alt.Chart:

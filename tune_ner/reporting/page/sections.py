@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from tune_ner.reporting.outcome import print_answers, print_other_trials, print_ranking
 from tune_ner.reporting.overview import print_audit_section, print_overview, trials_of
-from tune_ner.reporting.page.axis_figures import effects_figure, values_figure
+from tune_ner.reporting.page.axis_figures import effects_figure, slice_figures, values_figure
 from tune_ner.reporting.page.contents import Block, Links, Paragraph, Section, blocks_of
 from tune_ner.reporting.page.course_figures import growth_figure, importances_figure, stages_figure, time_figure
 from tune_ner.reporting.page.curves import curve_figures
@@ -47,7 +47,7 @@ def sections_of(results: RunResults) -> list[Section]:
         _questions(results),
         *([_search(results.search)] if results.search else []),
         _curves(results),
-        Section("effects", "Main effects", figures=_drawn(effects_figure, values_figure)(results)),
+        _effects(results),
         Section("types", "Types and forms", figures=_drawn(types_figure, forms_figure)(results)),
         _errors(results),
         _time(results),
@@ -91,6 +91,11 @@ def _search(search: SearchResults) -> Section:
 def _curves(results: RunResults) -> Section:
     drawn = curve_figures(results.records)
     return Section("curves", "Learning curves", figures=drawn, explorer="curves" if drawn else "")
+
+
+def _effects(results: RunResults) -> Section:
+    drawn = (*_drawn(effects_figure, values_figure)(results), *slice_figures(results))
+    return Section("effects", "Main effects", figures=drawn)
 
 
 def _errors(results: RunResults) -> Section:
