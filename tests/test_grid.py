@@ -17,6 +17,10 @@ from typer.testing import CliRunner
 
 from tests.hub_cache import NOTEBOOK_MODELS, REVISION, notebook_cache
 from tune_ner.__main__ import app
+from tune_ner.evaluation import TypeFigures
+from tune_ner.reporting import RunResults
+from tune_ner.reporting.standing import Form
+from tune_ner.runs import RunFolder
 
 SMALL = ["demo", "--data", "synthetic:150", "--epochs", "2", "--no-dashboard"]
 TWELVE = [*SMALL, "--model", "tiny:1x32", "--model", "tiny:2x32"]
@@ -153,6 +157,19 @@ def table_without_times(folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "ner_results_with_lr.csv").drop(columns="Seconds")
 
 
+def check_forms(folder: Path) -> None:
+    """The counts behind the intervals on seen and unseen forms are those of the figures that trials recorded."""
+    found = RunResults(RunFolder.existing(folder))
+    for record in found.records:
+        assert record.result
+        scores = record.result.scores["test"]
+        by_form: dict[Form, TypeFigures] = {"seen": scores.seen, "unseen": scores.unseen}
+        for form, figures in by_form.items():
+            right, wrong, missed = found.evidence.counts(record, "test", form=form).sum(axis=0)
+            assert right + missed == figures.support
+            assert 2 * right / max(1, 2 * right + wrong + missed) == pytest.approx(figures.f1)
+
+
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
 def test_twelve_trials_give_the_same_figures_one_and_two_at_a_time(tmp_path: Path) -> None:
@@ -172,6 +189,7 @@ def test_twelve_trials_give_the_same_figures_one_and_two_at_a_time(tmp_path: Pat
     assert "Ranked by validation F1" in outcomes[1].stdout
     assert "[12/12]" in outcomes[1].stdout
     assert len((one / "trials.jsonl").read_text().splitlines()) == 12
+    check_forms(two)
     # both leave the model of the same winner, to the last bit, with its card
     weights = [(folder / "best" / "model.safetensors").read_bytes() for folder in (one, two)]
     assert weights[0] == weights[1]
@@ -301,7 +319,6 @@ def test_a_killed_worker_costs_its_own_trial_alone_until_failures_are_retried(tm
     assert "failed" not in set(pd.read_csv(tmp_path / "run" / "ner_results_with_lr.csv")["Status"])
 
 
-@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
 def test_a_trial_goes_on_from_where_it_was_saved(tmp_path: Path) -> None:
@@ -397,7 +414,6 @@ def test_the_notebook_s_space_runs_by_its_real_names_from_the_hub_s_cache(tmp_pa
     assert {config["model_fingerprint"] for config in configs} == {REVISION}
 
 
-@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
 def test_folds_are_an_axis_and_a_second_run_is_told_that_the_test_part_was_used(tmp_path: Path) -> None:
@@ -413,6 +429,7 @@ def test_folds_are_an_axis_and_a_second_run_is_told_that_the_test_part_was_used(
     assert sorted(tested) == sorted([*range(150), *range(150)])
     assert "audit:" in first.stdout
     assert len(json.loads((tmp_path / "first" / "audit.json").read_text(encoding="utf-8"))) == 3
+    check_forms(tmp_path / "first")
     second = CliRunner().invoke(app, ["grid", *arguments, "--results-dir", str(tmp_path), "--dry-run"])
     assert "test part used before by first (6 trials)" in second.output
 

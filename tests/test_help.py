@@ -41,7 +41,6 @@ def test_every_command_is_listed() -> None:
     assert re.findall(r"^  ([a-z]+)  ", outcome.output, re.MULTILINE) == list(COMMANDS)
 
 
-@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.xdist_group("docs")
 @pytest.mark.parametrize("line", [line for command in COMMANDS for line in examples(command)])

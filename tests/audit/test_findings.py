@@ -15,7 +15,7 @@ def a_finding(severity: Severity, title: str) -> Finding:
 
 
 def a_report(*findings: Finding) -> AuditReport:
-    return AuditReport("made.txt", "f", "whitespace", {}, {}, {}, worst_first(list(findings)))
+    return AuditReport("made.txt", "f", "whitespace", {}, {}, {}, frozenset(), worst_first(list(findings)))
 
 
 def test_the_verdict_names_the_worst_and_counts_the_rest() -> None:

@@ -210,7 +210,6 @@ SPACE = {
 }
 
 
-@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
 def test_a_grid_that_ran_without_export_trains_its_winner_again_and_then_lets_it_be(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tune_ner.audit.consistency import consistency_findings
 from tune_ner.audit.duplicates import contaminated_test, duplicate_findings, find_levels
 from tune_ner.audit.encoding import encoding_findings
 from tune_ner.audit.findings import AuditReport, Finding, PartSize, worst_first
+from tune_ner.audit.forms import seen_forms
 from tune_ner.audit.markup import markup_findings, with_types_of_forms
 from tune_ner.audit.rules import learn_rule
 from tune_ner.audit.size import size_findings
@@ -75,6 +76,7 @@ def audit_corpus(
         parts=parts,
         baselines=baselines,
         contaminated=contaminated_test(corpus, split, levels),
+        entity_forms=seen_forms(corpus, split).forms,
         findings=worst_first([finding for finding in findings if finding is not None]),
         notes=corpus.notes,
     )

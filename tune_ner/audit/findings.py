@@ -68,7 +68,7 @@ class AuditReport:
 
     `baselines` holds the scores of rules without a model, by name and part. `contaminated` holds, for each
     level of likeness (`exact`, `normalised`, `near`), the indices into the corpus of the test sentences that
-    also stand in train. `findings` come worst first.
+    also stand in train. `entity_forms` are the surface forms that are entities in train. `findings` come worst first.
     """
 
     corpus: str
@@ -77,6 +77,7 @@ class AuditReport:
     parts: dict[Part, PartSize]
     baselines: dict[str, dict[Part, SpanScores]]
     contaminated: dict[str, tuple[int, ...]]
+    entity_forms: frozenset[str]
     findings: tuple[Finding, ...]
     notes: tuple[str, ...] = ()
 
@@ -115,6 +116,7 @@ class AuditReport:
                 for name, by_part in self.baselines.items()
             },
             "contaminated": {level: list(indices) for level, indices in self.contaminated.items()},
+            "entity_forms": sorted(self.entity_forms),
             "findings": [finding.as_dict() for finding in self.findings],
             "notes": list(self.notes),
         }

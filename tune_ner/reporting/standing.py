@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from tune_ner.audit import SeenForms
 from tune_ner.data import Part, Span
 from tune_ner.errors import SpaceError
 from tune_ner.evaluation import (
@@ -27,6 +28,9 @@ from tune_ner.tuning.space_files import load_space
 
 Counts = np.ndarray[Any, Any]
 Ids = np.ndarray[Any, Any]
+Form = Literal["seen", "unseen"]
+"""Whether the words of a span were an entity in train."""
+
 Replicate = tuple[int | None, int]
 """Fold and seed."""
 
@@ -42,7 +46,7 @@ class Evidence:
 
     folder: RunFolder
     _predictions: dict[tuple[str, Part], Predictions] = field(default_factory=dict)
-    _counts: dict[tuple[str, Part, str | None], Counts] = field(default_factory=dict)
+    _counts: dict[tuple[str, Part, str | None, Form | None], Counts] = field(default_factory=dict)
     _differences: dict[tuple[tuple[str, ...], tuple[str, ...], Part], Difference] = field(default_factory=dict)
 
     @cached_property
@@ -64,6 +68,14 @@ class Evidence:
         levels = self.audits.get(fold, {}).get("contaminated", {})
         return frozenset(index for indices in levels.values() for index in indices)
 
+    def knows_forms(self, records: Iterable[TrialRecord]) -> bool:
+        """Whether the entity forms of train are known for all these trials; older versions did not keep them."""
+        return all(self._forms(record.config.fold) is not None for record in records)
+
+    def _forms(self, fold: int | None) -> SeenForms | None:
+        forms = self.audits.get(fold, {}).get("entity_forms")
+        return None if forms is None else SeenForms(frozenset(forms))
+
     def predictions(self, trial_id: str, part: Part) -> Predictions:
         """Texts, gold and predicted spans of a trial's part."""
         key = trial_id, part
@@ -71,20 +83,33 @@ class Evidence:
             self._predictions[key] = self.folder.predictions_of(trial_id, part)
         return self._predictions[key]
 
-    def counts(self, trial_id: str, part: Part, label: str | None = None) -> Counts:
+    def counts(self, record: TrialRecord, part: Part, label: str | None = None, form: Form | None = None) -> Counts:
         """True positives, false positives and false negatives of each sentence, shape (sentences, 3).
 
-        With a `label`, those of its spans alone.
+        With a `label` or a `form`, those of its spans alone.
         """
-        key = trial_id, part, label
+        key = record.trial_id, part, label, form
         if key not in self._counts:
-            rows = self.predictions(trial_id, part)
-            gold, predicted = (_labelled(spans, label) for spans in (rows.gold, rows.predicted))
+            rows = self.predictions(record.trial_id, part)
+            gold, predicted = (
+                self._of_form(_labelled(spans, label), rows.texts, record.config.fold, form)
+                for spans in (rows.gold, rows.predicted)
+            )
             self._counts[key] = sentence_counts(gold, predicted)
         return self._counts[key]
 
+    def _of_form(
+        self, spans: list[list[Span]], texts: Sequence[str], fold: int | None, form: Form | None
+    ) -> list[list[Span]]:
+        known = self._forms(fold)
+        if form is None or known is None:
+            return spans
+        seen = form == "seen"
+        rows = zip(spans, texts, strict=True)
+        return [[span for span in row if known.is_seen(span, text) == seen] for row, text in rows]
+
     def replicates(
-        self, records: Iterable[TrialRecord], part: Part, label: str | None = None
+        self, records: Iterable[TrialRecord], part: Part, label: str | None = None, form: Form | None = None
     ) -> tuple[list[Counts], list[Ids]]:
         """The counts of several trials, and which sentences they are of.
 
@@ -93,7 +118,7 @@ class Evidence:
         """
         cells: dict[tuple[int, str], list[Counts]] = {}
         for record in sorted(records, key=lambda record: (_cell(record), record.config.seed)):
-            cells.setdefault(_cell(record), []).append(self.counts(record.trial_id, part, label))
+            cells.setdefault(_cell(record), []).append(self.counts(record, part, label, form))
         counts = [np.stack(trials) for trials in cells.values()]
         ids = [fold * _MOST_SENTENCES + np.arange(len(trials[0])) for (fold, _), trials in cells.items()]
         return counts, ids

@@ -182,7 +182,7 @@ def _clean_f1(evidence: Evidence, record: TrialRecord) -> float:
     predictions = evidence.predictions(record.trial_id, "test")
     contaminated = evidence.contaminated(record.config.fold)
     kept = [row for row, index in enumerate(predictions.indices) if index not in contaminated]
-    right, wrong, missed = evidence.counts(record.trial_id, "test")[kept].sum(axis=0)
+    right, wrong, missed = evidence.counts(record, "test")[kept].sum(axis=0)
     return float(2 * right / max(1, 2 * right + wrong + missed))
 
 

@@ -36,6 +36,7 @@ class _Audit(_Kept):
     worst: Severity | None
     baselines: dict[str, _ByPart]
     contaminated: dict[str, list[int]]
+    entity_forms: list[str] | None = None
     findings: list[_Finding]
 
 

@@ -134,6 +134,17 @@ def test_a_search_shows_how_it_grew_and_what_was_confirmed(tmp_path: Path) -> No
     assert "in the search → 0.500 over 1 fresh seed" in page
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_figures_on_seen_and_unseen_forms_have_intervals_where_train_s_forms_were_kept(
+    tmp_path: Path, known: bool
+) -> None:
+    audits: Audits = {None: an_audit(**({"entity_forms": ["feber"]} if known else {}))}
+    page = page_of(a_run(tmp_path, [a_record()], audits=audits))
+    (values,) = island(page)["figures"]["forms"]["datasets"].values()
+    assert [row["what"] for row in values] == ["seen", "unseen"]
+    assert all(("low" in row) == known for row in values)
+
+
 def test_an_exported_model_is_linked(tmp_path: Path) -> None:
     folder = a_run(tmp_path, [a_record()])
     assert 'href="best/"' not in page_of(folder)

@@ -9,7 +9,7 @@ import altair as alt
 from tune_ner.evaluation import Interval, f1_interval
 from tune_ner.reporting.page.figure import Figure
 from tune_ner.reporting.page.marks import EXACT_F1, grouped_bars, interval_row, parts_with_intervals
-from tune_ner.reporting.standing import RunResults, Standing
+from tune_ner.reporting.standing import Form, RunResults, Standing
 from tune_ner.runs import varied_axes
 from tune_ner.training.result import PartScores
 
@@ -19,6 +19,7 @@ MOST_RANKED = 20
 MOST_BY_TYPE = 4
 """Configurations whose entity types are drawn beside each other."""
 
+_FORMS: tuple[Form, ...] = ("seen", "unseen")
 _F1 = alt.X("f1:Q", title=f"test {EXACT_F1}", scale=alt.Scale(domain=[0, 1]))
 
 
@@ -55,20 +56,24 @@ def types_figure(results: RunResults) -> Figure | None:
 def forms_figure(results: RunResults) -> Figure | None:
     """Test F1 over entities whose surface form was an entity in train, and over those that are new."""
     shown = _best(results, MOST_BY_TYPE)
+    known = all(results.evidence.knows_forms(standing.records) for standing in shown.values())
     values = [
         {
             "what": form,
             "configuration": name,
-            "f1": fmean(getattr(scores, form).f1 for scores in _test_scores(standing)),
             "support": round(fmean(getattr(scores, form).support for scores in _test_scores(standing))),
+            "f1": fmean(getattr(scores, form).f1 for scores in _test_scores(standing)),
+            **(interval_row(_form_interval(results, standing, form)) if known else {}),
         }
-        for form in ("seen", "unseen")
+        for form in _FORMS
         for name, standing in shown.items()
     ]
     if not values:
         return None
-    chart = grouped_bars(values, _F1, "configuration", list(shown), ("what", "configuration", "f1", "support"))
-    caption = "Test F1 over forms that were entities in train (seen) and over new ones (unseen), means over replicates."
+    ends = ("low", "high") if known else ()
+    chart = grouped_bars(values, _F1, "configuration", list(shown), ("what", "configuration", "f1", *ends, "support"))
+    with_ends = " with 95 % intervals" if known else ""
+    caption = f"Test F1 over forms that were entities in train (seen) and over new ones (unseen){with_ends}."
     return Figure.of("forms", caption, chart)
 
 
@@ -83,6 +88,11 @@ def _best(results: RunResults, most: int) -> dict[str, Standing]:
 
 def _type_interval(results: RunResults, standing: Standing, label: str) -> Interval:
     counts, sentences = results.evidence.replicates(standing.records, "test", label)
+    return f1_interval(counts, groups=sentences)
+
+
+def _form_interval(results: RunResults, standing: Standing, form: Form) -> Interval:
+    counts, sentences = results.evidence.replicates(standing.records, "test", form=form)
     return f1_interval(counts, groups=sentences)
 
 
