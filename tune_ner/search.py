@@ -111,7 +111,7 @@ def search(
         display.audit(audits, tuning.earlier_test_uses(experiment, folder))
         if dry_run:
             resources = tuning.plan_resources(experiment, wishes, trials, address)
-            display.search_plan(experiment, resources, scheduling, budget, strategy)
+            display.search_plan(reporting.SearchPlan(experiment, resources, scheduling, budget, strategy))
             return
         total = trials + confirm * confirm_seeds
         trackers = trackers_of(track, folder, experiment.title, display.noted)

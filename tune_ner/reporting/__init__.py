@@ -8,7 +8,7 @@ from tune_ner.reporting.outcome import print_outcome
 from tune_ner.reporting.page import RunPage, print_page, write_comparison, write_page
 from tune_ner.reporting.progress import LiveProgress, Workload
 from tune_ner.reporting.run_report import open_runs, print_report
-from tune_ner.reporting.search_plan import print_search_plan
+from tune_ner.reporting.search_plan import SearchPlan, print_search_plan
 from tune_ner.reporting.standing import RunResults
 from tune_ner.reporting.tables import curves_table, load_results, ranking, trials_table, write_tables
 from tune_ner.reporting.terminal import print_audit, print_data, print_plan
@@ -23,6 +23,7 @@ __all__ = [
     "QuietDisplay",
     "RunPage",
     "RunResults",
+    "SearchPlan",
     "TerminalDisplay",
     "TerminalLayout",
     "Workload",

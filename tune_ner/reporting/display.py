@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -16,7 +15,7 @@ from tune_ner.reporting.outcome import print_early_end, print_failures, print_ou
 from tune_ner.reporting.page import RunPage
 from tune_ner.reporting.progress import LiveProgress, Workload
 from tune_ner.reporting.questions import summary_lines
-from tune_ner.reporting.search_plan import print_search_plan
+from tune_ner.reporting.search_plan import SearchPlan, print_search_plan
 from tune_ner.reporting.standing import RunResults
 from tune_ner.reporting.terminal import print_audit, print_data, print_note, print_plan
 from tune_ner.runs import EarlierUse
@@ -25,9 +24,6 @@ from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.resources import TrialResources
 from tune_ner.tuning.scheduling import Scheduling
-
-if TYPE_CHECKING:
-    from tune_ner.tuning import Budget, Strategy
 
 
 class Display:
@@ -42,14 +38,7 @@ class Display:
     def plan(self, experiment: Experiment, resources: TrialResources, scheduling: Scheduling) -> None:
         """A grid was asked for its plan alone."""
 
-    def search_plan(
-        self,
-        experiment: Experiment,
-        resources: TrialResources,
-        scheduling: Scheduling,
-        budget: Budget,
-        strategy: Strategy,
-    ) -> None:
+    def search_plan(self, plan: SearchPlan) -> None:
         """A search was asked for its plan alone."""
 
     def noted(self, what: str) -> None:
@@ -83,16 +72,9 @@ class TerminalDisplay(Display):
         """Print every trial in the order of their start."""
         print_plan(self._console, experiment, resources, scheduling)
 
-    def search_plan(
-        self,
-        experiment: Experiment,
-        resources: TrialResources,
-        scheduling: Scheduling,
-        budget: Budget,
-        strategy: Strategy,
-    ) -> None:
+    def search_plan(self, plan: SearchPlan) -> None:
         """Print the axes, when the search ends, and what it confirms."""
-        print_search_plan(self._console, experiment, resources, scheduling, budget, strategy)
+        print_search_plan(self._console, plan)
 
     def noted(self, what: str) -> None:
         """Print it, above the live view where there is one."""
@@ -123,16 +105,9 @@ class QuietDisplay(Display, RunEvents):
         """Print how many trials there would be."""
         self._layout.line(f"{len(experiment.trials)} trials, {resources.concurrent} at once")
 
-    def search_plan(
-        self,
-        experiment: Experiment,
-        resources: TrialResources,
-        scheduling: Scheduling,
-        budget: Budget,
-        strategy: Strategy,
-    ) -> None:
+    def search_plan(self, plan: SearchPlan) -> None:
         """Print how many trials there would be."""
-        self._layout.line(f"At most {budget.trials} trials, {resources.concurrent} at once")
+        self._layout.line(f"At most {plan.budget.trials} trials, {plan.resources.concurrent} at once")
 
     def noted(self, what: str) -> None:
         """Keep it for the end."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from tune_ner.audit import AuditReport
 from tune_ner.data import PARTS
@@ -19,6 +19,7 @@ from tune_ner.evaluation import Interval
 from tune_ner.masking import masked
 from tune_ner.reporting.display import Display
 from tune_ner.reporting.progress import Workload
+from tune_ner.reporting.search_plan import SearchPlan
 from tune_ner.reporting.standing import RunResults, Standing
 from tune_ner.runs import EarlierUse, TrialRecord
 from tune_ner.training import EpochFigures, TrialConfig
@@ -26,9 +27,6 @@ from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.resources import TrialResources
 from tune_ner.tuning.scheduling import Scheduling
-
-if TYPE_CHECKING:
-    from tune_ner.tuning import Budget, Strategy
 
 _FINDING_KEYS = ("severity", "title", "count", "of", "remedy")
 
@@ -77,25 +75,18 @@ class JsonDisplay(Display, RunEvents):
         trials = [{"trial": trial.trial_id, "configuration": trial.model_dump()} for trial in experiment.schedule]
         self._tell("plan", trials=trials, resources=_resources(resources), scheduler=scheduling.scheduler)
 
-    def search_plan(
-        self,
-        experiment: Experiment,
-        resources: TrialResources,
-        scheduling: Scheduling,
-        budget: Budget,
-        strategy: Strategy,
-    ) -> None:
+    def search_plan(self, plan: SearchPlan) -> None:
         """`plan` of a search: how many trials at most, for how long, and what is confirmed."""
         self._tell(
             "plan",
-            most_trials=budget.trials,
-            seconds=budget.seconds,
-            target_f1=budget.target_f1,
-            sampler=strategy.sampler,
-            confirm=strategy.top,
-            confirm_seeds=strategy.seeds,
-            resources=_resources(resources),
-            scheduler=scheduling.scheduler,
+            most_trials=plan.budget.trials,
+            seconds=plan.budget.seconds,
+            target_f1=plan.budget.target_f1,
+            sampler=plan.strategy.sampler,
+            confirm=plan.strategy.top,
+            confirm_seeds=plan.strategy.seeds,
+            resources=_resources(plan.resources),
+            scheduler=plan.scheduling.scheduler,
         )
 
     def following(self, workload: Workload) -> AbstractContextManager[RunEvents]:

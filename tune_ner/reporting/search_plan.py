@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -18,27 +19,33 @@ if TYPE_CHECKING:
     from tune_ner.tuning import Budget, Strategy
 
 
-def print_search_plan(
-    console: Console,
-    experiment: Experiment,
-    resources: TrialResources,
-    scheduling: Scheduling,
-    budget: Budget,
-    strategy: Strategy,
-) -> None:
+@dataclass(frozen=True)
+class SearchPlan:
+    """A search that was not begun."""
+
+    experiment: Experiment
+    resources: TrialResources
+    scheduling: Scheduling
+    budget: Budget
+    strategy: Strategy
+
+
+def print_search_plan(console: Console, plan: SearchPlan) -> None:
     """Print what is searched and how, and what each trial gets."""
-    first = experiment.space.first_points()
+    space, strategy = plan.experiment.space, plan.strategy
+    first = "; ".join(", ".join(f"{name} {value}" for name, value in point.items()) for point in space.first_points())
     TerminalLayout(console).facts(
         {
-            **searched_axes(experiment.space),
-            "first": "; ".join(", ".join(f"{name} {value}" for name, value in point.items()) for point in first) or "–",
+            **searched_axes(space),
+            "first": first or "–",
             "sampler": f"{strategy.sampler}, seed {strategy.sampler_seed}",
-            "scheduler": scheduling.scheduler,
-            "ends": _end(budget),
+            "scheduler": plan.scheduling.scheduler,
+            "ends": _end(plan.budget),
             "confirms": f"the best {strategy.top} with {strategy.seeds} fresh seeds each, measured on test",
         }
     )
-    console.print(f"At most {escape(describe_resources(resources, budget.trials))}", highlight=False, soft_wrap=True)
+    most = describe_resources(plan.resources, plan.budget.trials)
+    console.print(f"At most {escape(most)}", highlight=False, soft_wrap=True)
 
 
 def _end(budget: Budget) -> str:
