@@ -222,7 +222,8 @@ def test_asha_stops_what_is_behind_and_each_trial_leaves_a_record(tmp_path: Path
     rates = [part for rate in ("5e-3", "1e-6", "2e-6", "4e-6") for part in ("--lr", rate)]
     space = ["demo", "--data", "synthetic:1200", "--model", "tiny:1x64", "--scheme", "BIO", "--epochs", "4", *rates]
     seeds = ["--seed", "1", "--seed", "2", "--no-dashboard", "--max-concurrent", "1"]
-    outcome = run(tmp_path, *space, *seeds, "--scheduler", "asha", "--grace-period", "2", "--name", "run")
+    arguments = [*space, *seeds, "--scheduler", "asha", "--grace-period", "2", "--name", "run"]
+    outcome = run(tmp_path, *arguments)
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     records = records_of(tmp_path / "run")
     assert len(records) == 8
@@ -242,6 +243,12 @@ def test_asha_stops_what_is_behind_and_each_trial_leaves_a_record(tmp_path: Path
     assert len(list((tmp_path / "run" / "predictions").iterdir())) == 2
     assert "6 of 8 trials were stopped after 1 to 2 epochs" in outcome.stdout
     assert outcome.stdout.count("stopped after epoch") == 6
+    # a start that goes on compares with what the first one reported, and knows what was stopped
+    trials = tmp_path / "run" / "trials.jsonl"
+    trials.write_text("".join(trials.read_text().splitlines(keepends=True)[:3]))
+    again = run(tmp_path, *arguments)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert [len(r["epochs"] or r["result"]["epochs"]) for r in records_of(tmp_path / "run")] == [4, 4, 2, 1, 2, 1, 2, 1]
 
 
 @pytest.mark.slow

@@ -1,13 +1,23 @@
 """What ASHA and the median rule stop, without a Ray that runs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from ray.tune.schedulers import FIFOScheduler
 
+from tests.factories import a_record, a_stopped_trial
 from tune_ner.tuning import Scheduling
-from tune_ner.tuning.early_stopping import LAST, ConfigurationHalving, ConfigurationMedian, stopping_rule
+from tune_ner.tuning.early_stopping import (
+    LAST,
+    ConfigurationHalving,
+    ConfigurationMedian,
+    EarlierTrial,
+    stopping_rule,
+)
 
 CONTINUE, STOP = "CONTINUE", "STOP"
 TWO = Scheduling("asha", grace_period=2)
@@ -24,8 +34,9 @@ class Trial:
 class Race:
     """Trials that report to a scheduler, by learning rate and seed."""
 
-    def __init__(self, epochs: int = 5, scheduling: Scheduling = TWO) -> None:
-        self.scheduler: Any = stopping_rule(scheduling, epochs) or FIFOScheduler()  # type: ignore[no-untyped-call]
+    def __init__(self, epochs: int = 5, scheduling: Scheduling = TWO, earlier: Sequence[EarlierTrial] = ()) -> None:
+        rule = stopping_rule(scheduling, epochs, earlier)
+        self.scheduler: Any = rule or FIFOScheduler()  # type: ignore[no-untyped-call]
         self.trials: dict[tuple[float, int], Trial] = {}
 
     def report(self, rate: float, epoch: int, f1: float, seed: int = 1, last: bool = False) -> str:
@@ -130,3 +141,32 @@ def test_replicates_are_stopped_alike_by_the_median_rule_too() -> None:
         assert race.report(rate, 1, 0.0, seed=2) == CONTINUE
     assert race.report(0.4, 1, 0.3) == STOP
     assert race.report(0.4, 1, 0.9, seed=2) == STOP
+
+
+# ---- a run that goes on
+
+CURVES = st.lists(st.lists(st.sampled_from((0.0, 0.2, 0.4, 0.6, 0.8)), min_size=5, max_size=5), min_size=2, max_size=8)
+
+
+def ended(race: Race, rate: float, seed: int, curve: Sequence[float]) -> EarlierTrial:
+    """A trial from its first epoch to its end, whichever that is."""
+    point = {"learning_rate": rate, "seed": seed, "fold": None}
+    for epoch, f1 in enumerate(curve, start=1):
+        if race.report(rate, epoch, f1, seed, last=epoch == len(curve)) == STOP:
+            return EarlierTrial(f"{rate}-{seed}", point, a_stopped_trial(curve[:epoch], learning_rate=rate, seed=seed))
+    return EarlierTrial(f"{rate}-{seed}", point, a_record(curve, learning_rate=rate, seed=seed))
+
+
+@settings(deadline=None)
+@given(CURVES, st.integers(0, 15), st.sampled_from([Scheduling("asha"), TWO, MEDIAN]))
+def test_a_run_that_goes_on_stops_what_it_would_have_stopped(
+    curves: list[list[float]], cut: int, scheduling: Scheduling
+) -> None:
+    trials = [((place + 1) / 100, seed, curve) for place, curve in enumerate(curves) for seed in (1, 2)]
+    undisturbed, first = Race(scheduling=scheduling), Race(scheduling=scheduling)
+    whole = [len(ended(undisturbed, *trial).record.curve) for trial in trials]
+    earlier = [ended(first, *trial) for trial in trials[:cut]]
+    second = Race(scheduling=scheduling, earlier=earlier)
+    assert whole == [
+        len(trial.record.curve) for trial in (*earlier, *(ended(second, *trial) for trial in trials[cut:]))
+    ]

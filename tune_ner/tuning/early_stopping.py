@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule, TrialScheduler
 
+from tune_ner.runs import TrialRecord
 from tune_ner.tuning.scheduling import Scheduling
 
 LAST = "last"
@@ -23,15 +25,33 @@ else:
     _Rule = object
 
 
-def stopping_rule(scheduling: Scheduling, epochs: int) -> TrialScheduler | None:
-    """The rule where the longest trial has `epochs`; None where nothing is ever stopped, which is Ray's default."""
+@dataclass(frozen=True, eq=False)
+class EarlierTrial:
+    """A trial of an earlier start of the run: what Ray's rules look at, and what it reported."""
+
+    trial_id: str
+    config: Mapping[str, Any]
+    record: TrialRecord
+
+    @property
+    def reports(self) -> list[dict[str, Any]]:
+        """What was compared with others: all epochs, but for the last one of a trial that was not stopped."""
+        stopped = self.record.status == "stopped"
+        judged = self.record.curve if stopped else self.record.curve[:-1]
+        return [{"epoch": epoch.epoch, "validation_f1": epoch.f1} for epoch in judged]
+
+
+def stopping_rule(scheduling: Scheduling, epochs: int, earlier: Sequence[EarlierTrial] = ()) -> TrialScheduler | None:
+    """The rule where the longest trial has `epochs`; None where nothing is ever stopped, which is Ray's default.
+
+    It knows what `earlier` trials reported, so that those of a run that goes on are compared with them.
+    """
     if not scheduling.rungs(epochs):
         return None
-    return (
-        ConfigurationHalving(scheduling, epochs)
-        if scheduling.scheduler == "asha"
-        else ConfigurationMedian(scheduling, epochs)
-    )
+    kind = ConfigurationHalving if scheduling.scheduler == "asha" else ConfigurationMedian
+    rule = kind(scheduling, epochs)
+    rule.remember(earlier)
+    return rule
 
 
 class _ByConfiguration(_Rule):
@@ -48,6 +68,19 @@ class _ByConfiguration(_Rule):
         super().__init__(**arguments)  # type: ignore[no-untyped-call]
         self._leaders: dict[Hashable, Any] = {}
         self._behind: set[Hashable] = set()
+
+    def remember(self, earlier: Sequence[EarlierTrial]) -> None:
+        """Take up what these trials reported; what became of them is decided."""
+        for trial in earlier:
+            self.on_trial_add(None, trial)
+            for report in trial.reports:
+                self.on_trial_result(None, trial, report)
+                self._take_back()
+        self._behind = {_configuration(trial) for trial in earlier if trial.record.status == "stopped"}
+
+    def _take_back(self) -> None:
+        """What the latest report has led to is no decision."""
+        self._behind.clear()
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         """The first replicate's name is the one under which Ray keeps the configuration's figures."""
@@ -100,6 +133,10 @@ class ConfigurationMedian(_ByConfiguration, MedianStoppingRule):
             return str(TrialScheduler.CONTINUE)
         self._reported[configuration] = epoch
         return super().on_trial_result(tune_controller, trial, result)
+
+    def _take_back(self) -> None:
+        super()._take_back()
+        self._stopped_trials.clear()
 
     def _on_insufficient_samples(self, tune_controller: Any, trial: Any, time: float) -> str:
         """Ray's own lets the trial wait for others; it would begin anew afterwards."""

@@ -86,7 +86,7 @@ def run_grid(
                 dashboard=dashboard,
                 export=export,
             ) as runner:
-                runner.run(left, scheduling)
+                runner.run(left, scheduling, list(done.values()))
             done |= {record.trial_id: record for record in runner.records}
     return sorted(done.values(), key=lambda record: order[record.trial_id])
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import ray
 from ray import tune
+from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import BasicVariantGenerator, ConcurrencyLimiter, Searcher
 
 from tune_ner.audit import AuditReport
 from tune_ner.runs import ModelFiles, Protocol, RunFolder, TrialRecord
 from tune_ner.training import TrialConfig
-from tune_ner.tuning.early_stopping import stopping_rule
+from tune_ner.tuning.early_stopping import EarlierTrial, stopping_rule
 from tune_ner.tuning.events import Listeners, LoggedEvents, RunEvents
 from tune_ner.tuning.experiment import Experiment, audit_experiment
 from tune_ner.tuning.keeper import export_winner, start_keeper
@@ -54,21 +55,33 @@ class Runner:
         """The records of all trials that ended so far, in that order."""
         return self._recorder.records
 
-    def run(self, trials: Sequence[TrialConfig], scheduling: Scheduling) -> None:
-        """Train these trials, started in their order, and measure them on test."""
+    def run(self, trials: Sequence[TrialConfig], scheduling: Scheduling, earlier: Sequence[TrialRecord] = ()) -> None:
+        """Train these trials, started in their order and compared with `earlier` ones, and measure them on test."""
         if self._exported_to and trials:
             self._keeper = start_keeper(self._exported_to)
         points = [self._experiment.point(trial) for trial in trials]
         # In the order of the points; a `grid_search` over them would copy them all for each one.
         generator = BasicVariantGenerator(points_to_evaluate=points, max_concurrent=self._resources.concurrent)
         self._recorder.expect(len(points))
-        self._fit(generator, len(points), scheduling, measure_test=True)
+        self._fit(generator, len(points), self._rule(scheduling, earlier), measure_test=True)
 
-    def search(self, searcher: Searcher, trials: int, scheduling: Scheduling, stopper: tune.Stopper) -> None:
+    def search(
+        self,
+        searcher: Searcher,
+        trials: int,
+        scheduling: Scheduling,
+        stopper: tune.Stopper,
+        earlier: Sequence[TrialRecord],
+    ) -> None:
         """Train as many trials as said, each where the searcher suggests, until the stopper says that it is enough;
-        they are measured on validation alone.
+        they are measured on validation alone, and compared with `earlier` ones.
         """
-        self._fit(ConcurrencyLimiter(searcher, self._resources.concurrent), trials, scheduling, False, stopper)
+        limited = ConcurrencyLimiter(searcher, self._resources.concurrent)
+        self._fit(limited, trials, self._rule(scheduling, earlier), False, stopper)
+
+    def _rule(self, scheduling: Scheduling, earlier: Sequence[TrialRecord]) -> TrialScheduler | None:
+        known = [EarlierTrial(record.trial_id, self._experiment.point(record.config), record) for record in earlier]
+        return stopping_rule(scheduling, self._experiment.space.most("epochs"), known)
 
     def export(self, events: RunEvents) -> None:
         """Leave the winner's model in the run folder, if the run is to leave one."""
@@ -93,7 +106,7 @@ class Runner:
         self,
         algorithm: Any,
         trials: int,
-        scheduling: Scheduling,
+        rule: TrialScheduler | None,
         measure_test: bool,
         stopper: tune.Stopper | None = None,
     ) -> None:
@@ -107,7 +120,7 @@ class Runner:
                 tune_config=tune.TuneConfig(
                     search_alg=algorithm,
                     num_samples=trials,
-                    scheduler=stopping_rule(scheduling, self._experiment.space.most("epochs")),
+                    scheduler=rule,
                     reuse_actors=True,
                     trial_name_creator=partial(_title, self._experiment.space.named_axes),
                     trial_dirname_creator=lambda trial: str(trial.trial_id),

@@ -147,7 +147,7 @@ def run_search(
         searcher = StudySearch(own, strategy.sampler, strategy.sampler_seed, earlier)
         left = budget.trials - len(searched(experiment, earlier))
         if not any(_reached(record, budget) for record in earlier):
-            runner.search(searcher, max(0, left), scheduling, _BudgetStopper(budget))
+            runner.search(searcher, max(0, left), scheduling, _BudgetStopper(budget), searched(experiment, earlier))
         so_far = [*earlier, *runner.records]
         own.reconcile(so_far)
         done = {record.trial_id for record in so_far}
