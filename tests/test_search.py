@@ -186,6 +186,12 @@ def test_a_search_that_is_killed_goes_on_and_confirms_the_best(tmp_path: Path, s
     complete = study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
     assert len(complete) == 6
     assert study.best_value == max(epoch["f1"] for record in searched for epoch in record["epochs"])
+    # a search that is whole starts nothing, and writes its tables anew
+    (tmp_path / "run" / "ranking.csv").unlink()
+    assert "Ranked by validation F1" in ended(started(space, tmp_path, "--trials", "6", "--name", "run"))
+    assert records_of(tmp_path / "run") == records
+    assert len(pd.read_csv(tmp_path / "run" / "ranking.csv")) == 2
+    assert (tmp_path / "run" / "run.log").read_text().count("Started a local Ray instance") == 2
 
 
 @pytest.mark.long

@@ -17,6 +17,7 @@ from tune_ner.tuning.early_stopping import FAILED
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.grid_run import kept
+from tune_ner.tuning.keeper import lacks_model
 from tune_ner.tuning.recovery import Recovery
 from tune_ner.tuning.resources import ResourceWishes
 from tune_ner.tuning.runner import going_on, heard, running
@@ -123,10 +124,13 @@ def run_search(
     experiment.space.check_search()
     events = heard(experiment, folder, events)
     protocol = experiment.protocol(scheduling)
-    elsewhere = Study(experiment, storage, study or folder.name, folder.name) if storage else None
-    with (
-        going_on(folder, protocol, events) as found,
-        running(
+    elsewhere = _study(experiment, folder, storage, study) if storage else None
+    with going_on(folder, protocol, events) as found:
+        earlier = kept(found, recovery.retry_failed)
+        if _is_whole(experiment, earlier, budget, strategy) and not (export and lacks_model(folder, found)):
+            (elsewhere or _study(experiment, folder, None, study)).reconcile(earlier)
+            return earlier
+        with running(
             experiment,
             folder,
             wishes,
@@ -138,24 +142,42 @@ def run_search(
             address=address,
             dashboard=dashboard,
             export=export,
-        ) as runner,
-    ):
-        earlier = kept(found, recovery.retry_failed)
-        own = elsewhere or Study(experiment, f"sqlite:///{folder.path / STUDY_FILE}", study or folder.name, folder.name)
-        own.reconcile(earlier)
-        own.try_again([record for record in searched(experiment, found) if record not in earlier])
-        searcher = StudySearch(own, strategy.sampler, strategy.sampler_seed, earlier)
-        left = budget.trials - len(searched(experiment, earlier))
-        if not any(_reached(record, budget) for record in earlier):
-            runner.search(searcher, max(0, left), scheduling, _BudgetStopper(budget), searched(experiment, earlier))
-        so_far = [*earlier, *runner.records]
-        own.reconcile(so_far)
-        done = {record.trial_id for record in so_far}
-        left_over = [trial for trial in to_confirm(experiment, so_far, strategy) if trial.trial_id not in done]
-        if left_over:
-            events.confirming(len(left_over))
-        runner.run(left_over, Scheduling())
-    return [*earlier, *runner.records]
+        ) as runner:
+            own = elsewhere or _study(experiment, folder, None, study)
+            own.reconcile(earlier)
+            own.try_again([record for record in searched(experiment, found) if record not in earlier])
+            searcher = StudySearch(own, strategy.sampler, strategy.sampler_seed, earlier)
+            if left := _left(experiment, earlier, budget):
+                runner.search(searcher, left, scheduling, _BudgetStopper(budget), searched(experiment, earlier))
+            so_far = [*earlier, *runner.records]
+            own.reconcile(so_far)
+            if unconfirmed := _unconfirmed(experiment, so_far, strategy):
+                events.confirming(len(unconfirmed))
+            runner.run(unconfirmed, Scheduling())
+        return [*earlier, *runner.records]
+
+
+def _study(experiment: Experiment, folder: RunFolder, storage: str | None, name: str | None) -> Study:
+    """The study of a run, by default in a file of its folder, which must be there."""
+    place = storage or f"sqlite:///{folder.path / STUDY_FILE}"
+    return Study(experiment, place, name or folder.name, folder.name)
+
+
+def _left(experiment: Experiment, records: Sequence[TrialRecord], budget: Budget) -> int:
+    """Trials that the search may still have."""
+    if any(_reached(record, budget) for record in records):
+        return 0
+    return max(0, budget.trials - len(searched(experiment, records)))
+
+
+def _unconfirmed(experiment: Experiment, records: Sequence[TrialRecord], strategy: Strategy) -> list[TrialConfig]:
+    done = {record.trial_id for record in records}
+    return [trial for trial in to_confirm(experiment, records, strategy) if trial.trial_id not in done]
+
+
+def _is_whole(experiment: Experiment, records: Sequence[TrialRecord], budget: Budget, strategy: Strategy) -> bool:
+    """Whether nothing is left to be searched or confirmed."""
+    return not _left(experiment, records, budget) and not _unconfirmed(experiment, records, strategy)
 
 
 def searched(experiment: Experiment, records: Sequence[TrialRecord]) -> list[TrialRecord]:

@@ -12,7 +12,7 @@ from tune_ner.reporting.page.figure import INK, Chart, rows
 
 EXACT_F1 = "F1 of exact spans"
 
-_ROW, _BAR, _GAP, _LEAST_HEIGHT = 24, 14, 16, 60  # pixels
+_ROW, _BAR, _GAP, _LEAST_HEIGHT, _LABEL = 24, 14, 16, 60, 400  # pixels
 
 _TOLD: Mapping[str, alt.Tooltip] = {
     **{name: alt.Tooltip(f"{name}:N", title=" ") for name in ("what", "trial")},
@@ -67,7 +67,7 @@ def grouped_bars(
     )
     drawn = base.mark_bar(opacity=0.85).encode(
         x=x,
-        color=alt.Color(f"{group}:N", sort=list(order), title=None, legend=alt.Legend(columns=1)),
+        color=alt.Color(f"{group}:N", sort=list(order), title=None, legend=alt.Legend(columns=1, labelLimit=_LABEL)),
         tooltip=tooltip(*told),
     )
     layers: list[alt.Chart] = [drawn]
