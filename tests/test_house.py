@@ -11,7 +11,7 @@ import tune_ner
 
 PACKAGE = Path(tune_ner.__file__).parent
 ROAD = [
-    *("errors", "masking", "data", "tagging", "evaluation", "audit", "training", "runs", "predict"),
+    *("errors", "masking", "streams", "data", "tagging", "evaluation", "audit", "training", "runs", "predict"),
     *("tuning", "reporting", "commands", "audit_command", "report_command", "predict_command"),
     *("grid", "search", "submit"),
 ]

@@ -50,6 +50,12 @@ def test_other_variables_are_left_alone(name: str, value: str, monkeypatch: pyte
     assert masked(f"say {value}") == f"say {value}"
 
 
+@pytest.mark.parametrize("name", ["PWD", "OLDPWD"])
+def test_the_working_folder_is_no_password(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "/home/me/corpus")
+    assert masked("/home/me/corpus/a.jsonl: no such file") == "/home/me/corpus/a.jsonl: no such file"
+
+
 @given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters=":@="), max_size=60))
 def test_text_without_a_mark_of_secrets_stays(text: str) -> None:
     if not any(word in text for word in ("Bearer", "Basic", "hf_", *secret_values())):

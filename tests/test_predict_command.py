@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from tests.model_folders import TEXTS, a_model_folder
 from tune_ner.__main__ import app
+from tune_ner.data.synthetic import synthetic_corpus
 from tune_ner.predict import Predictor
 
 
@@ -84,7 +85,7 @@ def test_entities_are_marked_in_text(model: Path, predictor: Predictor) -> None:
 
 
 def test_scores_are_told_by_type(model: Path) -> None:
-    lines = predict(model, "--expect", "synthetic:60", "--format", "text").splitlines()
+    lines = predict(model, "--expect", "synthetic:60", "--format", "text").splitlines()[:7]
     assert [line.split()[0] for line in lines] == ["Exact", "type", "DISORDER", "DRUG", "BODY", "all", "Mean"]
     scores = json.loads(predict(model, "--expect", "synthetic:60"))
     assert lines[-2].split() == [
@@ -95,6 +96,26 @@ def test_scores_are_told_by_type(model: Path) -> None:
     assert 0 < scores["f1"] < 1
 
 
+def test_what_the_model_was_trained_on_is_counted_and_scored_apart(model: Path, tmp_path: Path) -> None:
+    corpus = synthetic_corpus(200).sentences
+    data = tmp_path / "gold.jsonl"
+
+    def annotated(start: int, end: int) -> str:
+        rows = ({"text": s.text, "spans": [[g.start, g.end, g.label] for g in s.spans]} for s in corpus[start:end])
+        data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return predict(model, "--expect", data)
+
+    fresh = json.loads(annotated(20, 40))
+    assert fresh["known_sentences"] == sum(s.text in TEXTS[:20] for s in corpus[20:40]) == 0
+    assert fresh["without_known"] is None
+    both = json.loads(annotated(0, 40))
+    assert both["known_sentences"] == 20
+    assert both["without_known"] == {key: fresh[key] for key in both["without_known"]}
+    warned = CliRunner().invoke(app, ["predict", str(model), "--expect", str(data), "--format", "text"])
+    assert "trained or chosen on 20 of these 40 sentences" in warned.stderr
+    assert "Without the 20 sentences" in warned.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -103,6 +124,7 @@ def test_scores_are_told_by_type(model: Path) -> None:
         (["MODEL", "a", "  "], "TEXT 2: empty"),
         (["MODEL", "--file", "no.txt"], "no.txt: cannot be read: No such file"),
         (["MODEL", "--file", "no.pdf"], "no.pdf: unknown ending '.pdf'"),
+        (["MODEL", __file__], "is a file; to read it give --file"),
         (["MODEL"], "standard input: empty"),
         (["MODEL", "--expect", "no.jsonl"], "no.jsonl: no such file or folder"),
         (["MODEL", "a", "--expect", "synthetic"], "--expect: its data has the texts"),
@@ -112,6 +134,44 @@ def test_scores_are_told_by_type(model: Path) -> None:
 def test_mistakes_are_told_with_exit_code_2(model: Path, arguments: list[str], message: str) -> None:
     named = [str(model) if argument == "MODEL" else argument for argument in arguments]
     assert message in predict(*named, code=2)
+
+
+@pytest.mark.parametrize("line", [b'{"txt": "feber"}\n', b'{"text": null}\n'])
+def test_an_object_without_a_text_is_no_text(model: Path, line: bytes) -> None:
+    found = "the keys txt" if b"txt" in line else "a `text` of null"
+    assert f"standard input:1: found {found}; expected an object with a string `text`" in predict(
+        model, stdin=line, code=2
+    )
+
+
+@pytest.mark.parametrize("output", ["jsonl", "text"])
+def test_a_reader_that_has_enough_ends_it(model: Path, output: str) -> None:
+    command = [sys.executable, "-m", "tune_ner", "predict", str(model), "--format", output]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    endless = subprocess.Popen(["yes", "Ta ibuprofen mot feber."], stdout=subprocess.PIPE)
+    with (
+        endless,
+        subprocess.Popen(
+            command, stdin=endless.stdout, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+        ) as process,
+    ):
+        assert endless.stdout
+        assert process.stdout
+        assert process.stderr
+        endless.stdout.close()
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert (process.wait(60), process.stderr.read()) == (0, b"")
+        endless.kill()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full to write to")
+def test_a_full_disk_is_told(model: Path) -> None:
+    command = [sys.executable, "-m", "tune_ner", "predict", str(model), "feber"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (2, "error: cannot be written: No space left on device: make room\n")
 
 
 def test_what_comes_before_a_fault_is_answered(model: Path) -> None:

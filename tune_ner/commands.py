@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import signal
 import sys
 import threading
@@ -18,6 +18,7 @@ from rich.markup import escape
 
 from tune_ner.errors import ModelError, OutputError, Terminated, TuneNerError, visible_lines
 from tune_ner.masking import masked
+from tune_ner.streams import let_go
 
 if TYPE_CHECKING:
     from tune_ner.reporting import Display, RunResults
@@ -25,12 +26,18 @@ if TYPE_CHECKING:
     from tune_ner.runs import RunFolder, TrialRecord
     from tune_ner.training import TrialConfig
 
+EXIT_MISTAKE = 2
 EXIT_FAILED_TRIALS = 3
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
 _PIPED_WIDTH = 120
 
+Scheme = Annotated[list[str] | None, typer.Option(help="BIO, BIOES, IOB1, BILOU, IO; repeatable.")]
+Epochs = Annotated[int | None, typer.Option(help="Epochs of every trial.")]
+Words = Annotated[
+    str | None, typer.Option(help="Cut words at 'whitespace' or 'punctuation'.", show_default="the space's")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print the outcome in a few lines, and nothing before it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line, for machines.")]
 Track = Annotated[
@@ -45,8 +52,7 @@ class _Screen(Console):
     def on_broken_pipe(self) -> None:
         """Print no more; what is buffered goes nowhere."""
         self.quiet = True
-        with Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), self.file.fileno())
+        let_go(self.file)
 
 
 @contextmanager
@@ -60,9 +66,21 @@ def told_errors() -> Iterator[Console]:
         signal.signal(signal.SIGTERM, _terminate)
     try:
         yield console
+        sys.stdout.flush()
     except TuneNerError as error:
         Console(stderr=True).print(f"[bold red]error:[/] {_plain(error)}", highlight=False, soft_wrap=True)
         raise typer.Exit(error.exit_code) from None
+    except BrokenPipeError:  # the reader has what it wanted
+        let_go(sys.stdout)
+        raise typer.Exit from None
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        let_go(sys.stdout)
+        Console(stderr=True).print(
+            f"[bold red]error:[/] cannot be written: {error.strerror}: make room", highlight=False
+        )
+        raise typer.Exit(EXIT_MISTAKE) from None
     except KeyboardInterrupt as error:
         raise typer.Exit(code_of(error)) from None
 

@@ -8,9 +8,12 @@ from typing import Annotated
 import typer
 
 from tune_ner.commands import (
+    Epochs,
     Json,
     Quiet,
+    Scheme,
     Track,
+    Words,
     display_of,
     finish,
     given,
@@ -37,17 +40,15 @@ def grid(
     model: Annotated[
         list[str] | None, typer.Option(help="Hub id, folder, package:NAME or tiny:LxH; repeatable.")
     ] = None,
-    scheme: Annotated[list[str] | None, typer.Option(help="BIO, BIOES, IOB1, BILOU, IO; repeatable.")] = None,
+    scheme: Scheme = None,
     lr: Annotated[list[float] | None, typer.Option(help="Learning rate; repeatable.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Seed; repeatable, each one a replicate.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of every trial.")] = None,
+    epochs: Epochs = None,
     split: Annotated[
         str | None,
         typer.Option(help="random, grouped (near duplicates on one side) or kfold:K (grouped).", show_default="random"),
     ] = None,
-    words: Annotated[
-        str | None, typer.Option(help="Cut words at 'whitespace' or 'punctuation'.", show_default="the space's")
-    ] = None,
+    words: Words = None,
     batching: Annotated[
         str | None, typer.Option(help="auto, packed (no padding) or padded.", show_default="the space's")
     ] = None,

@@ -9,6 +9,8 @@ HIDDEN = "***"
 
 _SECRET_NAME = r"(?:token|passw(?:or)?d|pwd|secret|api_?key|access_?key|private_?key|credentials?)"
 _SECRET_VARIABLE = re.compile(rf"(?:^|_){_SECRET_NAME}(?:$|_)", re.IGNORECASE)
+# what shells keep the working folder in, though a password might be called so
+_FOLDERS = ("PWD", "OLDPWD")
 # What is shorter stands in too many words to be hidden by its value.
 _SHORTEST_VALUE = 6
 # As in an address, a line of YAML, JSON and a Python dictionary.
@@ -39,5 +41,5 @@ def masked(text: str) -> str:
 
 def secret_values() -> list[str]:
     """The values of the secret environment variables, the longest first, so that none is hidden in part."""
-    found = {value for name, value in os.environ.items() if _SECRET_VARIABLE.search(name)}
+    found = {value for name, value in os.environ.items() if _SECRET_VARIABLE.search(name) and name not in _FOLDERS}
     return sorted((value for value in found if len(value) >= _SHORTEST_VALUE), key=len, reverse=True)

@@ -14,18 +14,25 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-import transformers
 
 from tune_ner.data import Sentence, Span
 from tune_ner.data.chunks import OUTSIDE, split_tag
 from tune_ner.data.texts import check_text
-from tune_ner.errors import ModelError
 from tune_ner.tagging import SCHEMES, Subwords, TaggingScheme, tokenize_part
 from tune_ner.tagging.decoding import ViterbiDecoder, word_labels
 from tune_ner.tagging.subwords import IGNORED
 from tune_ner.tagging.words import WordRule
 from tune_ner.training.batching import Collator, collator_for
 from tune_ner.training.encoders import PACKABLE, Encoder, load_tokenizer
+from tune_ner.training.known_texts import KnownTexts
+from tune_ner.training.model_folder import (
+    check_labels,
+    check_settings,
+    checked_folder,
+    labels_of,
+    load_tagger,
+    scheme_of,
+)
 from tune_ner.training.model_settings import SETTINGS_FILE, ModelSettings
 from tune_ner.training.prediction import predict
 from tune_ner.training.windows import Windows, positions_of
@@ -98,10 +105,19 @@ class Predictor:
     Attributes:
         reading: how texts are cut and labels read.
         notes: what a user should know of it, a sentence each.
+        known: the texts that it was trained and chosen on; None where its folder does not say.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, reading: Reading, notes: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        reading: Reading,
+        notes: Sequence[str] = (),
+        known: KnownTexts | None = None,
+    ) -> None:
         self.reading = reading
+        self.known = known
         self._model = model
         self._tokenizer = tokenizer
         self._outside = reading.labels.index(OUTSIDE)
@@ -122,15 +138,18 @@ class Predictor:
             ModelError: there is no such folder, or it has no weights, or no labels of entities.
             EncoderError: its tokenizer cannot be loaded.
         """
-        folder = _checked(Path(folder))
+        folder = checked_folder(Path(folder))
+        check_labels(folder)
         settings = ModelSettings.read(folder)
         tokenizer = load_tokenizer(Encoder(str(folder), "folder", location=str(folder), fingerprint="", folder=""), [])
-        model = _load_model(folder)
-        labels = _labels(model, folder)
+        model = load_tagger(folder)
+        labels = labels_of(model, folder)
         model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         if settings:
-            return cls(model, tokenizer, Reading.as_trained(settings, labels, positions_of(model)))
-        scheme = _scheme_of(labels, folder)
+            check_settings(settings, labels, folder)
+            reading = Reading.as_trained(settings, labels, positions_of(model))
+            return cls(model, tokenizer, reading, known=KnownTexts.read(folder))
+        scheme = scheme_of(labels, folder)
         length = min(tokenizer.model_max_length, positions_of(model) or _LONGEST_WINDOW, _LONGEST_WINDOW)
         note = f"{folder}: no {SETTINGS_FILE}; labels read as {scheme.name}, words cut at white space"
         return cls(model, tokenizer, Reading(labels, scheme, "whitespace", length, length // 4), [note])
@@ -216,70 +235,6 @@ def _chunks(texts: Iterable[str], at_once: int) -> Iterator[list[str]]:
             chunk, characters, size = [], 0, min(2 * size, at_once)
     if chunk:
         yield chunk
-
-
-def _checked(folder: Path) -> Path:
-    expected = "expected a folder with config.json, model.safetensors and a tokenizer, such as results/RUN/best"
-    try:
-        folder = folder.expanduser()
-        if not folder.exists():
-            raise ModelError(f"model {str(folder)!r}: no such folder; {expected}")
-        if not folder.is_dir():
-            raise ModelError(f"model {str(folder)!r}: a file; {expected}")
-        if not (folder / "config.json").is_file():
-            found = "no config.json in it" if any(folder.iterdir()) else "the folder is empty"
-            raise ModelError(f"model {str(folder)!r}: {found}; {expected}")
-    except (OSError, RuntimeError) as error:  # a name too long, a folder that is closed, the home of nobody
-        raise ModelError(f"model {str(folder)[:200]!r}: cannot be read: {str(error)[:300]}") from error
-    return folder
-
-
-def _load_model(folder: Path) -> Any:
-    try:
-        model, loading = transformers.AutoModelForTokenClassification.from_pretrained(
-            str(folder), dtype=torch.float32, use_safetensors=True, trust_remote_code=False, output_loading_info=True
-        )
-    # transformers, safetensors and torch raise errors of many classes for faulty files
-    except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(
-            f"model {str(folder)!r}: cannot be loaded: {reason[:300]}; expected a token classification model of "
-            "transformers with weights in safetensors"
-        ) from error
-    if missing := sorted(loading["missing_keys"]):
-        raise ModelError(
-            f"model {str(folder)!r}: its weights lack {', '.join(missing[:3])}; expected a model that was trained for "
-            "token classification, and not the encoder alone"
-        )
-    return model
-
-
-def _labels(model: Any, folder: Path) -> tuple[str, ...]:
-    id2label = model.config.id2label
-    labels = tuple(str(id2label.get(index, "(none)")) for index in range(len(id2label)))
-    try:
-        types = {split_tag(label)[1] for label in labels}
-    except ValueError:
-        types = set()
-    if not types - {""} or OUTSIDE not in labels:
-        shown = ", ".join(labels[:6]) + (", …" if len(labels) > 6 else "")
-        raise ModelError(
-            f"model {str(folder)!r}: its labels are {shown}; expected O and tags such as B-DRUG and I-DRUG in id2label "
-            "of config.json: a model that was trained for named entities"
-        )
-    return labels
-
-
-def _scheme_of(labels: Sequence[str], folder: Path) -> TaggingScheme:
-    """The first scheme that has all letters of the labels."""
-    letters = {split_tag(label)[0] for label in labels} - {OUTSIDE}
-    for name in ("IO", "BIO", "BIOES", "BILOU"):
-        if letters <= set(SCHEMES[name].prefixes):
-            return SCHEMES[name]
-    raise ModelError(
-        f"model {str(folder)!r}: its labels have the letters {', '.join(sorted(letters))}; expected those of one "
-        "scheme: B I, B I E S or B I L U"
-    )
 
 
 def _collator(model: Any, pad_id: int) -> tuple[Collator, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import chain, cycle, tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -21,6 +21,7 @@ from tune_ner.data.texts import TextRow, check_file, check_text, read_texts, tex
 from tune_ner.errors import TextError, visible
 
 if TYPE_CHECKING:
+    from tune_ner.data import Span
     from tune_ner.evaluation import SpanScores
     from tune_ner.predict import PredictedSpan, Predictor
 
@@ -78,7 +79,7 @@ def predict(
         for note in predictor.notes:
             Console(stderr=True).print(f"[yellow]note:[/] {visible(note)}", highlight=False, soft_wrap=True)
         if expect is not None:
-            _print_scores(console, _scores(predictor, expect, markup), as_text)
+            _print_scores(console, _scored(predictor, expect, markup), as_text)
             return
         asked, shown = tee(rows)
         found = predictor.stream((row.text for row in asked), at_once)
@@ -86,6 +87,8 @@ def predict(
         for row, spans in zip(shown, found, strict=True):
             if as_text:
                 console.print(_marked(row.text, spans, colours), soft_wrap=True)
+                if console.quiet:  # its reader went away
+                    return
             else:
                 typer.echo(_line(row, spans))
 
@@ -93,7 +96,7 @@ def predict(
 def _rows(texts: Sequence[str], files: Sequence[Path]) -> Iterator[TextRow]:
     """The texts of the command line, then those of the files; standard input where there are neither."""
     if not texts and not files:
-        if sys.stdin.isatty():
+        if sys.stdin is None or sys.stdin.isatty():
             raise TextError("no text: expected TEXT, --file, or texts piped to standard input")
         texts = [STDIN]
     given = [_argument(number, text) for number, text in enumerate(texts, start=1)]
@@ -102,11 +105,22 @@ def _rows(texts: Sequence[str], files: Sequence[Path]) -> Iterator[TextRow]:
 
 def _argument(number: int, text: str) -> Iterator[TextRow]:
     if text == STDIN:
+        if sys.stdin is None:
+            raise TextError("standard input: closed; expected texts")
         return texts_of(sys.stdin.buffer, "standard input")
     place = f"TEXT {number}"
     if not text.strip():
         raise TextError(f"{place}: empty; expected a text, or - for standard input")
+    if _is_file(text):
+        raise TextError(f"{place}: {text!r} is a file; to read it give --file {text}")
     return iter([TextRow(check_text(text, place), place)])
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long for a name, or with a NUL in it
+        return False
 
 
 def _load(model: str) -> Predictor:
@@ -117,6 +131,7 @@ def _load(model: str) -> Predictor:
 
     folder = model_folder(Path(model))
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     return Predictor.load(folder)
 
 
@@ -141,23 +156,64 @@ def _marked(text: str, spans: Sequence[PredictedSpan], colours: dict[str, str]) 
     return marked.append(visible(text[behind:]))
 
 
-def _scores(predictor: Predictor, data: str, markup: MarkupMode) -> SpanScores:
+@dataclass(frozen=True)
+class _Scored:
+    """Figures on annotated data: on all of it, and on what the model had not seen of it.
+
+    `known` counts the sentences that the model was trained or chosen on, None where its folder does not say.
+    """
+
+    whole: SpanScores
+    known: int | None
+    sentences: int
+    unknown: SpanScores | None
+
+
+def _scored(predictor: Predictor, data: str, markup: MarkupMode) -> _Scored:
     from tune_ner.data import load_corpus
-    from tune_ner.evaluation import score_spans
 
     gold = load_corpus(data, markup).sentences
     found = predictor.stream(sentence.text for sentence in gold)
-    predicted = [[span.span for span in spans] for spans in found]
-    return score_spans([sentence.spans for sentence in gold], predicted, predictor.reading.types)
+    pairs = [(sentence.spans, [span.span for span in spans]) for sentence, spans in zip(gold, found, strict=True)]
+    types, known = predictor.reading.types, predictor.known
+    if known is None:
+        return _Scored(_scores(pairs, types), None, len(gold), None)
+    new = [pair for sentence, pair in zip(gold, pairs, strict=True) if sentence.text not in known]
+    seen = len(gold) - len(new)
+    return _Scored(_scores(pairs, types), seen, len(gold), _scores(new, types) if seen and new else None)
 
 
-def _print_scores(console: Console, scores: SpanScores, as_text: bool) -> None:
+def _scores(pairs: Sequence[tuple[Sequence[Span], Sequence[Span]]], types: Sequence[str]) -> SpanScores:
+    from tune_ner.evaluation import score_spans
+
+    return score_spans([gold for gold, _ in pairs], [predicted for _, predicted in pairs], types)
+
+
+def _print_scores(console: Console, scored: _Scored, as_text: bool) -> None:
+    if scored.known:
+        Console(stderr=True).print(
+            f"[yellow]warning:[/] this model was trained or chosen on {scored.known:,} of these {scored.sentences:,} "
+            "sentences, and figures on them say nothing of new text",
+            highlight=False,
+            soft_wrap=True,
+        )
     if not as_text:
-        typer.echo(json.dumps(asdict(scores), ensure_ascii=False).encode())
+        unknown = None if scored.unknown is None else asdict(scored.unknown)
+        content = {**asdict(scored.whole), "known_sentences": scored.known, "without_known": unknown}
+        typer.echo(json.dumps(content, ensure_ascii=False).encode())
         return
+    _print_table(console, scored.whole, "Exact spans")
+    if scored.unknown is not None:
+        console.print()
+        _print_table(
+            console, scored.unknown, f"Without the {scored.known:,} sentences that it was trained or chosen on"
+        )
+
+
+def _print_table(console: Console, scores: SpanScores, title: str) -> None:
     from tune_ner.evaluation import TypeFigures
 
-    table = Table(box=None, pad_edge=False, title=Text("Exact spans", style="bold"), title_justify="left")
+    table = Table(box=None, pad_edge=False, title=Text(title, style="bold"), title_justify="left")
     table.add_column("type")
     for heading in ("precision", "recall", "F1", "entities"):
         table.add_column(heading, justify="right")

@@ -36,6 +36,8 @@ def report(
         layout = reporting.MarkdownLayout(console) if markdown else reporting.TerminalLayout(console)
         if output and len(found) < 2:
             raise RunFolderError(f"--output {output}: a page that compares runs; expected two runs or more")
+        if output and not output.parent.is_dir():
+            raise RunFolderError(f"--output {output}: there is no folder {output.parent}; make it, or choose another")
         reporting.print_report(layout, found)
         if output:
             layout.line(f"Comparison: {reporting.write_comparison(found, output)}")

@@ -9,9 +9,12 @@ from typing import Annotated
 import typer
 
 from tune_ner.commands import (
+    Epochs,
     Json,
     Quiet,
+    Scheme,
     Track,
+    Words,
     display_of,
     finish,
     given,
@@ -35,6 +38,12 @@ def search(
     model: Annotated[
         list[str] | None, typer.Option(help="Hub id, folder, package:NAME or tiny:LxH; repeatable.")
     ] = None,
+    scheme: Scheme = None,
+    epochs: Epochs = None,
+    split: Annotated[
+        str | None, typer.Option(help="random, or grouped (near duplicates on one side).", show_default="random")
+    ] = None,
+    words: Words = None,
     trials: Annotated[int, typer.Option(help="Trials of the search, those of an earlier start included.")] = 30,
     time: Annotated[str | None, typer.Option(help="Time for it: 90s, 30m, 8h or 2d.", show_default="any")] = None,
     target_f1: Annotated[
@@ -93,7 +102,15 @@ def search(
 
         tune-ner search my-space.yaml --name night --storage sqlite:///night.db
     """
-    overrides = {"data": data, "markup": markup, "model": model}
+    overrides = {
+        "data": data,
+        "markup": markup,
+        "model": model,
+        "tagging_scheme": scheme,
+        "epochs": epochs,
+        "split": split,
+        "words": words,
+    }
     with told_errors() as console, logged_folder(results_dir, name or run_name(space)) as folder:
         from tune_ner import reporting, tuning
 

@@ -35,8 +35,8 @@ def test_every_object_is_a_text_with_its_fields(rows: list[str]) -> None:
     assert [row.place for row in found] == [f"input:{2 * n + 1}" for n in range(len(rows))]
 
 
-@pytest.mark.parametrize("first", ["{no object", '{"other": 1}', "[1]", "17"])
-def test_a_first_line_that_is_no_object_with_a_text_makes_lines(first: str) -> None:
+@pytest.mark.parametrize("first", ["{no object", "[1]", "17"])
+def test_a_first_line_that_is_no_object_makes_lines(first: str) -> None:
     assert read(f'{first}\n{{"text": "a"}}\n'.encode()) == [first, '{"text": "a"}']
 
 
@@ -62,7 +62,7 @@ def test_lines_are_read_as_they_are_asked_for() -> None:
         (
             b'{"text": "a"}\n{"text": 3}\n',
             None,
-            "input:2: found the keys text; expected an object with a string `text`",
+            "input:2: found a `text` of 3; expected an object with a string `text`",
         ),
         (b'{"text": "a"}\nb\n', None, "input:2: not JSON"),
         (b"[1]\n", True, "input:1: found list; expected an object"),

@@ -32,6 +32,17 @@ def test_a_terminal_puts_the_name_of_a_group_above_its_columns() -> None:
     assert lines[5] == "tiny   0.5 0.1–0.9"
 
 
+@given(st.integers(12, 60))
+def test_a_terminal_leaves_columns_out_rather_than_digits(width: int) -> None:
+    columns = (Column("#"), *(Column(name, right=True, leaves=place) for place, name in enumerate(("abc", "de", "f"))))
+    made = console(width, terminal=True)
+    TerminalLayout(made).table(Sheet("T", columns, (("1", "0.123456", "0.654321", "0.111111"),)))
+    shown = [figure for figure in ("0.123456", "0.654321", "0.111111") if figure in text_of(made)]
+    assert len(shown) == min(3, (width - 3) // 9)
+    assert shown == ["0.123456", "0.654321", "0.111111"][3 - len(shown) :]
+    assert ("not shown" in text_of(made)) == (len(shown) < 3)
+
+
 def test_markdown_names_the_group_in_every_heading() -> None:
     made = console()
     MarkdownLayout(made).table(SHEET)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,8 @@ from tune_ner.evaluation import score_spans
 from tune_ner.reporting.questions import answers, convergence, effects, summary_lines
 from tune_ner.reporting.standing import Evidence, standings
 from tune_ner.runs import RunFolder, TrialRecord
+
+Audits = dict[int | None, dict[str, Any]]
 
 SIZE = 150
 TEXT = "Ta medicin."
@@ -41,9 +44,11 @@ def validation_f1(record: TrialRecord) -> float:
     return record.result.scores["validation"].spans.f1
 
 
-def a_run(tmp_path: Path, records: list[TrialRecord]) -> tuple[Evidence, list[TrialRecord]]:
+def a_run(
+    tmp_path: Path, records: list[TrialRecord], audits: Audits | None = None
+) -> tuple[Evidence, list[TrialRecord]]:
     folder = RunFolder.available(tmp_path, "run")
-    folder.create("")
+    folder.create("", audits=audits or {})
     for record in records:
         folder.append(record, CORPUS, SPLIT)
     return Evidence(folder), folder.records()
@@ -68,6 +73,26 @@ def test_configurations_are_compared_on_the_replicates_that_they_share(tmp_path:
     found = standings(*a_run(tmp_path, made))
     assert [standing.like_best for standing in found][-1] is None
     assert found[0].like_best is True
+
+
+def test_a_seed_that_one_configuration_lacks_is_taken_from_no_other_comparison(tmp_path: Path) -> None:
+    made = [trial(0.9, seed=seed) for seed in (1, 2, 3)]
+    # on the first seed alone far behind, over all three within what seeds do
+    made += [trial(share, seed=seed, learning_rate=2e-3) for seed, share in ((1, 0.5), (2, 0.95), (3, 0.95))]
+    made.append(trial(0.2, seed=1, learning_rate=3e-3))
+    (tmp_path / "alone").mkdir()
+    alone = standings(*a_run(tmp_path / "alone", [record for record in made[:4] if record.config.seed == 1]))
+    assert [standing.like_best for standing in alone] == [True, False]
+    found = standings(*a_run(tmp_path, made))
+    like = {standing.ranked.configuration.learning_rate: standing.like_best for standing in found}
+    assert like == {1e-3: True, 2e-3: True, 3e-3: False}
+
+
+def test_configurations_that_share_some_replicates_are_compared_on_those(tmp_path: Path) -> None:
+    made = [trial(0.9, seed=seed) for seed in (1, 2, 3)]
+    made += [trial(0.85, seed=seed, learning_rate=2e-3) for seed in (1, 2)]
+    made.append(trial(0.8, seed=9, learning_rate=3e-3))
+    assert [standing.like_best for standing in standings(*a_run(tmp_path, made))] == [True, True, None]
 
 
 def test_an_effect_is_measured_between_trials_that_differ_in_nothing_else(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from tune_ner.tagging import SCHEMES
 from tune_ner.training import TrialConfig, TrialResult, run_trial
 from tune_ner.training.encoders import Encoder, load_model, load_tokenizer, resolve_encoder
 from tune_ner.training.export import TrainedModel
+from tune_ner.training.known_texts import KNOWN_FILE
 from tune_ner.training.model_settings import SETTINGS_FILE, ModelSettings
 from tune_ner.training.vocabulary import Vocabulary
 
@@ -101,7 +102,14 @@ def test_restored_embeddings_are_the_kept_ones_among_the_others() -> None:
 def test_the_folder_has_plain_files_of_fp32_weights_with_named_labels(tmp_path: Path) -> None:
     folder = a_model_folder(tmp_path / "best", tagging_scheme="BIOES")
     names = {file.name for file in folder.iterdir()}
-    assert names == {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", SETTINGS_FILE}
+    assert names == {
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        SETTINGS_FILE,
+        KNOWN_FILE,
+    }
     config = json.loads((folder / "config.json").read_text())
     labels = SCHEMES["BIOES"].labels(TYPES)
     assert [config["id2label"][str(index)] for index in range(len(labels))] == list(labels)

@@ -469,3 +469,12 @@ def test_windows_must_move_on(stride: int, max_length: int, fits: bool) -> None:
         return
     with pytest.raises(SpaceError, match=rf"stride: found {stride} with max_length {max_length}, expected at most"):
         space(stride=stride, max_length=max_length)
+
+
+def test_what_a_search_tries_first_follows_an_option_that_takes_it_out_of_the_space() -> None:
+    said = load_space("search").first
+    assert "model" in said
+    other = load_space("search", {"model": ["tiny:1x32"]})
+    other.check_search()
+    assert other.first == {name: values for name, values in said.items() if name != "model"}
+    assert load_space("search", {"model": ["tiny:1x32", *said["model"]]}).first == said

@@ -2,7 +2,7 @@
 
 from tune_ner.audit.corpus_audit import audit_corpus
 from tune_ner.audit.findings import SEVERITIES, AuditReport, Example, Finding, PartSize, Severity
-from tune_ner.audit.forms import SeenForms, seen_forms
+from tune_ner.audit.forms import SeenForms, seen_forms, surface_form
 
 __all__ = [
     "SEVERITIES",
@@ -14,4 +14,5 @@ __all__ = [
     "Severity",
     "audit_corpus",
     "seen_forms",
+    "surface_form",
 ]

@@ -99,7 +99,7 @@ class AuditReport:
         told = [finding for finding in self.findings if finding.severity == worst][:_TITLES_IN_VERDICT]
         rest = [finding.severity for finding in self.findings[len(told) :]]
         pieces = [finding.title for finding in told]
-        pieces += [_counted(rest.count(s), _more(s)) for s in SEVERITIES if rest.count(s)]
+        pieces += [_counted(rest.count(s), _NAMES[s], more=s == worst) for s in SEVERITIES if rest.count(s)]
         return f"audit: {worst}: {'; '.join(pieces)}"
 
     def as_dict(self) -> dict[str, Any]:
@@ -166,9 +166,8 @@ def remedy_command(data_option: str, options: str) -> str:
     return f"`{data}{options}`"
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 or what.endswith('info') else 's'}"
+def _counted(number: int, what: str, *, more: bool = False) -> str:
+    return f"{number} {'more ' if more else ''}{what}{'' if number == 1 else 's'}"
 
 
-def _more(severity: Severity) -> str:
-    return {"error": "more error", "warning": "warning", "info": "note"}[severity]
+_NAMES: dict[Severity, str] = {"error": "error", "warning": "warning", "info": "note"}

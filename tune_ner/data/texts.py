@@ -81,7 +81,8 @@ def texts_of(stream: BinaryIO, name: str, *, is_jsonl: bool | None = None) -> It
     Args:
         stream: bytes in UTF-8; only line feeds, and carriage returns before them, end a line.
         name: what it is called in messages.
-        is_jsonl: whether each line is a JSON object with a `text`, or is a text; None to tell by the first line.
+        is_jsonl: whether each line is a JSON object with a `text`, or is a text; None to tell by whether the first line
+            is an object.
 
     Raises:
         TextError: it is empty, not UTF-8, or faulty at a line that is named.
@@ -122,7 +123,7 @@ def _is_row(line: str) -> bool:
         row = json.loads(line)
     except (ValueError, RecursionError):
         return False
-    return isinstance(row, dict) and "text" in row
+    return isinstance(row, dict)
 
 
 def _row(line: str, place: str) -> TextRow:
@@ -133,5 +134,7 @@ def _row(line: str, place: str) -> TextRow:
         raise TextError(f"{place}: not JSON ({error}); expected one object with `text` on each line") from error
     if not isinstance(row, dict) or not isinstance(row.get("text"), str):
         found = f"the keys {', '.join(row) or '(none)'}" if isinstance(row, dict) else type(row).__name__
+        if isinstance(row, dict) and "text" in row:
+            found = f"a `text` of {json.dumps(row['text'])[:60]}"
         raise TextError(f"{place}: found {found[:200]}; expected an object with a string `text`")
     return TextRow(check_text(row["text"], place), place, row)

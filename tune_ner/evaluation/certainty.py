@@ -186,6 +186,7 @@ def indistinguishable(
     level: float = 0.95,
     resamples: int | None = None,
     seed: int = 0,
+    family: int | None = None,
 ) -> list[str]:
     """The configurations that are not significantly worse than `best`, `best` included, in the given order.
 
@@ -202,6 +203,7 @@ def indistinguishable(
             configurations as many more as p-values that small need, but not above 200,000: beyond some 100
             configurations compare only the leading ones.
         seed: of the draws.
+        family: pairs of configurations that are counted, where more are looked at than these.
 
     Raises:
         ValueError: `best` is not among the configurations, the counts or groups are not as described, or
@@ -209,7 +211,7 @@ def indistinguishable(
     """
     if best not in configurations:
         raise ValueError(f"{best!r} is not among the configurations: {', '.join(configurations)}")
-    pairs = comb(len(configurations), 2)
+    pairs = max(comb(len(configurations), 2), family or 0)
     # four times as many draws as the smallest p-value that could still be significant asks for
     draws = resamples or min(_MOST_DRAWS, max(10_000, int(4 * pairs / (1 - level))))
     _check(level, draws)

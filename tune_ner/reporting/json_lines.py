@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -22,6 +21,7 @@ from tune_ner.reporting.progress import Workload
 from tune_ner.reporting.search_plan import SearchPlan
 from tune_ner.reporting.standing import RunResults, Standing
 from tune_ner.runs import EarlierUse, TrialRecord
+from tune_ner.streams import let_go
 from tune_ner.training import EpochFigures, TrialConfig
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
@@ -169,14 +169,8 @@ class JsonDisplay(Display, RunEvents):
             self._stream.write(json.dumps(_finite(told), allow_nan=False) + "\n")
             self._stream.flush()
         except BrokenPipeError:
-            _let_go(self._stream)
+            let_go(self._stream)
             self._stream = None
-
-
-def _let_go(stream: IO[str]) -> None:
-    """Have what is buffered go nowhere: Python writes it once more when it ends, and would fail."""
-    with suppress(OSError), Path(os.devnull).open("w") as nowhere:  # a stream without a descriptor has no such end
-        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def _best(standings: Sequence[Standing]) -> dict[str, object] | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -23,7 +24,8 @@ MISSING = "–"
 class Column:
     """A column of a table: its heading, on which side its cells stand, and whether long ones are wrapped.
 
-    Columns of one `group`, which stand side by side, have its name above their headings.
+    Columns of one `group`, which stand side by side, have its name above their headings. Where a table is wider than a
+    terminal, those with a number in `leaves` are left out, the lowest first.
     """
 
     heading: str
@@ -31,6 +33,7 @@ class Column:
     wraps: bool = False
     min_width: int | None = None
     group: str = ""
+    leaves: int | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,12 @@ class Sheet:
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
+
+    def without(self, place: int) -> Sheet:
+        """The table without one of its columns."""
+        after = place + 1
+        rows = tuple(row[:place] + row[after:] for row in self.rows)
+        return replace(self, columns=self.columns[:place] + self.columns[after:], rows=rows)
 
 
 class Layout(Protocol):
@@ -108,22 +117,15 @@ class TerminalLayout:
         self._print(_labelled(text, label, colour), 2)
 
     def table(self, sheet: Sheet) -> None:
-        """A table with a ruled head."""
-        sheet = _with_groups_merged(sheet)
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=0)
-        for column in sheet.columns:
-            table.add_column(
-                _cell(column.heading),
-                justify="right" if column.right else "left",
-                no_wrap=not column.wraps,
-                overflow="fold",
-                min_width=column.min_width,
-                vertical="top",
-            )
-        for row in sheet.rows:
-            table.add_row(*map(_cell, row))
+        """A table with a ruled head, without those columns that it has no room for and can do without."""
+        sheet, left_out = _with_groups_merged(sheet), []
+        while (place := _first_to_leave(sheet)) is not None and _least_width(sheet) > self._console.width:
+            left_out.append(sheet.columns[place].heading)
+            sheet = sheet.without(place)
         self._print(Text(visible(sheet.title), style="bold"), 0)
-        self._console.print(table)
+        self._console.print(_drawn(sheet))
+        if left_out:
+            self.line(f"{self.width} characters have no room for {', '.join(left_out)}", "not shown")
 
     def gap(self) -> None:
         """A blank line."""
@@ -192,6 +194,42 @@ class MarkdownLayout:
 
     def _print(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def _drawn(sheet: Sheet) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=0)
+    for column in sheet.columns:
+        table.add_column(
+            _cell(column.heading),
+            justify="right" if column.right else "left",
+            no_wrap=not column.wraps,
+            overflow="fold",
+            min_width=column.min_width,
+            vertical="top",
+        )
+    for row in sheet.rows:
+        table.add_row(*map(_cell, row))
+    return table
+
+
+def _least_width(sheet: Sheet) -> int:
+    """Characters of a line of the table where all cells that may be wrapped are."""
+    return len(sheet.columns) + 1 + sum(map(_least_width_of, sheet.columns, zip(*sheet.rows, strict=True)))
+
+
+def _least_width_of(column: Column, cells: Sequence[str]) -> int:
+    if column.wraps and column.min_width:
+        return column.min_width
+    pieces = (
+        piece for cell in (column.heading, *cells) for piece in (cell.split() if column.wraps else cell.split("\n"))
+    )
+    return max(map(cell_len, pieces), default=0)
+
+
+def _first_to_leave(sheet: Sheet) -> int | None:
+    """The place of the column that is missed least; None where all are needed."""
+    places = [place for place, column in enumerate(sheet.columns) if column.leaves is not None]
+    return min(places, key=lambda place: sheet.columns[place].leaves or 0, default=None)
 
 
 def _with_groups_merged(sheet: Sheet) -> Sheet:

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from tune_ner.data import Part
 from tune_ner.evaluation import Interval, TypeFigures, f1_interval
+from tune_ner.reporting.cautions import cautions
 from tune_ner.reporting.layout import Column, Layout, MarkdownLayout, Sheet
 from tune_ner.reporting.overview import data_of, print_audit_section, split_of
 from tune_ner.reporting.questions import summary_lines
@@ -140,8 +141,8 @@ def _print_figures(layout: Layout, results: RunResults, record: TrialRecord) -> 
         if names:
             more = f"; and {len(told) - len(names)} more" if len(told) > len(names) else ""
             layout.item(f"Not told from the best on validation: {'; '.join(names)}{more}.")
-    if (baseline := results.evidence.baseline_f1) is not None:
-        layout.item(f"The best rule without a model reaches a test F1 of {baseline:.3f}.")
+    for line in cautions(results):
+        layout.item(line)
 
 
 def _sheet(title: str, first: str, rows: Iterable[tuple[str, TypeFigures, Interval | None]]) -> Sheet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tune_ner.reporting.cautions import cautions
 from tune_ner.reporting.encoding import batching_notes, encoding_notes
 from tune_ner.reporting.layout import Layout
 from tune_ner.reporting.questions import answers, summary_lines
@@ -27,14 +28,22 @@ def print_outcome(layout: Layout, results: RunResults, trials: int) -> None:
     print_other_trials(layout, results.records)
     print_early_end(layout, results, trials)
     layout.line(f"Results: {results.folder.path}")
-    if results.folder.models.exported:
-        layout.line(f"Model: {results.folder.models.best}")
+    _print_model(layout, results)
+
+
+def _print_model(layout: Layout, results: RunResults) -> None:
+    exported = results.folder.models.exported
+    if not exported:
+        return
+    best = [record.trial_id for standing in results.standings[:1] for record in standing.records]
+    other = "" if exported in best else f", of trial {exported}, which is not the best of these"
+    layout.line(f"Model: {results.folder.models.best}{other}")
 
 
 def print_ranking(layout: Layout, results: RunResults) -> None:
     """Print the ranked table of a run that has one, and what it says."""
     layout.table(ranking_sheet(ranking(results), varied_axes(results.records)))
-    for line in summary_lines(results.standings, results.records):
+    for line in (*summary_lines(results.standings, results.records), *cautions(results)):
         layout.line(line)
 
 

@@ -116,12 +116,17 @@ def summary_lines(found: Sequence[Standing], records: Sequence[TrialRecord]) -> 
     # a configuration that was stopped early was compared on validation, too
     compared = {configuration_of(record.config) for record in records if record.status != "failed"}
     optimism = best.validation.estimate - best.test.estimate
+    searched = any(record.status == "searched" for record in records)
+    chosen = (
+        f"the best {len(found)} of {len(compared)} were trained anew with fresh seeds, and of these the best is chosen"
+        if searched
+        else f"the best of {len(compared)} is chosen"
+    )
     lines = [
         f"Best by validation: {best.records[0].config.titled(varied_axes(records), replicate=False)}, validation F1 "
         f"{best.validation.estimate:.3f} (95 % interval {best.validation.low:.3f} to {best.validation.high:.3f}), "
         f"test F1 {best.test.estimate:.3f} ({best.test.low:.3f} to {best.test.high:.3f}).",
-        f"Validation less test of the best: {optimism:+.3f}; the best of {len(compared)} is chosen for its validation "
-        "figure, which flatters it.",
+        f"Validation less test of the best: {optimism:+.3f}; {chosen} for its validation figure, which flatters it.",
     ]
     left = sum(standing.like_best is None for standing in others)
     if others:
@@ -155,7 +160,7 @@ def answers(evidence: Evidence, records: Sequence[TrialRecord]) -> list[tuple[st
     for question, found, axis in asked:
         if found:
             sentences = _selected(axis, records)
-            sentences += [_sentence(effect, adjusted[id(effect)]) for effect in found]
+            sentences += [_sentence(effect, adjusted[id(effect)], len(every)) for effect in found]
             sentences += (
                 _by_learning_rate(records) if axis == "learning_rate" else _interaction(evidence, records, axis)
             )
@@ -179,14 +184,20 @@ def _selected(axis: str, records: Sequence[TrialRecord]) -> list[str]:
     return [f"Of {count} values, the {_MOST_VALUES} with the best mean validation F1."]
 
 
-def _sentence(effect: Effect, p_value: float) -> str:
+def _sentence(effect: Effect, p_value: float, compared: int) -> str:
     found = effect.difference
     verdict = "told apart by this test part" if p_value <= _SIGNIFICANT else "not to be told apart by this test part"
     return (
         f"{_shown(effect.one)} against {_shown(effect.other)}: test F1 {effect.f1_one:.3f} against "
         f"{effect.f1_other:.3f}, difference {found.difference:+.3f} (95 % interval {found.low:+.3f} to "
-        f"{found.high:+.3f}, {_p_value(p_value)} after Holm, {effect.trials} matched pairs of trials): {verdict}."
+        f"{found.high:+.3f}; {_p_value(p_value)}{_after(compared)}; {effect.trials} matched pairs of trials): "
+        f"{verdict}."
     )
+
+
+def _after(compared: int) -> str:
+    """Over how many comparisons, those of all questions, a p-value was corrected; intervals are of one each."""
+    return f" after Holm over {compared} comparisons" if compared > 1 else ""
 
 
 def _p_value(value: float) -> str:
@@ -200,23 +211,22 @@ def _by_learning_rate(records: Sequence[TrialRecord]) -> list[str]:
     lines = []
     for rate in _asked_about(done, "learning_rate"):
         group = [record for record in done if record.config.learning_rate == rate]
-        epochs = fmean(convergence(record) for record in group)
-        lines.append(
-            f"{rate:g}: within 1 % of its best validation F1 after {epochs:.1f} epochs, test F1 "
-            f"{fmean(map(test_f1, group)):.3f} (means of {len(group)} trials)."
-        )
+        learnt = [convergence(record) for record in group if record.best_f1]
+        when = f"within 1 % of its best validation F1 after {fmean(learnt):.1f} epochs" if learnt else "nothing learnt"
+        lines.append(f"{rate:g}: {when}, test F1 {fmean(map(test_f1, group)):.3f} (means of {len(group)} trials).")
     for axis in ("model", "tagging_scheme"):
         values = axis_values(done, axis)
-        best = {value: _best_rate(done, axis, value, rates) for value in values}
+        best = {value: _best_rates(done, axis, value, rates) for value in values}
         if len(best) > 1:
-            same = len(set(best.values())) == 1
-            told = ", ".join(f"{rate:g} for {_shown(value)}" for value, rate in best.items())
-            lines.append(f"By validation the best rate {'is the same' if same else 'differs'}: {told}.")
+            told = ", ".join(f"{' and '.join(best[value])} for {_shown(value)}" for value in values)
+            alike = "" if all(len(tied) == 1 for tied in best.values()) else " (ties named together)"
+            lines.append(f"The best rate by validation F1, the mean over other axes{alike}: {told}.")
     return lines
 
 
-def _best_rate(records: Sequence[TrialRecord], axis: str, value: Any, rates: Sequence[float]) -> float:
-    return max(rates, key=lambda rate: _mean_validation(records, {axis: value, "learning_rate": rate}))
+def _best_rates(records: Sequence[TrialRecord], axis: str, value: Any, rates: Sequence[float]) -> list[str]:
+    means = {rate: _mean_validation(records, {axis: value, "learning_rate": rate}) for rate in rates}
+    return [f"{rate:g}" for rate, mean in means.items() if mean == max(means.values())][:_MOST_VALUES]
 
 
 def _mean_validation(records: Sequence[TrialRecord], at: Mapping[str, Any]) -> float:

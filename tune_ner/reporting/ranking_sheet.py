@@ -10,6 +10,7 @@ import pandas as pd
 from tune_ner.reporting.layout import Column, Sheet
 
 _MODEL_WIDTH = 18
+_LEAVES = {name: place for place, name in enumerate(("s", "seen", "unseen", "gain", "95 %"))}
 
 
 def ranking_sheet(table: pd.DataFrame, varied: Sequence[str]) -> Sheet:
@@ -23,7 +24,7 @@ def ranking_sheet(table: pd.DataFrame, varied: Sequence[str]) -> Sheet:
         (
             Column("#", right=True),
             *configuration_columns(table["Model"], varied),
-            *(Column(heading, right=True) for heading in figures),
+            *(Column(heading, right=True, leaves=_LEAVES.get(heading)) for heading in figures),
         ),
         tuple(
             (str(place), *configuration_cells(row, varied), *_figures(row, several))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import comb
 from statistics import fmean
 from typing import Any, Literal
 
@@ -138,7 +139,8 @@ class Standing:
 
     `validation` and `test` are mean F1 of exact spans over the finished replicates, with their 95 %
     intervals. `like_best` tells whether its validation F1 is not significantly below the best one's (Holm's
-    correction over all pairs); it is None where the two share no replicate to be compared on.
+    correction over all pairs), on the replicates that the two share; it is None where they share none, and behind
+    the first `MOST_COMPARED`.
     """
 
     ranked: RankedConfiguration
@@ -215,18 +217,28 @@ def _interval(evidence: Evidence, records: Sequence[TrialRecord], part: Part) ->
 
 
 def _like_best(evidence: Evidence, groups: Sequence[Sequence[TrialRecord]]) -> dict[int, bool]:
-    """For each place whether it is like the first; places that lack the replicates to be compared are left out."""
+    """For each place whether it is like the first; places that share no replicate with it are left out.
+
+    Each is compared on the replicates that it shares with the first one: a seed that is missing anywhere else takes
+    nothing from it. Those that share the same ones are compared together, and all count as one family.
+    """
     if not groups:
         return {}
-    shared = set.intersection(*(_replicates(group) for group in groups)) or _replicates(groups[0])
-    compared = {
-        str(place): evidence.replicates([r for r in group if _replicate(r) in shared], "validation")
-        for place, group in enumerate(groups)
-        if shared <= _replicates(group)
-    }
-    _, sentences = compared["0"]
-    alike = indistinguishable({place: counts for place, (counts, _) in compared.items()}, "0", groups=sentences)
-    return {int(place): place in alike for place in compared}
+    together: dict[frozenset[Replicate], list[int]] = {}
+    for place, group in enumerate(groups[1:], start=1):
+        if shared := _replicates(groups[0]) & _replicates(group):
+            together.setdefault(frozenset(shared), []).append(place)
+    family = comb(1 + sum(map(len, together.values())), 2)
+    alike = {0: True}
+    for common, places in together.items():
+        compared = {
+            str(place): evidence.replicates([r for r in groups[place] if _replicate(r) in common], "validation")
+            for place in (0, *places)
+        }
+        counts = {place: of_place for place, (of_place, _) in compared.items()}
+        found = indistinguishable(counts, "0", groups=compared["0"][1], family=family)
+        alike |= {place: str(place) in found for place in places}
+    return alike
 
 
 def _replicates(records: Iterable[TrialRecord]) -> set[Replicate]:

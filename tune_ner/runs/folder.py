@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from tune_ner.data import Corpus, Part, Span, Split
 from tune_ner.errors import RunFolderError
@@ -48,6 +48,13 @@ class _Row(BaseModel):
     text: str
     gold: list[tuple[int, int, str]]
     predicted: list[tuple[int, int, str]]
+
+    @model_validator(mode="after")
+    def _within_the_text(self) -> Self:
+        for start, end, _ in (*self.gold, *self.predicted):
+            if not 0 <= start < end <= len(self.text):
+                raise ValueError(f"a span from {start} to {end} in a text of {len(self.text)} characters")
+        return self
 
 
 class RunFolder:

@@ -70,6 +70,9 @@ class TrialRecord(BaseModel):
     def _is_whole(self) -> Self:
         """Pydantic sees to the types; what tables look up by name must be there too."""
         if self.result:
+            if not 1 <= self.result.best_epoch <= len(self.result.epochs):
+                best, count = self.result.best_epoch, len(self.result.epochs)
+                raise ValueError(f"result.best_epoch: found {best}, expected one of {count} epochs")
             for part, scores in self.result.scores.items():
                 _check_keys(f"result.scores.{part}.spans.matches", scores.spans.matches, SCHEMAS)
             _check_keys("result.encoding", self.result.encoding, PARTS)

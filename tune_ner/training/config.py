@@ -54,7 +54,7 @@ class TrialConfig(BaseModel):
     stride: Annotated[int, Field(ge=0)] = 0
     alignment: Alignment = "first"
     decoding: Decoding = "argmax"
-    fold: Annotated[int, Field(ge=0)] | None = None
+    fold: Annotated[int, Field(ge=0, lt=2**20)] | None = None
     precision: Precision = "auto"
     batching: Batching = "padded"
     trim_vocabulary: bool = False

@@ -10,6 +10,7 @@ import torch
 
 from tune_ner.training.config import TrialConfig
 from tune_ner.training.encoders import Encoder, load_model
+from tune_ner.training.known_texts import KnownTexts
 from tune_ner.training.model_settings import ModelSettings
 from tune_ner.training.vocabulary import Vocabulary
 
@@ -19,7 +20,7 @@ class TrainedModel:
     """The model of a trial, with the weights of its best epoch.
 
     `labels` are the label list, `types` the entity types in label order. `vocabulary` has the subwords whose embeddings
-    the model was left with, None if it has them all.
+    the model was left with, None if it has them all; `known` are the texts that it was trained and chosen on.
     """
 
     config: TrialConfig
@@ -29,9 +30,11 @@ class TrainedModel:
     types: tuple[str, ...]
     model: Any
     vocabulary: Vocabulary | None
+    known: KnownTexts
 
     def save(self, folder: Path, trained_again: tuple[str, ...] | None = None) -> None:
-        """Write `config.json`, `model.safetensors` (fp32), the tokenizer's files and `tune_ner.json`.
+        """Write `config.json`, `model.safetensors` (fp32), the tokenizer's files, `tune_ner.json` and
+        `known_texts.bin`.
 
         The weights go into a model as transformers builds it, for the trained one has the attention and dropout of
         packed batches, and maybe a part of the vocabulary only; subwords that the corpus lacks have the embeddings that
@@ -54,5 +57,6 @@ class TrainedModel:
         whole.load_state_dict(weights)
         whole.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
+        self.known.write(folder)
         settings = ModelSettings.of(self.config, self.types)
         settings.model_copy(update={"trained_again": trained_again}).write(folder)

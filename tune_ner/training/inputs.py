@@ -12,6 +12,7 @@ from tune_ner.errors import EncoderError
 from tune_ner.tagging import SCHEMES, EncodedPart, Subwords, label_part, tokenize_part
 from tune_ner.training.config import TrialConfig
 from tune_ner.training.encoders import Encoder, load_tokenizer
+from tune_ner.training.known_texts import KnownTexts
 from tune_ner.training.vocabulary import Vocabulary
 from tune_ner.training.windows import Windows, positions_of
 
@@ -59,6 +60,12 @@ class TrialInputs:
     sentences: dict[Part, list[Sentence]]
     encoded: dict[Part, EncodedPart]
     forms: SeenForms
+
+    @property
+    def known(self) -> KnownTexts:
+        """The texts that a model is trained and chosen on."""
+        parts: tuple[Part, ...] = ("train", "validation")
+        return KnownTexts.of(sentence.text for part in parts for sentence in self.sentences[part])
 
     @cached_property
     def windows(self) -> dict[Part, Windows]:

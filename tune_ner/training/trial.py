@@ -238,7 +238,9 @@ def _fit(
         train_loss=train_loss,
         accumulated=accumulated,
         clock=clock,
-        model=TrainedModel(config, encoder, inputs.tokenizer, inputs.labels, inputs.types, model, vocabulary),
+        model=TrainedModel(
+            config, encoder, inputs.tokenizer, inputs.labels, inputs.types, model, vocabulary, inputs.known
+        ),
     )
 
 

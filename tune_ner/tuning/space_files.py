@@ -45,6 +45,8 @@ def load_space(name: str, overrides: Mapping[str, Any] | None = None) -> SearchS
     if "split" in overrides:
         said = content.get("split")
         overrides["split"] = {**(said if isinstance(said, dict) else {}), **_split_option(overrides["split"])}
+    if isinstance(content.get("first"), dict):
+        content["first"] = _still_there(content["first"], overrides)
     content |= overrides
     return parse_space(content, str(path))
 
@@ -61,6 +63,18 @@ def parse_space(content: Mapping[Any, Any], origin: str) -> SearchSpace:
         lines = [f"  {_explained(dict(problem))}" for problem in error.errors()]
         count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
         raise SpaceError("\n".join([f"{origin}: {count} in this search space", *lines])) from error
+
+
+def _still_there(first: Mapping[Any, Any], overrides: Mapping[str, Any]) -> dict[Any, Any]:
+    """What a search tries first, less what an option has taken out of the space."""
+    kept = dict(first)
+    for name in kept.keys() & overrides.keys():
+        said, allowed = (value if isinstance(value, list) else [value] for value in (kept[name], overrides[name]))
+        if left := [value for value in said if value in allowed]:
+            kept[name] = left
+        else:
+            del kept[name]
+    return kept
 
 
 def _split_option(option: str) -> dict[str, Any]:

@@ -122,9 +122,9 @@ def test_a_search_shows_how_it_grew_and_what_was_confirmed(tmp_path: Path) -> No
     space = "model: tiny:1x32\nlearning_rate: {loguniform: [1.0e-5, 1.0e-2]}\nseed: 42\n"
     searched = [
         TrialRecord.searched(record.config, record.curve, 1.0)
-        for record in (a_record((place / 20,), learning_rate=1e-4 * place) for place in range(1, 13))
+        for record in (a_record((place / 20,), learning_rate=1e-4 * place) for place in range(1, 14))
     ]
-    folder = a_run(tmp_path, [*searched, a_record((0.5,), learning_rate=12e-4, seed=7)], space=space)
+    folder = a_run(tmp_path, [*searched, a_record((0.5,), learning_rate=13e-4, seed=7)], space=space)
     page = page_of(folder)
     assert re.findall(r'<section id="(\w+)"', page)[1:4] == ["ranking", "search", "curves"]
     figures = island(page)["figures"]
@@ -141,7 +141,7 @@ def test_figures_on_seen_and_unseen_forms_have_intervals_where_train_s_forms_wer
     audits: Audits = {None: an_audit(**({"entity_forms": ["feber"]} if known else {}))}
     page = page_of(a_run(tmp_path, [a_record()], audits=audits))
     (values,) = island(page)["figures"]["forms"]["datasets"].values()
-    assert [row["what"] for row in values] == ["seen", "unseen"]
+    assert [row["what"] for row in values] == ["seen (n = 1)", "unseen (n = 1)"]
     assert all(("low" in row) == known for row in values)
 
 

@@ -60,7 +60,7 @@ def values_figure(results: RunResults) -> Figure | None:
     means = base.mark_point(size=80, filled=True, opacity=1, stroke=INK, strokeWidth=1).encode(
         x=alt.X("mean(f1):Q", scale=alt.Scale(zero=False)), shape=_shape()
     )
-    caption = "Each trial at its values (ticks) and their mean (points), stopped trials left out."
+    caption = "Each trial that was trained to its end at its values (ticks), and their mean (points)."
     count = len({value["what"] for value in values})
     return Figure.of("values", caption, rows_high(alt.layer(trials, means), count))
 
@@ -84,7 +84,6 @@ def _slice(axis: str, measured: Sequence[TrialRecord], logarithmic: bool) -> Fig
             "f1": record.best_f1,
             "trial": record.config.titled(varied),
             "model": record.config.model,
-            "status": record.status,
         }
         for record in measured
     ]
@@ -96,12 +95,11 @@ def _slice(axis: str, measured: Sequence[TrialRecord], logarithmic: bool) -> Fig
             x=alt.X("value:Q", title=_named(axis), scale=scale, axis=alt.Axis(format="~g")),
             y=alt.Y("f1:Q", title="validation F1 (seqeval)", scale=alt.Scale(zero=False)),
             color=alt.Color("model:N", title=None, sort=None),
-            shape=alt.Shape("status:N", title=None) if len({v["status"] for v in values}) > 1 else alt.Undefined,
-            tooltip=tooltip("trial", "f1", "status"),
+            tooltip=tooltip("trial", "f1"),
         )
         .properties(height=220)
     )
-    caption = f"Each trial by its {_named(axis)}, stopped trials left out; other axes vary from point to point."
+    caption = f"Each trial that was trained to its end, by its {_named(axis)}; other axes vary from point to point."
     return Figure.of(f"values_{axis}", caption, chart)
 
 
@@ -112,7 +110,10 @@ def _is_logarithmic(axis: str, space: SearchSpace | str) -> bool:
 
 
 def _measured(results: RunResults) -> list[TrialRecord]:
-    return [record for record in results.records if record.best_f1 is not None and record.status != "stopped"]
+    """Trials trained to their end; of a search those that it drew, for the best come again among the confirmed."""
+    whole = [record for record in results.records if record.best_f1 is not None]
+    drawn = [record for record in whole if record.status == "searched"]
+    return drawn or [record for record in whole if record.status == "finished"]
 
 
 def _by_axis(values: Sequence[Mapping[str, Any]]) -> alt.Chart:

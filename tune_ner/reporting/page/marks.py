@@ -17,7 +17,7 @@ _ROW, _BAR, _GAP, _LEAST_HEIGHT, _LABEL = 24, 14, 16, 60, 400  # pixels
 _TOLD: Mapping[str, alt.Tooltip] = {
     **{name: alt.Tooltip(f"{name}:N", title=" ") for name in ("what", "trial")},
     **{name: alt.Tooltip(f"{name}:N") for name in ("part", "configuration", "evaluator", "status", "stage")},
-    **{name: alt.Tooltip(f"{name}:Q") for name in ("seconds", "support")},
+    **{name: alt.Tooltip(f"{name}:Q") for name in ("seconds",)},
     "f1": alt.Tooltip("f1:Q", title="F1", format=".4f"),
     "low": alt.Tooltip("low:Q", title="95 % from", format=".3f"),
     "high": alt.Tooltip("high:Q", title="to", format=".3f"),

@@ -36,6 +36,8 @@ _FILES = {
     "space.yaml": "the space, every default spelt out",
     "audit.json": "all that the audit found",
     "trials.jsonl": "the record of every trial",
+    "predictions/": "what each trial found, sentence by sentence",
+    "run.log": "what happened, and what the libraries said",
 }
 
 

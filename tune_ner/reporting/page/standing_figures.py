@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from statistics import fmean
 
 import altair as alt
@@ -59,9 +60,8 @@ def forms_figure(results: RunResults) -> Figure | None:
     known = all(results.evidence.knows_forms(standing.records) for standing in shown.values())
     values = [
         {
-            "what": form,
+            "what": f"{form} (n = {_support(shown, form)})",
             "configuration": name,
-            "support": round(fmean(getattr(scores, form).support for scores in _test_scores(standing))),
             "f1": fmean(getattr(scores, form).f1 for scores in _test_scores(standing)),
             **(interval_row(_form_interval(results, standing, form)) if known else {}),
         }
@@ -71,7 +71,7 @@ def forms_figure(results: RunResults) -> Figure | None:
     if not values:
         return None
     ends = ("low", "high") if known else ()
-    chart = grouped_bars(values, _F1, "configuration", list(shown), ("what", "configuration", "f1", *ends, "support"))
+    chart = grouped_bars(values, _F1, "configuration", list(shown), ("what", "configuration", "f1", *ends))
     with_ends = " with 95 % intervals" if known else ""
     caption = f"Test F1 over forms that were entities in train (seen) and over new ones (unseen){with_ends}."
     return Figure.of("forms", caption, chart)
@@ -94,6 +94,12 @@ def _type_interval(results: RunResults, standing: Standing, label: str) -> Inter
 def _form_interval(results: RunResults, standing: Standing, form: Form) -> Interval:
     counts, sentences = results.evidence.replicates(standing.records, "test", form=form)
     return f1_interval(counts, groups=sentences)
+
+
+def _support(shown: Mapping[str, Standing], form: Form) -> str:
+    """Entities of a form in the test part; of several parts, as of folds, their mean."""
+    counts = {getattr(scores, form).support for standing in shown.values() for scores in _test_scores(standing)}
+    return f"{min(counts)}" if len(counts) == 1 else f"about {round(fmean(counts))}"
 
 
 def _test_scores(standing: Standing) -> list[PartScores]:

@@ -102,7 +102,8 @@
   function article({ sentence, sets }, names) {
     const [, index, text, gold] = sentence;
     const letters = Array.from(text);
-    const lines = [line("gold", letters, gold, new Set())];
+    const missed = sets[0].filter((error) => error.length === 2).map((error) => gold[error[1]]);
+    const lines = [line("gold", letters, gold, new Set(missed))];
     sets.forEach((set, place) => {
       const wrong = new Set(set.map((error) => error[1]).filter((goldPlace) => goldPlace >= 0));
       const right = gold.filter((span, goldPlace) => !wrong.has(goldPlace));
@@ -112,7 +113,7 @@
     });
     const points = sets.map((set, place) => element("ul", {}, ...set.map((error) =>
       element("li", {}, (place ? "beside: " : "") + described(error, letters, gold)))));
-    return element("article", {}, element("h3", {}, `Sentence ${index}`),
+    return element("article", {}, element("h3", {}, `Sentence ${index + 1}`),
       element("dl", { class: "lines" }, ...lines.flat()), ...points);
   }
 
