@@ -180,9 +180,7 @@ def test_a_model_without_labels_of_entities_is_refused(
 def test_labels_with_a_gap_are_refused(folder: Path, tmp_path: Path) -> None:
     names = {"0": "O", "1": "B-DRUG", "2": "I-DRUG", "3": "B-BODY", "4": "I-BODY", "5": "B-DISORDER", "7": "I-DISORDER"}
     copy = changed(folder, tmp_path / "copy", id2label=names, label2id={})
-    with pytest.raises(
-        ModelError, match=r"config\.json: id2label: found .+; expected the name of each label"
-    ):
+    with pytest.raises(ModelError, match=r"config\.json: id2label: found .+; expected the name of each label"):
         Predictor.load(copy)
 
 
