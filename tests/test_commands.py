@@ -1,13 +1,16 @@
 """The end of a run: what is written, what a file that cannot be written costs, and who is told."""
 
 import io
+from importlib.metadata import version
 from pathlib import Path
 from typing import cast
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from tests.factories import a_failure, a_record, a_run
+from tune_ner.__main__ import app
 from tune_ner.commands import EXIT_INTERRUPTED, EXIT_TERMINATED, finish
 from tune_ner.errors import Terminated
 from tune_ner.reporting import Display, QuietDisplay, RunResults
@@ -87,3 +90,8 @@ def test_a_damaged_model_costs_its_card_alone(run: RunFolder) -> None:
     (note,) = display.notes
     assert note.startswith(f"the model has no card: {run.models.best / SETTINGS_FILE}")
     assert {"ranking.csv", "report.html"} <= {path.name for path in run.path.iterdir()}
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    outcome = CliRunner().invoke(app, ["--version"])
+    assert (outcome.exit_code, outcome.output) == (0, f"tune-ner {version('tune-ner')}\n")

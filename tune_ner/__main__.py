@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
+from tune_ner import __version__
 from tune_ner.audit_command import audit
 from tune_ner.commands import new_app
 from tune_ner.grid import grid
@@ -10,16 +15,28 @@ from tune_ner.report_command import report
 from tune_ner.search import search
 from tune_ner.submit import PASSED_ON, submit
 
-app = new_app(
-    no_args_is_help=True,
-    help="Distributed hyperparameter search for named entity recognition whose results can be believed.",
-)
+app = new_app(no_args_is_help=True)
 app.command()(grid)
 app.command()(search)
 app.command()(audit)
 app.command()(report)
 app.command()(predict)
 app.command(context_settings=PASSED_ON)(submit)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tune-ner {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Distributed hyperparameter search for named entity recognition whose results can be believed."""
 
 
 def main() -> None:
