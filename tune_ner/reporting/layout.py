@@ -51,6 +51,11 @@ class Sheet:
         return replace(self, columns=self.columns[:place] + self.columns[after:], rows=rows)
 
 
+def value_text(value: object) -> str:
+    """A value of an axis, as people write it."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 class Layout(Protocol):
     """Where a report goes. Texts come as they are: what would be a mark of the medium is escaped here."""
 

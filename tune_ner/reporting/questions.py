@@ -14,6 +14,7 @@ from statistics import fmean
 from typing import Any
 
 from tune_ner.evaluation import Difference, holm
+from tune_ner.reporting.layout import value_text
 from tune_ner.reporting.standing import MOST_COMPARED, Evidence, Standing
 from tune_ner.runs import TrialRecord, axis_values, configuration_of, varied_axes
 
@@ -188,7 +189,7 @@ def _sentence(effect: Effect, p_value: float, compared: int) -> str:
     found = effect.difference
     verdict = "told apart by this test part" if p_value <= _SIGNIFICANT else "not to be told apart by this test part"
     return (
-        f"{_shown(effect.one)} against {_shown(effect.other)}: test F1 {effect.f1_one:.3f} against "
+        f"{value_text(effect.one)} against {value_text(effect.other)}: test F1 {effect.f1_one:.3f} against "
         f"{effect.f1_other:.3f}, difference {found.difference:+.3f} (95 % interval {found.low:+.3f} to "
         f"{found.high:+.3f}; {_p_value(p_value)}{_after(compared)}; {effect.trials} matched pairs of trials): "
         f"{verdict}."
@@ -218,7 +219,7 @@ def _by_learning_rate(records: Sequence[TrialRecord]) -> list[str]:
         values = axis_values(done, axis)
         best = {value: _best_rates(done, axis, value, rates) for value in values}
         if len(best) > 1:
-            told = ", ".join(f"{' and '.join(best[value])} for {_shown(value)}" for value in values)
+            told = ", ".join(f"{' and '.join(best[value])} for {value_text(value)}" for value in values)
             alike = "" if all(len(tied) == 1 for tied in best.values()) else " (ties named together)"
             lines.append(f"The best rate by validation F1, the mean over other axes{alike}: {told}.")
     return lines
@@ -250,11 +251,7 @@ def _interaction(evidence: Evidence, records: Sequence[TrialRecord], axis: str) 
         for effect in effects(evidence, within, axis):
             found = effect.difference
             lines.append(
-                f"With {_shown(value)} alone: {_shown(effect.one)} less {_shown(effect.other)} is "
+                f"With {value_text(value)} alone: {value_text(effect.one)} less {value_text(effect.other)} is "
                 f"{found.difference:+.3f} ({found.low:+.3f} to {found.high:+.3f})."
             )
     return lines
-
-
-def _shown(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

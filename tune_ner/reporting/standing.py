@@ -102,9 +102,11 @@ class Evidence:
     def _of_form(
         self, spans: list[list[Span]], texts: Sequence[str], fold: int | None, form: Form | None
     ) -> list[list[Span]]:
-        known = self._forms(fold)
-        if form is None or known is None:
+        if form is None:
             return spans
+        known = self._forms(fold)
+        if known is None:
+            raise ValueError(f"the entity forms of train are not known in {self.folder.path}; see knows_forms")
         seen = form == "seen"
         rows = zip(spans, texts, strict=True)
         return [[span for span in row if known.is_seen(span, text) == seen] for row, text in rows]

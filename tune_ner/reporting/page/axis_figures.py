@@ -7,6 +7,7 @@ from typing import Any
 
 import altair as alt
 
+from tune_ner.reporting.layout import value_text
 from tune_ner.reporting.page.figure import INK, Figure, rows
 from tune_ner.reporting.page.marks import rows_high, tooltip
 from tune_ner.reporting.questions import MAIN_AXES, effects
@@ -21,7 +22,7 @@ def effects_figure(results: RunResults) -> Figure | None:
     """What difference an axis makes to test F1, everything else equal; None where no axis has two values."""
     values = [
         {
-            "what": f"{_shown(effect.one)} less {_shown(effect.other)}",
+            "what": f"{value_text(effect.one)} less {value_text(effect.other)}",
             "axis": _named(axis),
             "difference": effect.difference.difference,
             "low": effect.difference.low,
@@ -128,13 +129,9 @@ def _shape() -> alt.Shape:
 
 
 def _row(axis: str, record: TrialRecord) -> dict[str, Any]:
-    what = f"{_named(axis)} {_shown(getattr(record.config, axis))}"
+    what = f"{_named(axis)} {value_text(getattr(record.config, axis))}"
     return {"axis": _named(axis), "what": what, "f1": record.best_f1, "trial": record.config.title}
 
 
 def _named(axis: str) -> str:
     return axis.replace("_", " ")
-
-
-def _shown(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

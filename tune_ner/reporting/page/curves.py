@@ -8,6 +8,7 @@ from typing import Any
 
 import altair as alt
 
+from tune_ner.reporting.layout import value_text
 from tune_ner.reporting.page.figure import Figure
 from tune_ner.runs import TrialRecord, axis_values, varied_axes
 
@@ -102,17 +103,13 @@ def _figure(name: str, field: str, title: str, caption: str, values: Sequence[di
 
 
 def _axes(trials: Sequence[TrialRecord], varied: Sequence[str]) -> dict[str, list[str]]:
-    axes = {name: list(dict.fromkeys(map(_shown, axis_values(trials, name)))) for name in (*_ALWAYS, *varied)}
+    axes = {name: list(dict.fromkeys(map(value_text, axis_values(trials, name)))) for name in (*_ALWAYS, *varied)}
     axes["status"] = sorted({record.status for record in trials})
     return {name: values for name, values in axes.items() if 1 < len(values) <= _MOST_VALUES}
 
 
 def _value_of(record: TrialRecord, name: str) -> str:
-    return _shown(record.status if name == "status" else getattr(record.config, name))
-
-
-def _shown(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return value_text(record.status if name == "status" else getattr(record.config, name))
 
 
 def _measured(figure: float) -> float | None:
