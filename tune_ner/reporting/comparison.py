@@ -137,7 +137,10 @@ def print_comparison(layout: Layout, runs: Runs) -> None:
         layout.line(note, "note", "yellow")
     table = common_table(runs)
     if table.empty:
-        layout.line("No configuration finished in every run.")
+        layout.line(
+            "No configuration finished in every run: only those are laid beside each other figure by figure. Run one "
+            "space on both data, or take the other run's best into this one's space."
+        )
     for names in _beside(table, list(runs), layout.width) if len(table) else ():
         layout.gap()
         layout.table(common_sheet(table, names))

@@ -145,6 +145,13 @@ def test_figures_on_seen_and_unseen_forms_have_intervals_where_train_s_forms_wer
     assert all(("low" in row) == known for row in values)
 
 
+def test_a_page_says_below_its_title_what_it_is_of(tmp_path: Path) -> None:
+    space = "data: synthetic:50\nmodel: tiny:1x32\nlearning_rate: 1.0e-3\n"
+    record = a_record().model_copy(update={"finished_at": "2026-11-25T19:33:10.123+00:00"})
+    page = page_of(a_run(tmp_path, [record], space=space))
+    assert '<p class="about">synthetic:50, markup keep · 1 trial · 2026-11-25 19:33 UTC</p>' in page
+
+
 def test_an_exported_model_is_linked(tmp_path: Path) -> None:
     folder = a_run(tmp_path, [a_record()])
     assert 'href="best/"' not in page_of(folder)

@@ -22,11 +22,12 @@ _SCRIPTS = ("tables.js", "figures.js", "errors.js")
 
 @dataclass(frozen=True)
 class Page:
-    """What a page shows. `data` is what its script reads, by name; see `templates/*.js`."""
+    """What a page shows: `about` below its title, `data` as its script reads it, by name; see `templates/*.js`."""
 
     title: str
     sections: Sequence[Section]
     data: Mapping[str, Any] = field(default_factory=dict)
+    about: str = ""
 
 
 def html_of(page: Page) -> str:

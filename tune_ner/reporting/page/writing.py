@@ -11,6 +11,7 @@ from typing import Any
 from tune_ner.errors import RunFolderError, visible
 from tune_ner.reporting.comparison import named_apart
 from tune_ner.reporting.layout import Layout
+from tune_ner.reporting.overview import data_of
 from tune_ner.reporting.page.comparison_page import comparison_sections
 from tune_ner.reporting.page.curves import curves_data
 from tune_ner.reporting.page.rendering import Page, html_of
@@ -23,6 +24,16 @@ PAGE_FILE = "report.html"
 FIGURES_FOLDER = "figures"
 
 
+def _about(results: RunResults) -> str:
+    """Which data, how many trials, and when the last of them ended."""
+    ended = max((record.finished_at[:16].replace("T", " ") for record in results.records), default="")
+    trials = f"{len(results.records):,} trial{'' if len(results.records) == 1 else 's'}"
+    data = data_of(results.space)
+    # a file without its folders, which "The run" has
+    short = data if ":" in data.partition(",")[0] else data.rpartition("/")[2]
+    return " · ".join(filter(None, [visible(short), trials, ended and f"{ended} UTC"]))
+
+
 @dataclass(frozen=True)
 class RunPage:
     """The page of a run, made when it is first asked for."""
@@ -33,7 +44,7 @@ class RunPage:
     def page(self) -> Page:
         """What it shows."""
         title = f"Run {visible(self.results.folder.name)}"
-        return Page(title, sections_of(self.results), _data(self.results))
+        return Page(title, sections_of(self.results), _data(self.results), _about(self.results))
 
     def write(self) -> Path:
         """Write `report.html` into the run folder; gives the file.
