@@ -85,7 +85,8 @@ def test_a_seed_that_one_configuration_lacks_is_taken_from_no_other_comparison(t
     assert [standing.like_best for standing in alone] == [True, False]
     found = standings(*a_run(tmp_path, made))
     like = {standing.ranked.configuration.learning_rate: standing.like_best for standing in found}
-    assert like == {1e-3: True, 2e-3: True, 3e-3: False}
+    # one seed does not tell what seeds do
+    assert like == {1e-3: True, 2e-3: True, 3e-3: None}
 
 
 def test_configurations_that_share_some_replicates_are_compared_on_those(tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def summary_lines(found: Sequence[Standing], records: Sequence[TrialRecord]) -> 
         )
     if left:
         lines.append(
-            f"{left} were not compared: they are behind the first {MOST_COMPARED}, or have no seeds and folds in "
+            f"{left} were not compared: they are behind the first {MOST_COMPARED}, or have too few seeds and folds in "
             "common with the best."
         )
     if len(seeds) == 1:

@@ -37,6 +37,7 @@ Replicate = tuple[int | None, int]
 
 _MOST_SENTENCES = 2**40  # of a part, so that ids of different folds differ
 
+_FEWEST_SHARED = 2
 MOST_COMPARED = 100
 """Configurations that are compared with the best; more would need p-values too small to draw."""
 
@@ -141,7 +142,7 @@ class Standing:
 
     `validation` and `test` are mean F1 of exact spans over the finished replicates, with their 95 %
     intervals. `like_best` tells whether its validation F1 is not significantly below the best one's (Holm's
-    correction over all pairs), on the replicates that the two share; it is None where they share none, and behind
+    correction over all pairs), on the replicates that the two share; it is None where they share too few, and behind
     the first `MOST_COMPARED`.
     """
 
@@ -219,16 +220,19 @@ def _interval(evidence: Evidence, records: Sequence[TrialRecord], part: Part) ->
 
 
 def _like_best(evidence: Evidence, groups: Sequence[Sequence[TrialRecord]]) -> dict[int, bool]:
-    """For each place whether it is like the first; places that share no replicate with it are left out.
+    """For each place whether it is like the first; places that share too few replicates with it are left out.
 
-    Each is compared on the replicates that it shares with the first one: a seed that is missing anywhere else takes
-    nothing from it. Those that share the same ones are compared together, and all count as one family.
+    That is fewer than two, where the first has several: on one alone it would not be seen what the seeds do. Each is
+    compared on the replicates that it shares with the first one: a seed that is missing anywhere else takes nothing
+    from it. Those that share the same ones are compared together, and all count as one family.
     """
     if not groups:
         return {}
+    least = min(_FEWEST_SHARED, len(groups[0]))
     together: dict[frozenset[Replicate], list[int]] = {}
     for place, group in enumerate(groups[1:], start=1):
-        if shared := _replicates(groups[0]) & _replicates(group):
+        shared = _replicates(groups[0]) & _replicates(group)
+        if len(shared) >= least:
             together.setdefault(frozenset(shared), []).append(place)
     family = comb(1 + sum(map(len, together.values())), 2)
     alike = {0: True}
