@@ -33,6 +33,31 @@ def test_epochs_that_are_trained_again_count_once(tmp_path: Path) -> None:
     assert (record.status, record.curve) == ("stopped", (one, two))
 
 
+def test_a_trial_whose_worker_died_before_it_began_is_tried_anew_while_there_are_tries(tmp_path: Path) -> None:
+    """Tune tries trials again that ran, and gives up those for which it was making a used worker ready."""
+    experiment = prepare(
+        parse_space({"data": "synthetic:60", "model": "tiny:1x32", "learning_rate": [1e-3, 2e-3]}, "t")
+    )
+    folder = RunFolder.available(tmp_path, "run")
+    folder.create(experiment.space.to_yaml())
+    recorder = Recorder(experiment, folder, RunEvents())
+    begun, waiting = (
+        SimpleNamespace(trial_id=f"ray's {n}", config=experiment.point(trial), get_pickled_error=lambda: None)
+        for n, trial in enumerate(experiment.trials)
+    )
+    recorder.tries_left = 1
+    recorder.on_trial_start(0, [], begun)
+    for trial in (begun, waiting):
+        recorder.on_trial_error(0, [], trial)
+    assert [record.config for record in folder.records()] == [experiment.trials[0]]
+    assert recorder.never_begun() == [experiment.trials[1]]
+    assert recorder.never_begun() == []
+    recorder.tries_left = 0
+    recorder.on_trial_error(0, [], waiting)
+    assert recorder.never_begun() == []
+    assert [record.status for record in folder.records()] == ["failed", "failed"]
+
+
 def test_an_interrupt_that_nobody_heard_is_raised_once_more() -> None:
     before = signal.getsignal(signal.SIGINT)
     with heard_interrupts() as interrupts:

@@ -15,7 +15,7 @@ from ray import tune
 
 from tune_ner.errors import RunFolderError, Terminated
 from tune_ner.runs import RunFolder, TrialRecord
-from tune_ner.training import EpochFigures
+from tune_ner.training import EpochFigures, TrialConfig
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.gauges import RunGauges
@@ -24,7 +24,13 @@ _EPOCH = TypeAdapter(EpochFigures)
 
 
 class Recorder(tune.Callback):
-    """Writes each trial's record in the driver, and passes on what happens."""
+    """Writes each trial's record in the driver, and passes on what happens.
+
+    Attributes:
+        records: of the trials that ended, in that order.
+        error: why a record could not be written.
+        tries_left: how often trials are tried anew whose worker died before they began; see `never_begun`.
+    """
 
     def __init__(self, experiment: Experiment, folder: RunFolder, events: RunEvents) -> None:
         self.run = folder.name
@@ -38,6 +44,8 @@ class Recorder(tune.Callback):
         self._recorded: set[str] = set()
         self.records: list[TrialRecord] = []
         self.error: RunFolderError | None = None
+        self.tries_left = 0
+        self._never_begun: list[TrialConfig] = []
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune saves its callbacks for a restore of its own; the display cannot be pickled and is not needed there.
@@ -71,6 +79,9 @@ class Recorder(tune.Callback):
         """The worker itself died; what a trial raises ends in a record of its own."""
         if trial.trial_id in self._recorded:
             return  # it died after its work was done
+        if self.tries_left and trial.trial_id not in self._started:
+            self._never_begun.append(self._experiment.trial(trial.config))
+            return
         cause = trial.get_pickled_error() or "no cause known"
         first = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
         config = self._experiment.trial(trial.config)
@@ -81,6 +92,11 @@ class Recorder(tune.Callback):
         if trial.trial_id not in self._recorded:
             config, epochs = self._experiment.trial(trial.config), self._epochs.get(trial.trial_id, [])
             self._record(trial, TrialRecord.stopped(config, epochs, self._seconds(trial)))
+
+    def never_begun(self) -> list[TrialConfig]:
+        """Trials whose worker died while it was made ready for them, and which Tune gives up; each is given once."""
+        found, self._never_begun = self._never_begun, []
+        return found
 
     def _seconds(self, trial: Any) -> float:
         return time.perf_counter() - self._started.get(trial.trial_id, time.perf_counter())

@@ -59,11 +59,14 @@ class Runner:
         """Train these trials, started in their order and compared with `earlier` ones, and measure them on test."""
         if self._exported_to and trials:
             self._keeper = start_keeper(self._exported_to)
-        points = [self._experiment.point(trial) for trial in trials]
-        # In the order of the points; a `grid_search` over them would copy them all for each one.
-        generator = BasicVariantGenerator(points_to_evaluate=points, max_concurrent=self._resources.concurrent)
-        self._recorder.expect(len(points))
-        self._fit(generator, len(points), self._rule(scheduling, earlier), measure_test=True)
+        self._recorder.expect(len(trials))
+        for tries_left in range(self._recovery.max_failures, -1, -1):
+            self._recorder.tries_left = tries_left
+            points = [self._experiment.point(trial) for trial in trials]
+            # In the order of the points; a `grid_search` over them would copy them all for each one.
+            generator = BasicVariantGenerator(points_to_evaluate=points, max_concurrent=self._resources.concurrent)
+            self._fit(generator, len(points), self._rule(scheduling, [*earlier, *self.records]), measure_test=True)
+            trials = self._recorder.never_begun()
 
     def search(
         self,
