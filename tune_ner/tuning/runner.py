@@ -67,6 +67,8 @@ class Runner:
             generator = BasicVariantGenerator(points_to_evaluate=points, max_concurrent=self._resources.concurrent)
             self._fit(generator, len(points), self._rule(scheduling, [*earlier, *self.records]), measure_test=True)
             trials = self._recorder.never_begun()
+            if not trials:
+                return
 
     def search(
         self,
