@@ -16,7 +16,12 @@ from tune_ner.evaluation import score_spans
 from tune_ner.reporting import RunResults, write_page
 from tune_ner.runs import RunFolder, TrialRecord
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=missing()), pytest.mark.xdist_group("page")]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(missing()), reason=missing()),
+    pytest.mark.xdist_group("page"),
+]
 
 HOSTILE = "<script>document.title = 'taken'</script><b>😀 Feber</b> av Alvedon."
 DRUG, FEVER = Span(HOSTILE.index("Alvedon"), HOSTILE.index("Alvedon") + 7, "DRUG"), HOSTILE.index("Feber")
