@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-from tune_ner.evaluation import f1_interval, indistinguishable, paired_difference, replicate_spread
+from tune_ner.evaluation.confidence_intervals import f1_interval, indistinguishable, paired_difference, replicate_spread
 
 Ints = npt.NDArray[np.int64]
 

@@ -270,7 +270,7 @@ def loss_no_number(grid: Grid, _: int) -> str:
 def _broken_encoder(folder: Path) -> Path:
     import torch
 
-    from tune_ner.data.synthetic import synthetic_corpus
+    from tune_ner.data.synthetic.generator import synthetic_corpus
     from tune_ner.training.encoders import Encoder, load_model, load_tokenizer
 
     encoder = Encoder("tiny:1x32", "tiny", "1x32", "", "")

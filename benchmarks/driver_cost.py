@@ -19,12 +19,17 @@ from typing import Any
 import psutil
 from ray import tune
 
-from tune_ner.runs import RunFolder, TrialRecord
+from tune_ner.config.loading import parse_space
+from tune_ner.results.records import TrialRecord
+from tune_ner.results.run_dir import RunFolder
 from tune_ner.training.encoders import resolve_encoder
 from tune_ner.training.trial import run_trial
-from tune_ner.tuning import ResourceWishes, RunEvents, parse_space, prepare, run_grid, runner
-from tune_ner.tuning.early_stopping import FAILED, LAST
-from tune_ner.tuning.resources import TrialResources
+from tune_ner.tuning import tuner
+from tune_ner.tuning.events import RunEvents
+from tune_ner.tuning.experiment import prepare
+from tune_ner.tuning.grid_run import run_grid
+from tune_ner.tuning.resources import ResourceWishes, TrialResources
+from tune_ner.tuning.schedulers import FAILED, LAST
 
 _SEEDS = 10
 
@@ -85,7 +90,7 @@ def main() -> None:
     result = run_trial(first, resolve_encoder(first.model), experiment.corpus, split, threads=1)
     record = TrialRecord.finished(first, result, 1.0).model_dump_json()
 
-    vars(runner)["train"] = _with(record)
+    vars(tuner)["train"] = _with(record)
     memory = Memory()
     with tempfile.TemporaryDirectory(prefix="tune-ner-driver-") as folder:
         run_grid(experiment, RunFolder.available(Path(folder), "run"), ResourceWishes(), memory)

@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 
 from benchmarks.two_nodes import TwoNodes, two_nodes
-from tune_ner.tuning import load_space
-from tune_ner.tuning.jobs import Job, JobServer
+from tune_ner.cluster.job_submission import Job, JobServer
+from tune_ner.config.loading import load_space
 
 _MEBIBYTE = 1 << 20
 

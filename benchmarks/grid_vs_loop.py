@@ -27,7 +27,9 @@ import yaml
 from benchmarks.comparison import Results, Run, Workload, report
 from benchmarks.measuring import ROOT, CommandError, matmul_rates, measure
 from benchmarks.outcomes import grid_standing, grid_trials, loop_trials, search_trials
-from tune_ner.data import MEDICAL_TYPES, Corpus, SplitSpec, load_corpus, split_corpus
+from tune_ner.data.corpus import MEDICAL_TYPES, Corpus
+from tune_ner.data.loaders import load_corpus
+from tune_ner.data.splits import SplitSpec, split_corpus
 from tune_ner.errors import TuneNerError
 from tune_ner.training.encoders import Encoder, load_model, load_tokenizer, resolve_encoder
 

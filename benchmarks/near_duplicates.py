@@ -15,8 +15,8 @@ import time
 import numpy as np
 import psutil
 
-from tune_ner.data.duplicates import find_duplicates, normalise
-from tune_ner.data.synthetic import synthetic_corpus
+from tune_ner.data.near_duplicates import find_duplicates, normalise
+from tune_ner.data.synthetic.generator import synthetic_corpus
 
 SIZES = [10_000, 100_000, 800_000]
 SAMPLE = 2_000

@@ -9,8 +9,9 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from tune_ner.reporting import RunResults, ranking
-from tune_ner.runs import RunFolder
+from tune_ner.results.leaderboard import RunResults
+from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.tables import ranking
 
 OPERATIONS = 6
 """For each token and parameter: two forward, four backward (Kaplan et al. 2020, section 2.1)."""

@@ -23,11 +23,17 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.browser import browser
 from tests.factories import a_config, a_result
-from tune_ner.data import Corpus, Part, Span, Split, SplitSpec, load_corpus, split_corpus
-from tune_ner.evaluation import TypeFigures, score_spans
-from tune_ner.reporting import RunPage, RunResults, write_tables
-from tune_ner.runs import RunFolder, TrialRecord
-from tune_ner.training import TrialConfig
+from tune_ner.config.trial_config import TrialConfig
+from tune_ner.data.corpus import Corpus, Part, Span
+from tune_ner.data.loaders import load_corpus
+from tune_ner.data.splits import Split, SplitSpec, split_corpus
+from tune_ner.evaluation.seqeval_metrics import TypeFigures
+from tune_ner.evaluation.span_metrics import score_spans
+from tune_ner.report.html_report import RunPage
+from tune_ner.results.leaderboard import RunResults
+from tune_ner.results.records import TrialRecord
+from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.tables import write_tables
 from tune_ner.training.result import PartScores
 
 _EPOCHS = 5

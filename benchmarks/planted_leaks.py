@@ -15,9 +15,11 @@ from dataclasses import dataclass, replace
 from random import Random
 from statistics import mean
 
-from tune_ner.audit import SEVERITIES, AuditReport, Finding, Severity, audit_corpus
-from tune_ner.data import Corpus, Sentence, Span, Split, SplitSpec, split_corpus
-from tune_ner.data.synthetic import synthetic_corpus
+from tune_ner.audit.audit import audit_corpus
+from tune_ner.audit.findings import SEVERITIES, AuditReport, Finding, Severity
+from tune_ner.data.corpus import Corpus, Sentence, Span
+from tune_ner.data.splits import Split, SplitSpec, split_corpus
+from tune_ner.data.synthetic.generator import synthetic_corpus
 
 SIZES = (600, 750)
 PUNCTUATION = ".,;:!?"

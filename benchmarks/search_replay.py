@@ -29,9 +29,10 @@ import pandas as pd
 from scipy.interpolate import RegularGridInterpolator
 from scipy.stats import wilcoxon
 
-from tune_ner.tuning import SearchSpace, prepare
-from tune_ner.tuning.search_axes import search_axes
-from tune_ner.tuning.study import SAMPLERS, sampler_of
+from tune_ner.config.search_axes import search_axes
+from tune_ner.config.search_space import SearchSpace
+from tune_ner.tuning.experiment import prepare
+from tune_ner.tuning.samplers import SAMPLERS, sampler_of
 
 SURFACE = Path(__file__).with_name("search_surface.csv")
 SPACE = {

@@ -20,10 +20,11 @@ from typing import Any
 import yaml
 
 from benchmarks.measuring import ROOT
-from tune_ner.evaluation import paired_difference
-from tune_ner.reporting import RunResults
-from tune_ner.reporting.timings import run_span
-from tune_ner.runs import RunFolder, TrialRecord
+from tune_ner.evaluation.confidence_intervals import paired_difference
+from tune_ner.results.leaderboard import RunResults
+from tune_ner.results.records import TrialRecord
+from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.timings import run_span
 
 GRID = {
     "tagging_scheme": ["BIO", "BIOES"],

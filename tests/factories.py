@@ -7,11 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tune_ner.data import Corpus, Part, Sentence, Span, Split
-from tune_ner.evaluation import Figures, TypeFigures, score_spans
-from tune_ner.runs import RunFolder, TrialRecord
-from tune_ner.training import EpochFigures, TrialConfig, TrialResult
-from tune_ner.training.result import PartScores, TrialCost
+from tune_ner.config.trial_config import TrialConfig
+from tune_ner.data.corpus import Corpus, Part, Sentence, Span
+from tune_ner.data.splits import Split
+from tune_ner.evaluation.seqeval_metrics import Figures, TypeFigures
+from tune_ner.evaluation.span_metrics import score_spans
+from tune_ner.results.records import TrialRecord
+from tune_ner.results.run_dir import RunFolder
+from tune_ner.training.result import EpochFigures, PartScores, TrialCost, TrialResult
 
 CORPUS = Corpus(
     name="three",

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tune_ner.data import MEDICAL_TYPES, Sentence
+from tune_ner.data.corpus import MEDICAL_TYPES, Sentence
 from tune_ner.data.markup import published_spans
-from tune_ner.data.synthetic import synthetic_corpus
+from tune_ner.data.synthetic.generator import synthetic_corpus
 from tune_ner.training.encoders import Encoder, load_model, load_tokenizer
 
 NOTEBOOK_MODELS = ("KB/bert-base-swedish-cased", "google-bert/bert-base-multilingual-cased")

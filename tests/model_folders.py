@@ -8,11 +8,11 @@ from typing import Any
 import torch
 
 from tests.factories import a_config
-from tune_ner.data.synthetic import synthetic_corpus
-from tune_ner.tagging import SCHEMES
+from tune_ner.data.synthetic.generator import synthetic_corpus
+from tune_ner.tagging.schemes import SCHEMES
 from tune_ner.training.encoders import load_model, load_tokenizer, resolve_encoder
-from tune_ner.training.export import TrainedModel
-from tune_ner.training.known_texts import KnownTexts
+from tune_ner.training.model_export import TrainedModel
+from tune_ner.training.training_text_hashes import KnownTexts
 
 TEXTS = tuple(sentence.text for sentence in synthetic_corpus(200).sentences)
 TYPES = ("DISORDER", "DRUG", "BODY")

@@ -23,8 +23,8 @@ import tune_ner
 from tests.factories import a_record, a_run, an_audit
 from tests.hub_cache import a_model_folder, in_brackets, notebook_cache
 from tests.model_folders import an_untrained_model
-from tune_ner.__main__ import app
-from tune_ner.data.synthetic import synthetic_corpus
+from tune_ner.cli.app import app
+from tune_ner.data.synthetic.generator import synthetic_corpus
 
 ROOT = Path(tune_ner.__file__).parents[1]
 PAGES = [

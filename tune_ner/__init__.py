@@ -1,4 +1,4 @@
-"""Distributed hyperparameter search for named entity recognition whose results can be believed.
+"""Distributed hyperparameter search for named entity recognition, with results you can trust.
 
 The names below are the public interface. They are imported when first used, so that reading a corpus needs
 neither torch nor Ray.
@@ -12,56 +12,48 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tune_ner.data import Corpus, Sentence, Span, Split, SplitSpec, load_corpus, split_corpus
+    from tune_ner.config.loading import load_space, parse_space
+    from tune_ner.config.search_space import SearchSpace
+    from tune_ner.config.trial_config import TrialConfig
+    from tune_ner.data.corpus import Corpus, Sentence, Span
+    from tune_ner.data.loaders import load_corpus
+    from tune_ner.data.splits import Split, SplitSpec, split_corpus
     from tune_ner.errors import TuneNerError
-    from tune_ner.predict import PredictedSpan, Predictor
-    from tune_ner.reporting import (
-        RunResults,
-        curves_table,
-        load_results,
-        ranking,
-        timings_table,
-        trials_table,
-        write_tables,
-    )
-    from tune_ner.runs import RunFolder, TrialRecord
-    from tune_ner.training import TrialConfig, TrialResult, run_trial
-    from tune_ner.tuning import (
-        ResourceWishes,
-        RunEvents,
-        Scheduling,
-        SearchSpace,
-        load_space,
-        parse_space,
-        prepare,
-        run_grid,
-    )
+    from tune_ner.inference.predictor import PredictedSpan, Predictor
+    from tune_ner.results.leaderboard import RunResults
+    from tune_ner.results.records import TrialRecord
+    from tune_ner.results.run_dir import RunFolder
+    from tune_ner.results.tables import curves_table, load_results, ranking, trials_table, write_tables
+    from tune_ner.results.timings import timings_table
+    from tune_ner.training.result import TrialResult
+    from tune_ner.training.trial import run_trial
+    from tune_ner.tuning.events import RunEvents
+    from tune_ner.tuning.experiment import prepare
+    from tune_ner.tuning.grid_run import run_grid
+    from tune_ner.tuning.resources import ResourceWishes
+    from tune_ner.tuning.scheduling import Scheduling
 
 _HOMES = {
-    "tune_ner.data": ("Corpus", "Sentence", "Span", "Split", "SplitSpec", "load_corpus", "split_corpus"),
+    "tune_ner.config.loading": ("load_space", "parse_space"),
+    "tune_ner.config.search_space": ("SearchSpace",),
+    "tune_ner.config.trial_config": ("TrialConfig",),
+    "tune_ner.data.corpus": ("Corpus", "Sentence", "Span"),
+    "tune_ner.data.loaders": ("load_corpus",),
+    "tune_ner.data.splits": ("Split", "SplitSpec", "split_corpus"),
     "tune_ner.errors": ("TuneNerError",),
-    "tune_ner.predict": ("PredictedSpan", "Predictor"),
-    "tune_ner.reporting": (
-        "RunResults",
-        "curves_table",
-        "load_results",
-        "ranking",
-        "timings_table",
-        "trials_table",
-        "write_tables",
-    ),
-    "tune_ner.runs": ("RunFolder", "TrialRecord"),
-    "tune_ner.training": ("TrialConfig", "TrialResult", "run_trial"),
-    "tune_ner.tuning": (
-        "ResourceWishes",
-        "RunEvents",
-        "Scheduling",
-        "SearchSpace",
-        "load_space",
-        "parse_space",
-        "prepare",
-        "run_grid",
-    ),
+    "tune_ner.inference.predictor": ("PredictedSpan", "Predictor"),
+    "tune_ner.results.leaderboard": ("RunResults",),
+    "tune_ner.results.records": ("TrialRecord",),
+    "tune_ner.results.run_dir": ("RunFolder",),
+    "tune_ner.results.tables": ("curves_table", "load_results", "ranking", "trials_table", "write_tables"),
+    "tune_ner.results.timings": ("timings_table",),
+    "tune_ner.training.result": ("TrialResult",),
+    "tune_ner.training.trial": ("run_trial",),
+    "tune_ner.tuning.events": ("RunEvents",),
+    "tune_ner.tuning.experiment": ("prepare",),
+    "tune_ner.tuning.grid_run": ("run_grid",),
+    "tune_ner.tuning.resources": ("ResourceWishes",),
+    "tune_ner.tuning.scheduling": ("Scheduling",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 
-from tune_ner.data import Corpus, Sentence, Span, Split, split_corpus
-from tune_ner.data.corpus import ordered_types
-from tune_ner.data.synthetic import synthetic_corpus
+from tune_ner.data.corpus import Corpus, Sentence, Span, ordered_types
+from tune_ner.data.splits import Split, split_corpus
+from tune_ner.data.synthetic.generator import synthetic_corpus
 
 MARK = re.compile(r"<(?P<label>[A-Z]+) (?P<text>[^<>]*)>")
 BRACKETS = {"DISORDER": ("(", ")"), "DRUG": ("[", "]"), "BODY": ("{", "}")}

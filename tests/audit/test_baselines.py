@@ -2,7 +2,8 @@
 
 from tests.audit.corpora import a_corpus, a_split, part_of, plain_corpus, plain_split
 from tune_ner.audit.baselines import Gazetteer, gazetteer_finding, learn_gazetteer, score_on, score_parts
-from tune_ner.data import Corpus, Span, Split
+from tune_ner.data.corpus import Corpus, Span
+from tune_ner.data.splits import Split
 
 
 def gazetteer_of(*marked: str) -> Gazetteer:

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from tests.audit.corpora import a_corpus, a_sentence, a_split
-from tune_ner.audit import AuditReport, Finding, Severity, audit_corpus
-from tune_ner.audit.findings import percent, span_example, worst_first
-from tune_ner.data import Span
+from tune_ner.audit.audit import audit_corpus
+from tune_ner.audit.findings import AuditReport, Finding, Severity, percent, span_example, worst_first
+from tune_ner.data.corpus import Span
 
 
 def a_finding(severity: Severity, title: str) -> Finding:

@@ -23,7 +23,7 @@ from benchmarks.outcomes import (
     seconds_outside_trials,
     with_spread,
 )
-from tune_ner.tuning import load_space
+from tune_ner.config.loading import load_space
 
 SETTINGS = Settings("synthetic:200", "keep", "tiny:1x32", ("BIO", "BIOES"), (1e-4, 3e-4), (1, 2), 5, 2)
 WORKLOAD = Workload(1000, 40, 2_000_000, 3_000_000, 128, 512)

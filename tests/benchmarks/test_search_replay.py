@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.search_replay import POINTS, SPACE, SURFACE, Surface, as_good_as, compare, pays_from, replay
-from tune_ner.tuning import SearchSpace
+from tune_ner.config.search_space import SearchSpace
 
 SEEDS = range(20)
 TRIALS = 40

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tune_ner.data.corpus import BODY, DISORDER, DRUG, MEDICAL_TYPES, Corpus, Sentence, Span
+from tune_ner.data.loaders import load_corpus
 from tune_ner.data.markup import published_spans, strip_corpus, strip_markup, unpaired_brackets
-from tune_ner.data.sources import load_corpus
-from tune_ner.data.split import Split, split_corpus
+from tune_ner.data.splits import Split, split_corpus
 
 PAIRS = {DISORDER: ("(", ")"), DRUG: ("[", "]"), BODY: ("{", "}")}
 

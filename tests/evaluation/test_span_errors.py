@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tune_ner.data import Span
-from tune_ner.evaluation import ErrorKind, SpanError, score_spans, span_errors
+from tune_ner.data.corpus import Span
+from tune_ner.evaluation.span_metrics import ErrorKind, SpanError, score_spans, span_errors
 
 TYPES = ("DRUG", "DISORDER")
 GOLD = Span(4, 9, "DRUG")

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from seqeval.metrics import f1_score, precision_score, recall_score
 from seqeval.scheme import BILOU, IOB1, IOB2, IOBES
 
-from tune_ner.data.chunks import Chunk
-from tune_ner.evaluation import TypeFigures, invalid_transitions, seqeval_figures, strict_figures
-from tune_ner.tagging import SCHEMES
+from tune_ner.data.tag_parsing import Chunk
+from tune_ner.evaluation.seqeval_metrics import TypeFigures, invalid_transitions, seqeval_figures, strict_figures
+from tune_ner.tagging.schemes import SCHEMES
 
 TYPES = ("DRUG", "BODY")
 STRICT = {"BIO": IOB2, "BIOES": IOBES, "IOB1": IOB1, "BILOU": BILOU}

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tune_ner.tagging import SCHEMES
 from tune_ner.tagging.decoding import ViterbiDecoder, allows
+from tune_ner.tagging.schemes import SCHEMES
 
 EVERY_SCHEME = pytest.mark.parametrize("name", SCHEMES)
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
-from tune_ner.data.chunks import Chunk, chunks
+from tune_ner.config.trial_config import SchemeName
 from tune_ner.data.corpus import MEDICAL_TYPES
+from tune_ner.data.tag_parsing import Chunk, chunks
 from tune_ner.tagging.schemes import SCHEMES, TaggingScheme
-from tune_ner.training.config import SchemeName
 
 ALL = pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
 # The first two would be mixed up by a comparison of endings.

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tune_ner.data.corpus import Sentence, Span
 from tune_ner.tagging.schemes import SCHEMES, TaggingScheme
 from tune_ner.tagging.spans import Problem, TaggedSentence, tag_sentence, tag_words, tags_to_spans
-from tune_ner.tagging.words import WORD_RULES, WordRule, split_texts, split_words
+from tune_ner.tagging.tokenization import WORD_RULES, WordRule, split_texts, split_words
 
 BIO = SCHEMES["BIO"]
 ALL = pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)

@@ -15,17 +15,10 @@ import tokenizers
 import torch
 import transformers
 
-from tune_ner.data.synthetic import synthetic_corpus
+from tune_ner.data.synthetic.generator import synthetic_corpus
 from tune_ner.errors import EncoderError
-from tune_ner.tagging import SCHEMES
-from tune_ner.training.encoders import (
-    Encoder,
-    EncoderSize,
-    encoder_size,
-    load_model,
-    load_tokenizer,
-    resolve_encoder,
-)
+from tune_ner.tagging.schemes import SCHEMES
+from tune_ner.training.encoders import Encoder, EncoderSize, encoder_size, load_model, load_tokenizer, resolve_encoder
 
 LABELS = SCHEMES["BIO"].labels(("DRUG",))
 TEXTS = [sentence.text for sentence in synthetic_corpus(60).sentences]

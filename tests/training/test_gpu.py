@@ -8,12 +8,12 @@ import torch
 import transformers
 
 from tests.factories import a_config
-from tune_ner.data import SplitSpec, split_corpus
-from tune_ner.data.synthetic import synthetic_corpus
+from tune_ner.data.splits import SplitSpec, split_corpus
+from tune_ner.data.synthetic.generator import synthetic_corpus
 from tune_ner.training import trial as trial_module
 from tune_ner.training.encoders import Encoder, load_model, load_tokenizer, resolve_encoder
-from tune_ner.training.inputs import trial_inputs
-from tune_ner.training.memory import training_memory
+from tune_ner.training.features import trial_inputs
+from tune_ner.training.memory_probe import training_memory
 from tune_ner.training.trial import run_trial
 
 pytestmark = [
@@ -69,8 +69,11 @@ def test_the_memory_that_is_measured_is_about_that_of_the_trial(bert_base: Path)
 
 def test_trials_of_bert_base_run_at_the_fraction_that_is_chosen(bert_base: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray")
-    from tune_ner.runs import RunFolder
-    from tune_ner.tuning import ResourceWishes, parse_space, plan_resources, prepare, run_grid
+    from tune_ner.config.loading import parse_space
+    from tune_ner.results.run_dir import RunFolder
+    from tune_ner.tuning.experiment import prepare
+    from tune_ner.tuning.grid_run import plan_resources, run_grid
+    from tune_ner.tuning.resources import ResourceWishes
 
     content = {
         "data": "synthetic:200",

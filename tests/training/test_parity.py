@@ -11,10 +11,14 @@ from typing import Any
 import pytest
 import transformers
 
-from tune_ner.data import Corpus, SplitSpec, load_corpus, split_corpus
-from tune_ner.data.synthetic import synthetic_corpus
-from tune_ner.training import TrialConfig, TrialResult, run_trial
+from tune_ner.config.trial_config import TrialConfig
+from tune_ner.data.corpus import Corpus
+from tune_ner.data.loaders import load_corpus
+from tune_ner.data.splits import SplitSpec, split_corpus
+from tune_ner.data.synthetic.generator import synthetic_corpus
 from tune_ner.training.encoders import load_tokenizer, resolve_encoder
+from tune_ner.training.result import TrialResult
+from tune_ner.training.trial import run_trial
 
 pytestmark = pytest.mark.slow
 

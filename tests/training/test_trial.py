@@ -9,14 +9,20 @@ import torch
 import transformers
 from seqeval.metrics import f1_score
 
-from tune_ner.data import Corpus, Part, Sentence, Span, Split, SplitSpec, split_corpus
-from tune_ner.data.synthetic import synthetic_corpus
+from tune_ner.config.trial_config import TrialConfig
+from tune_ner.data.corpus import Corpus, Part, Sentence, Span
+from tune_ner.data.splits import Split, SplitSpec, split_corpus
+from tune_ner.data.synthetic.generator import synthetic_corpus
 from tune_ner.errors import DivergedError, EncoderError
-from tune_ner.tagging import SCHEMES, split_words, tag_sentence
-from tune_ner.training import EpochFigures, TrialConfig, TrialResult, encoders, inputs, run_trial
+from tune_ner.tagging.schemes import SCHEMES
+from tune_ner.tagging.spans import tag_sentence
+from tune_ner.tagging.tokenization import split_words
+from tune_ner.training import encoders, features
 from tune_ner.training import trial as trial_module
 from tune_ner.training.encoders import load_model, resolve_encoder
+from tune_ner.training.result import EpochFigures, TrialResult
 from tune_ner.training.trainer import used_precision
+from tune_ner.training.trial import run_trial
 
 CORPUS = synthetic_corpus(300)
 SPLIT = split_corpus(CORPUS, SplitSpec())
@@ -173,7 +179,7 @@ def test_every_scheme_and_alignment_trains_and_its_spans_are_its_figures(
     monkeypatch: pytest.MonkeyPatch, scheme: str, alignment: str
 ) -> None:
     monkeypatch.setattr(encoders, "_TINY_VOCABULARY", 900)  # so that many words have several subwords
-    monkeypatch.setattr(inputs, "_kept", {})  # which no other test may find
+    monkeypatch.setattr(features, "_kept", {})  # which no other test may find
     result = trained(tagging_scheme=scheme, alignment=alignment)
     assert result.labels == SCHEMES[scheme].labels(CORPUS.types)
     assert result.test.f1 > 0

@@ -4,8 +4,8 @@ from inspect import isfunction
 import pytest
 
 from tests.factories import a_config, a_failure, a_record, a_result
-from tune_ner.tuning import RunEvents, TrialResources
-from tune_ner.tuning.events import Listeners, LoggedEvents
+from tune_ner.tuning.events import Listeners, LoggedEvents, RunEvents
+from tune_ner.tuning.resources import TrialResources
 
 EVENTS = {name: method for name, method in vars(RunEvents).items() if isfunction(method)}
 ARGUMENTS = {

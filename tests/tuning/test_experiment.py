@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
+from tune_ner.config.loading import load_space, parse_space
 from tune_ner.errors import DataError, EncoderError, SpaceError, SplitError
-from tune_ner.tuning import Experiment, load_space, parse_space, prepare
+from tune_ner.tuning.experiment import Experiment, prepare
 
 
 def prepared(**changes: Any) -> Experiment:

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tune_ner.config.loading import parse_space
 from tune_ner.errors import SchedulingError
 from tune_ner.training.encoders import EncoderSize
-from tune_ner.tuning import Experiment, Scheduling, parse_space, prepare
-from tune_ner.tuning.scheduling import longest_first, trial_cost
+from tune_ner.tuning.experiment import Experiment, prepare
+from tune_ner.tuning.scheduling import Scheduling, longest_first, trial_cost
 
 SMALL, LARGE = EncoderSize(10_000, 32, 1, 1), EncoderSize(100_000, 128, 2, 4)
 

@@ -9,8 +9,8 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 from tests.factories import a_config, a_failure, a_record
-from tune_ner.runs import TrialRecord
-from tune_ner.training import TrialConfig
+from tune_ner.config.trial_config import TrialConfig
+from tune_ner.results.records import TrialRecord
 from tune_ner.tuning.tensorboard import TensorBoardFiles
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from itertools import product
 
 from tune_ner.audit.findings import Finding, percent
-from tune_ner.audit.forms import FormIndex, usage
-from tune_ner.audit.rules import sample
-from tune_ner.data import Corpus, Part, Sentence, Span, Split
-from tune_ner.evaluation import SpanScores, score_spans
+from tune_ner.audit.marker_baseline import sample
+from tune_ner.data.corpus import Corpus, Part, Sentence, Span
+from tune_ner.data.splits import Split
+from tune_ner.evaluation.seen_entities import FormIndex, usage
+from tune_ner.evaluation.span_metrics import SpanScores, score_spans
 
 TRIVIAL_F1 = 0.9
 """F1 on the test part from which a rule without a model makes every model's score worthless."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
-from tune_ner.data import Part, Sentence, Span
-from tune_ner.evaluation import SpanScores
+from tune_ner.data.corpus import Part, Sentence, Span
+from tune_ner.evaluation.span_metrics import SpanScores
 
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)

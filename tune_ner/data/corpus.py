@@ -92,3 +92,8 @@ def ordered_types(labels: Iterable[str]) -> tuple[str, ...]:
     present = set(labels)
     medical = tuple(label for label in MEDICAL_TYPES if label in present)
     return medical + tuple(sorted(present - set(medical)))
+
+
+def valid_spans(sentence: Sentence) -> list[Span]:
+    """The spans that cover at least one character of their text."""
+    return [span for span in sentence.spans if 0 <= span.start < span.end <= len(sentence.text)]

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tune_ner.data.chunks import Chunk, split_tag
+from tune_ner.data.tag_parsing import Chunk, split_tag
+from tune_ner.tagging.alignment import Subwords
 from tune_ner.tagging.schemes import TaggingScheme
-from tune_ner.tagging.subwords import Subwords
 
 Decoding = Literal["argmax", "viterbi"]
 

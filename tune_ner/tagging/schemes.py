@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tune_ner.data.chunks import OUTSIDE, Chunk, chunks, split_tag
+from tune_ner.data.tag_parsing import OUTSIDE, Chunk, chunks, split_tag
 
 SINGLE, BEGIN, INSIDE, END = range(4)
 

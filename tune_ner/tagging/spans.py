@@ -10,10 +10,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from tune_ner.data.chunks import OUTSIDE, Chunk
 from tune_ner.data.corpus import Sentence, Span
+from tune_ner.data.tag_parsing import OUTSIDE, Chunk
 from tune_ner.tagging.schemes import BEGIN, END, INSIDE, SINGLE, TaggingScheme
-from tune_ner.tagging.words import Ints, Word, Words
+from tune_ner.tagging.tokenization import Ints, Word, Words
 
 Problem = Literal["empty", "outside_text", "no_word", "off_boundary", "overlap", "merged"]
 """What is wrong with a span: it has no character; it reaches out of its text; it covers no word; it begins or

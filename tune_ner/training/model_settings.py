@@ -8,11 +8,11 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from tune_ner.config.trial_config import SchemeName, TrialConfig
 from tune_ner.errors import ModelError
+from tune_ner.tagging.alignment import Alignment
 from tune_ner.tagging.decoding import Decoding
-from tune_ner.tagging.subwords import Alignment
-from tune_ner.tagging.words import WordRule
-from tune_ner.training.config import SchemeName, TrialConfig
+from tune_ner.tagging.tokenization import WordRule
 
 SETTINGS_FILE = "tune_ner.json"
 SETTINGS_FORMAT = 1

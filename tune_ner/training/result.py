@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tune_ner.data import Part, Span
-from tune_ner.evaluation import Figures, SpanScores, TypeFigures
+from tune_ner.data.corpus import Part, Span
+from tune_ner.evaluation.seqeval_metrics import Figures, TypeFigures
+from tune_ner.evaluation.span_metrics import SpanScores
 
 
 @dataclass(frozen=True)

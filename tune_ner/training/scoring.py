@@ -8,19 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from tune_ner.audit import SeenForms
-from tune_ner.data import Sentence, Span
-from tune_ner.evaluation import (
+from tune_ner.config.trial_config import TrialConfig
+from tune_ner.data.corpus import Sentence, Span
+from tune_ner.evaluation.seen_entities import SeenForms
+from tune_ner.evaluation.seqeval_metrics import (
     Figures,
     TypeFigures,
     invalid_transitions,
-    score_spans,
     seqeval_figures,
     strict_figures,
 )
-from tune_ner.tagging import SCHEMES, EncodedPart, tags_to_spans
+from tune_ner.evaluation.span_metrics import score_spans
+from tune_ner.tagging.alignment import EncodedPart
 from tune_ner.tagging.decoding import ViterbiDecoder, word_labels
-from tune_ner.training.config import TrialConfig
+from tune_ner.tagging.schemes import SCHEMES
+from tune_ner.tagging.spans import tags_to_spans
 from tune_ner.training.result import PartScores
 
 

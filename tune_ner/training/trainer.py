@@ -11,12 +11,12 @@ import torch
 import transformers
 from torch.nn.functional import cross_entropy
 
+from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import DivergedError
-from tune_ner.tagging.subwords import IGNORED
-from tune_ner.training.checkpoint import ResumableTrainer, Saved
-from tune_ner.training.config import TrialConfig
-from tune_ner.training.cost import StageClock
-from tune_ner.training.prediction import PartOutput
+from tune_ner.tagging.alignment import IGNORED
+from tune_ner.training.checkpoints import ResumableTrainer, Saved
+from tune_ner.training.evaluation_loop import PartOutput
+from tune_ner.training.profiling import StageClock
 from tune_ner.training.result import EpochFigures
 from tune_ner.training.scoring import Scorer
 

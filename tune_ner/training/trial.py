@@ -11,16 +11,19 @@ from typing import Any
 import torch
 import transformers
 
-from tune_ner.data import Corpus, Part, Split
+from tune_ner.config.trial_config import TrialConfig
+from tune_ner.data.corpus import Corpus, Part
+from tune_ner.data.splits import Split
 from tune_ner.errors import EncoderError
-from tune_ner.training.batching import Collator, collator_for
-from tune_ner.training.checkpoint import Saved, TrialCheckpoint
-from tune_ner.training.config import TrialConfig
-from tune_ner.training.cost import StageClock, linear_parameters, matmul_rate, peak_memory
+from tune_ner.training.checkpoints import Saved, TrialCheckpoint
+from tune_ner.training.dataset import Windows
 from tune_ner.training.encoders import Encoder, load_model
-from tune_ner.training.export import TrainedModel
-from tune_ner.training.inputs import TokenizedSplit, TrialInputs, trial_inputs
-from tune_ner.training.prediction import PartOutput, predict
+from tune_ner.training.evaluation_loop import PartOutput, predict
+from tune_ner.training.features import TokenizedSplit, TrialInputs, trial_inputs
+from tune_ner.training.model_export import TrainedModel
+from tune_ner.training.padding_free.collator import Collator, collator_for
+from tune_ner.training.padding_free.vocabulary_trimming import Vocabulary, can_trim
+from tune_ner.training.profiling import StageClock, linear_parameters, matmul_rate, peak_memory
 from tune_ner.training.result import EpochFigures, TrialCost, TrialResult
 from tune_ner.training.scoring import Scorer
 from tune_ner.training.trainer import (
@@ -31,8 +34,6 @@ from tune_ner.training.trainer import (
     training_arguments,
     used_precision,
 )
-from tune_ner.training.vocabulary import Vocabulary, can_trim
-from tune_ner.training.windows import Windows
 
 OnTrained = Callable[[TrialResult, TrainedModel], None]
 

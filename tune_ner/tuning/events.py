@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from tune_ner.runs import TrialRecord
-from tune_ner.runs.run_log import LOGGER
-from tune_ner.training import EpochFigures, TrialConfig
+from tune_ner.config.trial_config import TrialConfig
+from tune_ner.results.records import TrialRecord
+from tune_ner.results.run_log import LOGGER
+from tune_ner.training.result import EpochFigures
 from tune_ner.tuning.resources import TrialResources
 
 

@@ -11,12 +11,16 @@ from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from tune_ner.audit import AuditReport, audit_corpus
-from tune_ner.data import Corpus, Split, load_corpus, split_corpus
+from tune_ner.audit.audit import audit_corpus
+from tune_ner.audit.findings import AuditReport
+from tune_ner.config.search_space import SearchSpace
+from tune_ner.config.trial_config import TrialConfig, library_versions
+from tune_ner.data.corpus import Corpus
+from tune_ner.data.loaders import load_corpus
+from tune_ner.data.splits import Split, split_corpus
 from tune_ner.errors import EncoderError
-from tune_ner.runs import EarlierUse, RunFolder, earlier_uses, fingerprint_of_part
-from tune_ner.training import TrialConfig
-from tune_ner.training.config import library_versions
+from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.test_set_log import EarlierUse, earlier_uses, fingerprint_of_part
 from tune_ner.training.encoders import (
     PACKABLE,
     Encoder,
@@ -28,10 +32,9 @@ from tune_ner.training.encoders import (
 )
 from tune_ner.tuning.resources import TrialNeed
 from tune_ner.tuning.scheduling import Scheduling, longest_first, trial_cost
-from tune_ner.tuning.space import SearchSpace
 
 if TYPE_CHECKING:
-    from tune_ner.training.inputs import TokenizedSplit
+    from tune_ner.training.features import TokenizedSplit
 
 # Measured: a record takes about 4 kB, and a sentence with its gold and predicted spans about 300 bytes.
 _RECORD_BYTES = 4_000
@@ -111,7 +114,7 @@ class Experiment:
         Once computed it goes with the experiment, and so reaches every worker through the object store: none tokenizes
         for itself, and those of one machine read the same memory.
         """
-        from tune_ner.training.inputs import tokenization, tokenize_split  # brings torch
+        from tune_ner.training.features import tokenization, tokenize_split  # brings torch
 
         cuts = product(self.tokenizers, self.space.words, self.space.max_length, self.space.stride)
         trials = [

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tune_ner.audit import AuditReport
-from tune_ner.runs import RunFolder, TrialRecord
+from tune_ner.audit.findings import AuditReport
+from tune_ner.results.records import TrialRecord
+from tune_ner.results.run_dir import RunFolder
+from tune_ner.tuning.best_model_store import lacks_model
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
-from tune_ner.tuning.keeper import lacks_model
+from tune_ner.tuning.ray_session import cluster_machine, ray_session
 from tune_ner.tuning.recovery import Recovery
 from tune_ner.tuning.resources import Machine, ResourceWishes, TrialResources, trial_resources
-from tune_ner.tuning.runner import going_on, heard, running
 from tune_ner.tuning.scheduling import Scheduling
-from tune_ner.tuning.session import cluster_machine, ray_session
+from tune_ner.tuning.tuner import going_on, heard, running
 
 
 def plan_resources(

@@ -9,20 +9,21 @@ from itertools import count, islice
 
 from ray import tune
 
-from tune_ner.audit import AuditReport
+from tune_ner.audit.findings import AuditReport
+from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import SchedulingError, near_misses
-from tune_ner.runs import RunFolder, TrialRecord
-from tune_ner.training import TrialConfig
-from tune_ner.tuning.early_stopping import FAILED
+from tune_ner.results.records import TrialRecord
+from tune_ner.results.run_dir import RunFolder
+from tune_ner.tuning.best_model_store import lacks_model
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.grid_run import kept
-from tune_ner.tuning.keeper import lacks_model
 from tune_ner.tuning.recovery import Recovery
 from tune_ner.tuning.resources import ResourceWishes
-from tune_ner.tuning.runner import going_on, heard, running
+from tune_ner.tuning.samplers import SAMPLERS, Study, StudySearch, value_of
+from tune_ner.tuning.schedulers import FAILED
 from tune_ner.tuning.scheduling import Scheduling
-from tune_ner.tuning.study import SAMPLERS, Study, StudySearch, value_of
+from tune_ner.tuning.tuner import going_on, heard, running
 
 STUDY_FILE = "study.db"
 

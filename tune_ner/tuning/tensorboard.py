@@ -13,9 +13,10 @@ from typing import Any
 
 from ray.tune.logger import TBXLoggerCallback
 
-from tune_ner.runs import TrialRecord
-from tune_ner.runs.run_log import LOGGER
-from tune_ner.training import EpochFigures, TrialConfig
+from tune_ner.config.trial_config import TrialConfig
+from tune_ner.results.records import TrialRecord
+from tune_ner.results.run_log import LOGGER
+from tune_ner.training.result import EpochFigures
 from tune_ner.tuning.events import RunEvents
 
 _FIGURES = ("f1", "precision", "recall", "accuracy", "loss")

@@ -1,0 +1,52 @@
+"""The help of every command: whole at 80 columns, with examples that run as they stand there."""
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.test_docs import check_options, executed, place
+from tune_ner.cli.app import app
+
+__all__ = ["place"]
+
+COMMANDS = ("grid", "search", "audit", "report", "predict", "submit")
+LINE = 80
+
+
+def help_of(command: str) -> str:
+    outcome = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": str(LINE)})
+    assert outcome.exit_code == 0
+    return outcome.output
+
+
+def examples(command: str) -> list[str]:
+    """The indented lines below the word; one that was broken would miss its end."""
+    _, _, after = help_of(command).partition("Examples:\n")
+    return re.findall(r"^      (\S.*)$", re.split(r"^\S", after, maxsplit=1, flags=re.MULTILINE)[0], re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_line_is_cut_off_or_too_long(command: str) -> None:
+    text = help_of(command)
+    assert max(map(len, text.splitlines())) <= LINE
+    assert "…" not in text
+    assert all("tune-ner" in line for line in examples(command))
+    assert len(examples(command)) >= 2
+
+
+def test_every_command_is_listed() -> None:
+    outcome = CliRunner().invoke(app, ["--help"], env={"COLUMNS": str(LINE)})
+    assert re.findall(r"^  ([a-z]+)  ", outcome.output, re.MULTILINE) == list(COMMANDS)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("docs")
+@pytest.mark.parametrize("line", [line for command in COMMANDS for line in examples(command)])
+def test_an_example_of_the_help_runs(place: Path, line: str) -> None:
+    if line.startswith("tune-ner submit"):  # it needs a cluster
+        check_options(line.split(), help_of("submit"), help_of("search"))
+    else:
+        # what would train for minutes is planned
+        executed(place, ["bash", "-ec", re.sub(r"^tune-ner (grid|search)", r"\g<0> --dry-run", line)])

@@ -1,0 +1,200 @@
+"""The predict command: what it reads, prints and refuses."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.model_folders import TEXTS, a_model_folder
+from tune_ner.cli.app import app
+from tune_ner.data.synthetic.generator import synthetic_corpus
+from tune_ner.inference.predictor import Predictor
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return a_model_folder(tmp_path_factory.mktemp("models") / "best")
+
+
+@pytest.fixture(scope="module")
+def predictor(model: Path) -> Predictor:
+    return Predictor.load(model)
+
+
+def predict(*arguments: str | Path, stdin: str | bytes = b"", code: int = 0) -> str:
+    outcome = CliRunner().invoke(app, ["predict", *map(str, arguments)], input=stdin)
+    assert outcome.exit_code == code, outcome.output
+    assert "Traceback" not in outcome.output
+    return outcome.output if code else outcome.stdout
+
+
+def rows(output: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def expected(predictor: Predictor, text: str) -> list[tuple[int, int, str, str]]:
+    return [(span.start, span.end, span.label, span.text) for span in predictor.predict([text])[0]]
+
+
+def found(row: dict[str, Any]) -> list[tuple[int, int, str, str]]:
+    return [(span["start"], span["end"], span["label"], span["text"]) for span in row["spans"]]
+
+
+def test_every_text_of_every_source_is_answered_in_order(model: Path, predictor: Predictor, tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text(f"{TEXTS[2]}\n\n{TEXTS[3]}\n")
+    (tmp_path / "rows.jsonl").write_text(
+        json.dumps({"id": 7, "text": TEXTS[4], "spans": [[0, 2, "DRUG"]], "note": "å"}) + "\n"
+    )
+    files: list[str | Path] = ["--file", tmp_path / "lines.txt", "--file", tmp_path / "rows.jsonl"]
+    answers = rows(predict(model, TEXTS[0], "-", *files, stdin=f"{TEXTS[1]}\n"))
+    assert [answer["text"] for answer in answers] == [*TEXTS[:3], "", *TEXTS[3:5]]
+    for answer in answers:
+        assert found(answer) == expected(predictor, answer["text"])
+    assert any(found(answer) for answer in answers)
+    assert list(answers[-1]) == ["text", "id", "gold", "note", "spans"]
+    assert (answers[-1]["gold"], answers[-1]["note"]) == ([[0, 2, "DRUG"]], "å")
+
+
+def test_what_it_prints_can_be_read_as_data(model: Path, tmp_path: Path) -> None:
+    output = predict(model, *TEXTS[:40])
+    (tmp_path / "found.jsonl").write_text(output)
+    scores = json.loads(predict(model, "--expect", tmp_path / "found.jsonl"))
+    assert scores["f1"] == 1
+    assert scores["support"] == sum(len(row["spans"]) for row in rows(output))
+
+
+def test_a_run_folder_stands_for_its_best_model(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "trials.jsonl").touch()
+    assert "this run has no model in best/" in predict(tmp_path, "a", code=2)
+    (tmp_path / "best").symlink_to(model)
+    assert predict(tmp_path, TEXTS[0]) == predict(model, TEXTS[0])
+
+
+def test_entities_are_marked_in_text(model: Path, predictor: Predictor) -> None:
+    text = next(text for text in TEXTS if predictor.predict([text])[0])
+    marked = text
+    for start, end, label, words in reversed(expected(predictor, text)):
+        marked = f"{marked[:start]}[{words}]{label}{marked[end:]}"
+    assert predict(model, text, "--format", "text") == f"{marked}\n"
+    assert predict(model, "\x1b[31m", "--format", "text").startswith("\\x1b")
+
+
+def test_scores_are_told_by_type(model: Path) -> None:
+    lines = predict(model, "--expect", "synthetic:60", "--format", "text").splitlines()[:7]
+    assert [line.split()[0] for line in lines] == ["Exact", "type", "DISORDER", "DRUG", "BODY", "all", "Mean"]
+    scores = json.loads(predict(model, "--expect", "synthetic:60"))
+    assert lines[-2].split() == [
+        "all",
+        *(f"{scores[name]:.3f}" for name in ("precision", "recall", "f1")),
+        str(scores["support"]),
+    ]
+    assert 0 < scores["f1"] < 1
+
+
+def test_what_the_model_was_trained_on_is_counted_and_scored_apart(model: Path, tmp_path: Path) -> None:
+    corpus = synthetic_corpus(200).sentences
+    data = tmp_path / "gold.jsonl"
+
+    def annotated(start: int, end: int) -> str:
+        rows = ({"text": s.text, "spans": [[g.start, g.end, g.label] for g in s.spans]} for s in corpus[start:end])
+        data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return predict(model, "--expect", data)
+
+    fresh = json.loads(annotated(20, 40))
+    assert fresh["known_sentences"] == sum(s.text in TEXTS[:20] for s in corpus[20:40]) == 0
+    assert fresh["without_known"] is None
+    both = json.loads(annotated(0, 40))
+    assert both["known_sentences"] == 20
+    assert both["without_known"] == {key: fresh[key] for key in both["without_known"]}
+    warned = CliRunner().invoke(app, ["predict", str(model), "--expect", str(data), "--format", "text"])
+    assert "trained or chosen on 20 of these 40 sentences" in warned.stderr
+    assert "Without the 20 sentences" in warned.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere", "a"], "model 'nowhere': no such folder"),
+        (["MODEL", ""], "TEXT 1: empty; expected a text"),
+        (["MODEL", "a", "  "], "TEXT 2: empty"),
+        (["MODEL", "--file", "no.txt"], "no.txt: cannot be read: No such file"),
+        (["MODEL", "--file", "no.pdf"], "no.pdf: unknown ending '.pdf'"),
+        (["MODEL", __file__], "is a file; to read it give --file"),
+        (["MODEL"], "standard input: empty"),
+        (["MODEL", "--expect", "no.jsonl"], "no.jsonl: no such file or folder"),
+        (["MODEL", "a", "--expect", "synthetic"], "--expect: its data has the texts"),
+        (["MODEL", "a", "--at-once", "0"], "at-once"),
+    ],
+)
+def test_mistakes_are_told_with_exit_code_2(model: Path, arguments: list[str], message: str) -> None:
+    named = [str(model) if argument == "MODEL" else argument for argument in arguments]
+    assert message in predict(*named, code=2)
+
+
+@pytest.mark.parametrize("line", [b'{"txt": "feber"}\n', b'{"text": null}\n'])
+def test_an_object_without_a_text_is_no_text(model: Path, line: bytes) -> None:
+    found = "the keys txt" if b"txt" in line else "a `text` of null"
+    assert f"standard input:1: found {found}; expected an object with a string `text`" in predict(
+        model, stdin=line, code=2
+    )
+
+
+@pytest.mark.parametrize("output", ["jsonl", "text"])
+def test_a_reader_that_has_enough_ends_it(model: Path, output: str) -> None:
+    command = [sys.executable, "-m", "tune_ner", "predict", str(model), "--format", output]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    endless = subprocess.Popen(["yes", "Ta ibuprofen mot feber."], stdout=subprocess.PIPE)
+    with (
+        endless,
+        subprocess.Popen(
+            command, stdin=endless.stdout, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+        ) as process,
+    ):
+        assert endless.stdout
+        assert process.stdout
+        assert process.stderr
+        endless.stdout.close()
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert (process.wait(60), process.stderr.read()) == (0, b"")
+        endless.kill()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full to write to")
+def test_a_full_disk_is_told(model: Path) -> None:
+    command = [sys.executable, "-m", "tune_ner", "predict", str(model), "feber"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (2, "error: cannot be written: No space left on device: make room\n")
+
+
+def test_what_comes_before_a_fault_is_answered(model: Path) -> None:
+    output = predict(model, stdin=b"Ont i halsen\nh\xe4r\n", code=2)
+    assert output.startswith('{"text": "Ont i halsen"')
+    assert "standard input:2: not UTF-8: byte 0xE4 at offset 14" in output
+
+
+@pytest.mark.slow
+def test_a_pipe_is_answered_line_by_line_and_may_break(model: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tune_ner", "predict", str(model)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write(f"{TEXTS[0]}\n".encode())
+    process.stdin.flush()
+    # the answer comes while the input is still open
+    assert json.loads(process.stdout.readline())["text"] == TEXTS[0]
+    process.stdout.close()
+    _, told = process.communicate(f"{TEXTS[1]}\n".encode() * 3, timeout=120)
+    assert told == b""

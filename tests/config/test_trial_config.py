@@ -1,0 +1,168 @@
+"""A trial's configuration and the name that follows from it."""
+
+import re
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from tune_ner.config import trial_config
+from tune_ner.config.trial_config import TrialConfig
+
+FIELDS: dict[str, Any] = {
+    "data_fingerprint": "d",
+    "model": "KB/bert-base-swedish-cased",
+    "model_fingerprint": "m",
+    "tagging_scheme": "BIO",
+    "learning_rate": 2e-5,
+    "seed": 1,
+    "epochs": 5,
+    "batch_size": 16,
+    "weight_decay": 0.01,
+    "lr_schedule": "linear",
+    "warmup": 0.0,
+    "label_smoothing": 0.0,
+    "dropout": None,
+    "max_length": 256,
+    "words": "whitespace",
+    "alignment": "first",
+    "stride": 0,
+    "decoding": "argmax",
+    "fold": None,
+    "precision": "auto",
+    "batching": "padded",
+    "trim_vocabulary": False,
+    "stop_at_f1": None,
+}
+OTHER: dict[str, Any] = {
+    "data_fingerprint": "e",
+    "model": "tiny:1x32",
+    "model_fingerprint": "n",
+    "tagging_scheme": "BIOES",
+    "learning_rate": 3e-5,
+    "seed": 2,
+    "epochs": 6,
+    "batch_size": 8,
+    "weight_decay": 0.0,
+    "lr_schedule": "cosine",
+    "warmup": 0.1,
+    "label_smoothing": 0.1,
+    "dropout": 0.0,
+    "max_length": 128,
+    "words": "punctuation",
+    "alignment": "all",
+    "stride": 32,
+    "decoding": "viterbi",
+    "fold": 1,
+    "precision": "fp32",
+    "batching": "packed",
+    "trim_vocabulary": True,
+    "stop_at_f1": 0.9,
+}
+
+
+def trial(**changes: Any) -> TrialConfig:
+    return TrialConfig(**{**FIELDS, **changes})
+
+
+def test_every_field_stands_in_these_tests() -> None:
+    assert set(FIELDS) == set(OTHER) == set(TrialConfig.model_fields)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_the_trial_id_changes_with_every_field(field: str) -> None:
+    assert trial(**{field: OTHER[field]}).trial_id != trial().trial_id
+
+
+def test_no_two_single_changes_share_an_id() -> None:
+    assert len({trial(**{field: OTHER[field]}).trial_id for field in FIELDS}) == len(FIELDS)
+
+
+def test_the_trial_id_is_twelve_hexadecimal_digits() -> None:
+    assert re.fullmatch("[0-9a-f]{12}", trial().trial_id)
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        TrialConfig(**dict(reversed(FIELDS.items()))),
+        TrialConfig.model_validate_json(trial().model_dump_json()),
+        TrialConfig(**{key: FIELDS[key] for key in list(FIELDS)[:6]}),
+        trial().model_copy(),
+    ],
+    ids=["fields in another order", "through JSON", "defaults left out", "a copy"],
+)
+def test_equal_configurations_have_one_trial_id(same: TrialConfig) -> None:
+    assert same == trial()
+    assert same.trial_id == trial().trial_id
+
+
+def test_a_whole_number_names_the_trial_of_the_equal_decimal() -> None:
+    assert trial(weight_decay=0).trial_id == trial(weight_decay=0.0).trial_id
+
+
+@pytest.mark.parametrize("library", ["tune-ner", "torch", "transformers", "tokenizers", "seqeval", "datasets"])
+def test_another_version_of_a_library_makes_another_trial(monkeypatch: pytest.MonkeyPatch, library: str) -> None:
+    before = trial().trial_id
+    versions = {**trial_config.library_versions(), library: "0.0.1"}
+    monkeypatch.setattr(trial_config, "library_versions", lambda: versions)
+    assert trial().trial_id != before
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_configuration_is_frozen(field: str) -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(trial(), field, OTHER[field])
+
+
+def test_the_defaults_are_the_notebooks() -> None:
+    made = TrialConfig(data_fingerprint="d", model="m", tagging_scheme="BIO", learning_rate=1e-5, seed=0)
+    assert (made.epochs, made.batch_size, made.weight_decay, made.max_length) == (5, 16, 0.01, 256)
+    assert (made.words, made.alignment, made.precision) == ("whitespace", "first", "auto")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("model", ""),
+        *(("learning_rate", value) for value in (0, 1, -1e-5, float("nan"), float("inf"))),
+        *(("seed", value) for value in (-1, 2**32, 0.5)),
+        *(("epochs", value) for value in (0, -1, 1.5)),
+        ("batch_size", 0),
+        *(("weight_decay", value) for value in (-0.01, float("nan"), float("inf"))),
+        ("max_length", 2),
+        ("tagging_scheme", "bio"),
+        ("words", "spaces"),
+        ("alignment", "last"),
+        ("precision", "fp8"),
+    ],
+)
+def test_a_value_out_of_bounds_is_refused(field: str, value: object) -> None:
+    with pytest.raises(ValidationError, match=field):
+        trial(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("seed", 0), ("seed", 2**32 - 1), ("epochs", 1), ("batch_size", 1), ("weight_decay", 0.0), ("max_length", 3)],
+)
+def test_a_value_at_its_bound_is_taken(field: str, value: int) -> None:
+    assert getattr(trial(**{field: value}), field) == value
+
+
+def test_an_unknown_field_is_refused() -> None:
+    with pytest.raises(ValidationError, match="warmup"):
+        trial(warmup=10)
+
+
+@pytest.mark.parametrize(
+    ("model", "shown"),
+    [
+        ("KB/bert-base-swedish-cased", "bert-base-swedish-cased"),
+        ("tiny:1x32", "tiny:1x32"),
+        ("models/mine/", "mine"),
+        ("/", "/"),
+    ],
+)
+def test_the_title_names_the_model_without_its_folder(model: str, shown: str) -> None:
+    assert trial(model=model).title == f"{shown} · BIO · 2e-05 · seed 1"

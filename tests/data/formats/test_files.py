@@ -1,0 +1,769 @@
+"""Files and folders: what is written in any of the formats is read back, and every fault is named with its line."""
+
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow
+import pyarrow.parquet
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tune_ner.data.corpus import BODY, DISORDER, DRUG, Part, Sentence, Span
+from tune_ner.data.formats.files import read_file, read_path
+from tune_ner.data.loaders import load_corpus
+from tune_ner.errors import DataError
+
+Content = tuple[str, tuple[Span, ...]]
+"""Text and spans of a sentence: all of it that a file format has to carry."""
+
+Range = tuple[int, int, str]
+"""First token, token after the last one, entity type."""
+
+Tagged = tuple[list[str], list[Range]]
+"""Tokens of a sentence and the entities in them."""
+
+ENDINGS = (".txt", ".jsonl", ".json", ".conll", ".iob", ".iob2", ".bio", ".tsv", ".parquet")
+
+
+def contents(sentences: Sequence[Sentence]) -> list[Content]:
+    return [(sentence.text, sentence.spans) for sentence in sentences]
+
+
+def written(folder: Path, name: str, content: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def fault_of(path: Path) -> str:
+    with pytest.raises(DataError) as caught:
+        read_path(path)
+    return str(caught.value)
+
+
+# ---- bracket text
+
+
+def test_bracket_text_is_one_sentence_a_line_with_the_published_spans(tmp_path: Path) -> None:
+    path = written(tmp_path, "notes.txt", "( Astma ) lindras av [ Alvedon ] .\nRing 1177.\n")
+    sentences, notes = read_file(path)
+    assert sentences == [
+        Sentence(
+            "notes_0",
+            "( Astma ) lindras av [ Alvedon ] .",
+            (Span(0, 9, DISORDER), Span(21, 32, DRUG)),
+            f"{path}:1",
+        ),
+        Sentence("notes_1", "Ring 1177.", (), f"{path}:2"),
+    ]
+    assert notes == ()
+
+
+@pytest.mark.parametrize(
+    "content", ["( a )\n\n[ b ]\n", "( a )\r\n\r\n[ b ]\r\n", "( a )\n\n[ b ]", "\ufeff( a )\n\n[ b ]\n"]
+)
+def test_an_empty_line_is_an_empty_sentence_and_noted(tmp_path: Path, content: str) -> None:
+    sentences, notes = read_file(written(tmp_path, "a.txt", content))
+    assert [sentence.text for sentence in sentences] == ["( a )", "", "[ b ]"]
+    assert notes == ("empty lines kept as sentences without words: 1",)
+
+
+def test_unbalanced_and_empty_brackets_are_counted_in_a_note_with_their_lines(tmp_path: Path) -> None:
+    lines = ["( Astma ]", "[ Alvedon ]", ":)", "()", "{", "( ont i { ryggen } )"]
+    path = written(tmp_path, "a.txt", "\n".join(lines))
+    sentences, (note,) = read_file(path)
+    assert [sentence.text for sentence in sentences] == lines
+    assert note.startswith("8 unbalanced or empty brackets in 5 lines")
+    assert note.endswith(f"{path}:1, {path}:3, {path}:4 …")
+
+
+@pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\r"])
+@pytest.mark.parametrize("ending", [".txt", ".jsonl"])
+def test_only_a_line_feed_ends_a_line(tmp_path: Path, character: str, ending: str) -> None:
+    text = f"( Ast{character}ma )"
+    row = json.dumps({"text": text, "spans": []}, ensure_ascii=False)
+    (sentence,), _ = read_file(written(tmp_path, f"a{ending}", (text if ending == ".txt" else row) + "\n"))
+    assert sentence.text == text
+
+
+@pytest.mark.parametrize(
+    ("content", "texts"),
+    [
+        ("Astma B-DISORDER\nhos O\nbarn O\n", ["Astma hos barn"]),
+        ("Astma\tB-DISORDER\nhos\tO\nbarn\tO\n\nRing\tO\n", ["Astma hos barn", "Ring"]),
+        ("( Astma ) hos barn\n", ["( Astma ) hos barn"]),
+        ("Ring\n1177\n", ["Ring", "1177"]),
+        ("Blodgrupp O\nBlodgrupp O är vanlig\nRing 1177\n", ["Blodgrupp O", "Blodgrupp O är vanlig", "Ring 1177"]),
+    ],
+    ids=["blanks", "tabs", "brackets", "single words", "few lines end in O"],
+)
+def test_plain_text_is_read_as_columns_when_most_lines_end_in_a_tag(
+    tmp_path: Path, content: str, texts: list[str]
+) -> None:
+    sentences, _ = read_file(written(tmp_path, "a.txt", content))
+    assert [sentence.text for sentence in sentences] == texts
+
+
+# ---- JSONL
+
+
+def test_jsonl_holds_the_schema_of_the_hub(tmp_path: Path) -> None:
+    entities = {"start": [0, 10], "end": [7, 15], "text": ["Alvedon", "astma"], "type": [1, 0]}
+    row = {"sid": "1177_3", "sentence": "Alvedon - astma", "entities": entities}
+    path = written(tmp_path, "a.jsonl", json.dumps(row))
+    assert read_file(path)[0] == [
+        Sentence("1177_3", "Alvedon - astma", (Span(0, 7, DRUG), Span(10, 15, DISORDER)), f"{path}:1")
+    ]
+
+
+def test_blank_lines_between_json_objects_count_as_lines_and_not_as_sentences(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.json", '\ufeff\n{"text": "a", "spans": []}\r\n\n{"text": "b", "spans": []}')
+    sentences, _ = read_file(path)
+    assert [(sentence.id, sentence.source) for sentence in sentences] == [("a_0", f"{path}:2"), ("a_1", f"{path}:4")]
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("{", "not JSON"),
+        ("{'text': 'a'}", "not JSON"),
+        ("Astma", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ('{"id": ' + "9" * 5000 + "}", "not JSON"),
+        ("[]", "found list"),
+        ('[{"text": "a", "spans": []}]', "found list"),
+        ("null", "found NoneType"),
+        ('"text"', "found str"),
+    ],
+)
+def test_a_line_that_is_no_json_object_is_named(tmp_path: Path, line: str, found: str) -> None:
+    path = written(tmp_path, "a.jsonl", '{"text": "a", "spans": []}\n\n' + line + "\n")
+    message = fault_of(path)
+    assert message.startswith(f"{path}:3: {found}")
+    assert "expected one" in message
+    assert "object on each line" in message
+
+
+def test_a_fault_in_a_row_is_named_with_its_line(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.jsonl", '{"text": "a", "spans": []}\n{"text": "a", "spans": [[0, 9, "DRUG"]]}\n')
+    assert fault_of(path).startswith(f"{path}:2: span [0, 9, 'DRUG'] lies outside its text")
+
+
+# ---- CoNLL columns
+
+DIALECTS = {
+    "IOB1": "I-DRUG I-DRUG B-DRUG O I-BODY",
+    "BIO": "B-DRUG I-DRUG B-DRUG O B-BODY",
+    "BIOES": "B-DRUG E-DRUG S-DRUG O S-BODY",
+    "BILOU": "B-DRUG L-DRUG U-DRUG O U-BODY",
+}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_all_dialects_mark_the_same_spans_and_are_named_in_the_notes(tmp_path: Path, dialect: str) -> None:
+    rows = zip(["Alvedon", "forte", "Panodil", "mot", "huvudet"], DIALECTS[dialect].split(), strict=True)
+    sentences, notes = read_file(written(tmp_path, "a.conll", "".join(f"{token} {tag}\n" for token, tag in rows)))
+    assert contents(sentences) == [
+        ("Alvedon forte Panodil mot huvudet", (Span(0, 13, DRUG), Span(14, 21, DRUG), Span(26, 33, BODY)))
+    ]
+    assert notes == (f"tags read as {dialect}",)
+
+
+def test_bare_inside_tags_are_read_as_one_entity_a_run(tmp_path: Path) -> None:
+    sentences, notes = read_file(written(tmp_path, "a.conll", "svår I-DISORDER\nastma I-DISORDER\n"))
+    assert contents(sentences) == [("svår astma", (Span(0, 10, DISORDER),))]
+    assert notes == ("tags read as IO",)
+
+
+PLAIN_COLUMNS = "svår B-DISORDER\nastma I-DISORDER\n\nRing O\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        PLAIN_COLUMNS,
+        PLAIN_COLUMNS.rstrip("\n"),
+        PLAIN_COLUMNS + "\n\n",
+        "\n\n" + PLAIN_COLUMNS,
+        PLAIN_COLUMNS.replace(" ", "\t"),
+        PLAIN_COLUMNS.replace(" ", " \t"),
+        PLAIN_COLUMNS.replace(" ", "   "),
+        PLAIN_COLUMNS.replace("\n", "  \n"),
+        PLAIN_COLUMNS.replace(" ", "\t").replace("R\n", "R \n"),
+        PLAIN_COLUMNS.replace("\n", "\r\n"),
+        PLAIN_COLUMNS.replace("\n\n", "\n \t\n"),
+        PLAIN_COLUMNS.replace(" ", " NN _ "),
+        PLAIN_COLUMNS.replace(" ", "\tNN\t\t"),
+        "\ufeff" + PLAIN_COLUMNS,
+        "-DOCSTART- -X- O O\n\n" + PLAIN_COLUMNS,
+        "-DOCSTART-\n" + PLAIN_COLUMNS,
+        "# id = 1\n# text = svår astma\n" + PLAIN_COLUMNS.replace("Ring", "#\nRing"),
+    ],
+    ids=[
+        "plain",
+        "no final newline",
+        "empty lines after",
+        "empty lines before",
+        "tabs",
+        "blanks and tabs",
+        "many blanks",
+        "trailing blanks",
+        "tabs and trailing blanks",
+        "CRLF",
+        "blank line",
+        "more columns",
+        "an empty column",
+        "BOM",
+        "DOCSTART columns",
+        "DOCSTART alone",
+        "comments",
+    ],
+)
+@pytest.mark.parametrize("ending", [".conll", ".txt", ".tsv"])
+def test_columns_are_read_in_all_their_layouts(tmp_path: Path, content: str, ending: str) -> None:
+    sentences, _ = read_file(written(tmp_path, f"a{ending}", content))
+    assert contents(sentences) == [("svår astma", (Span(0, 10, DISORDER),)), ("Ring", ())]
+
+
+def test_a_tagged_hash_is_a_token(tmp_path: Path) -> None:
+    sentences, _ = read_file(written(tmp_path, "a.conll", "# O\n#astma B-DISORDER\n"))
+    assert contents(sentences) == [("# #astma", (Span(2, 8, DISORDER),))]
+
+
+def test_a_token_may_hold_a_no_break_space_and_between_tabs_a_blank(tmp_path: Path) -> None:
+    for line in ("10\u00a0mg B-DRUG", "10\u00a0mg\tB-DRUG"):
+        assert contents(read_file(written(tmp_path, "a.conll", line))[0]) == [("10\u00a0mg", (Span(0, 5, DRUG),))]
+    assert contents(read_file(written(tmp_path, "b.conll", "10 mg\tB-DRUG"))[0]) == [("10 mg", (Span(0, 5, DRUG),))]
+
+
+def test_a_sentence_is_placed_at_its_first_token(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.conll", "# one\nAstma O\nhos O\n\n# two\n\nRing O\n")
+    assert [sentence.source for sentence in read_file(path)[0]] == [f"{path}:2", f"{path}:7"]
+
+
+@pytest.mark.parametrize(
+    "line", ["Astma", "Astma DRUG", "Astma X-DRUG", "Astma B-", "\tO", "Astma\tO\t", "O", "Astma o"]
+)
+def test_a_line_without_token_or_tag_is_named(tmp_path: Path, line: str) -> None:
+    path = written(tmp_path, "a.conll", f"Ring O\n\n{line}\n")
+    message = fault_of(path)
+    assert message.startswith(f"{path}:3: found {line!r}")
+    assert "expected a token, then columns, the last one a tag such as O, B-DRUG or I-DRUG" in message
+
+
+def test_a_long_faulty_line_is_quoted_in_part(tmp_path: Path) -> None:
+    assert len(fault_of(written(tmp_path, "a.conll", "x" * 1_000_000))) < 300 + len(str(tmp_path))
+
+
+# ---- parquet
+
+CLASS_NAMES = ["Disorder and Finding", "Pharmaceutical Drug", "Body Structure"]
+
+
+def parquet(folder: Path, rows: list[dict[str, Any]], features: datasets.Features | None = None) -> Path:
+    path = folder / "a.parquet"
+    datasets.Dataset.from_list(rows, features=features).to_parquet(str(path))
+    return path
+
+
+def hub_features(names: list[str]) -> datasets.Features:
+    entity = {
+        "start": datasets.Value("int32"),
+        "end": datasets.Value("int32"),
+        "text": datasets.Value("string"),
+        "type": datasets.ClassLabel(names=names),
+    }
+    return datasets.Features(
+        {
+            "sid": datasets.Value("string"),
+            "sentence": datasets.Value("string"),
+            "entities": {key: datasets.List(value) for key, value in entity.items()},
+        }
+    )
+
+
+HUB_ROW = {
+    "sid": "1177_0",
+    "sentence": "Alvedon mot astma",
+    "entities": {"start": [0, 12], "end": [7, 17], "text": ["Alvedon", "astma"], "type": [1, 0]},
+}
+
+
+@pytest.mark.parametrize(
+    ("features", "labels"),
+    [
+        (None, (DRUG, DISORDER)),
+        (hub_features(CLASS_NAMES), (DRUG, DISORDER)),
+        (hub_features(["gene", "cell"]), ("cell", "gene")),
+    ],
+    ids=["no features", "the hub's class names", "other class names"],
+)
+def test_parquet_types_have_the_meaning_of_its_class_names(
+    tmp_path: Path, features: datasets.Features | None, labels: tuple[str, str]
+) -> None:
+    path = parquet(tmp_path, [HUB_ROW], features)
+    assert read_file(path)[0] == [
+        Sentence("1177_0", "Alvedon mot astma", (Span(0, 7, labels[0]), Span(12, 17, labels[1])), f"{path}:1")
+    ]
+
+
+def test_parquet_entities_can_be_a_list_of_objects(tmp_path: Path) -> None:
+    entity = {
+        "start": datasets.Value("int32"),
+        "end": datasets.Value("int32"),
+        "type": datasets.ClassLabel(names=["gene"]),
+    }
+    features = datasets.Features({"sentence": datasets.Value("string"), "entities": datasets.List(entity)})
+    path = parquet(tmp_path, [{"sentence": "BRCA1", "entities": [{"start": 0, "end": 5, "type": 0}]}], features)
+    assert contents(read_file(path)[0]) == [("BRCA1", (Span(0, 5, "gene"),))]
+
+
+TAGGED_ROW = {"tokens": ["svår", "astma"], "ner_tags": [1, 2]}
+
+
+def test_parquet_tags_have_the_names_of_its_classes(tmp_path: Path) -> None:
+    tags = datasets.ClassLabel(names=["O", "B-DISORDER", "I-DISORDER"])
+    features = datasets.Features({"tokens": datasets.List(datasets.Value("string")), "ner_tags": datasets.List(tags)})
+    sentences, notes = read_file(parquet(tmp_path, [TAGGED_ROW], features))
+    assert contents(sentences) == [("svår astma", (Span(0, 10, DISORDER),))]
+    assert notes == ("tags read as BIO",)
+
+
+def test_parquet_tags_without_class_names_are_refused_with_their_row(tmp_path: Path) -> None:
+    path = parquet(tmp_path, [{"tokens": [], "ner_tags": []}, TAGGED_ROW])
+    assert fault_of(path).startswith(f"{path}:2: tag 1 has no name")
+
+
+def raw_parquet(folder: Path, table: pyarrow.Table) -> Path:
+    pyarrow.parquet.write_table(table, folder / "a.parquet")
+    return folder / "a.parquet"
+
+
+def metadata_of(value: bytes) -> pyarrow.Table:
+    return pyarrow.table({"text": ["a"], "spans": [[]]}).replace_schema_metadata({b"huggingface": value})
+
+
+def invalid_utf8() -> pyarrow.Table:
+    buffers = [None, pyarrow.py_buffer(b"\0\0\0\0\2\0\0\0"), pyarrow.py_buffer(b"\xff\xfe")]
+    return pyarrow.table({"text": pyarrow.Array.from_buffers(pyarrow.string(), 1, buffers), "spans": [[]]})
+
+
+@pytest.mark.parametrize(
+    "table",
+    [metadata_of(b"{"), metadata_of(b'{"info": {"features": {"text": 1}}}'), invalid_utf8()],
+    ids=["broken metadata", "metadata of another form", "text that is not UTF-8"],
+)
+def test_a_parquet_file_with_broken_content_is_refused(tmp_path: Path, table: pyarrow.Table) -> None:
+    path = raw_parquet(tmp_path, table)
+    assert fault_of(path).startswith(f"{path}: not a readable parquet file (")
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1PAR1", b"( Astma )", b"\x00" * 1000])
+def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = written(tmp_path, "a.parquet", content)
+    assert fault_of(path).startswith(f"{path}: not a readable parquet file (")
+
+
+def test_a_parquet_file_without_rows_is_refused(tmp_path: Path) -> None:
+    table = pyarrow.table({"text": pyarrow.array([], pyarrow.string()), "spans": pyarrow.array([], pyarrow.string())})
+    path = raw_parquet(tmp_path, table)
+    assert fault_of(path) == f"{path}: no sentence in it; expected at least one"
+
+
+# ---- folders and faults of whole files
+
+
+@pytest.mark.parametrize(
+    ("stem", "part"),
+    [
+        ("train", "train"),
+        ("Training", "train"),
+        ("dev", "validation"),
+        ("devel", "validation"),
+        ("val", "validation"),
+        ("valid", "validation"),
+        ("validation", "validation"),
+        ("TEST", "test"),
+        ("testing", "test"),
+    ],
+)
+def test_a_folder_of_files_named_after_parts_is_a_made_split(tmp_path: Path, stem: str, part: Part) -> None:
+    written(tmp_path, f"{stem}.txt", "( Astma )\n")
+    assert [found for found, _ in read_path(tmp_path)[0]] == [part]
+
+
+def test_the_parts_of_a_folder_may_differ_in_format(tmp_path: Path) -> None:
+    written(tmp_path, "train.conll", "Astma B-DISORDER\n")
+    written(tmp_path, "dev.jsonl", '{"text": "Astma", "spans": [[0, 5, "DISORDER"]]}\n')
+    written(tmp_path, "test.TXT", "( Astma )\n( Eksem )\n")
+    written(tmp_path, "README.md", "# ( About )")
+    written(tmp_path, "LICENSE", "\xff")
+    (tmp_path / "old.jsonl").mkdir()
+    corpus = load_corpus(str(tmp_path))
+    assert corpus.parts == {"train": (3,), "validation": (0,), "test": (1, 2)}
+    assert corpus.notes == ("tags read as BIO",)
+
+
+def test_other_folders_are_read_file_after_file_by_name(tmp_path: Path) -> None:
+    for stem in ("b", "train", "a"):
+        written(tmp_path, f"{stem}.txt", f"( {stem} )\n")
+    found, _ = read_path(tmp_path)
+    assert [(part, sentence.id) for part, sentence in found] == [(None, "a_0"), (None, "b_0"), (None, "train_0")]
+
+
+def test_a_single_file_is_no_split_whatever_its_name(tmp_path: Path) -> None:
+    assert load_corpus(str(written(tmp_path, "train.txt", "( Astma )\n"))).parts == {}
+
+
+def test_notes_of_the_files_of_a_folder_are_given_once(tmp_path: Path) -> None:
+    for stem in ("train", "test"):
+        written(tmp_path, f"{stem}.conll", "Astma B-DISORDER\n")
+    assert read_path(tmp_path)[1] == ("tags read as BIO",)
+
+
+def test_what_is_not_there_is_named_with_what_can_be_given(tmp_path: Path) -> None:
+    path = tmp_path / "nothing.txt"
+    assert fault_of(path) == f"{path}: no such file or folder; give a corpus file, a folder of them, or `synthetic`"
+
+
+def test_a_path_that_the_system_refuses_is_a_fault_of_the_data(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 5000)
+    assert fault_of(path).startswith(f"{path}: cannot be read: ")
+
+
+@pytest.mark.parametrize("ending", [ending for ending in ENDINGS if ending != ".parquet"])
+@pytest.mark.parametrize("content", ["", "\n\n", " \t\r\n", "\ufeff", "\ufeff\n"])
+def test_an_empty_file_is_refused(tmp_path: Path, ending: str, content: str) -> None:
+    path = written(tmp_path, f"a{ending}", content)
+    assert fault_of(path) == f"{path}: the file is empty; expected sentences"
+
+
+def test_a_file_of_comments_alone_has_no_sentence(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.conll", "# nothing\n-DOCSTART- -X- O O\n")
+    assert fault_of(path) == f"{path}: no sentence in it; expected at least one"
+
+
+@pytest.mark.parametrize("ending", [".txt", ".jsonl", ".conll"])
+@pytest.mark.parametrize(
+    ("content", "line", "byte", "offset"),
+    [
+        (b"\xff", 1, "0xFF", 0),
+        ("Hjärtat\nlår".encode() + "\nåder\n".encode("latin-1"), 3, "0xE5", 14),
+        (b"\xef\xbb\xbfab\n\n\n\xff", 4, "0xFF", 8),
+        (b"a\r\nb\r\n\xc3", 3, "0xC3", 6),
+        ("a\n".encode("utf-16"), 1, "0xFF", 0),
+    ],
+    ids=["first byte", "Latin-1", "behind a byte order mark", "cut off", "UTF-16"],
+)
+def test_a_file_that_is_not_utf8_is_named_with_line_byte_and_offset(
+    tmp_path: Path, ending: str, content: bytes, line: int, byte: str, offset: int
+) -> None:
+    path = written(tmp_path, f"a{ending}", content)
+    assert fault_of(path) == f"{path}:{line}: not UTF-8: byte {byte} at offset {offset}; save the file as UTF-8"
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a", "a.txt.gz", ".txt"])
+def test_an_unknown_ending_is_refused_beside_the_known_ones(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path, name, "( Astma )")
+    message = fault_of(path)
+    assert message.startswith(f"{path}: unknown ending {path.suffix!r}; expected one of ")
+    assert all(ending in message for ending in ENDINGS)
+
+
+def test_a_folder_without_data_is_refused_with_the_endings_that_are_read(tmp_path: Path) -> None:
+    written(tmp_path, "README.md", "( Astma )")
+    (tmp_path / "deeper").mkdir()
+    written(tmp_path / "deeper", "train.txt", "( Astma )")
+    message = fault_of(tmp_path)
+    assert message.startswith(f"{tmp_path}: no data file in it; expected files ending in ")
+    assert all(ending in message for ending in ENDINGS)
+
+
+# ---- writing and reading back
+
+TYPES = st.sampled_from([DISORDER, DRUG, BODY, "gene", "CELL-LINE", "Åtgärd"])
+TOKENS = st.one_of(
+    st.sampled_from(
+        ["Astma", "p-piller", "10\u00a0mg", ".", ",", "(", "]", "{", "#", "O", "B-DRUG", "\u2028x", "🫀", "\\"]
+    ),
+    st.text(st.characters(exclude_categories=["Z", "C"]), min_size=1, max_size=6),
+)
+
+
+@st.composite
+def token_ranges(
+    draw: st.DrawFn,
+    words: st.SearchStrategy[str] = TOKENS,
+    types: st.SearchStrategy[str] = TYPES,
+    touching: bool = True,
+) -> Tagged:
+    """Tokens of a sentence and disjoint entities in them, on request none next to another of its type."""
+    tokens: list[str] = []
+    ranges: list[Range] = []
+    for phrase, label in draw(
+        st.lists(st.tuples(st.lists(words, min_size=1, max_size=3), st.none() | types), max_size=5)
+    ):
+        start = len(tokens)
+        tokens += phrase
+        if label and (touching or not ranges or ranges[-1][1:] != (start, label)):
+            ranges.append((start, len(tokens), label))
+    return (tokens, ranges) if tokens else (["ord"], [])
+
+
+def content_of(tokens: list[str], ranges: list[Range]) -> Content:
+    starts = [len("".join(f"{token} " for token in tokens[:position])) for position in range(len(tokens))]
+    spans = (Span(starts[first], starts[after - 1] + len(tokens[after - 1]), label) for first, after, label in ranges)
+    return " ".join(tokens), tuple(spans)
+
+
+LETTERS = {"BIO": "BIIB", "BIOES": "BIES", "BILOU": "BILU", "IO": "IIII"}
+"""For each dialect the letters of the first, inner, last and only token of an entity."""
+
+
+def tags_of(number: int, ranges: list[Range], dialect: str) -> list[str]:
+    tags = ["O"] * number
+    end, open_type = -1, ""
+    for first, after, label in ranges:
+        if dialect == "IOB1":
+            opening = "B" if (first, label) == (end, open_type) else "I"
+            letters = opening + "I" * (after - first - 1)
+        else:
+            begin, inside, last, only = list(LETTERS[dialect])
+            letters = only if after == first + 1 else begin + inside * (after - first - 2) + last
+        tags[first:after] = [f"{letter}-{label}" for letter in letters]
+        end, open_type = after, label
+    return tags
+
+
+Writer = Callable[[list[list[str]], list[list[str]]], str]
+
+
+def columns(tokens: list[list[str]], tags: list[list[str]], between: str) -> str:
+    pairs = (zip(words, names, strict=True) for words, names in zip(tokens, tags, strict=True))
+    return "\n".join("".join(f"{token}{between}{tag}\n" for token, tag in pair) for pair in pairs)
+
+
+def tagged_json(tokens: list[list[str]], tags: list[list[str]]) -> str:
+    rows = ({"tokens": words, "ner_tags": names} for words, names in zip(tokens, tags, strict=True))
+    return "\n".join(map(json.dumps, rows))
+
+
+TAGGED_FORMATS: dict[str, tuple[str, Writer]] = {
+    "blanks": (".conll", lambda tokens, tags: columns(tokens, tags, " ")),
+    "tabs": (".tsv", lambda tokens, tags: columns(tokens, tags, "\t_\t")),
+    "plain text": (".txt", lambda tokens, tags: columns(tokens, tags, " ")),
+    "JSON": (".jsonl", tagged_json),
+}
+
+
+@settings(deadline=None, max_examples=40)
+@pytest.mark.parametrize("dialect", ["IOB1", "BIO", "BIOES", "BILOU", "IO"])
+@pytest.mark.parametrize("format_name", TAGGED_FORMATS)
+@given(data=st.data())
+def test_what_is_written_as_tags_is_read_back(format_name: str, dialect: str, data: st.DataObject) -> None:
+    corpus = data.draw(st.lists(token_ranges(touching=dialect != "IO"), min_size=1, max_size=4))
+    tags = [tags_of(len(tokens), ranges, dialect) for tokens, ranges in corpus]
+    ending, write = TAGGED_FORMATS[format_name]
+    with tempfile.TemporaryDirectory() as folder:
+        path = written(Path(folder), f"a{ending}", write([tokens for tokens, _ in corpus], tags))
+        sentences, _ = read_file(path)
+    assert contents(sentences) == [content_of(*sentence) for sentence in corpus]
+
+
+@st.composite
+def span_contents(draw: st.DrawFn, characters: st.SearchStrategy[str]) -> Content:
+    """Any text with any spans in it, overlapping ones included."""
+    text = draw(st.text(characters, max_size=20))
+    offsets = st.integers(0, len(text))
+    pairs = draw(st.lists(st.tuples(offsets, offsets, TYPES), max_size=4))
+    return text, tuple(sorted(Span(min(a, b), max(a, b), label) for a, b, label in pairs))
+
+
+def as_lists(text: str, spans: Sequence[Span]) -> dict[str, Any]:
+    return {"text": text, "spans": [[span.start, span.end, span.label] for span in spans]}
+
+
+def as_objects(text: str, spans: Sequence[Span]) -> dict[str, Any]:
+    return {"text": text, "spans": [{"start": s.start, "end": s.end, "label": s.label} for s in spans]}
+
+
+def as_hub_objects(text: str, spans: Sequence[Span]) -> dict[str, Any]:
+    return {"sentence": text, "entities": [{"start": s.start, "end": s.end, "type": s.label} for s in spans]}
+
+
+def as_hub_lists(text: str, spans: Sequence[Span]) -> dict[str, Any]:
+    entities = {"start": [s.start for s in spans], "end": [s.end for s in spans], "type": [s.label for s in spans]}
+    return {"sentence": text, "entities": entities}
+
+
+ROW_FORMS = [as_lists, as_objects, as_hub_objects, as_hub_lists]
+ANY_CHARACTER = st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from('\u2028\x00\r\n"\\'))
+
+
+@settings(deadline=None)
+@pytest.mark.parametrize("escaped", [True, False], ids=["escaped", "UTF-8"])
+@pytest.mark.parametrize("form", ROW_FORMS)
+@given(data=st.data())
+def test_what_is_written_as_json_is_read_back(
+    form: Callable[[str, Sequence[Span]], dict[str, Any]], escaped: bool, data: st.DataObject
+) -> None:
+    characters = ANY_CHARACTER if escaped else st.characters(exclude_categories=["Cs"])
+    corpus = data.draw(st.lists(span_contents(characters), min_size=1, max_size=3))
+    lines = [json.dumps(form(*content), ensure_ascii=escaped) for content in corpus]
+    with tempfile.TemporaryDirectory() as folder:
+        sentences, _ = read_file(written(Path(folder), "a.jsonl", "\n".join(lines)))
+    assert contents(sentences) == corpus
+
+
+@settings(deadline=None, max_examples=20)
+@pytest.mark.parametrize("form", [as_objects, as_hub_objects, as_hub_lists])
+@given(data=st.data())
+def test_what_is_written_as_parquet_is_read_back(
+    form: Callable[[str, Sequence[Span]], dict[str, Any]], data: st.DataObject
+) -> None:
+    characters = st.characters(exclude_categories=["Cs"])
+    corpus = data.draw(st.lists(span_contents(characters), min_size=1, max_size=3))
+    with tempfile.TemporaryDirectory() as folder:
+        sentences, _ = read_file(raw_parquet(Path(folder), pyarrow.Table.from_pylist([form(*c) for c in corpus])))
+    assert contents(sentences) == corpus
+
+
+BRACKETS = {DISORDER: "( {} )", DRUG: "[ {} ]", BODY: "{{ {} }}"}
+BRACKETED_SENTENCES = st.lists(
+    token_ranges(st.text(st.characters(categories=["L", "N"]), min_size=1), st.sampled_from([DISORDER, DRUG, BODY])),
+    min_size=1,
+    max_size=4,
+)
+
+
+@settings(deadline=None)
+@given(BRACKETED_SENTENCES.filter(lambda corpus: any(ranges for _, ranges in corpus)))
+def test_what_is_written_as_brackets_is_read_back_when_stripped(corpus: list[Tagged]) -> None:
+    lines = []
+    for tokens, ranges in corpus:
+        phrases = list(tokens)
+        for first, after, label in reversed(ranges):
+            phrases[first:after] = [BRACKETS[label].format(" ".join(tokens[first:after]))]
+        lines.append(" ".join(phrases))
+    with tempfile.TemporaryDirectory() as folder:
+        path = written(Path(folder), "a.txt", "\n".join(lines))
+        sentences = load_corpus(str(path), markup="strip").sentences
+    assert contents(sentences) == [content_of(*sentence) for sentence in corpus]
+
+
+def test_the_fingerprint_is_the_same_for_the_same_data_in_every_format(tmp_path: Path) -> None:
+    row = as_objects("Alvedon mot astma", [Span(0, 7, DRUG), Span(12, 17, DISORDER)])
+    paths = [
+        written(tmp_path, "a.conll", "Alvedon B-DRUG\nmot O\nastma B-DISORDER\n"),
+        written(tmp_path, "b.tsv", "Alvedon\tU-DRUG\nmot\tO\nastma\tU-DISORDER"),
+        written(tmp_path, "c.jsonl", json.dumps(row)),
+        parquet(tmp_path, [HUB_ROW], hub_features(CLASS_NAMES)),
+    ]
+    assert len({load_corpus(str(path)).fingerprint for path in paths}) == 1
+
+
+# ---- arbitrary bytes
+
+VALID_FILES = [
+    b"( Astma ) lindras av [ Alvedon ] .\n{ a } { b }\n\n",
+    json.dumps(HUB_ROW).encode() + b"\n",
+    json.dumps(as_lists("Hjärtat slår", [Span(0, 7, BODY)])).encode() + b"\n",
+    json.dumps({"tokens": ["svår", "astma"], "ner_tags": ["B-A", "I-A"]}).encode(),
+    b"svar\tB-DISORDER\nastma\tI-DISORDER\n\n-DOCSTART-\n# x\nRing O\r\n",
+]
+INSERTIONS = st.one_of(
+    st.binary(max_size=3),
+    st.sampled_from([b"\xff", b"\x00", b"\xef\xbb\xbf", b"\r", b"\n", b"\t", "\u2028".encode(), b"\\ud800"]),
+    st.sampled_from([b"null", b"true", b"-1", b"1e999", b"NaN", b"[]", b"{}", b'""']),
+    st.sampled_from([b"[" * 2000, b"[" * 500 + b"]" * 500, b"9" * 5000, b"x" * 100_000]),
+)
+
+
+@st.composite
+def mutated_files(draw: st.DrawFn) -> bytes:
+    content = draw(st.sampled_from(VALID_FILES))
+    for _ in range(draw(st.integers(1, 3))):
+        start = draw(st.integers(0, len(content)))
+        cut = draw(st.integers(0, 4))
+        content = content[:start] + draw(INSERTIONS) + content[start + cut :]
+    return content
+
+
+def assert_read_or_refused(path: Path) -> None:
+    try:
+        sentences, _ = read_file(path)
+    except DataError:
+        return
+    assert sentences
+    for sentence in sentences:
+        assert isinstance(sentence.text, str)
+        assert all(0 <= span.start <= span.end <= len(sentence.text) and span.label for span in sentence.spans)
+
+
+@settings(deadline=None, max_examples=150)
+@pytest.mark.parametrize("ending", [".txt", ".jsonl", ".conll"])
+@given(content=st.one_of(st.binary(max_size=200), mutated_files()))
+def test_any_bytes_are_read_or_refused_in_words(ending: str, content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        assert_read_or_refused(written(Path(folder), f"a{ending}", content))
+
+
+JSON_VALUES = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(-2, 20), st.floats(), st.sampled_from(["", "DRUG", "B-A", "O", "0"])
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.sampled_from(["start", "end", "type", "label", "text"]), inner, max_size=4),
+    ),
+    max_leaves=12,
+)
+JSON_ROWS = st.sampled_from([("sentence", "entities"), ("text", "spans"), ("tokens", "ner_tags")]).flatmap(
+    lambda keys: st.fixed_dictionaries(
+        {keys[0]: st.one_of(st.just("Alvedon"), JSON_VALUES), keys[1]: JSON_VALUES}, optional={"sid": JSON_VALUES}
+    )
+)
+
+
+@settings(deadline=None, max_examples=400)
+@given(JSON_ROWS)
+def test_any_json_values_in_a_row_are_read_or_refused_in_words(row: dict[str, Any]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        assert_read_or_refused(written(Path(folder), "a.jsonl", json.dumps(row)))
+
+
+@pytest.fixture(scope="module")
+def valid_parquet(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return parquet(tmp_path_factory.mktemp("parquet"), [HUB_ROW], hub_features(CLASS_NAMES)).read_bytes()
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.tuples(st.integers(0, 100_000), st.integers(0, 255)), min_size=1, max_size=4))
+def test_a_parquet_file_with_damaged_bytes_is_read_or_refused_in_words(
+    valid_parquet: bytes, damages: list[tuple[int, int]]
+) -> None:
+    content = bytearray(valid_parquet)
+    for position, byte in damages:
+        content[position % len(content)] = byte
+    with tempfile.TemporaryDirectory() as folder:
+        assert_read_or_refused(written(Path(folder), "a.parquet", bytes(content)))
+
+
+def test_shards_named_as_the_hub_names_them_are_a_split(tmp_path: Path) -> None:
+    for part in ("train", "validation", "test"):
+        written(tmp_path, f"{part}-00000-of-00001.txt", f"Ont i {{{part}}}.\n")
+    written(tmp_path, ".train.txt", "( gömd )\n")
+    written(tmp_path, "LICENSE.txt", "( fri )\n")
+    sentences, _ = read_path(tmp_path)
+    assert [part for part, _ in sentences] == ["test", "train", "validation"]
+
+
+def test_types_are_called_the_same_in_every_format(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.conll", "Alvedon B-drug\nhjälper O\n")
+    (sentence,), _ = read_file(path)
+    assert sentence.spans == (Span(0, 7, "DRUG"),)

@@ -1,0 +1,140 @@
+"""`--data`: what it can name, and what is said when that cannot be a corpus."""
+
+from pathlib import Path
+
+import pytest
+
+from tune_ner.data import loaders
+from tune_ner.data.corpus import BODY, DISORDER, DRUG, MEDICAL_TYPES, Part, Sentence, Span
+from tune_ner.data.loaders import load_corpus
+from tune_ner.data.markup import MarkupMode
+from tune_ner.errors import DataError
+
+
+def fault_of(data: str) -> str:
+    with pytest.raises(DataError) as caught:
+        load_corpus(data)
+    return str(caught.value)
+
+
+@pytest.fixture
+def bracket_file(tmp_path: Path) -> Path:
+    path = tmp_path / "notes.txt"
+    path.write_text("{ hjärtat } och { lungan }\n[ Alvedon ] .\n", encoding="utf-8")
+    return path
+
+
+def test_synthetic_is_a_corpus_of_the_medical_types() -> None:
+    corpus = load_corpus("synthetic")
+    assert corpus.types == MEDICAL_TYPES
+    assert len(corpus) == 1200
+    assert load_corpus("synthetic:").fingerprint == corpus.fingerprint
+
+
+@pytest.mark.parametrize("size", [20, 21])
+def test_synthetic_can_be_asked_for_a_size(size: int) -> None:
+    corpus = load_corpus(f"synthetic:{size}")
+    assert len(corpus) == size
+    assert corpus.name == f"synthetic:{size}"
+
+
+@pytest.mark.parametrize("size", ["0", "-3", "1.5", "many", " 5", "1_000", "²", "9" * 10, "9" * 5000])
+def test_a_synthetic_size_that_is_no_number_from_1_on_is_refused(size: str) -> None:
+    message = fault_of(f"synthetic:{size}")
+    assert message.startswith(f"--data synthetic:{size:.20}: ")
+    assert "expected a number of sentences from 1 on" in message
+    assert len(message) < 200
+
+
+def test_stripping_a_corpus_without_markup_notes_that_there_was_none() -> None:
+    kept, stripped = load_corpus("synthetic:50"), load_corpus("synthetic:50", markup="strip")
+    assert stripped.fingerprint == kept.fingerprint
+    assert "nothing to strip" in stripped.notes[-1]
+
+
+@pytest.mark.parametrize("data", ["hub:", "hub::1177"])
+def test_a_hub_source_without_a_name_is_refused_with_its_form(data: str) -> None:
+    message = fault_of(data)
+    assert message.startswith(f"--data {data}: no data set named")
+    assert "expected hub:OWNER/NAME or hub:OWNER/NAME:CONFIG" in message
+
+
+@pytest.mark.parametrize(
+    ("data", "asked"),
+    [
+        ("hub:owner/name", ("owner/name", None)),
+        ("hub:owner/name:1177", ("owner/name", "1177")),
+        ("hub:n:", ("n", None)),
+    ],
+)
+def test_a_hub_source_names_a_data_set_and_its_configuration(
+    data: str, asked: tuple[str, str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[str, str | None]] = []
+
+    def read_hub(name: str, config: str | None) -> tuple[list[tuple[Part | None, Sentence]], tuple[str, ...]]:
+        calls.append((name, config))
+        return [("test", Sentence("0", "Astma", (Span(0, 5, DISORDER),))), ("train", Sentence("1", "Ring"))], ("noted",)
+
+    monkeypatch.setattr(loaders, "read_hub", read_hub)
+    corpus = load_corpus(data)
+    assert calls == [asked]
+    assert corpus.name == data
+    assert corpus.parts == {"train": (1,), "test": (0,)}
+    assert corpus.types == (DISORDER,)
+    assert corpus.notes == ("noted",)
+
+
+@pytest.mark.parametrize(
+    ("markup", "texts", "entities"),
+    [
+        ("keep", ["{ hjärtat } och { lungan }", "[ Alvedon ] ."], ["{ hjärtat } och { lungan }", "[ Alvedon ]"]),
+        ("strip", ["hjärtat och lungan", "Alvedon."], ["hjärtat", "lungan", "Alvedon"]),
+    ],
+)
+def test_a_path_is_read_as_published_or_without_its_markup(
+    bracket_file: Path, markup: MarkupMode, texts: list[str], entities: list[str]
+) -> None:
+    corpus = load_corpus(str(bracket_file), markup)
+    assert [sentence.text for sentence in corpus.sentences] == texts
+    assert [span.text_in(sentence.text) for sentence in corpus.sentences for span in sentence.spans] == entities
+    assert corpus.types == (DRUG, BODY)
+    assert corpus.name == "notes.txt"
+
+
+def test_the_fingerprint_does_not_depend_on_where_a_file_lies(bracket_file: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere" / "other.txt"
+    elsewhere.parent.mkdir()
+    elsewhere.write_bytes(bracket_file.read_bytes())
+    assert load_corpus(str(elsewhere)).fingerprint == load_corpus(str(bracket_file)).fingerprint
+
+
+def test_a_tilde_stands_for_the_home_folder(bracket_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(bracket_file.parent))
+    assert len(load_corpus("~/notes.txt")) == 2
+
+
+def test_the_home_folder_of_nobody_is_refused() -> None:
+    message = fault_of("~nobody-of-that-name/notes.txt")
+    assert message.startswith("--data ~nobody-of-that-name/notes.txt: no home folder is known")
+    assert "give the full path" in message
+
+
+def test_the_current_folder_gives_its_own_name_to_the_corpus(
+    bracket_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(bracket_file.parent)
+    assert load_corpus(".").name == bracket_file.parent.name
+
+
+def test_text_without_a_single_entity_is_refused_with_what_would_mark_one(tmp_path: Path) -> None:
+    path = tmp_path / "plain.txt"
+    path.write_text("Ring 1177.\nSök vård.\n", encoding="utf-8")
+    message = fault_of(str(path))
+    assert message.startswith(f"{path}: 2 sentences and not one entity in them")
+    assert "expected annotated text: brackets ( ) [ ] { } around entities, or spans, or tags" in message
+
+
+@pytest.mark.parametrize("data", ["nothing.txt", "synthetics", "Synthetic:5", "a\0b.txt"])
+def test_what_names_nothing_is_refused_as_a_path(data: str) -> None:
+    assert fault_of(data).startswith(f"{data}: no such file or folder")

@@ -1,0 +1,209 @@
+"""Entities of texts: offsets, order, windows and scores, whatever folder the model comes from."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.model_folders import TEXTS, a_model_folder, an_untrained_model
+from tune_ner.data.formats.raw_text import LONGEST_TEXT
+from tune_ner.errors import EncoderError, ModelError, TextError
+from tune_ner.inference.predictor import PredictedSpan, Predictor
+from tune_ner.tagging.tokenization import split_words
+from tune_ner.training.model_settings import SETTINGS_FILE
+
+WORDS = st.sampled_from([*{word for text in TEXTS[:40] for word in text.split()}, "a\u0308\u0301", "💊", "x" * 200])
+some_texts = st.lists(WORDS, max_size=30).map(" ".join)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return a_model_folder(tmp_path_factory.mktemp("models") / "best")
+
+
+@pytest.fixture(scope="module")
+def predictor(folder: Path) -> Predictor:
+    torch.set_num_threads(1)
+    return Predictor.load(folder)
+
+
+def changed(folder: Path, to: Path, **changes: Any) -> Path:
+    """A copy of the model with other entries in its config.json."""
+    shutil.copytree(folder, to)
+    config = json.loads((to / "config.json").read_text())
+    (to / "config.json").write_text(json.dumps({**config, **changes}))
+    return to
+
+
+def places(spans: list[PredictedSpan]) -> list[tuple[int, int, str]]:
+    return [(span.start, span.end, span.label) for span in spans]
+
+
+@settings(deadline=None, max_examples=15)
+@given(texts=st.lists(some_texts, max_size=6))
+def test_each_text_has_its_own_spans_whatever_stands_beside_it(predictor: Predictor, texts: list[str]) -> None:
+    together = predictor.predict(texts)
+    alone = [predictor.predict([text])[0] for text in texts]
+    assert list(map(places, together)) == list(map(places, alone))
+    streamed = predictor.stream(iter(texts), at_once=2)
+    assert list(map(places, streamed)) == list(map(places, together))
+    for text, one, other in zip(texts, together, alone, strict=True):
+        assert [span.score for span in one] == pytest.approx([span.score for span in other], abs=1e-5)
+        for span in one:
+            assert 0 <= span.start < span.end <= len(text)
+            assert span.text == text[span.start : span.end]
+            assert 0 < span.score <= 1
+        assert one == sorted(one, key=lambda span: span.start)
+        assert all(a.end <= b.start for a, b in pairwise(one))
+
+
+def test_spans_begin_and_end_with_words(predictor: Predictor) -> None:
+    text = "Ta  Alvedon,\tmot (feber)."
+    words = split_words(text, "punctuation")
+    for span in predictor.predict([text])[0]:
+        assert span.start in {start for start, _ in words}
+        assert span.end in {end for _, end in words}
+
+
+def test_a_score_is_the_mean_probability_of_the_labels_of_its_words(folder: Path, predictor: Predictor) -> None:
+    model = transformers.AutoModelForTokenClassification.from_pretrained(folder).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    text = next(text for text, spans in zip(TEXTS, predictor.predict(TEXTS), strict=True) if len(spans) > 1)
+    words = split_words(text, "punctuation")
+    encoding = tokenizer([text[start:end] for start, end in words], is_split_into_words=True, return_tensors="pt")
+    with torch.no_grad():
+        best = model(**encoding).logits[0].softmax(-1).max(-1)
+    first = {word: place for place, word in reversed(list(enumerate(encoding.word_ids(0))))}
+    for span in predictor.predict([text])[0]:
+        covered = [number for number, word in enumerate(words) if span.start <= word[0] and word[1] <= span.end]
+        expected = [best.values[first[number]].item() for number in covered]
+        assert span.score == pytest.approx(sum(expected) / len(expected), abs=1e-5)
+
+
+@pytest.mark.parametrize("stride", [0, 5])
+def test_a_long_text_is_read_to_its_end(tmp_path: Path, stride: int) -> None:
+    windowed = Predictor.load(a_model_folder(tmp_path / "best", max_length=16, stride=stride))
+    text = " ".join(TEXTS[:60])
+    spans = windowed.predict([text])[0]
+    assert spans[-1].end > len(text) - 60
+    assert windowed.reading.stride == (stride or 4)
+    # its beginning is that of a shorter text, which one window holds
+    short = windowed.predict([text[:20]])[0]
+    assert places(short)[:1] == places(spans)[:1]
+
+
+def test_windows_are_no_longer_than_the_model_reads(tmp_path: Path) -> None:
+    reading = Predictor.load(a_model_folder(tmp_path / "best", max_length=2000)).reading
+    assert (reading.max_length, reading.stride) == (512, 128)
+
+
+def test_an_empty_text_has_no_spans_and_no_text_no_results(predictor: Predictor) -> None:
+    assert predictor.predict([]) == []
+    assert predictor.predict(["", "  \t"]) == [[], []]
+    assert list(predictor.stream([])) == []
+    assert [len(spans) > 0 for spans in predictor.predict(["", TEXTS[0] + TEXTS[1]])] == [False, True]
+
+
+def test_a_stream_is_answered_while_it_is_read_and_never_ahead_of_what_it_may_hold(predictor: Predictor) -> None:
+    read = 0
+
+    def endless() -> Iterator[str]:
+        nonlocal read
+        while True:
+            read += 1
+            yield TEXTS[read % len(TEXTS)]
+
+    found = predictor.stream(endless(), at_once=8)
+    next(found)
+    assert read == 1
+    for answered, _ in enumerate(islice(found, 60), start=2):
+        assert read < answered + 8
+    one_by_one = predictor.stream(endless(), at_once=1)
+    for _ in range(5):
+        before = read
+        next(one_by_one)
+        assert read == before + 1
+
+
+def test_texts_that_are_none_are_refused(predictor: Predictor) -> None:
+    with pytest.raises(TextError, match=r"text 2: half a surrogate pair \(U\+D83D\) at offset 2"):
+        predictor.predict(["Ont", "i \ud83d"])
+    with pytest.raises(TextError, match="text 1: 10,000,001 characters; expected at most 10,000,000"):
+        predictor.predict(["a" * (LONGEST_TEXT + 1)])
+
+
+def test_a_folder_of_others_is_read_by_its_labels_with_a_note(folder: Path, tmp_path: Path) -> None:
+    copy = changed(folder, tmp_path / "copy")
+    (copy / SETTINGS_FILE).unlink()
+    other = Predictor.load(copy)
+    assert other.reading.scheme.name == "BIO"
+    assert other.reading.words == "whitespace"
+    assert other.reading.types == ("DISORDER", "DRUG", "BODY")
+    assert other.notes == (f"{copy}: no tune_ner.json; labels read as BIO, words cut at white space",)
+    assert any(other.predict(TEXTS))
+
+
+@pytest.mark.parametrize("scheme", ["IO", "BIO", "BIOES", "BILOU"])
+def test_the_scheme_is_told_by_the_letters_of_the_labels(tmp_path: Path, scheme: str) -> None:
+    folder = a_model_folder(tmp_path / "best", tagging_scheme=scheme)
+    (folder / SETTINGS_FILE).unlink()
+    assert Predictor.load(folder).reading.scheme.name == scheme
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ([f"LABEL_{index}" for index in range(7)], "its labels are LABEL_0, LABEL_1"),
+        (["NOUN", "VERB", "ADJ", "ADV", "PRON", "DET", "X"], "expected O and tags such as B-DRUG"),
+        (["O", "B-A", "I-A", "E-A", "L-A", "S-A", "U-A"], "the letters B, E, I, L, S, U"),
+        ([f"{letter}-A{index}" for index, letter in enumerate("BIBIBIB")], "expected O and tags"),
+    ],
+)
+def test_a_model_without_labels_of_entities_is_refused(
+    folder: Path, tmp_path: Path, labels: list[str], expected: str
+) -> None:
+    copy = changed(folder, tmp_path / "copy", id2label={str(i): name for i, name in enumerate(labels)}, label2id={})
+    (copy / SETTINGS_FILE).unlink()
+    with pytest.raises(ModelError) as error:
+        Predictor.load(copy)
+    assert expected in str(error.value)
+
+
+def test_labels_with_a_gap_are_refused(folder: Path, tmp_path: Path) -> None:
+    names = {"0": "O", "1": "B-DRUG", "2": "I-DRUG", "3": "B-BODY", "4": "I-BODY", "5": "B-DISORDER", "7": "I-DISORDER"}
+    copy = changed(folder, tmp_path / "copy", id2label=names, label2id={})
+    with pytest.raises(ModelError, match=r"config\.json: id2label: found .+; expected the name of each label"):
+        Predictor.load(copy)
+
+
+def test_what_is_no_model_folder_is_refused_in_words(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("no folder")
+    broken = changed(folder, tmp_path / "broken")
+    (broken / "model.safetensors").write_bytes(b"no weights")
+    bare = changed(folder, tmp_path / "bare")
+    (bare / "tokenizer.json").unlink()
+    headless = changed(folder, tmp_path / "headless")
+    an_untrained_model().model.base_model.save_pretrained(headless)
+    shutil.copy(folder / "config.json", headless)
+    for name, error, expected in (
+        ("nowhere", ModelError, "no such folder; expected a folder with config.json"),
+        ("empty", ModelError, "the folder is empty"),
+        ("file", ModelError, "a file; expected a folder"),
+        ("broken", ModelError, "cannot be loaded"),
+        ("headless", ModelError, "its weights lack classifier.bias, classifier.weight"),
+        ("bare", EncoderError, "token"),
+        ("x" * 300, ModelError, "cannot be read"),
+        ("~nobody-of-this-name", ModelError, "cannot be read"),
+    ):
+        with pytest.raises(error) as raised:
+            Predictor.load(name if name.startswith("~") else tmp_path / name)
+        assert expected in str(raised.value)

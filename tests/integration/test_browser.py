@@ -1,0 +1,184 @@
+"""The page in a real browser: nothing fails, filters filter, and what looks like markup is text."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from selenium.webdriver import Chrome, Keys
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+from tests.browser import browser, missing
+from tests.factories import a_config, a_result
+from tune_ner.data.corpus import Corpus, Part, Sentence, Span
+from tune_ner.data.splits import Split
+from tune_ner.evaluation.span_metrics import score_spans
+from tune_ner.report.html_report import write_page
+from tune_ner.results.leaderboard import RunResults
+from tune_ner.results.records import TrialRecord
+from tune_ner.results.run_dir import RunFolder
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(missing()), reason=missing()),
+    pytest.mark.xdist_group("page"),
+]
+
+HOSTILE = "<script>document.title = 'taken'</script><b>😀 Feber</b> av Alvedon."
+DRUG, FEVER = Span(HOSTILE.index("Alvedon"), HOSTILE.index("Alvedon") + 7, "DRUG"), HOSTILE.index("Feber")
+DISORDER = Span(FEVER, FEVER + 5, "DISORDER")
+PLAIN = "Ta Alvedon mot huvudvärk."
+GOLD = (Span(3, 10, "DRUG"), Span(15, 24, "DISORDER"))
+CORPUS = Corpus(
+    "made",
+    (
+        Sentence("train", PLAIN, GOLD),
+        *(Sentence(f"hostile {i}", HOSTILE, (DISORDER, DRUG)) for i in range(2)),
+        *(Sentence(f"plain {i}", PLAIN, GOLD) for i in range(2)),
+    ),
+    ("DISORDER", "DRUG"),
+)
+SPLIT = Split(train=(0,), validation=(1, 3), test=(2, 4))
+# Wrong type and missed in the first sentence of a part; in the second one, one too short and one too many.
+FIRST = ((replace(DISORDER, label="DRUG"),), (Span(3, 9, "DRUG"), GOLD[1], Span(0, 2, "DISORDER")))
+SECOND = ((DISORDER, DRUG), FIRST[1])
+
+
+def a_trial(spans: tuple[tuple[Span, ...], ...], f1: float, seed: int) -> TrialRecord:
+    parts: tuple[Part, ...] = ("validation", "test")
+    result = a_result((f1 / 2, f1))
+    gold = [CORPUS.sentences[i].spans for i in SPLIT.validation]
+    scores = {part: replace(result.scores[part], spans=score_spans(gold, spans, CORPUS.types)) for part in parts}
+    config = a_config(seed=seed, learning_rate=seed * 1e-3)
+    made = replace(result, spans=dict.fromkeys(parts, spans), scores=scores)
+    return TrialRecord.finished(config, made, seconds=1.0)
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    folder = RunFolder.available(tmp_path_factory.mktemp("runs"), "made")
+    folder.create("")
+    for seed in range(1, 61):
+        folder.append(a_trial(SECOND if seed == 1 else FIRST, 0.9 - seed / 100, seed), CORPUS, SPLIT)
+    page = write_page(RunResults(folder))
+    with browser(tmp_path_factory.mktemp("profile")) as started:
+        started.get(page.as_uri())
+        drawn = "return document.documentElement.dataset.drawn"
+        WebDriverWait(started, 60).until(lambda found: found.execute_script(drawn))
+        yield started
+
+
+@pytest.fixture
+def page(driver: Chrome) -> Iterator[Chrome]:
+    """The page as it was when it had loaded."""
+    driver.refresh()
+    drawn = "return document.documentElement.dataset.drawn"
+    WebDriverWait(driver, 60).until(lambda found: found.execute_script(drawn))
+    yield driver
+    assert driver.get_log("browser") == []  # type: ignore[no-untyped-call]
+
+
+def choose(page: Chrome, explorer: str, label: str, value: str) -> None:
+    path = f"//*[@id='{explorer}-controls']//label[span[text()='{label}']]/select"
+    Select(page.find_element(By.XPATH, path)).select_by_value(value)
+
+
+def articles(page: Chrome) -> list[WebElement]:
+    return page.find_elements(By.CSS_SELECTOR, "#errors article")
+
+
+def kind(page: Chrome, name: str) -> WebElement:
+    return page.find_element(By.XPATH, f"//fieldset/label[normalize-space(text())='{name}']/input")
+
+
+def test_every_figure_is_drawn(page: Chrome) -> None:
+    charts = page.find_elements(By.CSS_SELECTOR, ".chart")
+    assert len(charts) >= 7
+    assert all(chart.find_elements(By.CSS_SELECTOR, "svg .mark-symbol, svg .mark-rect") for chart in charts)
+
+
+def test_markup_in_a_sentence_is_text(page: Chrome) -> None:
+    assert page.title == "Run made"
+    choose(page, "errors", "trial", "1")
+    first = articles(page)[0].find_element(By.CSS_SELECTOR, "dd")
+    assert first.text.startswith("<script>document.title = 'taken'</script><b>😀")
+    marks = first.find_elements(By.TAG_NAME, "mark")
+    marked = [page.execute_script("return arguments[0].firstChild.data", mark) for mark in marks]
+    assert marked == ["Feber", "Alvedon"]
+
+
+def test_errors_are_filtered_by_kind_type_and_text(page: Chrome) -> None:
+    choose(page, "errors", "trial", "1")
+    assert len(articles(page)) == 2
+    boxes = page.find_elements(By.CSS_SELECTOR, "fieldset label")
+    counts = dict(box.text.split("\n") for box in boxes)
+    assert counts == {
+        "missed": "1",
+        "spurious": "1",
+        "wrong type": "1",
+        "wrong boundary": "1",
+        "wrong type and boundary": "0",
+    }
+    for name in ("spurious", "wrong boundary"):
+        kind(page, name).click()
+    assert [article.find_element(By.TAG_NAME, "ul").text.split(":")[0] for article in articles(page)] == ["wrong type"]
+    kind(page, "spurious").click()
+    choose(page, "errors", "type", "0")
+    assert len(articles(page)) == 2
+    search = page.find_element(By.CSS_SELECTOR, "#errors input[type=search]")
+    search.send_keys("HUVUDVÄRK")
+    assert len(articles(page)) == 1
+    assert "1 of the 2 validation sentences" in page.find_element(By.ID, "errors-result").text
+
+
+def test_only_what_two_trials_differ_in_is_shown(page: Chrome) -> None:
+    choose(page, "errors", "trial", "1")
+    choose(page, "errors", "beside", "0")
+    assert len(articles(page)) == 2
+    page.find_element(By.CSS_SELECTOR, "#errors-controls > label.check input").click()
+    (article,) = articles(page)
+    assert [line.text for line in article.find_elements(By.TAG_NAME, "dt")] == ["gold", "#2", "#1 (beside)"]
+    choose(page, "errors", "beside", "2")
+    assert articles(page) == []
+
+
+def test_the_test_part_is_shown_with_its_warning(page: Chrome) -> None:
+    warning = page.find_element(By.CSS_SELECTOR, "#errors-result .warning")
+    assert not warning.is_displayed()
+    choose(page, "errors", "part", "test")
+    assert "spent this test part" in warning.text
+
+
+def test_a_long_table_turns_pages_and_sorts_by_keyboard(page: Chrome) -> None:
+    table = page.find_element(By.CSS_SELECTOR, "#ranking table")
+    shown = [row for row in table.find_elements(By.CSS_SELECTOR, "tbody tr") if row.is_displayed()]
+    assert len(shown) == 50
+    rate = table.find_element(By.XPATH, ".//th[button[text()='lr']]")
+    button = rate.find_element(By.TAG_NAME, "button")
+    for _ in range(2):
+        button.send_keys(Keys.ENTER)
+    assert rate.get_attribute("aria-sort") == "descending"
+    assert table.find_elements(By.CSS_SELECTOR, "tbody tr")[0].find_elements(By.TAG_NAME, "td")[3].text == "0.06"
+    page.find_element(By.XPATH, "//*[@id='ranking']//button[text()='Next']").send_keys(Keys.ENTER)
+    assert "51–60 of 60 rows" in page.find_element(By.CSS_SELECTOR, "#ranking .pager").text
+
+
+def test_curves_are_the_best_at_first_and_can_be_chosen(page: Chrome) -> None:
+    told = page.find_element(By.CSS_SELECTOR, "#curves [role=status]")
+    lines = "#curves .chart:first-child .mark-line path"
+    assert told.text == "The best 12 of 60 trials by validation F1."
+    choose(page, "curves", "at most", "25")
+    WebDriverWait(page, 10).until(lambda found: len(found.find_elements(By.CSS_SELECTOR, lines)) >= 25)
+    assert told.text == "The best 25 of 60 trials by validation F1."
+
+
+def test_a_narrow_page_does_not_scroll_sideways(page: Chrome) -> None:
+    page.set_window_size(420, 900)
+    try:
+        page.refresh()
+        wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert page.execute_script(wide) <= 0
+    finally:
+        page.set_window_size(1280, 900)

@@ -1,0 +1,115 @@
+"""What grid and search print and log, from the command line to a real Ray."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from tune_ner.cli.app import app
+from tune_ner.cli.console import told_errors
+from tune_ner.errors import OutputError
+
+ONE = ["demo", "--data", "synthetic:150", "--model", "tiny:1x32", "--scheme", "BIO", "--lr", "3e-3", "--epochs", "2"]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("command", ["grid", "search"])
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--quiet", "--json"], "--quiet with --json: expected one of them"),
+        (["--track", "wandb"], "--track"),
+        (["--dry-run", "--name", "../out", "--json"], "expected letters, digits"),
+    ],
+)
+def test_a_mistake_is_told_on_standard_error_alone(
+    tmp_path: Path, command: str, options: list[str], expected: str
+) -> None:
+    outcome = CliRunner().invoke(app, [command, *options, "--results-dir", str(tmp_path / "results")])
+    assert outcome.exit_code == 2
+    assert expected in outcome.stderr
+    assert outcome.stdout == ""
+    assert not (tmp_path / "results").exists()
+
+
+def test_no_tracking_server_is_told_before_anything_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    arguments = ["grid", *ONE, "--track", "mlflow", "--quiet", "--results-dir", str(tmp_path / "results")]
+    outcome = CliRunner().invoke(app, arguments)
+    assert outcome.exit_code == 2
+    assert "error: --track mlflow: " in outcome.stderr
+    assert outcome.stdout == ""
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("command", ["grid", "search"])
+def test_a_plan_for_machines_is_json_alone_and_one_for_the_quiet_a_line(tmp_path: Path, command: str) -> None:
+    arguments = [command, "--data", "synthetic:150", "--dry-run", "--results-dir", str(tmp_path)]
+    arguments += ["demo", "--model", "tiny:1x32"] if command == "grid" else []
+    outcome = CliRunner().invoke(app, [*arguments, "--json"])
+    assert [json.loads(line)["event"] for line in outcome.stdout.splitlines()] == ["data", "audit", "plan"]
+    outcome = CliRunner().invoke(app, [*arguments, "--quiet"])
+    assert re.fullmatch(r"(At most )?\d+ trials, \d+ at once\n", outcome.stdout)
+
+
+def test_an_error_is_told_without_a_password(tmp_path: Path) -> None:
+    storage = "postgresql://me:secret@127.0.0.1:1/db"
+    arguments = ["search", "--data", "synthetic:150", "--storage", storage]
+    outcome = CliRunner().invoke(app, [*arguments, "--no-dashboard", "--results-dir", str(tmp_path / "results")])
+    assert outcome.exit_code == 2
+    assert "secret" not in outcome.output
+    assert "cannot be opened" in outcome.stderr
+
+
+def test_an_error_is_told_without_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit), told_errors():
+        raise OutputError("\x1b[2Jwiped\nand a second line")
+    assert capsys.readouterr().err == "error: \\x1b[2Jwiped\nand a second line\n"
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_reader_that_goes_away_is_done_without(tmp_path: Path, options: list[str]) -> None:
+    command = [sys.executable, "-m", "tune_ner.grid", *ONE, "--dry-run", *options, "--results-dir", str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        told = process.stderr.read().decode()
+    assert (process.returncode, told) == (0, "")
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+def test_a_run_for_machines_is_json_alone_and_the_rest_is_logged(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+    arguments = [*ONE, "--name", "run", "--results-dir", str(tmp_path), "--no-dashboard"]
+
+    def run(*more: str) -> subprocess.CompletedProcess[str]:
+        start = [sys.executable, "-m", "tune_ner.grid", *arguments, *more]
+        return subprocess.run(start, capture_output=True, text=True, env=environment, timeout=300, check=False)
+
+    told = run("--json")
+    assert (told.returncode, told.stderr) == (0, "")
+    lines = [json.loads(line) for line in told.stdout.splitlines()]
+    events = [line["event"] for line in lines]
+    assert events[:3] == ["data", "audit", "run_started"]
+    assert events[-3:] == ["epoch_ended", "trial_ended", "run_ended"]
+    assert lines[-1]["exit_code"] == 0
+    assert lines[-1]["best"]["trials"] == [lines[-2]["trial"]]
+    log = (tmp_path / "run" / "run.log").read_text(encoding="utf-8")
+    assert "ray._private.worker: Started a local Ray instance" in log
+    assert f"INFO tune_ner: trial {lines[-2]['trial']} finished" in log
+    assert "\x1b" not in log
+    (board,) = (tmp_path / "run" / "tensorboard").iterdir()
+    assert board.name.endswith(lines[-2]["trial"])
+    again = run("--quiet")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert [line.partition(":")[0] for line in again.stdout.splitlines()] == ["Best by validation", "Results"]
+    assert (tmp_path / "run" / "run.log").read_text(encoding="utf-8").startswith(log)

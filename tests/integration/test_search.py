@@ -1,0 +1,230 @@
+"""The search command, from its arguments to what it leaves on the disk; the slow tests run a real Ray."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+import pytest
+import ray
+from typer.testing import CliRunner
+
+from tune_ner.cli.app import app
+from tune_ner.cli.search import seconds_of
+from tune_ner.errors import SchedulingError
+
+SMALL = ["search", "--data", "synthetic:150", "--model", "tiny:1x32", "--no-dashboard", "--max-concurrent", "1"]
+SPACE = """\
+data: synthetic:150
+model: tiny:1x32
+tagging_scheme: [BIO, BIOES]
+learning_rate: {loguniform: [1.0e-4, 1.0e-2]}
+batch_size: {int: [4, 16]}
+words: punctuation
+epochs: 2
+first: {learning_rate: 5.0e-3, batch_size: 8}
+"""
+
+
+def refused(tmp_path: Path, *arguments: str) -> str:
+    """What the command prints for a mistake, which must leave nothing behind and never start Ray."""
+    results = tmp_path / "results"
+    outcome = CliRunner().invoke(app, ["search", *arguments, "--results-dir", str(results)])
+    assert outcome.exit_code == 2, outcome.output
+    assert "Traceback" not in outcome.output
+    assert not results.exists()
+    assert not ray.is_initialized()
+    return " ".join(outcome.output.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["demo"], "no axis has a distribution"),
+        (["demo"], "or run the grid"),
+        (["--trials", "0"], "--trials 0: expected 1 or more"),
+        (["--time", "30"], "--time 30: expected a number with s, m, h or d, for instance 30m"),
+        (["--time", "0m"], "--time 0s: expected more than nothing"),
+        (["--target-f1", "1.5"], "--target-f1 1.5: expected more than 0 and at most 1"),
+        (["--confirm", "0"], "--confirm 0 with --confirm-seeds 3: expected 1 or more of each"),
+        (["--confirm-seeds", "0"], "--confirm 3 with --confirm-seeds 0"),
+        (["--sampler", "tpee"], "--sampler tpee: expected tpe or random (did you mean 'tpe'?)"),
+        (["--scheduler", "hyperband"], "--scheduler hyperband: expected fifo, asha or median"),
+        (["--data", "synthetic:60", "--storage", "nonsense"], "study storage nonsense: cannot be opened"),
+        (["--data", "synthetic:60", "--storage", "sqlite:////no/such/study.db"], "cannot be opened"),
+        (["--name", "../out"], "expected letters, digits"),
+    ],
+)
+def test_a_mistake_is_told_and_leaves_nothing(tmp_path: Path, arguments: list[str], expected: str) -> None:
+    assert expected in refused(tmp_path, *arguments)
+
+
+def test_all_that_keeps_a_space_from_being_searched_is_told_at_once(tmp_path: Path) -> None:
+    space = tmp_path / "space.yaml"
+    space.write_text("model: tiny:1x32\nlearning_rate: 1.0e-3\nseed: [1, 2]\nsplit: {folds: 3}\nfirst: {epochs: 4}\n")
+    told = refused(tmp_path, str(space))
+    for expected in ("no axis has", "seed: found 2", "split.folds: a search", "first.epochs: 4 is not in the space"):
+        assert expected in told
+
+
+def test_a_grid_of_a_space_to_search_is_refused() -> None:
+    outcome = CliRunner().invoke(app, ["grid", "search"])
+    assert outcome.exit_code == 2
+    assert "learning_rate: found the distribution {loguniform: [0.0001, 0.01]}" in " ".join(outcome.output.split())
+
+
+def test_a_folder_that_is_no_run_is_not_gone_on_with(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    outcome = CliRunner().invoke(app, ["search", "--name", "mine", "--results-dir", str(tmp_path)])
+    assert outcome.exit_code == 2
+    assert "no run folder: it is empty" in " ".join(outcome.output.split())
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"), [("90s", 90), ("30m", 1800), ("1.5h", 5400), ("2d", 172_800), (" 5m ", 300)]
+)
+def test_times_have_units(said: str, seconds: float) -> None:
+    assert seconds_of(said) == seconds
+
+
+@pytest.mark.parametrize("said", ["", "m", "-5m", "5", "5 minutes", "1e3s", "5m30s"])
+def test_a_time_without_sense_is_refused(said: str) -> None:
+    with pytest.raises(SchedulingError, match="expected a number with s, m, h or d"):
+        seconds_of(said)
+
+
+# ---- with a real Ray
+
+
+def started(space: Path, results: Path, *arguments: str) -> subprocess.Popen[str]:
+    options = ["--no-dashboard", "--max-concurrent", "1", "--confirm", "2", "--confirm-seeds", "2"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "tune_ner.search", str(space), *options, *arguments, "--results-dir", str(results)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )
+
+
+def ended(process: subprocess.Popen[str]) -> str:
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    return output
+
+
+def records_of(folder: Path) -> list[dict[str, Any]]:
+    file = folder / "trials.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def of_status(records: list[dict[str, Any]], status: str) -> list[dict[str, Any]]:
+    return [record for record in records if record["status"] == status]
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Path:
+    file = tmp_path / "space.yaml"
+    file.write_text(SPACE)
+    return file
+
+
+def test_a_dry_run_says_what_would_be_searched_and_leaves_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "space.yaml"
+    file.write_text(SPACE)
+    results = tmp_path / "results"
+    arguments = ["search", str(file), "--trials", "7", "--time", "30m", "--confirm", "2", "--results-dir", str(results)]
+    outcome = CliRunner().invoke(app, [*arguments, "--dry-run"])
+    assert outcome.exit_code == 0, outcome.output
+    told = " ".join(outcome.output.split())
+    assert "learning_rate {loguniform: [0.0001, 0.01]}" in told
+    assert "learning_rate 0.005, batch_size 8" in told
+    assert "after 7 trials or after 30 minutes" in told
+    assert "the best 2 with 3 fresh seeds each" in told
+    assert "At most 7 trials" in told
+    assert not results.exists()
+    assert not ray.is_initialized()
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+def test_a_search_that_is_killed_goes_on_and_confirms_the_best(tmp_path: Path, space: Path) -> None:
+    process = started(space, tmp_path, "--trials", "6", "--name", "run")
+    deadline = time.monotonic() + 120
+    while len(records_of(tmp_path / "run")) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.kill()
+    process.communicate(timeout=60)
+    before = records_of(tmp_path / "run")
+    assert 2 <= len(before) < 6
+    output = ended(started(space, tmp_path, "--trials", "6", "--name", "run"))
+    records = records_of(tmp_path / "run")
+    assert records[: len(before)] == before
+    assert len({record["trial_id"] for record in records}) == len(records) == 6 + 2 * 2
+    searched, finished = of_status(records, "searched"), of_status(records, "finished")
+    assert len(searched) == 6
+    assert searched[0]["config"]["learning_rate"] == 5e-3
+    assert {record["config"]["seed"] for record in searched} == {42}
+    assert all(record["result"] is None and len(record["epochs"]) == 2 for record in searched)
+    # the best two by validation, each with two seeds that the search did not use
+    best = sorted(searched, key=lambda record: -max(epoch["f1"] for epoch in record["epochs"]))[:2]
+    rates = {record["config"]["learning_rate"] for record in best}
+    assert {record["config"]["learning_rate"] for record in finished} == rates
+    assert [record["config"]["seed"] for record in finished] == [1, 2, 1, 2]
+    assert all(record["result"]["test"]["support"] > 0 for record in finished)
+    assert len((tmp_path / "run" / "test_uses.jsonl").read_text().splitlines()) == 4
+    assert len(pd.read_csv(tmp_path / "run" / "ranking.csv")) == 2
+    assert "Ranked by validation F1" in output
+    study = optuna.load_study(study_name="run", storage=f"sqlite:///{tmp_path / 'run' / 'study.db'}")
+    complete = study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
+    assert len(complete) == 6
+    assert study.best_value == max(epoch["f1"] for record in searched for epoch in record["epochs"])
+    # a search that is whole starts nothing, and writes its tables anew
+    (tmp_path / "run" / "ranking.csv").unlink()
+    assert "Ranked by validation F1" in ended(started(space, tmp_path, "--trials", "6", "--name", "run"))
+    assert records_of(tmp_path / "run") == records
+    assert len(pd.read_csv(tmp_path / "run" / "ranking.csv")) == 2
+    assert (tmp_path / "run" / "run.log").read_text().count("Started a local Ray instance") == 2
+
+
+@pytest.mark.long
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+def test_a_search_ends_at_its_aim_and_another_learns_from_its_study(tmp_path: Path, space: Path) -> None:
+    storage = ["--storage", f"sqlite:///{tmp_path / 'all.db'}", "--study", "mine"]
+    ended(started(space, tmp_path, "--trials", "50", "--target-f1", "0.01", "--name", "first", *storage))
+    searched = of_status(records_of(tmp_path / "first"), "searched")
+    assert 1 <= len(searched) < 50
+    assert max(epoch["f1"] for record in searched for epoch in record["epochs"]) >= 0.01
+    ended(started(space, tmp_path, "--trials", "2", "--name", "second", *storage))
+    assert len(of_status(records_of(tmp_path / "second"), "searched")) == 2
+    study = optuna.load_study(study_name="mine", storage=storage[1])
+    assert len(study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))) == len(searched) + 2
+    assert not (tmp_path / "second" / "study.db").exists()
+
+
+@pytest.mark.long
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+def test_a_search_whose_time_is_over_is_whole(tmp_path: Path, space: Path) -> None:
+    output = ended(started(space, tmp_path, "--trials", "5000", "--time", "20s", "--name", "run"))
+    records = records_of(tmp_path / "run")
+    searched, finished = of_status(records, "searched"), of_status(records, "finished")
+    assert 1 <= len(searched) < 5000
+    # what ran when the time was over has left its epochs
+    assert {record["status"] for record in records} <= {"searched", "finished", "stopped"}
+    assert len(finished) == 2 * min(2, len(searched))
+    assert len(pd.read_csv(tmp_path / "run" / "ranking.csv")) == min(2, len(searched))
+    assert "At most 5000 trials" in output
+    assert f"{len(finished)} trials with fresh seeds confirm the best." in output
+    assert "stopped early" not in output
+    # 5000 trials of a quarter of a second and more would take longer than twenty minutes
+    assert all(int(minutes) < 20 for minutes in re.findall(r"about (\d+):\d\d left", output))
+    assert " · batch_size " in output

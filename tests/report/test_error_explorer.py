@@ -1,0 +1,57 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.factories import a_record, a_run, a_stopped_trial
+from tune_ner.data.splits import Split
+from tune_ner.evaluation.span_metrics import ERROR_KINDS
+from tune_ner.report.error_explorer import errors_of
+from tune_ner.results.leaderboard import RunResults
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> RunResults:
+    """Two trials that are right about the validation sentence and miss the test sentence's entity, one stopped."""
+    return RunResults(a_run(tmp_path, [a_record((0.5,), seed=1), a_record((0.6,), seed=2), a_stopped_trial(seed=3)]))
+
+
+def test_only_sentences_with_an_error_are_kept_and_each_once(results: RunResults) -> None:
+    assert errors_of(results, "validation").sentences == []
+    found = errors_of(results, "test")
+    assert found.sentences == [[None, 2, "Ont i <b>halsen</b>.", [[9, 15, found.types.index("BODY")]]]]
+    assert [trial.sentences for trial in found.trials] == [{0: [[ERROR_KINDS.index("missed"), 0]]}] * 2
+    assert found.sentences_of_part == 1
+    assert not found.cut_short
+
+
+def test_what_the_budget_has_no_room_for_is_counted(results: RunResults) -> None:
+    found = errors_of(results, "test", budget=1)
+    assert (len(found.trials), found.left_out) == (1, 1)
+    assert json.loads(json.dumps(found.as_plain()))["leftOut"] == 1
+    assert errors_of(results, "test", budget=0).trials == []
+
+
+def test_whatever_the_budget_a_trial_beside_others_has_all_its_errors(tmp_path: Path) -> None:
+    records = []
+    for seed in (1, 2, 3):
+        record = a_record((0.5,), seed=seed)
+        assert record.result
+        blind = replace(record.result, spans={**record.result.spans, "test": ((), ())})
+        records.append(record.model_copy(update={"result": blind}))
+    results = RunResults(a_run(tmp_path, records, split=Split(train=(), validation=(1,), test=(0, 2))))
+    cut_short = set()
+    for budget in range(1, 400, 5):
+        found = errors_of(results, "test", budget)
+        whole = [len(trial.sentences) == 2 for trial in found.trials]
+        assert whole == [True] * len(whole) or (whole, found.cut_short) == ([False], True)
+        assert len(whole) + found.left_out == len(records)
+        assert {row for trial in found.trials for row in trial.sentences} == set(range(len(found.sentences)))
+        cut_short.add((len(whole), found.cut_short))
+    assert cut_short == {(1, True), (1, False), (2, False), (3, False)}
+
+
+def test_both_parts_have_the_types_in_one_order(results: RunResults) -> None:
+    validation, test = (errors_of(results, part) for part in ("validation", "test"))
+    assert test.types[: len(validation.types)] == validation.types

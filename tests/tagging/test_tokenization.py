@@ -1,0 +1,95 @@
+"""Where a text is cut into words."""
+
+import re
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tune_ner.tagging.tokenization import WORD_RULES, WordRule, split_texts, split_words
+
+NBSP, ZERO_WIDTH, DIAERESIS = "\u00a0", "\u200b", "\u0308"
+TEXTS = st.text(
+    st.one_of(
+        st.characters(exclude_categories=["Cs"]),
+        st.sampled_from(f" \t\n-.,()aåÅ1_{NBSP}{ZERO_WIDTH}{DIAERESIS}😀\x1c\x85"),
+    )
+)
+RULES = st.sampled_from(WORD_RULES)
+
+
+def words_of(text: str, rule: WordRule) -> list[str]:
+    return [text[start:end] for start, end in split_words(text, rule)]
+
+
+@pytest.mark.parametrize(
+    ("text", "whitespace", "punctuation"),
+    [
+        ("", [], []),
+        (" \t\n ", [], []),
+        ("Ont i halsen.", ["Ont", "i", "halsen."], ["Ont", "i", "halsen", "."]),
+        ("( hög feber )", ["(", "hög", "feber", ")"], ["(", "hög", "feber", ")"]),
+        ("(feber),", ["(feber),"], ["(", "feber", ")", ","]),
+        ("Cox-hämmare", ["Cox-hämmare"], ["Cox", "-", "hämmare"]),
+        ("38,5°C", ["38,5°C"], ["38", ",", "5", "°", "C"]),
+        ("B12_vitamin", ["B12_vitamin"], ["B12_vitamin"]),
+        ("…!?", ["…!?"], ["…", "!", "?"]),
+        (f"ha{DIAERESIS}lsen", [f"ha{DIAERESIS}lsen"], [f"ha{DIAERESIS}lsen"]),
+        (f"a{NBSP}b", ["a", "b"], ["a", "b"]),
+        ("a\u2009b\u3000c\x85d", ["a", "b", "c", "d"], ["a", "b", "c", "d"]),
+        (f"a{ZERO_WIDTH}b", [f"a{ZERO_WIDTH}b"], ["a", ZERO_WIDTH, "b"]),
+        ("bra😀😀", ["bra😀😀"], ["bra", "😀", "😀"]),
+        ("läkare 药", ["läkare", "药"], ["läkare", "药"]),
+    ],
+)
+def test_each_rule_cuts_where_it_says(text: str, whitespace: list[str], punctuation: list[str]) -> None:
+    assert words_of(text, "whitespace") == whitespace
+    assert words_of(text, "punctuation") == punctuation
+
+
+def test_offsets_count_characters_not_bytes() -> None:
+    assert split_words("😀 åäö, ja", "punctuation") == [(0, 1), (2, 5), (5, 6), (7, 9)]
+
+
+@given(TEXTS)
+def test_the_whitespace_rule_is_the_notebooks_expression(text: str) -> None:
+    assert split_words(text, "whitespace") == [match.span() for match in re.finditer(r"\S+", text)]
+
+
+@pytest.mark.parametrize("rule", WORD_RULES)
+def test_no_character_is_white_space_to_one_rule_and_not_to_python(rule: WordRule) -> None:
+    wrong = [
+        hex(code) for code in range(sys.maxunicode + 1) if bool(split_words(chr(code), rule)) == chr(code).isspace()
+    ]
+    assert wrong == []
+
+
+@given(TEXTS, RULES)
+def test_words_are_in_order_and_hold_every_visible_character_once(text: str, rule: WordRule) -> None:
+    words = split_words(text, rule)
+    assert all(start < end for start, end in words)
+    held = [index for start, end in words for index in range(start, end)]
+    assert held == [index for index, character in enumerate(text) if not character.isspace()]
+
+
+@given(TEXTS)
+def test_the_punctuation_rule_only_cuts_further(text: str) -> None:
+    wide = split_words(text, "whitespace")
+    for start, end in split_words(text, "punctuation"):
+        assert any(left <= start and end <= right for left, right in wide)
+
+
+@given(st.text(st.sampled_from("aåÅ1_öß9")).filter(bool))
+def test_letters_and_digits_stay_one_word_under_either_rule(text: str) -> None:
+    assert words_of(text, "punctuation") == words_of(text, "whitespace") == [text]
+
+
+@given(st.lists(TEXTS, max_size=5), RULES)
+def test_many_texts_are_cut_as_each_of_them_is(texts: list[str], rule: WordRule) -> None:
+    words, forms, form = split_texts(texts, rule)
+    assert [words.of(index) for index in range(len(texts))] == [split_words(text, rule) for text in texts]
+    every = [word for text in texts for word in words_of(text, rule)]
+    assert [forms[number] for number in form] == every
+    assert forms == list(dict.fromkeys(every))
+    assert len(words) == len(every)

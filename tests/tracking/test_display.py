@@ -1,0 +1,87 @@
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.factories import a_config, a_failure, a_record, a_run
+from tune_ner.errors import RunFolderError
+from tune_ner.results.leaderboard import RunResults
+from tune_ner.results.records import TrialRecord
+from tune_ner.report.html_report import written_page
+from tune_ner.tracking.display import QuietDisplay, TerminalDisplay, 
+from tune_ner.tracking.progress import Workload
+from tune_ner.tuning.resources import TrialResources
+
+
+def ignored(_: str) -> None:
+    """A note that nobody asks for."""
+
+
+def test_quiet_tells_the_end_alone_and_all_that_went_wrong(tmp_path: Path) -> None:
+    console = Console(file=io.StringIO(), width=120)
+    display = QuietDisplay(console)
+    records = [a_record((0.5,), seed=1), a_failure("no [weights] here", seed=2)]
+    records.append(TrialRecord.diverged(a_config(seed=3), [], "the loss is nan", 1.0))
+    with display.following(Workload(2, lambda _: 1.0)) as events:
+        events.run_started(TrialResources(1, 0.0, 2), "http://127.0.0.1:8265")
+        events.noted("a [model] is not exported")
+        events.trial_started(a_config())
+        events.trial_ended(records[0])
+    display.noted("the server is lost")
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == ""
+    display.ended(RunResults(a_run(tmp_path, records)), 4, RunFolderError("report.html: a folder"), 3)
+    *notes, failed, diverged, early, page, best, results = console.file.getvalue().splitlines()
+    assert notes == ["note: a [model] is not exported", "note: the server is lost"]
+    assert failed == "failed: tiny:1x32 · BIO · 0.001 · seed 2: no [weights] here"
+    assert diverged == "diverged: tiny:1x32 · BIO · 0.001 · seed 3: the loss is nan"
+    assert early == "stopped early: 3 of 4 trials ended; the same command with --name run goes on"
+    assert page == "page not written: report.html: a folder"
+    assert best.startswith("Best by validation: tiny:1x32 · BIO · 0.001, validation F1")
+    assert results == f"Results: {tmp_path / 'run'}"
+
+
+def test_a_page_that_cannot_be_written_costs_nothing(tmp_path: Path) -> None:
+    folder = a_run(tmp_path, [a_record((0.5,))])
+    (folder.path / "report.html").mkdir()
+    results = RunResults(folder)
+    page = written_page(results, ignored)
+    assert isinstance(page, RunFolderError)
+    console = Console(file=io.StringIO(), width=120)
+    TerminalDisplay(console).ended(results, 1, page, 0)
+    assert isinstance(console.file, io.StringIO)
+    assert f"Results: {folder.path}" in console.file.getvalue()
+    assert f"page not written: {folder.path / 'report.html'}" in console.file.getvalue()
+
+
+def test_a_page_that_is_written_is_named_and_its_figures_lie_beside_it(tmp_path: Path) -> None:
+    results = RunResults(a_run(tmp_path, [a_record((0.5,))]))
+    notes: list[str] = []
+    page = written_page(results, notes.append)
+    assert page == tmp_path / "run" / "report.html"
+    assert page.exists()
+    assert {file.suffix for file in (tmp_path / "run" / "figures").iterdir()} == {".svg", ".png"}
+    assert notes == []
+
+
+def test_figures_that_cannot_be_written_cost_a_note(tmp_path: Path) -> None:
+    folder = a_run(tmp_path, [a_record((0.5,))])
+    (folder.path / "figures").write_text("no folder")
+    notes: list[str] = []
+    page = written_page(RunResults(folder), notes.append)
+    assert page == folder.path / "report.html"
+    assert notes == [f"figures not written: {folder.path / 'figures'}: cannot be made: File exists"]
+
+
+def test_notes_are_printed_without_their_secrets() -> None:
+    console = Console(file=io.StringIO(), width=120)
+    TerminalDisplay(console).noted("refused by https://me:pass-word@host")
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == "note: refused by https://me:***@host\n"
+
+
+def test_notes_are_printed_as_they_are_without_control_characters() -> None:
+    console = Console(file=io.StringIO(), width=120)
+    TerminalDisplay(console).noted("[the server] is \x1b[31mlost")
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == "note: [the server] is \\x1b[31mlost\n"

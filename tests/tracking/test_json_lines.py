@@ -1,0 +1,113 @@
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.factories import a_config, a_failure, a_record, a_result, a_run, a_stopped_trial
+from tune_ner.config.loading import load_space
+from tune_ner.results.leaderboard import RunResults
+from tune_ner.results.records import TrialRecord
+from tune_ner.tracking.json_lines import JsonDisplay, _finite
+from tune_ner.tracking.progress import Workload
+from tune_ner.training.result import EpochFigures
+from tune_ner.tuning.experiment import audit_experiment, prepare
+from tune_ner.tuning.resources import TrialResources
+from tune_ner.tuning.scheduling import Scheduling
+
+
+def told(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line, parse_constant=pytest.fail) for line in stream.getvalue().splitlines()]
+
+
+def test_every_event_of_a_run_is_an_object_of_its_own(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    display = JsonDisplay(stream, "mine")
+    records = [
+        a_record((0.25, 0.5), epochs=2, seed=1),
+        a_failure("no\nmemory", seed=2, epochs=2),
+        a_stopped_trial(seed=3),
+    ]
+    with display.following(Workload(3, lambda _: 1.0)) as events:
+        events.run_started(TrialResources(1, 0.0, 2), "")
+        events.noted("postgresql://me:secret@host is slow")
+        events.confirming(2)
+        for record in records:
+            events.trial_started(record.config)
+            for epoch in record.curve:
+                events.epoch_ended(record.config, epoch)
+            events.trial_ended(record)
+    display.ended(RunResults(a_run(tmp_path, records)), 3, Path("report.html"), 3)
+    lines = told(stream)
+    assert [line["event"] for line in lines[:6]] == [
+        *("run_started", "note", "confirming", "trial_started", "epoch_ended", "epoch_ended"),
+    ]
+    assert all(line["time"].endswith("+00:00") for line in lines)
+    assert lines[0]["resources"] == {"cpus": 1, "gpus": 0.0, "concurrent": 2}
+    assert lines[0]["dashboard"] is None
+    assert lines[1]["message"] == "postgresql://me:***@host is slow"
+    whole, failed, stopped = (line for line in lines if line["event"] == "trial_ended")
+    assert (whole["status"], whole["validation_f1"], whole["test_f1"]) == ("finished", 0.5, 0.4)
+    assert whole["configuration"]["learning_rate"] == 1e-3
+    assert (failed["status"], failed["error"], failed["validation_f1"]) == ("failed", "no\nmemory", None)
+    assert (stopped["status"], stopped["epochs_run"], stopped["test_f1"]) == ("stopped", 2, None)
+    end = lines[-1]
+    assert (end["event"], end["exit_code"], end["folder"]) == ("run_ended", 3, str(tmp_path / "run"))
+    assert end["statuses"] == {"finished": 1, "failed": 1, "stopped": 1}
+    assert end["best"]["validation_f1"] == pytest.approx(
+        RunResults(a_run(tmp_path, records, "other")).standings[0].validation.estimate
+    )
+    low, high = end["best"]["validation_interval"]
+    assert low <= high
+    assert end["best"]["trials"] == [records[0].trial_id]
+    assert end["page"] == "report.html"
+
+
+def test_a_run_without_a_finished_trial_has_no_best(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    JsonDisplay(stream, "mine").ended(RunResults(a_run(tmp_path, [a_failure()])), 12, Path("report.html"), 130)
+    (end,) = told(stream)
+    assert (end["best"], end["exit_code"], end["trials"]) == (None, 130, 12)
+
+
+def test_data_audit_and_plan_are_told() -> None:
+    stream = io.StringIO()
+    display = JsonDisplay(stream, "mine")
+    experiment = prepare(load_space("demo", {"data": "synthetic:100"}))
+    display.data(experiment)
+    display.audit(audit_experiment(experiment), [])
+    display.plan(experiment, TrialResources(1, 0.0, 2), Scheduling())
+    data, audit, plan = told(stream)
+    assert sum(part["sentences"] for part in data["parts"].values()) == 100
+    assert audit["verdict"].startswith("audit: ")
+    assert set(audit["findings"][0]) == {"severity", "title", "count", "of", "remedy"}
+    assert [trial["trial"] for trial in plan["trials"]] == [trial.trial_id for trial in experiment.schedule]
+
+
+def test_numbers_that_json_does_not_have_are_null() -> None:
+    stream = io.StringIO()
+    figures = EpochFigures(1, float("nan"), 0.0, 0.0, 0.0, 0.0, float("inf"))
+    JsonDisplay(stream, "mine").epoch_ended(a_config(), figures)
+    (line,) = told(stream)
+    assert (line["validation_loss"], line["training_loss"]) == (None, None)
+    assert _finite({1: (float("-inf"), "x", [2.5])}) == {"1": [None, "x", [2.5]]}
+
+
+def test_a_searched_trial_has_its_best_validation_figure() -> None:
+    stream = io.StringIO()
+    JsonDisplay(stream, "mine").trial_ended(TrialRecord.searched(a_config(), a_result((0.5, 0.25)).epochs, 1.0))
+    (line,) = told(stream)
+    assert (line["validation_f1"], line["test_f1"], line["epochs_run"]) == (0.5, None, 2)
+
+
+class _Gone(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+def test_a_reader_that_goes_away_does_not_end_the_run() -> None:
+    display = JsonDisplay(_Gone(), "mine")
+    display.noted("one")
+    display.noted("two")
+    assert display._stream is None

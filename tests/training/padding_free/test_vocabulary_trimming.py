@@ -1,0 +1,89 @@
+"""The trimmed vocabulary: other ids, the same embeddings, the same trial."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.factories import a_config
+from tune_ner.data.splits import SplitSpec, split_corpus
+from tune_ner.data.synthetic.generator import synthetic_corpus
+from tune_ner.training.encoders import load_tokenizer, resolve_encoder
+from tune_ner.training.padding_free.vocabulary_trimming import Vocabulary, can_trim
+from tune_ner.training.trial import run_trial
+
+ids = st.lists(st.lists(st.integers(0, 99), min_size=1), min_size=1)
+
+
+def a_model(**changes: Any) -> Any:
+    torch.manual_seed(0)
+    sizes: dict[str, Any] = {
+        "vocab_size": 100,
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+    }
+    return transformers.BertForTokenClassification(transformers.BertConfig(**{**sizes, **changes}))
+
+
+@given(ids, st.integers(0, 3))
+def test_every_id_keeps_its_embedding(rows: list[list[int]], pad_id: int) -> None:
+    vocabulary = Vocabulary.of(map(np.array, rows), pad_id)
+    for row in rows:
+        assert vocabulary.ids[vocabulary.renumbered(np.array(row))].tolist() == row
+    assert vocabulary.renumbered(np.array([pad_id])).tolist() == [pad_id]
+    assert set(vocabulary.ids.tolist()) == {used for row in rows for used in row} | set(range(pad_id + 1))
+
+
+def test_a_trimmed_model_says_the_same() -> None:
+    model = a_model().eval()
+    rows = [np.array([2, 50, 97, 3]), np.array([2, 7, 3])]
+    vocabulary = Vocabulary.of(rows, pad_id=0)
+    with torch.no_grad():
+        whole = [model(torch.from_numpy(row[None])).logits for row in rows]
+        vocabulary.trim(model)
+        trimmed = [model(torch.from_numpy(vocabulary.renumbered(row)[None])).logits for row in rows]
+    assert model.get_input_embeddings().weight.shape == (6, 16)
+    for one, other in zip(whole, trimmed, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_model_without_one_plain_table_is_left_alone() -> None:
+    model = a_model()
+    assert can_trim(model)
+    model.set_input_embeddings(torch.nn.Sequential(torch.nn.Embedding(100, 16)))
+    assert not can_trim(model)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batching", ["padded", "packed"])
+def test_a_trial_with_a_trimmed_vocabulary_ends_the_same(tmp_path: Any, batching: str) -> None:
+    corpus = synthetic_corpus(400)
+    folder = tmp_path / "encoder"
+    # a vocabulary much larger than the corpus, and dropout on
+    tiny = resolve_encoder("tiny:1x32")
+    tokenizer = load_tokenizer(tiny, [sentence.text for sentence in synthetic_corpus(3000, seed=9).sentences])
+    tokenizer.save_pretrained(folder)
+    sizes = {"hidden_size": 32, "num_attention_heads": 2, "vocab_size": 5000, "initializer_range": 0.1}
+    transformers.BertModel(a_model(**sizes).config).save_pretrained(folder)
+    encoder = resolve_encoder(str(folder))
+    split = split_corpus(corpus, SplitSpec())
+
+    def trial(trimmed: bool) -> Any:
+        config = a_config(model=str(folder), learning_rate=5e-3, epochs=4, batching=batching, trim_vocabulary=trimmed)
+        return run_trial(config, encoder, corpus, split, threads=1)
+
+    whole, trimmed = trial(False), trial(True)
+    assert whole.validation.f1 > 0
+    for one, other in zip(whole.epochs, trimmed.epochs, strict=True):
+        assert other.loss == pytest.approx(one.loss, rel=1e-5)
+        assert replace(other, loss=0, training_loss=0) == replace(one, loss=0, training_loss=0)
+    assert trimmed.test_loss == pytest.approx(whole.test_loss, rel=1e-5)
+    assert trimmed.spans == whole.spans
+    assert trimmed.parameters == whole.parameters

@@ -1,0 +1,68 @@
+"""Evaluation sorted by length and in large batches, against one sentence at a time and against the plain loop."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.training.padding_free.test_collator import model_of, pad_id, windows_of
+from tune_ner.training.evaluation_loop import PartOutput, predict
+from tune_ner.training.padding_free.collator import Collator
+
+LENGTHS = [7, 2, 31, 12, 12, 3]
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return model_of("bert").eval()
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("tokens", [1, 40, 4096])
+def test_whatever_the_batches_each_window_has_its_own_output(model: Any, packed: bool, tokens: int) -> None:
+    part = windows_of(LENGTHS)
+    found = predict(model, part, Collator(model, pad_id(model), packed=packed), scores=True, tokens_per_batch=tokens)
+    assert found.output.shape == (sum(LENGTHS), 5)
+    plain = Collator(model, pad_id(model), packed=False)
+    outputs = np.split(found.output, part.starts[1:-1])
+    for index, length in enumerate(LENGTHS):
+        batch = plain(part[index])
+        with torch.no_grad():
+            answer = model(**batch)
+        labelled = range(1, length, 2)
+        assert outputs[index][labelled] == pytest.approx(answer.logits[0, labelled].numpy(), abs=1e-5)
+        assert not np.delete(outputs[index], labelled, axis=0).any()
+        assert found.labelled[index] == len(labelled)
+        assert found.losses[index] / len(labelled) == pytest.approx(answer.loss.item(), rel=1e-4)
+
+
+def test_labels_are_the_best_scores(model: Any) -> None:
+    part, collate = windows_of(LENGTHS), Collator(model, pad_id(model), packed=True)
+    labels = predict(model, part, collate).output
+    scores = predict(model, part, collate, scores=True).output
+    assert labels.tolist() == scores.argmax(axis=-1).tolist()
+    assert len(set(labels.tolist())) > 1
+
+
+def test_the_model_is_evaluated_without_dropout() -> None:
+    model = model_of("bert").train()
+    part, collate = windows_of(LENGTHS), Collator(model, pad_id(model), packed=True)
+    assert predict(model, part, collate).losses.tolist() == predict(model, part, collate).losses.tolist()
+
+
+@given(st.lists(st.tuples(st.floats(0, 9), st.integers(0, 5)), min_size=1, max_size=20), st.integers(1, 7))
+def test_the_loss_is_the_mean_over_sentences_of_their_batch_s_mean(
+    windows: list[tuple[float, int]], batch_size: int
+) -> None:
+    losses = np.array([loss if labelled else 0.0 for loss, labelled in windows])
+    labelled = np.array([count for _, count in windows])
+    repeated = []
+    for start in range(0, len(windows), batch_size):
+        labels = labelled[start : start + batch_size]
+        mean = losses[start : start + batch_size].sum() / labels.sum() if labels.sum() else 0.0
+        repeated += [mean] * len(labels)
+    found = PartOutput(np.zeros(1), losses, labelled).loss(batch_size)
+    assert found == pytest.approx(np.mean(repeated))

@@ -1,0 +1,182 @@
+"""The model that a trial hands on, from its weights in memory to a folder that transformers reads."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file
+
+from tests.factories import a_config
+from tests.model_folders import TYPES, a_model_folder, an_untrained_model
+from tune_ner.config.trial_config import TrialConfig
+from tune_ner.data.splits import SplitSpec, split_corpus
+from tune_ner.data.synthetic.generator import synthetic_corpus
+from tune_ner.errors import ModelError
+from tune_ner.inference.predictor import Predictor
+from tune_ner.tagging.schemes import SCHEMES
+from tune_ner.training.encoders import Encoder, load_model, load_tokenizer, resolve_encoder
+from tune_ner.training.model_export import TrainedModel
+from tune_ner.training.model_settings import SETTINGS_FILE, ModelSettings
+from tune_ner.training.padding_free.vocabulary_trimming import Vocabulary
+from tune_ner.training.result import TrialResult
+from tune_ner.training.training_text_hashes import KNOWN_FILE
+from tune_ner.training.trial import run_trial
+
+CORPUS = synthetic_corpus(300)
+SPLIT = split_corpus(CORPUS, SplitSpec())
+slow = pytest.mark.slow
+
+
+def trained(config: TrialConfig, encoder: Encoder, folder: Path) -> TrialResult:
+    return run_trial(config, encoder, CORPUS, SPLIT, threads=1, on_trained=lambda _, model: model.save(folder))
+
+
+def a_large_encoder(folder: Path) -> Encoder:
+    """One whose vocabulary is larger than that of the corpus."""
+    tiny = resolve_encoder("tiny:1x32")
+    tokenizer = load_tokenizer(tiny, [sentence.text for sentence in synthetic_corpus(3000, seed=9).sentences])
+    tokenizer.save_pretrained(folder)
+    load_model(tiny, ["O", "B-X"], tokenizer, seed=3).base_model.save_pretrained(folder)
+    return resolve_encoder(str(folder))
+
+
+@slow
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"batching": "packed", "trim_vocabulary": True},
+        {"tagging_scheme": "BIOES", "alignment": "all", "decoding": "viterbi", "max_length": 12, "stride": 4},
+        {"words": "whitespace", "dropout": 0.2},
+    ],
+    ids=str,
+)
+def test_an_exported_model_finds_what_its_trial_found_on_test(tmp_path: Path, changes: dict[str, Any]) -> None:
+    fields: dict[str, Any] = {"learning_rate": 8e-3, "epochs": 4, "words": "punctuation", **changes}
+    config = a_config(**fields)
+    result = trained(config, resolve_encoder(config.model), tmp_path / "best")
+    found = Predictor.load(tmp_path / "best").predict([CORPUS.sentences[index].text for index in SPLIT.test])
+    assert result.test.f1 > 0.1
+    assert tuple(tuple(span.span for span in spans) for spans in found) == result.spans["test"]
+
+
+@slow
+def test_a_trimmed_model_is_exported_with_its_whole_vocabulary_and_says_the_same(tmp_path: Path) -> None:
+    encoder = a_large_encoder(tmp_path / "encoder")
+    models: list[TrainedModel] = []
+    config = a_config(model=encoder.name, learning_rate=5e-3, epochs=2, batching="packed", trim_vocabulary=True)
+    run_trial(config, encoder, CORPUS, SPLIT, threads=1, on_trained=lambda _, model: models.append(model))
+    (trained_model,) = models
+    trained_model.save(tmp_path / "best")
+    vocabulary = trained_model.vocabulary
+    exported = transformers.AutoModelForTokenClassification.from_pretrained(tmp_path / "best").eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "best")
+    trimmed = trained_model.model.eval()
+    assert vocabulary
+    trimmed.set_attn_implementation("sdpa")
+    for index in (*SPLIT.train[:10], *SPLIT.test):
+        ids = np.array(tokenizer(CORPUS.sentences[index].text.split(), is_split_into_words=True)["input_ids"])
+        with torch.no_grad():
+            whole = exported(torch.from_numpy(ids[None])).logits
+            part = trimmed(torch.from_numpy(vocabulary.renumbered(ids)[None])).logits
+        assert torch.equal(whole, part)
+    pretrained = load_file(tmp_path / "encoder" / "model.safetensors")["embeddings.word_embeddings.weight"]
+    table = exported.get_input_embeddings().weight
+    unseen = np.setdiff1d(np.arange(len(pretrained)), vocabulary.ids)
+    assert len(table) == len(tokenizer) == len(pretrained)
+    assert len(unseen) > 50
+    assert torch.equal(table[unseen], pretrained[unseen])
+    assert not torch.equal(table[vocabulary.ids], pretrained[vocabulary.ids])
+
+
+def test_restored_embeddings_are_the_kept_ones_among_the_others() -> None:
+    whole, trimmed = torch.zeros(5, 2), torch.ones(2, 2)
+    restored = Vocabulary(np.array([1, 3])).restored(trimmed, whole)
+    assert restored.sum(dim=1).tolist() == [0, 2, 0, 2, 0]
+    assert not whole.any()
+
+
+def test_the_folder_has_plain_files_of_fp32_weights_with_named_labels(tmp_path: Path) -> None:
+    folder = a_model_folder(tmp_path / "best", tagging_scheme="BIOES")
+    names = {file.name for file in folder.iterdir()}
+    assert names == {
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        SETTINGS_FILE,
+        KNOWN_FILE,
+    }
+    config = json.loads((folder / "config.json").read_text())
+    labels = SCHEMES["BIOES"].labels(TYPES)
+    assert [config["id2label"][str(index)] for index in range(len(labels))] == list(labels)
+    assert config["architectures"] == ["BertForTokenClassification"]
+    assert {value.dtype for value in load_file(folder / "model.safetensors").values()} == {torch.float32}
+
+
+def test_settings_come_back_as_they_were_written(tmp_path: Path) -> None:
+    config = a_config(words="punctuation", stride=8, decoding="viterbi", alignment="all", max_length=64)
+    settings = ModelSettings.of(config, TYPES)
+    settings.write(tmp_path)
+    assert ModelSettings.read(tmp_path) == settings
+    assert (settings.trial_id, settings.words, settings.stride) == (config.trial_id, "punctuation", 8)
+    assert ModelSettings.read(tmp_path / "elsewhere") is None
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"format": 2}, "format: Input should be less than or equal to 1"),
+        ({"words": "letters"}, "words: Input should be 'whitespace' or 'punctuation'"),
+        ({"stride": 300}, "stride 300 with max_length 256: expected a smaller stride"),
+        ({"types": []}, "types"),
+    ],
+)
+def test_faulty_settings_are_told_with_file_and_key(tmp_path: Path, change: dict[str, Any], expected: str) -> None:
+    ModelSettings.of(a_config(), TYPES).write(tmp_path)
+    file = tmp_path / SETTINGS_FILE
+    file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
+    with pytest.raises(ModelError, match=SETTINGS_FILE) as error:
+        ModelSettings.read(tmp_path)
+    assert expected in str(error.value)
+    file.write_text("{")
+    with pytest.raises(ModelError, match="Invalid JSON"):
+        ModelSettings.read(tmp_path)
+
+
+_PLAIN = """
+import sys
+sys.modules["tune_ner"] = None  # whoever imports it is told that it is not there
+import transformers
+pipe = transformers.pipeline("token-classification", {folder!r}, aggregation_strategy="simple")
+print([(group["entity_group"], int(group["start"]), int(group["end"])) for group in pipe({text!r})])
+"""
+
+
+@slow
+def test_plain_transformers_load_the_model_where_this_package_is_not(tmp_path: Path) -> None:
+    text = "Ta Alvedon mot feber och huvudvärk."
+    folder = a_model_folder(tmp_path / "best")
+    script = _PLAIN.format(folder=str(folder), text=text)
+    outcome = subprocess.run(
+        [sys.executable, "-I", "-c", script], capture_output=True, text=True, timeout=120, cwd=tmp_path
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    groups = json.loads(outcome.stdout.replace("(", "[").replace(")", "]").replace("'", '"'))
+    found = Predictor.load(folder).predict([text])[0]
+    # every subword of a word has a prediction there, its first one here
+    assert {(span.label, span.start) for span in found} <= {(label, start) for label, start, _ in groups}
+    assert found
+
+
+def test_an_untrained_model_keeps_its_weights(tmp_path: Path) -> None:
+    model = an_untrained_model()
+    model.save(tmp_path)
+    saved = load_file(tmp_path / "model.safetensors")
+    assert saved.keys() == model.model.state_dict().keys()
+    assert all(torch.equal(saved[name], value) for name, value in model.model.state_dict().items())

@@ -1,0 +1,44 @@
+"""`python -m tune_ner COMMAND` and the console script `tune-ner`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tune_ner import __version__
+from tune_ner.cli.audit import audit
+from tune_ner.cli.console import new_app
+from tune_ner.cli.grid import grid
+from tune_ner.cli.predict import predict
+from tune_ner.cli.report import report
+from tune_ner.cli.search import search
+from tune_ner.cli.submit import PASSED_ON, submit
+
+app = new_app(no_args_is_help=True)
+app.command()(grid)
+app.command()(search)
+app.command()(audit)
+app.command()(report)
+app.command()(predict)
+app.command(context_settings=PASSED_ON)(submit)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tune-ner {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Distributed hyperparameter search for named entity recognition whose results can be believed."""
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    app()

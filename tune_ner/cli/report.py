@@ -1,0 +1,48 @@
+"""`python -m tune_ner report RUN [RUN ...]`: what finished runs found, and where their time went."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tune_ner.cli.console import EXIT_FAILED_TRIALS, exit_code, told_errors
+from tune_ner.errors import RunFolderError
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders, such as results/demo-1.")],
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Write the comparison of several runs as a page, such as comparison.html.", dir_okay=False),
+    ] = None,
+) -> None:
+    """Report finished runs from their records, rewrite their tables, figures and pages, and compare several runs.
+
+    Examples:
+
+        tune-ner report results/demo-1
+
+        tune-ner report results/with-brackets results/without --output both.html
+
+        tune-ner report results/demo-1 --markdown > demo-1.md
+    """
+    with told_errors() as console:
+        from tune_ner.report.html_report import write_comparison
+        from tune_ner.report.run_report import open_runs, print_report
+        from tune_ner.utils.renderers import MarkdownLayout, TerminalLayout
+
+        found = open_runs(runs)
+        layout = MarkdownLayout(console) if markdown else TerminalLayout(console)
+        if output and len(found) < 2:
+            raise RunFolderError(f"--output {output}: a page that compares runs; expected two runs or more")
+        if output and not output.parent.is_dir():
+            raise RunFolderError(f"--output {output}: there is no folder {output.parent}; make it, or choose another")
+        print_report(layout, found)
+        if output:
+            layout.line(f"Comparison: {write_comparison(found, output)}")
+    records = [record for run in found for record in run.records]
+    nothing = any(not run.standings for run in found)
+    raise typer.Exit(EXIT_FAILED_TRIALS if nothing else exit_code(records, None))

@@ -1,0 +1,1 @@
+"""Submission of runs to a Ray cluster and retrieval of their results."""

@@ -1,0 +1,1 @@
+"""Search spaces, hyperparameters and trial configurations."""

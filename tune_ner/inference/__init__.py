@@ -1,0 +1,1 @@
+"""Loading of exported models and prediction."""

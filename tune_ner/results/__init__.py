@@ -1,0 +1,1 @@
+"""Run directories, trial records, the leaderboard and the tables derived from them."""

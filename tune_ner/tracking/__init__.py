@@ -1,0 +1,1 @@
+"""Listeners to run events: console, progress, JSON lines and MLflow."""

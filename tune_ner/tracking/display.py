@@ -1,0 +1,132 @@
+"""What a command tells of a run, from the data to its outcome: to a person, to one who wants no more than the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from rich.console import Console
+
+from tune_ner.audit.findings import AuditReport
+from tune_ner.errors import RunFolderError
+from tune_ner.results.effects import summary_lines
+from tune_ner.results.leaderboard import RunResults
+from tune_ner.results.summary import print_early_end, print_failures, print_outcome
+from tune_ner.results.test_set_log import EarlierUse
+from tune_ner.tracking.console import print_audit, print_data, print_note, print_plan
+from tune_ner.tracking.progress import LiveProgress, Workload
+from tune_ner.tracking.search_plan import SearchPlan, print_search_plan
+from tune_ner.tuning.events import RunEvents
+from tune_ner.tuning.experiment import Experiment
+from tune_ner.tuning.resources import TrialResources
+from tune_ner.tuning.scheduling import Scheduling
+from tune_ner.utils.renderers import TerminalLayout
+
+
+class Display:
+    """A display that tells nothing; others override what they tell. Called in this order, by the command."""
+
+    def data(self, experiment: Experiment) -> None:
+        """The corpus was read and divided."""
+
+    def audit(self, audits: Mapping[int | None, AuditReport], uses: Sequence[EarlierUse]) -> None:
+        """The data was audited, for each fold; runs that measured on its test part before."""
+
+    def plan(self, experiment: Experiment, resources: TrialResources, scheduling: Scheduling) -> None:
+        """A grid was asked for its plan alone."""
+
+    def search_plan(self, plan: SearchPlan) -> None:
+        """A search was asked for its plan alone."""
+
+    def noted(self, what: str) -> None:
+        """Something that a user should know, at any time: a sentence without its full stop."""
+
+    def following(self, workload: Workload) -> AbstractContextManager[RunEvents]:
+        """A listener for the time in which trials run."""
+        return nullcontext(RunEvents())
+
+    def ended(self, results: RunResults, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
+        """The run of `trials` trials is over, its tables are written and its page, or why it is not, and the command
+        exits with this code.
+        """
+
+
+class TerminalDisplay(Display):
+    """Everything: tables, the live view (plain lines where there is no terminal), the ranking and what it says."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def data(self, experiment: Experiment) -> None:
+        """Print what the corpus holds."""
+        print_data(self._console, experiment)
+
+    def audit(self, audits: Mapping[int | None, AuditReport], uses: Sequence[EarlierUse]) -> None:
+        """Print the verdict."""
+        print_audit(self._console, audits, uses)
+
+    def plan(self, experiment: Experiment, resources: TrialResources, scheduling: Scheduling) -> None:
+        """Print every trial in the order of their start."""
+        print_plan(self._console, experiment, resources, scheduling)
+
+    def search_plan(self, plan: SearchPlan) -> None:
+        """Print the axes, when the search ends, and what it confirms."""
+        print_search_plan(self._console, plan)
+
+    def noted(self, what: str) -> None:
+        """Print it, above the live view where there is one."""
+        print_note(self._console, what)
+
+    def following(self, workload: Workload) -> LiveProgress:
+        """The live view."""
+        return LiveProgress(self._console, workload)
+
+    def ended(self, results: RunResults, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
+        """Print the ranking and what it says, and where everything lies."""
+        layout = TerminalLayout(self._console)
+        print_outcome(layout, results, trials)
+        if isinstance(page, Path):
+            layout.line(f"Page: {page}")
+        else:
+            _print_no_page(layout, page)
+
+
+class QuietDisplay(Display, RunEvents):
+    """The end alone: what went wrong and what was noted, the best, and where the results lie."""
+
+    def __init__(self, console: Console) -> None:
+        self._layout = TerminalLayout(console)
+        self._notes: list[str] = []
+
+    def plan(self, experiment: Experiment, resources: TrialResources, scheduling: Scheduling) -> None:
+        """Print how many trials there would be."""
+        self._layout.line(f"{len(experiment.trials)} trials, {resources.concurrent} at once")
+
+    def search_plan(self, plan: SearchPlan) -> None:
+        """Print how many trials there would be."""
+        self._layout.line(f"At most {plan.budget.trials} trials, {plan.resources.concurrent} at once")
+
+    def noted(self, what: str) -> None:
+        """Keep it for the end."""
+        self._notes.append(what)
+
+    def following(self, workload: Workload) -> AbstractContextManager[RunEvents]:
+        """This display listens itself."""
+        return nullcontext(self)
+
+    def ended(self, results: RunResults, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
+        """Print these few lines."""
+        for note in self._notes:
+            self._layout.line(note, "note", "yellow")
+        print_failures(self._layout, results.records)
+        print_early_end(self._layout, results, trials)
+        if isinstance(page, RunFolderError):
+            _print_no_page(self._layout, page)
+        if results.standings:
+            self._layout.line(summary_lines(results.standings, results.records)[0])
+        self._layout.line(f"Results: {results.folder.path}")
+
+
+def _print_no_page(layout: TerminalLayout, error: RunFolderError) -> None:
+    layout.line(str(error), "page not written", "yellow")

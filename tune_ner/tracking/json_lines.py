@@ -1,0 +1,208 @@
+"""A run for machines: one JSON object a line, as it happens."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from tune_ner.audit.findings import AuditReport
+from tune_ner.config.trial_config import TrialConfig
+from tune_ner.data.corpus import PARTS
+from tune_ner.errors import RunFolderError
+from tune_ner.evaluation.confidence_intervals import Interval
+from tune_ner.results.leaderboard import RunResults, Standing
+from tune_ner.results.records import TrialRecord
+from tune_ner.results.test_set_log import EarlierUse
+from tune_ner.tracking.display import Display
+from tune_ner.tracking.progress import Workload
+from tune_ner.tracking.search_plan import SearchPlan
+from tune_ner.training.result import EpochFigures
+from tune_ner.tuning.events import RunEvents
+from tune_ner.tuning.experiment import Experiment
+from tune_ner.tuning.resources import TrialResources
+from tune_ner.tuning.scheduling import Scheduling
+from tune_ner.utils.redaction import masked
+from tune_ner.utils.streams import let_go
+
+_FINDING_KEYS = ("severity", "title", "count", "of", "remedy")
+
+
+class JsonDisplay(Display, RunEvents):
+    """Writes an object for everything that happens; `docs/tracking.md` has their keys.
+
+    Each has `event` and `time` (UTC). A number that JSON does not have, such as an infinite loss, is null. Should the
+    reader go away, the run goes on without.
+
+    Args:
+        stream: where to.
+        run: name of the run.
+    """
+
+    def __init__(self, stream: IO[str], run: str) -> None:
+        self._stream: IO[str] | None = stream
+        self._run = run
+
+    def data(self, experiment: Experiment) -> None:
+        """`data`: what the corpus holds, part by part."""
+        corpus = experiment.corpus
+        split = next(iter(experiment.splits.values()))
+        parts = {
+            part: {"sentences": len(split[part]), "entities": dict(corpus.entity_counts(split[part]))} for part in PARTS
+        }
+        self._tell("data", corpus=corpus.name, folds=len(experiment.splits), parts=parts, notes=list(corpus.notes))
+
+    def audit(self, audits: Mapping[int | None, AuditReport], uses: Sequence[EarlierUse]) -> None:
+        """`audit`, one a fold: verdict and findings, and which runs used the test part before."""
+        for fold, report in audits.items():
+            whole = [finding.as_dict() for finding in report.findings]
+            findings = [{key: finding[key] for key in _FINDING_KEYS} for finding in whole]
+            used = [{"run": use.run, "trials": use.trials} for use in uses]
+            self._tell(
+                "audit",
+                fold=fold,
+                verdict=report.verdict,
+                worst=report.worst,
+                findings=findings,
+                test_part_used_by=used,
+            )
+
+    def plan(self, experiment: Experiment, resources: TrialResources, scheduling: Scheduling) -> None:
+        """`plan`: every trial in the order of their start."""
+        trials = [{"trial": trial.trial_id, "configuration": trial.model_dump()} for trial in experiment.schedule]
+        self._tell("plan", trials=trials, resources=_resources(resources), scheduler=scheduling.scheduler)
+
+    def search_plan(self, plan: SearchPlan) -> None:
+        """`plan` of a search: how many trials at most, for how long, and what is confirmed."""
+        self._tell(
+            "plan",
+            most_trials=plan.budget.trials,
+            seconds=plan.budget.seconds,
+            target_f1=plan.budget.target_f1,
+            sampler=plan.strategy.sampler,
+            confirm=plan.strategy.top,
+            confirm_seeds=plan.strategy.seeds,
+            resources=_resources(plan.resources),
+            scheduler=plan.scheduling.scheduler,
+        )
+
+    def following(self, workload: Workload) -> AbstractContextManager[RunEvents]:
+        """This display listens itself."""
+        self._trials, self._earlier = workload.trials, workload.earlier
+        return nullcontext(self)
+
+    def run_started(self, resources: TrialResources, dashboard: str) -> None:
+        """`run_started`."""
+        self._tell(
+            "run_started",
+            run=self._run,
+            trials=self._trials,
+            earlier=self._earlier,
+            resources=_resources(resources),
+            dashboard=dashboard or None,
+        )
+
+    def noted(self, what: str) -> None:
+        """`note`."""
+        self._tell("note", message=masked(what))
+
+    def confirming(self, trials: int) -> None:
+        """`confirming`."""
+        self._tell("confirming", trials=trials)
+
+    def trial_started(self, trial: TrialConfig) -> None:
+        """`trial_started`."""
+        self._tell("trial_started", trial=trial.trial_id, configuration=trial.model_dump())
+
+    def epoch_ended(self, trial: TrialConfig, figures: EpochFigures) -> None:
+        """`epoch_ended`: seqeval's figures on validation."""
+        self._tell(
+            "epoch_ended",
+            trial=trial.trial_id,
+            epoch=figures.epoch,
+            epochs=trial.epochs,
+            validation_f1=figures.f1,
+            validation_precision=figures.precision,
+            validation_recall=figures.recall,
+            validation_loss=figures.loss,
+            training_loss=figures.training_loss,
+        )
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        """`trial_ended`: F1 of exact spans where the trial finished, seqeval's best epoch where it was searched."""
+        scores = record.result.scores if record.result else {}
+        searched = record.best_f1 if record.status == "searched" else None
+        self._tell(
+            "trial_ended",
+            trial=record.trial_id,
+            status=record.status,
+            configuration=record.config.model_dump(),
+            epochs_run=len(record.curve),
+            best_epoch=record.result.best_epoch if record.result else None,
+            validation_f1=scores["validation"].spans.f1 if scores else searched,
+            test_f1=scores["test"].spans.f1 if scores else None,
+            seconds=record.seconds,
+            error=record.error,
+        )
+
+    def ended(self, results: RunResults, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
+        """`run_ended`: the best configuration with its figures and intervals."""
+        self._tell(
+            "run_ended",
+            run=self._run,
+            folder=str(results.folder.path),
+            page=str(page) if isinstance(page, Path) else None,
+            trials=trials,
+            statuses=dict(Counter(record.status for record in results.records)),
+            best=_best(results.standings),
+            exit_code=exit_code,
+        )
+
+    def _tell(self, event: str, **content: object) -> None:
+        if self._stream is None:
+            return
+        told = {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds"), **content}
+        try:
+            self._stream.write(json.dumps(_finite(told), allow_nan=False) + "\n")
+            self._stream.flush()
+        except BrokenPipeError:
+            let_go(self._stream)
+            self._stream = None
+
+
+def _best(standings: Sequence[Standing]) -> dict[str, object] | None:
+    if not standings:
+        return None
+    best, *others = standings
+    return {
+        "configuration": best.ranked.configuration.model_dump(exclude={"seed", "fold"}),
+        "trials": [record.trial_id for record in best.records],
+        "validation_f1": best.validation.estimate,
+        "validation_interval": _ends(best.validation),
+        "test_f1": best.test.estimate,
+        "test_interval": _ends(best.test),
+        "others": len(others),
+        "others_like_best": sum(1 for standing in others if standing.like_best),
+    }
+
+
+def _ends(interval: Interval) -> list[float]:
+    return [interval.low, interval.high]
+
+
+def _resources(resources: TrialResources) -> dict[str, float]:
+    return {"cpus": resources.cpus, "gpus": resources.gpus, "concurrent": resources.concurrent}
+
+
+def _finite(value: Any) -> Any:
+    """Plain data whose numbers JSON has: others become None."""
+    if isinstance(value, Mapping):
+        return {str(key): _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,1 @@
+"""Batches without padding: collator, dropout and vocabulary trimming."""
