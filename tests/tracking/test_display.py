@@ -5,10 +5,10 @@ from rich.console import Console
 
 from tests.factories import a_config, a_failure, a_record, a_run
 from tune_ner.errors import RunFolderError
+from tune_ner.report.html_report import written_page
 from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
-from tune_ner.report.html_report import written_page
-from tune_ner.tracking.display import QuietDisplay, TerminalDisplay, 
+from tune_ner.tracking.display import QuietDisplay, TerminalDisplay
 from tune_ner.tracking.progress import Workload
 from tune_ner.tuning.resources import TrialResources
 

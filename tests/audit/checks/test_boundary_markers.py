@@ -10,7 +10,6 @@ from tune_ner.audit.checks.boundary_markers import (
     learn_cues,
     occurrences,
     told,
-    valid_spans,
 )
 from tune_ner.data.corpus import Corpus, Sentence, Span, valid_spans
 
