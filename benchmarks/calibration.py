@@ -69,10 +69,10 @@ def coverage(settings: list[Setting], replicates: int, parts: int, random: np.ra
     print("sentences  per doc  entities   F1   doc. share  sd of seeds  covered %  too low %  too high %  mean width")
     for setting in settings:
         limits, gold = np.empty((parts, 2)), 0
-        for part in range(parts):
+        for split_name in range(parts):
             drawn = counts(setting, replicates, random)
-            interval = f1_interval(drawn, groups=setting.documents, resamples=500, seed=part)
-            limits[part] = interval.low, interval.high
+            interval = f1_interval(drawn, groups=setting.documents, resamples=500, seed=split_name)
+            limits[split_name] = interval.low, interval.high
             gold += int(drawn[0][:, [0, 2]].sum())
         below, above = limits[:, 1] < setting.f1, limits[:, 0] > setting.f1
         print(
@@ -90,11 +90,11 @@ def false_alarms(settings: list[Setting], replicates: int, parts: int, random: n
     print("sentences  rate   F1   per doc  sd of seeds  p <= 0.05 %  interval without 0 %")
     for setting in settings:
         wrong = np.empty((parts, 2))
-        for part in range(parts):
+        for split_name in range(parts):
             drawn = counts(setting, 2 * replicates, random)
             a, b = drawn[:replicates], drawn[replicates:]
-            found = paired_difference(a, b, groups=setting.documents, resamples=500, seed=part)
-            wrong[part] = found.p_value <= 0.05, found.low > 0 or found.high < 0
+            found = paired_difference(a, b, groups=setting.documents, resamples=500, seed=split_name)
+            wrong[split_name] = found.p_value <= 0.05, found.low > 0 or found.high < 0
         print(
             f"{setting.sentences:9} {setting.rate:5.1f} {setting.f1:5.2f} {setting.per_document:8} "
             f"{setting.seed_spread:12.2f} {100 * wrong[:, 0].mean():12.1f} {100 * wrong[:, 1].mean():21.1f}"
@@ -112,11 +112,11 @@ def families(
     print("sentences  rate   F1   sd of seeds  any called worse %")
     for setting in settings:
         alarms = 0
-        for part in range(parts):
+        for split_name in range(parts):
             drawn = counts(setting, configurations * replicates, random)
             named = {str(index): drawn[index::configurations] for index in range(configurations)}
             best = max(named, key=lambda name: replicate_spread(named[name]).mean)
-            kept = indistinguishable(named, best, groups=setting.documents, seed=part)
+            kept = indistinguishable(named, best, groups=setting.documents, seed=split_name)
             alarms += len(kept) < configurations
         print(
             f"{setting.sentences:9} {setting.rate:5.1f} {setting.f1:5.2f} {setting.seed_spread:12.2f} "

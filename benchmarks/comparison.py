@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from benchmarks.measuring import Measurement
 from benchmarks.outcomes import (
     Configuration,
-    Standing,
+    LeaderboardEntry,
     Trial,
     chosen,
     floor_seconds,
@@ -58,7 +58,7 @@ class Run:
     load: float
     measurement: Measurement
     trials: list[Trial]
-    standing: Standing | None
+    entry: LeaderboardEntry | None
 
     @property
     def epochs(self) -> int:
@@ -163,8 +163,8 @@ def _choices(results: Results) -> Iterator[str]:
             picked = chosen(run.trials)
             first.setdefault(way, picked)
             yield f"  {way} repeat {run.repeat + 1}: {_described(run.trials, picked)}"
-            if run.standing:
-                yield f"    by exact spans: {_standing(run.standing)}"
+            if run.entry:
+                yield f"    by exact spans: {_standing(run.entry)}"
     if len(first) > 1:
         same = len({tuple(picked) for picked in first.values()}) == 1
         yield f"  {'all ways choose the same' if same else 'THE WAYS DO NOT ALL CHOOSE THE SAME'}"
@@ -180,10 +180,10 @@ def _described(trials: Sequence[Trial], picked: Sequence[Configuration]) -> str:
     )
 
 
-def _standing(standing: Standing) -> str:
-    parts = {"validation": standing.validation, "test": standing.test}
+def _standing(entry: LeaderboardEntry) -> str:
+    parts = {"validation": entry.validation, "test": entry.test}
     figures = (f"{name} {mean:.4f} (95 %: {low:.3f} to {high:.3f})" for name, (mean, low, high) in parts.items())
-    return f"{standing.scheme} {standing.learning_rate:g}: {', '.join(figures)}"
+    return f"{entry.scheme} {entry.learning_rate:g}: {', '.join(figures)}"
 
 
 def _differences(results: Results) -> Iterator[str]:

@@ -56,26 +56,28 @@ def feed(step: Steps, corpus: Corpus) -> None:
     import torch
     import transformers
 
-    from tune_ner.tagging.alignment import label_part, tokenize_part
+    from tune_ner.tagging.alignment import label_sentences, tokenize_sentences
     from tune_ner.tagging.schemes import SCHEMES
     from tune_ner.training.dataset import Windows
     from tune_ner.training.encoders import load_tokenizer, resolve_encoder
     from tune_ner.training.padding_free.collator import Collator
 
     tokenizer = step("import, and load a tokenizer", lambda: load_tokenizer(resolve_encoder(ENCODER), []))
-    subwords = step("subwords", lambda: tokenize_part(corpus.sentences, tokenizer))
+    subwords = step("subwords", lambda: tokenize_sentences(corpus.sentences, tokenizer))
     scheme = SCHEMES["BIOES"]
-    part = step("labels", lambda: label_part(corpus.sentences, subwords, scheme.labels(corpus.types), scheme))
+    split_name = step(
+        "labels", lambda: label_sentences(corpus.sentences, subwords, scheme.labels(corpus.types), scheme)
+    )
     config = transformers.BertConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=1, intermediate_size=32)
     model = transformers.BertForTokenClassification(config)
     loader = torch.utils.data.DataLoader(
-        Windows(subwords.ids, part.label_ids, subwords.windows),
+        Windows(subwords.ids, split_name.label_ids, subwords.windows),
         batch_size=BATCH,
         shuffle=True,
         collate_fn=Collator(model, tokenizer.pad_token_id, packed=True),  # type: ignore[arg-type] # it takes a batch as one
     )
     tokens = step("batches of one epoch", lambda: sum(batch["input_ids"].numel() for batch in loader))
-    arrays = [*vars(subwords).values(), *vars(subwords.split).values(), part.label_ids]
+    arrays = [*vars(subwords).values(), *vars(subwords.split).values(), split_name.label_ids]
     held = sum(array.nbytes for array in arrays if array is not subwords.split)
     print(f"{step.size:>9,}  {tokens:,} subwords in {held / GIB:.2f} GiB, {held / tokens:.1f} bytes each", flush=True)
 

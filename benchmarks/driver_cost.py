@@ -21,14 +21,14 @@ from ray import tune
 
 from tune_ner.config.loading import parse_space
 from tune_ner.results.records import TrialRecord
-from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.run_dir import RunDir
 from tune_ner.training.encoders import resolve_encoder
 from tune_ner.training.trial import run_trial
 from tune_ner.tuning import tuner
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import prepare
 from tune_ner.tuning.grid_run import run_grid
-from tune_ner.tuning.resources import ResourceWishes, TrialResources
+from tune_ner.tuning.resources import ResourceRequest, TrialResources
 from tune_ner.tuning.schedulers import FAILED, LAST
 
 _SEEDS = 10
@@ -93,7 +93,7 @@ def main() -> None:
     vars(tuner)["train"] = _with(record)
     memory = Memory()
     with tempfile.TemporaryDirectory(prefix="tune-ner-driver-") as folder:
-        run_grid(experiment, RunFolder.available(Path(folder), "run"), ResourceWishes(), memory)
+        run_grid(experiment, RunDir.available(Path(folder), "run"), ResourceRequest(), memory)
     _tell(memory.seen)
 
 

@@ -157,14 +157,14 @@ def run(way: str, repeat: int, settings: Settings, inputs: Inputs, scratch: Path
     try:
         measured = measure(command(way, settings, inputs, folder), folder, scratch / f"{way}{repeat}.log", environment)
         if way in GRID_OPTIONS:
-            trials, standing = grid_trials(folder / "run"), grid_standing(folder / "run")
+            trials, entry = grid_trials(folder / "run"), grid_standing(folder / "run")
         else:
             results = folder / "results.json"
-            standing = None
+            entry = None
             trials = loop_trials(results) if way == "a" else search_trials(results, settings.epochs)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return Run(way, repeat, started, load, measured, trials, standing)
+    return Run(way, repeat, started, load, measured, trials, entry)
 
 
 def pending(ways: Sequence[str], repeats: int, done: Sequence[Run]) -> list[tuple[int, str]]:

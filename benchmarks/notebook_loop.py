@@ -91,7 +91,7 @@ def words_and_tags(sentence: str, entities: Any, scheme: str) -> tuple[list[str]
     return [word.group() for word in words], tags
 
 
-def encode(part: Dataset, tokenizer: Any, scheme: str) -> Dataset:
+def encode(split_name: Dataset, tokenizer: Any, scheme: str) -> Dataset:
     """Tokenise a part; the first subword of each word carries its label, every other token −100."""
 
     def encode_batch(batch: dict[str, list[Any]]) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def encode(part: Dataset, tokenizer: Any, scheme: str) -> Dataset:
             labels.append(row)
         return {**encoded, "labels": labels}
 
-    return part.map(encode_batch, batched=True, remove_columns=part.column_names)
+    return split_name.map(encode_batch, batched=True, remove_columns=split_name.column_names)
 
 
 def metrics_for(labels: list[str]) -> Callable[[Any], dict[str, float]]:
@@ -225,16 +225,16 @@ def main() -> None:
     inner = outer["train"].train_test_split(test_size=0.1, seed=67)
     parts = {"train": inner["train"], "validation": inner["test"], "test": outer["test"]}
     counts = {}
-    for name, part in parts.items():
-        entities = sum(len(spans_of(row["sentence"], row["entities"])) for row in part)
-        counts[name] = {"sentences": len(part), "entities": entities}
+    for name, split_name in parts.items():
+        entities = sum(len(spans_of(row["sentence"], row["entities"])) for row in split_name)
+        counts[name] = {"sentences": len(split_name), "entities": entities}
     print(counts)
 
     results: list[dict[str, Any]] = []
     for name in args.model or MODELS:
         tokenizer = transformers.AutoTokenizer.from_pretrained(name)
         for scheme in args.scheme or LABELS:
-            data = {part: encode(rows, tokenizer, scheme) for part, rows in parts.items()}
+            data = {split_name: encode(rows, tokenizer, scheme) for split_name, rows in parts.items()}
             for lr, seed in itertools.product(args.lr or LEARNING_RATES, args.seed or [42]):
                 configuration = f"{name.replace('/', '_')}-{scheme}-{lr:g}-{seed}"
                 kept = args.work_dir and args.work_dir / configuration

@@ -10,7 +10,7 @@ from statistics import fmean, median
 from typing import Any
 
 from tune_ner.results.leaderboard import RunResults
-from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.run_dir import RunDir
 from tune_ner.results.tables import ranking
 
 OPERATIONS = 6
@@ -48,7 +48,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Standing:
+class LeaderboardEntry:
     """The package's own first place: mean F1 of exact spans over the seeds, with 95 % intervals."""
 
     scheme: str
@@ -99,21 +99,21 @@ def _grid_trial(record: Mapping[str, Any]) -> Trial:
     )
 
 
-def grid_standing(folder: Path) -> Standing | None:
+def grid_standing(folder: Path) -> LeaderboardEntry | None:
     """The first row of a run's ranking; None where no trial came to its end.
 
     It is by exact spans, so another row may be first by seqeval's figures where words do not end where spans do.
     """
-    rows = ranking(RunResults(RunFolder(folder)))
+    rows = ranking(RunResults(RunDir(folder)))
     if rows.empty:
         return None
     first = rows.iloc[0]
 
-    def interval(part: str) -> tuple[float, float, float]:
-        mean, low, high = (float(first[f"{part} F1{end}"]) for end in ("", " Low", " High"))
+    def interval(split_name: str) -> tuple[float, float, float]:
+        mean, low, high = (float(first[f"{split_name} F1{end}"]) for end in ("", " Low", " High"))
         return mean, low, high
 
-    return Standing(
+    return LeaderboardEntry(
         str(first["Tagging Scheme"]), float(first["Learning Rate"]), interval("Validation"), interval("Test")
     )
 

@@ -24,17 +24,17 @@ from selenium.webdriver.support.ui import WebDriverWait
 from tests.browser import browser
 from tests.factories import a_config, a_result
 from tune_ner.config.trial_config import TrialConfig
-from tune_ner.data.corpus import Corpus, Part, Span
+from tune_ner.data.corpus import Corpus, Span, SplitName
 from tune_ner.data.loaders import load_corpus
 from tune_ner.data.splits import Split, SplitSpec, split_corpus
-from tune_ner.evaluation.seqeval_metrics import TypeFigures
+from tune_ner.evaluation.seqeval_metrics import TypeMetrics
 from tune_ner.evaluation.span_metrics import score_spans
 from tune_ner.report.html_report import RunPage
 from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
-from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.run_dir import RunDir
 from tune_ner.results.tables import write_tables
-from tune_ner.training.result import PartScores
+from tune_ner.training.result import SplitMetrics
 
 _EPOCHS = 5
 _LIMIT = 120  # seconds
@@ -73,7 +73,7 @@ def main() -> None:
             shutil.rmtree(folder)
 
 
-def measure(run: RunFolder) -> Measured:
+def measure(run: RunDir) -> Measured:
     """Write the page of a run and open it."""
     results = RunResults(run)
     start = time.perf_counter()
@@ -95,9 +95,9 @@ def seconds_to_load(page: Path) -> float:
         return time.perf_counter() - start
 
 
-def a_run(folder: Path, count: int, corpus: Corpus, split: Split) -> RunFolder:
+def a_run(folder: Path, count: int, corpus: Corpus, split: Split) -> RunDir:
     """A run folder with as many finished trials."""
-    run = RunFolder.available(folder, f"run-{count}")
+    run = RunDir.available(folder, f"run-{count}")
     run.create("")
     for config in islice(configurations(count), count):
         run.append(a_trial(config, corpus, split), corpus, split)
@@ -115,9 +115,12 @@ def a_trial(config: TrialConfig, corpus: Corpus, split: Split) -> TrialRecord:
     """A trial that is wrong about a share of the entities, drawn by its configuration."""
     random = Random(config.trial_id)
     share = random.uniform(0.75, 0.95)
-    parts: tuple[Part, ...] = ("validation", "test")
-    spans = {part: tuple(_guessed(corpus.sentences[i].spans, share, random) for i in split[part]) for part in parts}
-    scores = {part: _scores(corpus, split[part], spans[part]) for part in parts}
+    parts: tuple[SplitName, ...] = ("validation", "test")
+    spans = {
+        split_name: tuple(_guessed(corpus.sentences[i].spans, share, random) for i in split[split_name])
+        for split_name in parts
+    }
+    scores = {split_name: _scores(corpus, split[split_name], spans[split_name]) for split_name in parts}
     curve = [share * (1 - 0.6 ** (epoch + 1)) for epoch in range(_EPOCHS)]
     result = replace(a_result(curve), spans=spans, scores=scores)
     return TrialRecord.finished(config, result, seconds=random.uniform(5, 50))
@@ -136,10 +139,10 @@ def _guessed(gold: Sequence[Span], share: float, random: Random) -> tuple[Span, 
     return tuple(guessed)
 
 
-def _scores(corpus: Corpus, indices: Sequence[int], spans: Sequence[Sequence[Span]]) -> PartScores:
+def _scores(corpus: Corpus, indices: Sequence[int], spans: Sequence[Sequence[Span]]) -> SplitMetrics:
     scores = score_spans([corpus.sentences[i].spans for i in indices], spans, corpus.types)
-    half = TypeFigures(scores.precision, scores.recall, scores.f1, scores.support // 2)
-    return PartScores(scores, half, half, None, 0.0)
+    half = TypeMetrics(scores.precision, scores.recall, scores.f1, scores.support // 2)
+    return SplitMetrics(scores, half, half, None, 0.0)
 
 
 if __name__ == "__main__":

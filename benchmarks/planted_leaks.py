@@ -216,7 +216,7 @@ CLEAN: dict[str, Rewrite] = {
 def audited(corpus: Corpus, plant: Plant, seed: int) -> AuditReport:
     """The audit of a corpus with one fault planted after it was divided."""
     split = split_corpus(corpus, SplitSpec(seed=seed))
-    return audit_corpus(plant(corpus, split, Random(seed)), split, word_rule="punctuation")
+    return audit_corpus(plant(corpus, split, Random(seed)), split, word_tokenizer="punctuation")
 
 
 def finding_of(report: AuditReport, kinds: Sequence[str]) -> Finding | None:

@@ -23,7 +23,7 @@ from benchmarks.measuring import ROOT
 from tune_ner.evaluation.confidence_intervals import paired_difference
 from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
-from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.run_dir import RunDir
 from tune_ner.results.timings import run_span
 
 GRID = {
@@ -66,7 +66,7 @@ def run(folder: Path, name: str, *options: str) -> RunResults:
     # 3 is an audit that found errors in the data, which both have.
     if code not in (0, 3):
         sys.exit(f"{' '.join(command)}: exit {code}")
-    return RunResults(RunFolder(folder / name))
+    return RunResults(RunDir(folder / name))
 
 
 def trials_of_the_search(results: RunResults) -> list[TrialRecord]:
@@ -84,14 +84,14 @@ def tell(name: str, results: RunResults) -> None:
         f"\n{name}: {len(trials)} trials in {run_span(trials).wall:.0f} s, {stopped} of them stopped, {epochs} epochs; "
         f"best first figure {first:.3f}"
     )
-    for standing in results.standings:
-        config = standing.records[0].config
+    for entry in results.leaderboard_entries:
+        config = entry.records[0].config
         print(
             f"  {config.tagging_scheme:5} lr {config.learning_rate:.2e} batch {config.batch_size:2} "
             f"dropout {config.dropout:.2f} warm-up {config.warmup:.2f}: "
             + ", ".join(
-                f"{part} {found.estimate:.3f} ({found.low:.3f} to {found.high:.3f})"
-                for part, found in (("validation", standing.validation), ("test", standing.test))
+                f"{split_name} {found.estimate:.3f} ({found.low:.3f} to {found.high:.3f})"
+                for split_name, found in (("validation", entry.validation), ("test", entry.test))
             )
         )
 
@@ -114,7 +114,7 @@ def main() -> None:
     for name, results in (("Grid", grid), ("Search", search)):
         tell(name, results)
     (ours, sentences), (theirs, _) = (
-        results.evidence.replicates(results.standings[0].records, "test") for results in (search, grid)
+        results.evidence.replicates(results.leaderboard_entries[0].records, "test") for results in (search, grid)
     )
     found = paired_difference(ours, theirs, groups=sentences)
     print(

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from tune_ner.config.trial_config import TrialConfig
-from tune_ner.data.corpus import Corpus, Part, Sentence, Span
+from tune_ner.data.corpus import Corpus, Sentence, Span, SplitName
 from tune_ner.data.splits import Split
-from tune_ner.evaluation.seqeval_metrics import Figures, TypeFigures
+from tune_ner.evaluation.seqeval_metrics import SeqevalMetrics, TypeMetrics
 from tune_ner.evaluation.span_metrics import score_spans
 from tune_ner.results.records import TrialRecord
-from tune_ner.results.run_dir import RunFolder
-from tune_ner.training.result import EpochFigures, PartScores, TrialCost, TrialResult
+from tune_ner.results.run_dir import RunDir
+from tune_ner.training.result import EpochMetrics, SplitMetrics, TrialCost, TrialResult
 
 CORPUS = Corpus(
     name="three",
@@ -40,24 +40,24 @@ def a_config(**changes: Any) -> TrialConfig:
     return TrialConfig.model_validate({**fields, **changes})
 
 
-def figures(f1: float) -> Figures:
+def figures(f1: float) -> SeqevalMetrics:
     """Figures whose precision, recall and F1 are all `f1`."""
-    return Figures(f1, f1, f1, 0.9, 1, {"DRUG": TypeFigures(f1, f1, f1, 1)})
+    return SeqevalMetrics(f1, f1, f1, 0.9, 1, {"DRUG": TypeMetrics(f1, f1, f1, 1)})
 
 
-def part_scores(f1: float) -> PartScores:
+def part_scores(f1: float) -> SplitMetrics:
     """Scores of a part whose F1 of exact spans, seen and unseen, is `f1`."""
     spans = replace(score_spans([], [], ["DRUG"]), precision=f1, recall=f1, f1=f1, support=1)
-    return PartScores(spans, TypeFigures(f1, f1, f1, 1), TypeFigures(f1, f1, f1, 1), figures(f1), 0.0)
+    return SplitMetrics(spans, TypeMetrics(f1, f1, f1, 1), TypeMetrics(f1, f1, f1, 1), figures(f1), 0.0)
 
 
 def a_result(validation: Sequence[float] = (0.5,), test: float = 0.4, cut: int = 0) -> TrialResult:
     """A result with these validation F1 by epoch and this test F1, `cut` test entities lost in encoding."""
-    lost: dict[Part, int] = {"train": 0, "validation": 0, "test": cut}
+    lost: dict[SplitName, int] = {"train": 0, "validation": 0, "test": cut}
     best = max(range(len(validation)), key=lambda index: validation[index])
     return TrialResult(
         epochs=tuple(
-            EpochFigures(number, 1.0 / number, f1, f1, f1, 0.9, None if number == 1 else 0.7)
+            EpochMetrics(number, 1.0 / number, f1, f1, f1, 0.9, None if number == 1 else 0.7)
             for number, f1 in enumerate(validation, start=1)
         ),
         best_epoch=best + 1,
@@ -65,8 +65,8 @@ def a_result(validation: Sequence[float] = (0.5,), test: float = 0.4, cut: int =
         test=figures(test),
         test_loss=0.3,
         encoding={
-            part: {"sentences": 1, "entities": 1, "entities_cut": count, "problems": {"overlap": count}}
-            for part, count in lost.items()
+            split_name: {"sentences": 1, "entities": 1, "entities_cut": count, "problems": {"overlap": count}}
+            for split_name, count in lost.items()
         },
         labels=("O", "B-DRUG"),
         training_log=((50, 0.7),),
@@ -128,9 +128,9 @@ def a_run(
     space: str = "",
     audits: Mapping[int | None, Mapping[str, Any]] | None = None,
     split: Split = SPLIT,
-) -> RunFolder:
+) -> RunDir:
     """A run folder with these records in it, made as a run makes it."""
-    folder = RunFolder.available(tmp_path, name)
+    folder = RunDir.available(tmp_path, name)
     folder.create(space, audits=audits or {})
     for record in records:
         folder.append(record, CORPUS, split)

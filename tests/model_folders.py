@@ -12,7 +12,7 @@ from tune_ner.data.synthetic.generator import synthetic_corpus
 from tune_ner.tagging.schemes import SCHEMES
 from tune_ner.training.encoders import load_model, load_tokenizer, resolve_encoder
 from tune_ner.training.model_export import TrainedModel
-from tune_ner.training.training_text_hashes import KnownTexts
+from tune_ner.training.training_text_hashes import TrainingTextHashes
 
 TEXTS = tuple(sentence.text for sentence in synthetic_corpus(200).sentences)
 TYPES = ("DISORDER", "DRUG", "BODY")
@@ -27,7 +27,7 @@ def an_untrained_model(**changes: Any) -> TrainedModel:
     model = load_model(encoder, labels, tokenizer, config.seed)
     with torch.no_grad():
         model.classifier.weight.normal_(std=1.0)
-    return TrainedModel(config, encoder, tokenizer, labels, TYPES, model, None, KnownTexts.of(TEXTS[:20]))
+    return TrainedModel(config, encoder, tokenizer, labels, TYPES, model, None, TrainingTextHashes.of(TEXTS[:20]))
 
 
 def a_model_folder(folder: Path, **changes: Any) -> Path:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tune_ner.inference.predictor import PredictedSpan, Predictor
     from tune_ner.results.leaderboard import RunResults
     from tune_ner.results.records import TrialRecord
-    from tune_ner.results.run_dir import RunFolder
+    from tune_ner.results.run_dir import RunDir
     from tune_ner.results.tables import curves_table, load_results, ranking, trials_table, write_tables
     from tune_ner.results.timings import timings_table
     from tune_ner.training.result import TrialResult
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from tune_ner.tuning.events import RunEvents
     from tune_ner.tuning.experiment import prepare
     from tune_ner.tuning.grid_run import run_grid
-    from tune_ner.tuning.resources import ResourceWishes
-    from tune_ner.tuning.scheduling import Scheduling
+    from tune_ner.tuning.resources import ResourceRequest
+    from tune_ner.tuning.scheduling import SchedulerConfig
 
 _HOMES = {
     "tune_ner.config.loading": ("load_space", "parse_space"),
@@ -44,7 +44,7 @@ _HOMES = {
     "tune_ner.inference.predictor": ("PredictedSpan", "Predictor"),
     "tune_ner.results.leaderboard": ("RunResults",),
     "tune_ner.results.records": ("TrialRecord",),
-    "tune_ner.results.run_dir": ("RunFolder",),
+    "tune_ner.results.run_dir": ("RunDir",),
     "tune_ner.results.tables": ("curves_table", "load_results", "ranking", "trials_table", "write_tables"),
     "tune_ner.results.timings": ("timings_table",),
     "tune_ner.training.result": ("TrialResult",),
@@ -52,8 +52,8 @@ _HOMES = {
     "tune_ner.tuning.events": ("RunEvents",),
     "tune_ner.tuning.experiment": ("prepare",),
     "tune_ner.tuning.grid_run": ("run_grid",),
-    "tune_ner.tuning.resources": ("ResourceWishes",),
-    "tune_ner.tuning.scheduling": ("Scheduling",),
+    "tune_ner.tuning.resources": ("ResourceRequest",),
+    "tune_ner.tuning.scheduling": ("SchedulerConfig",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -72,11 +72,11 @@ __all__ = [  # noqa: RUF022 - in the order of the road
     "load_space",
     "parse_space",
     "prepare",
-    "ResourceWishes",
-    "Scheduling",
+    "ResourceRequest",
+    "SchedulerConfig",
     "RunEvents",
     "run_grid",
-    "RunFolder",
+    "RunDir",
     "TrialRecord",
     "load_results",
     "RunResults",

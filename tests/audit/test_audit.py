@@ -74,7 +74,7 @@ def test_the_half_mended_text_still_marks_ends(swedish_medical_ner: Path) -> Non
 
 
 def test_clean_text_has_no_error_and_what_it_lacks_is_said() -> None:
-    report = audit_corpus(plain_corpus(), plain_split(), word_rule="punctuation")
+    report = audit_corpus(plain_corpus(), plain_split(), word_tokenizer="punctuation")
     assert report.at_least("error") == ()
     assert set(report.baselines) == {"gazetteer"}
     assert report.data_fingerprint == plain_corpus().fingerprint
@@ -115,9 +115,9 @@ def test_corpora_that_are_hardly_any(corpus: Corpus, split: Split) -> None:
     json.dumps(report.as_dict(), allow_nan=False)
     assert report.verdict.startswith("audit: ")
     assert all(finding.count <= max(finding.of, 1) for finding in report.findings if finding.kind != "overlaps")
-    no_entity = [part for part in ("validation", "test") if not report.parts[part].entities]
+    no_entity = [split_name for split_name in ("validation", "test") if not report.parts[split_name].entities]
     titles = [finding.title for finding in report.findings if finding.kind == "size"]
-    assert [f"the {part} part has no entity" in titles for part in no_entity] == [True] * len(no_entity)
+    assert [f"the {split_name} part has no entity" in titles for split_name in no_entity] == [True] * len(no_entity)
 
 
 def test_repeats_are_an_error() -> None:

@@ -12,7 +12,7 @@ from benchmarks.comparison import Results, Run, Workload, report
 from benchmarks.grid_vs_loop import Inputs, Settings, command, opened, pending, save, space
 from benchmarks.measuring import CommandError, Measurement, first_error_line, measure
 from benchmarks.outcomes import (
-    Standing,
+    LeaderboardEntry,
     Trial,
     chosen,
     floor_seconds,
@@ -40,8 +40,8 @@ def trial(
 
 
 def a_run(way: str, repeat: int, seconds: float, trials: list[Trial], written: int | None = 10**9) -> Run:
-    standing = Standing("BIO", 1e-4, (0.5, 0.4, 0.6), (0.4, 0.3, 0.5)) if way in "cde" else None
-    return Run(way, repeat, "2026-01-01", 1.5, Measurement(seconds, 10**9, written, 10**8, 10**6), trials, standing)
+    entry = LeaderboardEntry("BIO", 1e-4, (0.5, 0.4, 0.6), (0.4, 0.3, 0.5)) if way in "cde" else None
+    return Run(way, repeat, "2026-01-01", 1.5, Measurement(seconds, 10**9, written, 10**8, 10**6), trials, entry)
 
 
 def some_results() -> Results:

@@ -93,7 +93,7 @@ def test_tokenizers_are_audited_by_name(tmp_path: Path) -> None:
     (finding,) = [finding for finding in report["findings"] if finding["kind"] == "encoding"]
     assert finding["severity"] == "warning"
     assert finding["title"].startswith("tiny:1x32 cuts")
-    assert report["word_rule"] == "punctuation"
+    assert report["word_tokenizer"] == "punctuation"
     assert not any(finding["kind"].startswith("duplicates_train") for finding in report["findings"])
 
 

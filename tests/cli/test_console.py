@@ -14,7 +14,7 @@ from tune_ner.cli.app import app
 from tune_ner.cli.console import EXIT_INTERRUPTED, EXIT_TERMINATED, finish
 from tune_ner.errors import Terminated
 from tune_ner.results.leaderboard import RunResults
-from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.run_dir import RunDir
 from tune_ner.tracking.display import Display, QuietDisplay
 from tune_ner.tracking.mlflow import MlflowRuns
 from tune_ner.training.model_settings import SETTINGS_FILE
@@ -61,11 +61,11 @@ class Notes(Display):
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> RunFolder:
+def run(tmp_path: Path) -> RunDir:
     return a_run(tmp_path, [a_record((0.5,), learning_rate=rate) for rate in (1e-3, 2e-3)])
 
 
-def test_a_run_ends_with_tables_page_and_figures(run: RunFolder) -> None:
+def test_a_run_ends_with_tables_page_and_figures(run: RunDir) -> None:
     display = Notes()
     assert finish(display, [], RunResults(run), 2, None) == 0
     assert display.notes == []
@@ -74,7 +74,7 @@ def test_a_run_ends_with_tables_page_and_figures(run: RunFolder) -> None:
     assert {"ranking.svg", "ranking.png"} <= set(figures)
 
 
-def test_figures_that_cannot_be_written_cost_nothing_else(run: RunFolder) -> None:
+def test_figures_that_cannot_be_written_cost_nothing_else(run: RunDir) -> None:
     (run.path / "figures").write_text("in the way")
     display = Notes()
     assert finish(display, [], RunResults(run), 2, None) == 0
@@ -83,7 +83,7 @@ def test_figures_that_cannot_be_written_cost_nothing_else(run: RunFolder) -> Non
     assert (run.path / "report.html").exists()
 
 
-def test_a_damaged_model_costs_its_card_alone(run: RunFolder) -> None:
+def test_a_damaged_model_costs_its_card_alone(run: RunDir) -> None:
     run.models.best.mkdir()
     (run.models.best / SETTINGS_FILE).write_text(f'{{"trial_id": "{run.records()[0].trial_id}", "format": 99}}')
     display = Notes()

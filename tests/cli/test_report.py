@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from tests.factories import a_cost, a_failure, a_finding, a_record, a_run, a_timed_record, an_audit
 from tune_ner.cli.app import app
 from tune_ner.results import leaderboard
-from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.run_dir import RunDir
 
 TABLES = ["curves.csv", "ner_results_with_lr.csv", "ranking.csv", "timings.csv"]
 
@@ -25,18 +25,18 @@ def report(*arguments: str | Path) -> Result:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> RunFolder:
+def run(tmp_path: Path) -> RunDir:
     records = [
         a_timed_record(cost=a_cost(), validation=(f1,), learning_rate=rate) for f1, rate in ((0.5, 1e-3), (0.6, 2e-3))
     ]
     return a_run(tmp_path, records, "made", "model: tiny:1x32\nlearning_rate: [1.0e-3, 2.0e-3]\n")
 
 
-def files(folder: RunFolder) -> dict[str, bytes]:
+def files(folder: RunDir) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
 
 
-def test_a_report_tells_the_run_its_ranking_and_its_times_and_rebuilds_its_tables(run: RunFolder) -> None:
+def test_a_report_tells_the_run_its_ranking_and_its_times_and_rebuilds_its_tables(run: RunDir) -> None:
     outcome = report(run.path)
     assert outcome.exit_code == 0
     sections = ("Run made", "not audited", "Ranked by validation F1", "What does the learning rate do?", "Results: ")
@@ -52,14 +52,14 @@ def test_a_report_tells_the_run_its_ranking_and_its_times_and_rebuilds_its_table
     assert "The runs compared" not in outcome.output
 
 
-def test_pipedcome_out_the_same_each_time(run: RunFolder) -> None:
+def test_pipedcome_out_the_same_each_time(run: RunDir) -> None:
     first = report(run.path).output, files(run)
     (run.path / "ranking.csv").write_text("spoilt")
     assert (report(run.path).output, files(run)) == first
 
 
 def test_several_runs_are_reported_then_compared_and_one_that_is_named_twice_counts_once(
-    run: RunFolder, tmp_path: Path
+    run: RunDir, tmp_path: Path
 ) -> None:
     other = a_run(tmp_path, [a_record()], "other", audits={None: an_audit(a_finding("a leak", "error"))})
     outcome = report(run.path, other.path, f"{run.path}/../made/")
@@ -68,7 +68,7 @@ def test_several_runs_are_reported_then_compared_and_one_that_is_named_twice_cou
     assert "error: a leak" in outcome.output
 
 
-def test_a_report_draws_the_figures_and_writes_the_page(run: RunFolder) -> None:
+def test_a_report_draws_the_figures_and_writes_the_page(run: RunDir) -> None:
     report(run.path)
     page = (run.path / "report.html").read_text(encoding="utf-8")
     assert '<a href="figures/">' in page
@@ -79,7 +79,7 @@ def test_a_report_draws_the_figures_and_writes_the_page(run: RunFolder) -> None:
         assert (run.path / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_several_runs_get_a_page_that_compares_them(run: RunFolder, tmp_path: Path) -> None:
+def test_several_runs_get_a_page_that_compares_them(run: RunDir, tmp_path: Path) -> None:
     other = a_run(tmp_path, [a_record()], "other")
     file = tmp_path / "side by side" / "comparison.html"
     missing = report(run.path, other.path, "--output", file)
@@ -93,14 +93,14 @@ def test_several_runs_get_a_page_that_compares_them(run: RunFolder, tmp_path: Pa
         assert expected in page
 
 
-def test_one_run_has_nothing_to_be_compared_with(run: RunFolder, tmp_path: Path) -> None:
+def test_one_run_has_nothing_to_be_compared_with(run: RunDir, tmp_path: Path) -> None:
     outcome = report(run.path, "--output", tmp_path / "comparison.html")
     assert outcome.exit_code == 2
     assert "expected two runs or more" in outcome.output
     assert not (run.path / "report.html").exists()
 
 
-def test_markdown_has_headings_and_pipe_pipedand_no_line_is_broken(run: RunFolder) -> None:
+def test_markdown_has_headings_and_pipe_pipedand_no_line_is_broken(run: RunDir) -> None:
     outcome = report(run.path, "--markdown")
     lines = outcome.output.splitlines()
     assert "## Run made" in lines
@@ -111,7 +111,7 @@ def test_markdown_has_headings_and_pipe_pipedand_no_line_is_broken(run: RunFolde
 
 
 @pytest.mark.parametrize("name", ["nowhere", "empty", "file", "newer", "lost", "audit"])
-def test_bad_input_is_told_with_exit_code_2_and_nothing_is_written(run: RunFolder, tmp_path: Path, name: str) -> None:
+def test_bad_input_is_told_with_exit_code_2_and_nothing_is_written(run: RunDir, tmp_path: Path, name: str) -> None:
     bad = tmp_path / name
     if name == "empty":
         bad.mkdir()
@@ -146,7 +146,7 @@ def test_bad_input_is_told_with_exit_code_2_and_nothing_is_written(run: RunFolde
     assert not list(tmp_path.rglob("*.csv"))
 
 
-def test_a_run_whose_last_record_is_torn_is_reported_without_it(run: RunFolder) -> None:
+def test_a_run_whose_last_record_is_torn_is_reported_without_it(run: RunDir) -> None:
     before = len(run.records())
     run.trials_file.write_bytes(run.trials_file.read_bytes()[:-20])
     outcome = report(run.path)
@@ -169,9 +169,7 @@ def test_a_failed_trial_among_others_ends_with_the_grid_s_exit_code(tmp_path: Pa
     assert "Ranked" in outcome.output
 
 
-def test_a_folder_that_cannot_be_written_is_reported_all_the_same(
-    run: RunFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_cannot_be_written_is_reported_all_the_same(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path, _content: bytes) -> None:
         assert run.path in path.parents
         raise PermissionError(13, os.strerror(13))
@@ -186,14 +184,14 @@ def test_a_folder_that_cannot_be_written_is_reported_all_the_same(
     assert not list(run.path.glob("*.csv*")) + list(run.path.glob("report*")) + list(run.path.glob("figures/*"))
 
 
-def test_standings_are_computed_once(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    compute = Mock(wraps=leaderboard.standings)
-    monkeypatch.setattr(leaderboard, "standings", compute)
+def test_standings_are_computed_once(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    compute = Mock(wraps=leaderboard.leaderboard_entries)
+    monkeypatch.setattr(leaderboard, "leaderboard_entries", compute)
     report(run.path)
     assert compute.call_count == 1
 
 
-def test_a_run_without_its_predicted_spans_is_told_what_to_do(run: RunFolder) -> None:
+def test_a_run_without_its_predicted_spans_is_told_what_to_do(run: RunDir) -> None:
     shutil.rmtree(run.path / "predictions")
     outcome = report(run.path)
     assert outcome.exit_code == 2

@@ -32,7 +32,7 @@ NOTEBOOK_AXES: dict[str, list[Any]] = {
     "max_length": [256],
     "words": ["whitespace"],
     "stride": [0],
-    "alignment": ["first"],
+    "subword_labels": ["first"],
     "decoding": ["argmax"],
     "seed": [42],
 }
@@ -303,7 +303,7 @@ def test_a_distribution_of_whole_numbers_holds_its_ends_and_no_fraction(value: f
         ),
         ({"tagging_scheme": "xyz"}, r"tagging_scheme\[0\]: found 'xyz', expected one of BIO, BIOES, IOB1, BILOU, IO"),
         ({"words": "space"}, r"words\[0\]: found 'space', expected one of whitespace, punctuation.*"),
-        ({"alignment": "last"}, r"alignment\[0\]: found 'last', expected one of first, all.*"),
+        ({"subword_labels": "last"}, r"alignment\[0\]: found 'last', expected one of first, all.*"),
         ({3: 4}, r"\[3\]: found 3, expected the name of a key"),
         ({"model": "\ud800"}, r"model\[0\]: found '\\ud800', expected text without lone surrogates"),
     ],

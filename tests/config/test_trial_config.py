@@ -25,14 +25,14 @@ FIELDS: dict[str, Any] = {
     "dropout": None,
     "max_length": 256,
     "words": "whitespace",
-    "alignment": "first",
+    "subword_labels": "first",
     "stride": 0,
     "decoding": "argmax",
     "fold": None,
     "precision": "auto",
     "batching": "padded",
     "trim_vocabulary": False,
-    "stop_at_f1": None,
+    "target_f1": None,
 }
 OTHER: dict[str, Any] = {
     "data_fingerprint": "e",
@@ -50,14 +50,14 @@ OTHER: dict[str, Any] = {
     "dropout": 0.0,
     "max_length": 128,
     "words": "punctuation",
-    "alignment": "all",
+    "subword_labels": "all",
     "stride": 32,
     "decoding": "viterbi",
     "fold": 1,
     "precision": "fp32",
     "batching": "packed",
     "trim_vocabulary": True,
-    "stop_at_f1": 0.9,
+    "target_f1": 0.9,
 }
 
 
@@ -118,7 +118,7 @@ def test_a_configuration_is_frozen(field: str) -> None:
 def test_the_defaults_are_the_notebooks() -> None:
     made = TrialConfig(data_fingerprint="d", model="m", tagging_scheme="BIO", learning_rate=1e-5, seed=0)
     assert (made.epochs, made.batch_size, made.weight_decay, made.max_length) == (5, 16, 0.01, 256)
-    assert (made.words, made.alignment, made.precision) == ("whitespace", "first", "auto")
+    assert (made.words, made.subword_labels, made.precision) == ("whitespace", "first", "auto")
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_the_defaults_are_the_notebooks() -> None:
         ("max_length", 2),
         ("tagging_scheme", "bio"),
         ("words", "spaces"),
-        ("alignment", "last"),
+        ("subword_labels", "last"),
         ("precision", "fp8"),
     ],
 )

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from tune_ner.data.corpus import MEDICAL_TYPES, Corpus, Part, Sentence, Span, ordered_types
+from tune_ner.data.corpus import MEDICAL_TYPES, Corpus, Sentence, Span, SplitName, ordered_types
 from tune_ner.errors import DataError
 
 ASTMA = Sentence("a", "Astma i lungorna", (Span(0, 5, "DISORDER"), Span(8, 16, "BODY")), "a.txt:1")
@@ -80,7 +80,7 @@ def test_the_fingerprint_ignores_what_is_not_data(same: Corpus) -> None:
         dataclasses.replace(CORPUS, sentences=(PLAIN, ASTMA)),
         dataclasses.replace(CORPUS, sentences=(*CORPUS.sentences, PLAIN)),
     ],
-    ids=["text", "spans", "offset", "label", "label order", "no parts", "part", "order", "number"],
+    ids=["text", "spans", "offset", "label", "label order", "no parts", "split", "order", "number"],
 )
 def test_the_fingerprint_changes_with_the_data(other: Corpus) -> None:
     assert other.fingerprint != CORPUS.fingerprint
@@ -111,5 +111,5 @@ def test_medical_types_come_first_in_their_published_order(labels: list[str], or
 
 
 def test_parts_hold_the_indices_that_they_were_given() -> None:
-    part: Part = "test"
-    assert CORPUS.parts[part] == (1,)
+    split_name: SplitName = "test"
+    assert CORPUS.parts[split_name] == (1,)

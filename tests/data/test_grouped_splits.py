@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tune_ner.data import splits as split_module
-from tune_ner.data.corpus import PARTS, Corpus, Part, Sentence, Span
+from tune_ner.data.corpus import SPLIT_NAMES, Corpus, Sentence, Span, SplitName
 from tune_ner.data.loaders import load_corpus
 from tune_ner.data.near_duplicates import find_duplicates
 from tune_ner.data.splits import Split, SplitMethod, SplitSpec, split_corpus
@@ -26,7 +26,7 @@ GROUPED = SplitSpec(method="grouped")
 METHODS: tuple[SplitMethod, ...] = ("random", "grouped")
 
 
-def corpus_of(sizes: Sequence[int], parts: Mapping[Part, tuple[int, ...]] | None = None) -> Corpus:
+def corpus_of(sizes: Sequence[int], parts: Mapping[SplitName, tuple[int, ...]] | None = None) -> Corpus:
     """A corpus with groups of near duplicates of these sizes; texts of different groups have nothing in common."""
     texts = [text for group, size in enumerate(sizes) for text in variants(group, size)]
     sentences = tuple(Sentence(str(i), text, (Span(0, 5, "DRUG"),)) for i, text in enumerate(texts))
@@ -53,12 +53,12 @@ def near_groups(corpus: Corpus) -> list[int]:
 
 
 def lengths(split: Split) -> list[int]:
-    return [len(split[part]) for part in PARTS]
+    return [len(split[split_name]) for split_name in SPLIT_NAMES]
 
 
 def sides(split: Split, groups: Sequence[int]) -> list[set[int]]:
     """The groups with a sentence in train, in validation and in test."""
-    return [{groups[index] for index in split[part]} for part in PARTS]
+    return [{groups[index] for index in split[split_name]} for split_name in SPLIT_NAMES]
 
 
 def disjoint(sets: Sequence[set[int]]) -> bool:
@@ -169,7 +169,7 @@ def test_duplicates_are_looked_for_once_for_all_folds(monkeypatch: pytest.Monkey
 
 # ---- published parts, and the default
 
-PUBLISHED: dict[Part, tuple[int, ...]] = {
+PUBLISHED: dict[SplitName, tuple[int, ...]] = {
     "train": tuple(range(30, 100)),
     "validation": tuple(range(10)),
     "test": tuple(range(10, 30)),
@@ -177,7 +177,9 @@ PUBLISHED: dict[Part, tuple[int, ...]] = {
 
 
 def test_published_parts_are_kept_by_the_random_split_without_folds() -> None:
-    assert split_corpus(corpus_of([1] * 100, PUBLISHED)) == Split(*(PUBLISHED[part] for part in PARTS))
+    assert split_corpus(corpus_of([1] * 100, PUBLISHED)) == Split(
+        *(PUBLISHED[split_name] for split_name in SPLIT_NAMES)
+    )
 
 
 @pytest.mark.parametrize("spec", [GROUPED, SplitSpec(folds=5), SplitSpec(method="grouped", folds=5)])
@@ -192,7 +194,7 @@ def test_the_default_is_still_the_split_of_the_notebook() -> None:
     rows = datasets.Dataset.from_dict({"index": range(927)})
     outer = rows.train_test_split(test_size=0.2, seed=67)
     inner = outer["train"].train_test_split(test_size=0.1, seed=67)
-    expected = Split(*(tuple(part["index"]) for part in (inner["train"], inner["test"], outer["test"])))
+    expected = Split(*(tuple(split_name["index"]) for split_name in (inner["train"], inner["test"], outer["test"])))
     assert split_corpus(corpus_of([1] * 927)) == expected
 
 
@@ -238,9 +240,9 @@ def test_more_folds_than_groups_are_refused() -> None:
         split_corpus(corpus_of([5] * 4), SplitSpec(method="grouped", folds=5), 0)
 
 
-@pytest.mark.parametrize(("sizes", "part"), [([], "test"), ([9], "test"), ([5, 5], "validation")])
-def test_fewer_groups_than_parts_are_refused(sizes: list[int], part: str) -> None:
-    with pytest.raises(SplitError, match=rf"groups of near duplicates cannot be divided with a {part} size"):
+@pytest.mark.parametrize(("sizes", "split"), [([], "test"), ([9], "test"), ([5, 5], "validation")])
+def test_fewer_groups_than_parts_are_refused(sizes: list[int], split_name: str) -> None:
+    with pytest.raises(SplitError, match=rf"groups of near duplicates cannot be divided with a {split_name} size"):
         split_corpus(corpus_of(sizes), GROUPED)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tune_ner.data import loaders
-from tune_ner.data.corpus import BODY, DISORDER, DRUG, MEDICAL_TYPES, Part, Sentence, Span
+from tune_ner.data.corpus import BODY, DISORDER, DRUG, MEDICAL_TYPES, Sentence, Span, SplitName
 from tune_ner.data.loaders import load_corpus
 from tune_ner.data.markup import MarkupMode
 from tune_ner.errors import DataError
@@ -72,7 +72,7 @@ def test_a_hub_source_names_a_data_set_and_its_configuration(
 ) -> None:
     calls: list[tuple[str, str | None]] = []
 
-    def read_hub(name: str, config: str | None) -> tuple[list[tuple[Part | None, Sentence]], tuple[str, ...]]:
+    def read_hub(name: str, config: str | None) -> tuple[list[tuple[SplitName | None, Sentence]], tuple[str, ...]]:
         calls.append((name, config))
         return [("test", Sentence("0", "Astma", (Span(0, 5, DISORDER),))), ("train", Sentence("1", "Ring"))], ("noted",)
 

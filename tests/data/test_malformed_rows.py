@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.damages import MANY, ODD_TEXTS, ODD_VALUES, refusal
 from tune_ner.data import loaders
-from tune_ner.data.corpus import Part, Sentence, Span
+from tune_ner.data.corpus import Sentence, Span, SplitName
 from tune_ner.data.formats.rows import sentences_from_rows
 from tune_ner.data.loaders import load_corpus
 from tune_ner.data.markup import published_spans
@@ -51,7 +51,7 @@ def test_any_row_is_a_sentence_or_is_refused_with_its_place(row: dict[str, Any],
 def test_what_is_too_large_for_a_sentence_is_refused_from_every_source(
     monkeypatch: pytest.MonkeyPatch, sentence: Sentence, expected: str
 ) -> None:
-    found: list[tuple[Part | None, Sentence]] = [(None, sentence)]
+    found: list[tuple[SplitName | None, Sentence]] = [(None, sentence)]
     monkeypatch.setattr(loaders, "read_hub", lambda *_: (found, ()))
     with pytest.raises(DataError, match=expected):
         load_corpus("hub:any")
@@ -59,7 +59,7 @@ def test_what_is_too_large_for_a_sentence_is_refused_from_every_source(
 
 def test_markup_that_holds_too_many_spans_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "{a}" * 10_001
-    found: list[tuple[Part | None, Sentence]] = [(None, Sentence("a", text, published_spans(text), "f:3"))]
+    found: list[tuple[SplitName | None, Sentence]] = [(None, Sentence("a", text, published_spans(text), "f:3"))]
     monkeypatch.setattr(loaders, "read_hub", lambda *_: (found, ()))
     assert len(load_corpus("hub:any").sentences[0].spans) == 1
     with pytest.raises(DataError, match="10,001 spans"):

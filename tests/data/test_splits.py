@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tune_ner.data.corpus import PARTS, Corpus, Part, Sentence, Span
+from tune_ner.data.corpus import SPLIT_NAMES, Corpus, Sentence, Span, SplitName
 from tune_ner.data.splits import SplitSpec, split_corpus
 from tune_ner.errors import SplitError
 
 
-def corpus_of(size: int, parts: Mapping[Part, tuple[int, ...]] | None = None, entities: bool = True) -> Corpus:
+def corpus_of(size: int, parts: Mapping[SplitName, tuple[int, ...]] | None = None, entities: bool = True) -> Corpus:
     spans = (Span(0, 5, "DISORDER"),) if entities else ()
     sentences = tuple(Sentence(str(number), f"Astma {number}", spans) for number in range(size))
     return Corpus("my corpus", sentences, ("DISORDER",), parts or {})
@@ -35,7 +35,9 @@ def test_equal_seeds_give_equal_parts(size: int, seed: int) -> None:
 def test_another_seed_gives_other_parts_of_the_same_sizes() -> None:
     one, other = (split_corpus(corpus_of(100), SplitSpec(seed=seed)) for seed in (1, 2))
     assert set(one.test) != set(other.test)
-    assert [len(one[part]) for part in PARTS] == [len(other[part]) for part in PARTS]
+    assert [len(one[split_name]) for split_name in SPLIT_NAMES] == [
+        len(other[split_name]) for split_name in SPLIT_NAMES
+    ]
 
 
 def test_another_seed_draws_another_validation_part_beside_a_published_test_part() -> None:
@@ -46,12 +48,12 @@ def test_another_seed_draws_another_validation_part_beside_a_published_test_part
 
 def test_the_default_sizes_are_those_of_the_notebook() -> None:
     split = split_corpus(corpus_of(927))
-    assert [len(split[part]) for part in PARTS] == [666, 75, 186]
+    assert [len(split[split_name]) for split_name in SPLIT_NAMES] == [666, 75, 186]
 
 
 def test_validation_is_a_share_of_what_the_test_part_leaves() -> None:
     split = split_corpus(corpus_of(100), SplitSpec(test_size=0.5, validation_size=0.2))
-    assert [len(split[part]) for part in PARTS] == [40, 10, 50]
+    assert [len(split[split_name]) for split_name in SPLIT_NAMES] == [40, 10, 50]
 
 
 def test_sentences_are_fed_in_a_drawn_order() -> None:
@@ -72,7 +74,7 @@ def test_published_parts_are_kept_in_their_order() -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1000), st.sampled_from([("test", "validation"), ("validation", "test")]))
-def test_a_missing_part_is_drawn_from_train_alone(seed: int, parts: tuple[Part, Part]) -> None:
+def test_a_missing_part_is_drawn_from_train_alone(seed: int, parts: tuple[SplitName, SplitName]) -> None:
     published, missing = parts
     corpus = corpus_of(30, {"train": tuple(range(20)), published: tuple(range(20, 30))})
     split = split_corpus(corpus, SplitSpec(test_size=0.2, validation_size=0.2, seed=seed))
@@ -114,10 +116,10 @@ def test_a_corpus_with_nothing_to_train_on_is_refused(corpus: Corpus) -> None:
         split_corpus(corpus)
 
 
-@pytest.mark.parametrize("empty", PARTS)
-def test_a_part_without_entities_is_named_with_the_corpus_and_a_remedy(empty: Part) -> None:
+@pytest.mark.parametrize("empty", SPLIT_NAMES)
+def test_a_part_without_entities_is_named_with_the_corpus_and_a_remedy(empty: SplitName) -> None:
     full, bare = corpus_of(6).sentences, corpus_of(6, entities=False).sentences
-    rows: dict[Part, tuple[int, ...]] = {"train": (0, 1), "validation": (2, 3), "test": (4, 5)}
+    rows: dict[SplitName, tuple[int, ...]] = {"train": (0, 1), "validation": (2, 3), "test": (4, 5)}
     sentences = tuple(bare[i] if i in rows[empty] else full[i] for i in range(6))
     corpus = Corpus("my corpus", sentences, ("DISORDER",), rows)
     with pytest.raises(SplitError) as caught:

@@ -31,8 +31,8 @@ shapes = st.tuples(st.integers(1, 3), st.integers(1, 6), st.just(3))
 counts = arrays.arrays(np.int64, shapes, elements=st.integers(0, 3))
 
 
-def f1(part: Ints) -> float:
-    right, wrong, missed = part.reshape(-1, 3).sum(axis=0)
+def f1(split_name: Ints) -> float:
+    right, wrong, missed = split_name.reshape(-1, 3).sum(axis=0)
     return float(2 * right / (2 * right + wrong + missed))
 
 
@@ -51,8 +51,8 @@ def simulated(random: np.random.Generator, sentences: int, quality: float | Floa
 
 def test_interval_where_entities_are_independent_is_wilsons() -> None:
     # one entity a sentence, found and typed or taken for another: F1 is then a binomial share
-    part = np.array([RIGHT] * 300 + [WRONG] * 100)
-    ours = f1_interval(part, resamples=20_000)
+    split_name = np.array([RIGHT] * 300 + [WRONG] * 100)
+    ours = f1_interval(split_name, resamples=20_000)
     theirs = stats.binomtest(300, 400).proportion_ci(0.95, method="wilson")
     assert ours.estimate == pytest.approx(0.75)
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=2e-3)
@@ -93,11 +93,11 @@ def test_folds_with_seeds_and_of_different_sizes() -> None:
 
 def test_sentences_of_one_document_are_drawn_together() -> None:
     # ten documents, each all right or all wrong: ten observations, however many sentences
-    part = np.array(([RIGHT] * 10 + [WRONG] * 10) * 5)
+    split_name = np.array(([RIGHT] * 10 + [WRONG] * 10) * 5)
     ids = np.repeat(np.arange(10), 10)
-    together, apart = f1_interval(part, groups=ids), f1_interval(part)
+    together, apart = f1_interval(split_name, groups=ids), f1_interval(split_name)
     assert together.high - together.low > 2 * (apart.high - apart.low)
-    once = f1_interval(part[::10])
+    once = f1_interval(split_name[::10])
     assert (together.low, together.high) == pytest.approx((once.low, once.high))
 
 
@@ -110,14 +110,14 @@ def test_a_document_shared_between_replicates_is_drawn_for_both() -> None:
 
 
 def test_draws_follow_the_seed() -> None:
-    part = simulated(np.random.default_rng(5), 50, 0.8)
-    assert f1_interval(part, seed=1) == f1_interval(part, seed=1)
-    assert f1_interval(part, seed=1) != f1_interval(part, seed=2)
+    split_name = simulated(np.random.default_rng(5), 50, 0.8)
+    assert f1_interval(split_name, seed=1) == f1_interval(split_name, seed=1)
+    assert f1_interval(split_name, seed=1) != f1_interval(split_name, seed=2)
 
 
 def test_a_higher_level_is_a_wider_interval() -> None:
-    part = simulated(np.random.default_rng(6), 50, 0.8)
-    low, high = f1_interval(part, level=0.8), f1_interval(part, level=0.99)
+    split_name = simulated(np.random.default_rng(6), 50, 0.8)
+    low, high = f1_interval(split_name, level=0.8), f1_interval(split_name, level=0.99)
     assert high.low < low.low < low.estimate < low.high < high.high
 
 
@@ -133,11 +133,11 @@ def test_interval_of_95_percent_holds_the_true_figure_95_times_in_100(quality: f
 
 @given(counts)
 @settings(max_examples=60, deadline=None)
-def test_an_interval_is_always_a_range_of_shares_around_the_figure(part: Ints) -> None:
-    interval = f1_interval(part, resamples=50)
+def test_an_interval_is_always_a_range_of_shares_around_the_figure(split_name: Ints) -> None:
+    interval = f1_interval(split_name, resamples=50)
     assert 0 <= interval.low <= interval.estimate <= interval.high <= 1
     assert interval.low < interval.high
-    assert interval.estimate == pytest.approx(np.mean([f1(one) if one.any() else 0.0 for one in part]))
+    assert interval.estimate == pytest.approx(np.mean([f1(one) if one.any() else 0.0 for one in split_name]))
 
 
 def test_without_gold_entities_nothing_is_known() -> None:
@@ -217,11 +217,11 @@ def test_exchanging_documents_is_coarser_than_exchanging_sentences() -> None:
 
 
 def test_equal_configurations_do_not_differ_but_a_small_part_cannot_rule_it_out() -> None:
-    part = np.array([RIGHT] * 10)
-    difference = paired_difference(part, part)
+    split_name = np.array([RIGHT] * 10)
+    difference = paired_difference(split_name, split_name)
     assert (difference.difference, difference.p_value) == (0.0, 1.0)
     assert difference.low == pytest.approx(-difference.high)
-    assert difference.high == pytest.approx(1 - f1_interval(part).low)
+    assert difference.high == pytest.approx(1 - f1_interval(split_name).low)
 
 
 def test_equal_configurations_are_called_different_5_times_in_100() -> None:
@@ -298,7 +298,7 @@ def test_of_twelve_equal_configurations_the_luckiest_is_rarely_called_best() -> 
     alarms = uncorrected = 0
     for _ in range(100):
         drawn = simulated(random, 80, 0.8, systems=12)
-        named = {str(index): part for index, part in enumerate(drawn)}
+        named = {str(index): split_name for index, split_name in enumerate(drawn)}
         best = max(named, key=lambda name: f1(named[name]))
         alarms += len(indistinguishable(named, best, resamples=4000)) < 12
         worst = min(named, key=lambda name: f1(named[name]))
@@ -308,13 +308,13 @@ def test_of_twelve_equal_configurations_the_luckiest_is_rarely_called_best() -> 
 
 
 def test_unknown_best_and_unequal_shapes_are_refused() -> None:
-    part = np.array([[RIGHT] * 4])
+    split_name = np.array([[RIGHT] * 4])
     with pytest.raises(ValueError, match="'c' is not among the configurations: a, b"):
-        indistinguishable({"a": part, "b": part}, "c")
+        indistinguishable({"a": split_name, "b": split_name}, "c")
     with pytest.raises(ValueError, match="b has counts of the shape"):
-        paired_difference(part, part[:, :3])
+        paired_difference(split_name, split_name[:, :3])
     with pytest.raises(ValueError, match="the same replicates on the same sentences"):
-        indistinguishable({"a": part, "b": np.concatenate([part, part])}, "a")
+        indistinguishable({"a": split_name, "b": np.concatenate([split_name, split_name])}, "a")
 
 
 # ---- before any training, and beside the intervals

@@ -13,11 +13,11 @@ from seqeval.metrics import (
     recall_score,
 )
 
-from tune_ner.evaluation.seqeval_metrics import Figures, TypeFigures, seqeval_figures
+from tune_ner.evaluation.seqeval_metrics import SeqevalMetrics, TypeMetrics, seqeval_figures
 
 TYPES = ("DRUG", "DISORDER", "BODY")
 Rows = list[list[str]]
-NOTHING = TypeFigures(0.0, 0.0, 0.0, 0)
+NOTHING = TypeMetrics(0.0, 0.0, 0.0, 0)
 
 
 @pytest.fixture(autouse=True)
@@ -80,9 +80,9 @@ def test_a_small_case_by_hand() -> None:
     assert figures.accuracy == pytest.approx(4 / 6)
     assert figures.support == 3
     assert figures.per_type == {
-        "DRUG": TypeFigures(1.0, 0.5, 2 / 3, 2),
+        "DRUG": TypeMetrics(1.0, 0.5, 2 / 3, 2),
         "DISORDER": NOTHING,
-        "BODY": TypeFigures(0.0, 0.0, 0.0, 1),
+        "BODY": TypeMetrics(0.0, 0.0, 0.0, 1),
     }
 
 
@@ -96,14 +96,14 @@ def test_a_small_case_by_hand() -> None:
     ],
 )
 def test_where_there_is_no_entity_figures_are_zero(gold: Rows, predicted: Rows, accuracy: float) -> None:
-    expected = Figures(0.0, 0.0, 0.0, accuracy, 0, dict.fromkeys(TYPES, NOTHING))
+    expected = SeqevalMetrics(0.0, 0.0, 0.0, accuracy, 0, dict.fromkeys(TYPES, NOTHING))
     assert seqeval_figures(gold, predicted, TYPES) == expected
 
 
 def test_gold_entities_that_nothing_predicts_are_support_without_recall() -> None:
     figures = seqeval_figures([["B-DRUG", "O"]], [["O", "O"]], TYPES)
     assert (figures.precision, figures.recall, figures.f1, figures.support) == (0.0, 0.0, 0.0, 1)
-    assert figures.per_type["DRUG"] == TypeFigures(0.0, 0.0, 0.0, 1)
+    assert figures.per_type["DRUG"] == TypeMetrics(0.0, 0.0, 0.0, 1)
 
 
 def test_every_type_is_listed_in_label_order_whether_it_occurs_or_not() -> None:

@@ -12,7 +12,7 @@ from seqeval.metrics import f1_score, precision_score, recall_score
 
 from tune_ner.data.corpus import Span
 from tune_ner.data.tag_parsing import chunks
-from tune_ner.evaluation.seqeval_metrics import TypeFigures, seqeval_figures
+from tune_ner.evaluation.seqeval_metrics import TypeMetrics, seqeval_figures
 from tune_ner.evaluation.span_metrics import SCHEMAS, MatchCounts, SpanScores, score_spans, sentence_counts
 
 TYPES = ("DRUG", "DISORDER", "BODY")
@@ -76,9 +76,9 @@ def test_a_sentence_with_every_outcome() -> None:
     }
     assert (scores.precision, scores.recall, scores.f1, scores.support) == (0.25, 0.25, 0.25, 4)
     assert scores.per_type == {
-        "DRUG": TypeFigures(0.5, 0.5, 0.5, 2),
-        "DISORDER": TypeFigures(0.0, 0.0, 0.0, 0),
-        "BODY": TypeFigures(0.0, 0.0, 0.0, 2),
+        "DRUG": TypeMetrics(0.5, 0.5, 0.5, 2),
+        "DISORDER": TypeMetrics(0.0, 0.0, 0.0, 0),
+        "BODY": TypeMetrics(0.0, 0.0, 0.0, 2),
     }
     assert scores.macro_f1 == pytest.approx((0.5 + 0.0) / 2)
 

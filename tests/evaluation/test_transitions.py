@@ -12,7 +12,7 @@ from seqeval.metrics import f1_score, precision_score, recall_score
 from seqeval.scheme import BILOU, IOB1, IOB2, IOBES
 
 from tune_ner.data.tag_parsing import Chunk
-from tune_ner.evaluation.seqeval_metrics import TypeFigures, invalid_transitions, seqeval_figures, strict_figures
+from tune_ner.evaluation.seqeval_metrics import TypeMetrics, invalid_transitions, seqeval_figures, strict_figures
 from tune_ner.tagging.schemes import SCHEMES
 
 TYPES = ("DRUG", "BODY")
@@ -87,7 +87,7 @@ def test_where_there_is_no_entity_strict_figures_are_zero(scheme: str, rows: lis
     figures = strict_figures(rows, rows, TYPES, scheme)
     assert figures is not None
     assert (figures.precision, figures.recall, figures.f1, figures.support) == (0.0, 0.0, 0.0, 0)
-    assert figures.per_type == dict.fromkeys(TYPES, TypeFigures(0.0, 0.0, 0.0, 0))
+    assert figures.per_type == dict.fromkeys(TYPES, TypeMetrics(0.0, 0.0, 0.0, 0))
 
 
 def test_a_letter_of_another_scheme_is_refused_by_the_strict_mode() -> None:

@@ -11,13 +11,13 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from tests.browser import browser, missing
 from tests.factories import a_config, a_result
-from tune_ner.data.corpus import Corpus, Part, Sentence, Span
+from tune_ner.data.corpus import Corpus, Sentence, Span, SplitName
 from tune_ner.data.splits import Split
 from tune_ner.evaluation.span_metrics import score_spans
 from tune_ner.report.html_report import write_page
 from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
-from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.run_dir import RunDir
 
 pytestmark = [
     pytest.mark.browser,
@@ -47,10 +47,13 @@ SECOND = ((DISORDER, DRUG), FIRST[1])
 
 
 def a_trial(spans: tuple[tuple[Span, ...], ...], f1: float, seed: int) -> TrialRecord:
-    parts: tuple[Part, ...] = ("validation", "test")
+    parts: tuple[SplitName, ...] = ("validation", "test")
     result = a_result((f1 / 2, f1))
     gold = [CORPUS.sentences[i].spans for i in SPLIT.validation]
-    scores = {part: replace(result.scores[part], spans=score_spans(gold, spans, CORPUS.types)) for part in parts}
+    scores = {
+        split_name: replace(result.scores[split_name], spans=score_spans(gold, spans, CORPUS.types))
+        for split_name in parts
+    }
     config = a_config(seed=seed, learning_rate=seed * 1e-3)
     made = replace(result, spans=dict.fromkeys(parts, spans), scores=scores)
     return TrialRecord.finished(config, made, seconds=1.0)
@@ -58,7 +61,7 @@ def a_trial(spans: tuple[tuple[Span, ...], ...], f1: float, seed: int) -> TrialR
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    folder = RunFolder.available(tmp_path_factory.mktemp("runs"), "made")
+    folder = RunDir.available(tmp_path_factory.mktemp("runs"), "made")
     folder.create("")
     for seed in range(1, 61):
         folder.append(a_trial(SECOND if seed == 1 else FIRST, 0.9 - seed / 100, seed), CORPUS, SPLIT)
@@ -147,7 +150,7 @@ def test_only_what_two_trials_differ_in_is_shown(page: Chrome) -> None:
 def test_the_test_part_is_shown_with_its_warning(page: Chrome) -> None:
     warning = page.find_element(By.CSS_SELECTOR, "#errors-result .warning")
     assert not warning.is_displayed()
-    choose(page, "errors", "part", "test")
+    choose(page, "errors", "split", "test")
     assert "spent this test part" in warning.text
 
 

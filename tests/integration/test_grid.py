@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 
 from tests.hub_cache import NOTEBOOK_MODELS, REVISION, notebook_cache
 from tune_ner.cli.app import app
-from tune_ner.evaluation.seqeval_metrics import TypeFigures
+from tune_ner.evaluation.seqeval_metrics import TypeMetrics
 from tune_ner.results.leaderboard import Form, RunResults
-from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.run_dir import RunDir
 
 SMALL = ["demo", "--data", "synthetic:150", "--epochs", "2", "--no-dashboard"]
 TWELVE = [*SMALL, "--model", "tiny:1x32", "--model", "tiny:2x32"]
@@ -158,11 +158,11 @@ def table_without_times(folder: Path) -> pd.DataFrame:
 
 def check_forms(folder: Path) -> None:
     """The counts behind the intervals on seen and unseen forms are those of the figures that trials recorded."""
-    found = RunResults(RunFolder.existing(folder))
+    found = RunResults(RunDir.existing(folder))
     for record in found.records:
         assert record.result
         scores = record.result.scores["test"]
-        by_form: dict[Form, TypeFigures] = {"seen": scores.seen, "unseen": scores.unseen}
+        by_form: dict[Form, TypeMetrics] = {"seen": scores.seen, "unseen": scores.unseen}
         for form, figures in by_form.items():
             right, wrong, missed = found.evidence.counts(record, "test", form=form).sum(axis=0)
             assert right + missed == figures.support
@@ -218,7 +218,7 @@ def records_of(folder: Path, torn: bool = False) -> list[dict[str, Any]]:
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
 def test_asha_stops_what_is_behind_and_each_trial_leaves_a_record(tmp_path: Path) -> None:
-    rates = [part for rate in ("5e-3", "1e-6", "2e-6", "4e-6") for part in ("--lr", rate)]
+    rates = [split_name for rate in ("5e-3", "1e-6", "2e-6", "4e-6") for split_name in ("--lr", rate)]
     space = ["demo", "--data", "synthetic:1200", "--model", "tiny:1x64", "--scheme", "BIO", "--epochs", "4", *rates]
     seeds = ["--seed", "1", "--seed", "2", "--no-dashboard", "--max-concurrent", "1"]
     arguments = [*space, *seeds, "--scheduler", "asha", "--grace-period", "2", "--name", "run"]
@@ -431,7 +431,7 @@ def test_folds_are_an_axis_and_a_second_run_is_told_that_the_test_part_was_used(
     (row,) = pd.read_csv(tmp_path / "first" / "ranking.csv").to_dict("records")
     assert row["Trials"] == 6
     predicted = [json.loads(line) for file in (tmp_path / "first" / "predictions").iterdir() for line in file.open()]
-    tested = [line["index"] for line in predicted if line["part"] == "test"]
+    tested = [line["index"] for line in predicted if line["split"] == "test"]
     assert sorted(tested) == sorted([*range(150), *range(150)])
     assert "audit:" in first.stdout
     assert len(json.loads((tmp_path / "first" / "audit.json").read_text(encoding="utf-8"))) == 3

@@ -18,7 +18,7 @@ from tests.factories import a_failure, a_finding, a_record, a_run, a_stopped_tri
 from tune_ner.cli.app import app
 from tune_ner.data.loaders import MAX_CHARACTERS, MAX_SPANS
 from tune_ner.data.synthetic.generator import synthetic_corpus
-from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.run_dir import RunDir
 from tune_ner.training.model_settings import ModelSettings
 
 GRID = ["grid", "demo", "--model", "tiny:1x32", "--epochs", "1", "--lr", "1e-3", "--scheme", "BIO"]
@@ -112,7 +112,7 @@ def test_a_very_long_sentence_is_audited(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
     """A run with every file that one may have, its tables written."""
     schemes = ("BIO", "BIOES")
     records = [a_record((0.5, 0.6 + s / 100), seed=s, tagging_scheme=scheme) for s in (1, 2) for scheme in schemes]
@@ -124,7 +124,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
         space=SPACE,
         audits=audits,
     )
-    run.protocol_file.write_text(json.dumps({"space": {"data": "synthetic:60"}, "libraries": {"torch": "2"}}))
+    run.run_config_file.write_text(json.dumps({"space": {"data": "synthetic:60"}, "libraries": {"torch": "2"}}))
     run.models.best.mkdir()
     ModelSettings.of(records[0].config, ("DRUG",)).write(run.models.best)
     (run.path / "driver.json").write_text('{"host": "here", "process": 1}')
@@ -132,7 +132,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     return run
 
 
-def a_damaged_copy(run: RunFolder, folder: Path, name: str, damage: Damage) -> tuple[Path, Path]:
+def a_damaged_copy(run: RunDir, folder: Path, name: str, damage: Damage) -> tuple[Path, Path]:
     """A copy of the run and, within it, the file that was damaged: the one of that name or the first in that folder."""
     copy = folder / "run"
     shutil.copytree(run.path, copy)
@@ -147,16 +147,16 @@ DAMAGES = {
     "predictions": damages() | json_damages(),
     "test_uses.jsonl": damages() | json_damages(),
     "space.yaml": damages(),
-    "protocol.json": damages() | json_damages(),
+    "run_config.json": damages() | json_damages(),
     "driver.json": damages() | json_damages(),
     "best/tune_ner.json": damages() | json_damages(),
 }
 
 
-@pytest.mark.parametrize("name", [name for name in DAMAGES if name not in ("protocol.json", "driver.json")])
+@pytest.mark.parametrize("name", [name for name in DAMAGES if name not in ("run_config.json", "driver.json")])
 @FEW
 @given(data=st.data())
-def test_a_damaged_run_folder_is_reported_or_refused(finished: RunFolder, name: str, data: st.DataObject) -> None:
+def test_a_damaged_run_folder_is_reported_or_refused(finished: RunDir, name: str, data: st.DataObject) -> None:
     with a_folder() as folder:
         run, file = a_damaged_copy(finished, folder, name, data.draw(DAMAGES[name]))
         before = file.read_bytes()
@@ -169,7 +169,7 @@ def test_a_damaged_run_folder_is_reported_or_refused(finished: RunFolder, name: 
 @pytest.mark.parametrize("name", DAMAGES)
 @FEW
 @given(data=st.data())
-def test_a_damaged_run_is_not_gone_on_with(finished: RunFolder, name: str, data: st.DataObject) -> None:
+def test_a_damaged_run_is_not_gone_on_with(finished: RunDir, name: str, data: st.DataObject) -> None:
     with a_folder() as folder:
         run, _ = a_damaged_copy(finished, folder, name, data.draw(DAMAGES[name]))
         before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != "driver.json"}

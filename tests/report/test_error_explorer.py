@@ -53,5 +53,5 @@ def test_whatever_the_budget_a_trial_beside_others_has_all_its_errors(tmp_path: 
 
 
 def test_both_parts_have_the_types_in_one_order(results: RunResults) -> None:
-    validation, test = (errors_of(results, part) for part in ("validation", "test"))
+    validation, test = (errors_of(results, split_name) for split_name in ("validation", "test"))
     assert test.types[: len(validation.types)] == validation.types

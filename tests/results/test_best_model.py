@@ -10,7 +10,7 @@ import pytest
 
 from tests.factories import a_config
 from tune_ner.errors import ModelError
-from tune_ner.results.best_model import RunModels, model_folder
+from tune_ner.results.best_model import BestModelDir, model_folder
 from tune_ner.training.model_settings import SETTINGS_FILE, ModelSettings
 
 
@@ -25,7 +25,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_the_last_model_kept_becomes_best(tmp_path: Path) -> None:
-    models = RunModels(tmp_path)
+    models = BestModelDir(tmp_path)
     assert (models.kept, models.exported) == (None, None)
     for trial_id in ("one", "two", "two"):
         models.keep(trial_id, files(trial_id, trial_id.encode()))
@@ -40,7 +40,7 @@ def test_the_last_model_kept_becomes_best(tmp_path: Path) -> None:
 
 
 def test_a_better_model_takes_the_place_of_best(tmp_path: Path) -> None:
-    models = RunModels(tmp_path)
+    models = BestModelDir(tmp_path)
     for trial_id in ("one", "two"):
         models.keep(trial_id, files(trial_id))
         models.publish()
@@ -49,7 +49,7 @@ def test_a_better_model_takes_the_place_of_best(tmp_path: Path) -> None:
 
 
 def test_a_model_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) -> None:
-    models = RunModels(tmp_path)
+    models = BestModelDir(tmp_path)
     models.keep("one", files("one"))
     with pytest.raises(OSError, match="No such file"):
         models.keep("two", {**files("two"), "no/such/folder": np.zeros(1, np.uint8)})
@@ -58,7 +58,7 @@ def test_a_model_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) ->
 
 
 def test_a_half_written_model_counts_as_none(tmp_path: Path) -> None:
-    models = RunModels(tmp_path)
+    models = BestModelDir(tmp_path)
     (tmp_path / ".best" / "one.part").mkdir(parents=True)
     assert models.kept is None
     models.keep("one", files("one"))
@@ -69,7 +69,7 @@ def test_a_half_written_model_counts_as_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("trial_id", ["one", "two", "three"])
 def test_after_a_death_amid_two_models_the_last_one_counts_and_any_can_be_kept(tmp_path: Path, trial_id: str) -> None:
-    models = RunModels(tmp_path)
+    models = BestModelDir(tmp_path)
     for second, each in enumerate(("one", "two")):
         models.keep(each, files(each))
         os.utime(shutil.copytree(tmp_path / ".best" / each, tmp_path / f"copy-{each}"), (second, second))
@@ -86,7 +86,7 @@ def test_after_a_death_amid_two_models_the_last_one_counts_and_any_can_be_kept(t
 
 
 def test_a_model_half_removed_counts_as_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    models = RunModels(tmp_path)
+    models = BestModelDir(tmp_path)
     models.keep("one", files("one"))
 
     def dies(folder: Path, **_: object) -> None:
@@ -100,7 +100,7 @@ def test_a_model_half_removed_counts_as_none(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_model_that_cannot_become_best_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    models, rename = RunModels(tmp_path), Path.rename
+    models, rename = BestModelDir(tmp_path), Path.rename
     models.keep("one", files("one"))
     models.publish()
     models.keep("two", files("two"))

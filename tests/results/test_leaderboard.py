@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from tests.factories import a_config, a_result, an_audit
-from tune_ner.data.corpus import Corpus, Part, Sentence, Span
+from tune_ner.data.corpus import Corpus, Sentence, Span, SplitName
 from tune_ner.data.splits import Split
 from tune_ner.evaluation.span_metrics import score_spans
 from tune_ner.results.effects import answers, convergence, effects, summary_lines
-from tune_ner.results.leaderboard import Evidence, standings
+from tune_ner.results.leaderboard import Evidence, leaderboard_entries
 from tune_ner.results.records import TrialRecord
-from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.run_dir import RunDir
 
 Audits = dict[int | None, dict[str, Any]]
 
@@ -29,14 +29,14 @@ def trial(right: float, **changes: object) -> TrialRecord:
     """A finished trial that finds this share of the entities, drawn by its seed."""
     config = a_config(**changes)
     random = Random(f"{config.seed}{config.learning_rate}{config.model}")
-    parts: tuple[Part, ...] = ("validation", "test")
-    spans: dict[Part, tuple[tuple[Span, ...], ...]] = {
-        part: tuple((GOLD,) if random.random() < right else () for _ in range(SIZE)) for part in parts
+    parts: tuple[SplitName, ...] = ("validation", "test")
+    spans: dict[SplitName, tuple[tuple[Span, ...], ...]] = {
+        split_name: tuple((GOLD,) if random.random() < right else () for _ in range(SIZE)) for split_name in parts
     }
     result = a_result((right / 2, right))
     scores = {
-        part: replace(result.scores[part], spans=score_spans([[GOLD]] * SIZE, predicted, ["DRUG"]))
-        for part, predicted in spans.items()
+        split_name: replace(result.scores[split_name], spans=score_spans([[GOLD]] * SIZE, predicted, ["DRUG"]))
+        for split_name, predicted in spans.items()
     }
     return TrialRecord.finished(config, replace(result, spans=spans, scores=scores), seconds=1.0)
 
@@ -49,7 +49,7 @@ def validation_f1(record: TrialRecord) -> float:
 def a_run(
     tmp_path: Path, records: list[TrialRecord], audits: Audits | None = None
 ) -> tuple[Evidence, list[TrialRecord]]:
-    folder = RunFolder.available(tmp_path, "run")
+    folder = RunDir.available(tmp_path, "run")
     folder.create("", audits=audits or {})
     for record in records:
         folder.append(record, CORPUS, SPLIT)
@@ -62,8 +62,8 @@ def test_a_clearly_worse_configuration_is_told_from_the_best(tmp_path: Path) -> 
         for share, rate in ((0.9, 1e-3), (0.88, 2e-3), (0.3, 3e-3))
         for seed in (1, 2)
     ]
-    found = standings(*a_run(tmp_path, made))
-    like = {standing.ranked.configuration.learning_rate: standing.like_best for standing in found}
+    found = leaderboard_entries(*a_run(tmp_path, made))
+    like = {entry.ranked.configuration.learning_rate: entry.tied for entry in found}
     assert like == {1e-3: True, 2e-3: True, 3e-3: False}
     assert all(s.validation.low < s.validation.estimate < s.validation.high for s in found)
     assert found[0].validation.estimate == pytest.approx(found[0].ranked.mean_f1)
@@ -72,9 +72,9 @@ def test_a_clearly_worse_configuration_is_told_from_the_best(tmp_path: Path) -> 
 def test_configurations_are_compared_on_the_replicates_that_they_share(tmp_path: Path) -> None:
     made = [trial(0.9, seed=1), trial(0.9, seed=2), trial(0.85, seed=1, learning_rate=2e-3)]
     made.append(trial(0.8, seed=9, learning_rate=3e-3))
-    found = standings(*a_run(tmp_path, made))
-    assert [standing.like_best for standing in found][-1] is None
-    assert found[0].like_best is True
+    found = leaderboard_entries(*a_run(tmp_path, made))
+    assert [entry.tied for entry in found][-1] is None
+    assert found[0].tied is True
 
 
 def test_a_seed_that_one_configuration_lacks_is_taken_from_no_other_comparison(tmp_path: Path) -> None:
@@ -83,10 +83,10 @@ def test_a_seed_that_one_configuration_lacks_is_taken_from_no_other_comparison(t
     made += [trial(share, seed=seed, learning_rate=2e-3) for seed, share in ((1, 0.5), (2, 0.95), (3, 0.95))]
     made.append(trial(0.2, seed=1, learning_rate=3e-3))
     (tmp_path / "alone").mkdir()
-    alone = standings(*a_run(tmp_path / "alone", [record for record in made[:4] if record.config.seed == 1]))
-    assert [standing.like_best for standing in alone] == [True, False]
-    found = standings(*a_run(tmp_path, made))
-    like = {standing.ranked.configuration.learning_rate: standing.like_best for standing in found}
+    alone = leaderboard_entries(*a_run(tmp_path / "alone", [record for record in made[:4] if record.config.seed == 1]))
+    assert [entry.tied for entry in alone] == [True, False]
+    found = leaderboard_entries(*a_run(tmp_path, made))
+    like = {entry.ranked.configuration.learning_rate: entry.tied for entry in found}
     # one seed does not tell what seeds do
     assert like == {1e-3: True, 2e-3: True, 3e-3: None}
 
@@ -95,7 +95,7 @@ def test_configurations_that_share_some_replicates_are_compared_on_those(tmp_pat
     made = [trial(0.9, seed=seed) for seed in (1, 2, 3)]
     made += [trial(0.85, seed=seed, learning_rate=2e-3) for seed in (1, 2)]
     made.append(trial(0.8, seed=9, learning_rate=3e-3))
-    assert [standing.like_best for standing in standings(*a_run(tmp_path, made))] == [True, True, None]
+    assert [entry.tied for entry in leaderboard_entries(*a_run(tmp_path, made))] == [True, True, None]
 
 
 def test_an_effect_is_measured_between_trials_that_differ_in_nothing_else(tmp_path: Path) -> None:
@@ -170,14 +170,14 @@ def test_convergence_is_the_first_epoch_near_the_best() -> None:
 
 def test_the_summary_says_that_one_seed_says_little(tmp_path: Path) -> None:
     evidence, records = a_run(tmp_path, [trial(0.9), trial(0.85, learning_rate=2e-3)])
-    lines = summary_lines(standings(evidence, records), records)
+    lines = summary_lines(leaderboard_entries(evidence, records), records)
     assert any("One seed only" in line for line in lines)
     assert any("1 of the 1 others cannot be told from the best" in line for line in lines)
 
 
 def test_the_summary_says_how_many_were_not_compared(tmp_path: Path) -> None:
     evidence, records = a_run(tmp_path, [trial(0.9), trial(0.85, learning_rate=2e-3), trial(0.5, seed=9, model="y")])
-    lines = summary_lines(standings(evidence, records), records)
+    lines = summary_lines(leaderboard_entries(evidence, records), records)
     assert any("1 of the 1 others that were compared cannot be told" in line for line in lines)
     assert any(line.startswith("1 were not compared: ") for line in lines)
 
@@ -186,7 +186,7 @@ def test_the_best_is_the_best_of_those_that_were_stopped_too(tmp_path: Path) -> 
     evidence, records = a_run(tmp_path, [trial(0.9), trial(0.85, learning_rate=2e-3)])
     behind = TrialRecord.stopped(a_config(learning_rate=3e-3), [], seconds=1.0)
     broken = TrialRecord.failed(a_config(learning_rate=4e-3), "no memory", seconds=1.0)
-    lines = summary_lines(standings(evidence, records), [*records, behind, broken])
+    lines = summary_lines(leaderboard_entries(evidence, records), [*records, behind, broken])
     assert any("the best of 3 is chosen" in line for line in lines)
 
 
@@ -196,7 +196,7 @@ def test_what_rules_reach_and_what_stands_in_train_comes_from_the_audit_of_each_
     baselines = {"a": {"test": {"f1": 0.2}}, "b": {"test": {"f1": 0.6}}}
     made = an_audit(baselines=baselines, contaminated={"near": [1, 2]})
     other = an_audit(baselines={"a": {"test": {"f1": 0.4}}}, contaminated={"near": [], "exact": [7]})
-    folder = RunFolder.available(tmp_path, "audited")
+    folder = RunDir.available(tmp_path, "audited")
     folder.create("", audits={0: made, 1: other})
     read = Evidence(folder)
     assert read.baseline_f1 == pytest.approx(0.5)

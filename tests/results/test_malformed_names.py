@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.damages import MANY, ODD_TEXTS, a_folder, refusal
 from tune_ner.errors import RunFolderError
-from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.run_dir import RunDir
 
 
 @MANY
@@ -17,8 +17,8 @@ from tune_ner.results.run_dir import RunFolder
 @example("x" * 300)
 def test_no_name_leaves_the_results_folder(name: str) -> None:
     with a_folder() as folder:
-        results, found = folder / "results", list[RunFolder]()
-        refusal(RunFolderError, lambda: found.append(RunFolder.available(results, name)))
+        results, found = folder / "results", list[RunDir]()
+        refusal(RunFolderError, lambda: found.append(RunDir.available(results, name)))
         assert [run.path.resolve().parent for run in found] == [results.resolve()] * len(found)
         assert not any("\n" in run.name for run in found)
 
@@ -26,4 +26,4 @@ def test_no_name_leaves_the_results_folder(name: str) -> None:
 @pytest.mark.parametrize("name", ["..", ".", "../x", "/tmp/x", "a/b", "a\\b", "~", "-rf", "x\n", "å", ""])
 def test_these_are_refused(name: str) -> None:
     with a_folder() as folder, pytest.raises(RunFolderError, match="expected letters, digits"):
-        RunFolder.available(folder / "results", name)
+        RunDir.available(folder / "results", name)

@@ -11,20 +11,20 @@ from tune_ner.errors import ModelError
 from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.model_card import model_card
 from tune_ner.results.records import TrialRecord
-from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.run_dir import RunDir
 from tune_ner.results.tables import write_tables
 from tune_ner.training.model_settings import SETTINGS_FILE, ModelSettings
 
 SPACE = "data: hub:owner/corpus:1177\nmodel: tiny:1x32\nlearning_rate: [1.0e-3, 2.0e-3]\n"
 
 
-def export(folder: RunFolder, record: TrialRecord, **changes: Any) -> None:
+def export(folder: RunDir, record: TrialRecord, **changes: Any) -> None:
     folder.models.best.mkdir()
     settings = ModelSettings.of(record.config, ("DRUG",)).model_copy(update=changes)
     settings.write(folder.models.best)
 
 
-def card_of(folder: RunFolder) -> str:
+def card_of(folder: RunDir) -> str:
     card = model_card(RunResults(folder))
     assert card is not None
     return card
@@ -38,7 +38,7 @@ def front_matter(card: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> RunFolder:
+def run(tmp_path: Path) -> RunDir:
     records = [
         a_record((0.3, 0.6), test=0.55, learning_rate=1e-3, cut=1),
         a_record((0.5,), test=0.7, learning_rate=2e-3),
@@ -49,7 +49,7 @@ def run(tmp_path: Path) -> RunFolder:
     return folder
 
 
-def test_a_card_tells_data_protocol_figures_audit_and_limits(run: RunFolder) -> None:
+def test_a_card_tells_data_protocol_figures_audit_and_limits(run: RunDir) -> None:
     card = card_of(run)
     for piece in (
         "## tiny:1x32 · BIO · 0.001 · seed 42",
@@ -78,7 +78,7 @@ def test_a_card_tells_data_protocol_figures_audit_and_limits(run: RunFolder) -> 
     ]
 
 
-def test_the_front_matter_is_the_hub_s(run: RunFolder) -> None:
+def test_the_front_matter_is_the_hub_s(run: RunDir) -> None:
     assert front_matter(card_of(run)) == {
         "library_name": "transformers",
         "pipeline_tag": "token-classification",
@@ -106,14 +106,14 @@ def test_nothing_in_it_is_taken_for_a_mark(tmp_path: Path) -> None:
     assert card.count("\n---\n") == 1
 
 
-@pytest.mark.parametrize(("alignment", "strategy"), [("first", "first"), ("all", "simple")])
-def test_the_pipeline_is_shown_as_it_reads_what_was_trained(tmp_path: Path, alignment: str, strategy: str) -> None:
-    record = a_record(alignment=alignment)
+@pytest.mark.parametrize(("subword_labels", "strategy"), [("first", "first"), ("all", "simple")])
+def test_the_pipeline_is_shown_as_it_reads_what_was_trained(tmp_path: Path, subword_labels: str, strategy: str) -> None:
+    record = a_record(subword_labels=subword_labels)
     folder = a_run(tmp_path, [record])
     export(folder, record)
     card = card_of(folder)
     assert f'MODEL, aggregation_strategy="{strategy}")' in card
-    assert ("do not use it" in card) == (alignment == "first")
+    assert ("do not use it" in card) == (subword_labels == "first")
 
 
 @pytest.mark.parametrize("scheme", ["BIO", "BIOES", "BILOU"])
@@ -141,7 +141,7 @@ def test_weights_that_were_trained_again_say_so(tmp_path: Path, again: tuple[str
     assert "once more" not in card_of(folder)
 
 
-def test_the_card_is_written_with_the_tables_and_again_by_each_report(run: RunFolder) -> None:
+def test_the_card_is_written_with_the_tables_and_again_by_each_report(run: RunDir) -> None:
     written = write_tables(RunResults(run))
     card = run.models.best / "README.md"
     assert written[-1] == card
@@ -158,7 +158,7 @@ def test_a_run_without_a_model_or_with_that_of_another_has_no_card(tmp_path: Pat
     assert model_card(RunResults(folder)) is None
 
 
-def test_damaged_settings_cost_the_card_and_no_table(run: RunFolder) -> None:
+def test_damaged_settings_cost_the_card_and_no_table(run: RunDir) -> None:
     file = run.models.best / SETTINGS_FILE
     file.write_text(file.read_text().replace('"whitespace"', '"letters"'))
     with pytest.raises(ModelError, match=r"tune_ner\.json: words"):

@@ -7,13 +7,13 @@ from rich.console import Console
 from tests.factories import a_failure, a_finding, a_record, a_run, a_stopped_trial, an_audit
 from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.overview import print_audit_section, print_overview, told_findings, trials_of, worst_of
-from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.run_dir import RunDir
 from tune_ner.utils.renderers import TerminalLayout
 
 SPACE = "data: corpus.jsonl\nmarkup: strip\nmodel: [tiny:1x32, tiny:1x64]\nlearning_rate: [1.0e-3]\nseed: [1, 2]\n"
 
 
-def overview(folder: RunFolder) -> str:
+def overview(folder: RunDir) -> str:
     console = Console(file=io.StringIO(), width=100)
     print_overview(TerminalLayout(console), RunResults(folder))
     assert isinstance(console.file, io.StringIO)

@@ -11,11 +11,11 @@ from tune_ner.results.resume import locked
 FIRST, SECOND = b'{"trial": 1}\n', b'{"trial": 2}\n'
 
 
-def a_state(folder: Path, records: bytes, protocol: bytes = b"{}", **models: bytes) -> Path:
+def a_state(folder: Path, records: bytes, run_config: bytes = b"{}", **models: bytes) -> Path:
     """A run folder with these records and, by file name, what is in its `best/`."""
     folder.mkdir(parents=True)
     (folder / "trials.jsonl").write_bytes(records)
-    (folder / "protocol.json").write_bytes(protocol)
+    (folder / "run_config.json").write_bytes(run_config)
     for name, content in models.items():
         (folder / "best").mkdir(exist_ok=True)
         (folder / "best" / name).write_bytes(content)
@@ -40,8 +40,8 @@ def test_an_earlier_state_gives_way(tmp_path: Path, earlier: bytes) -> None:
 @pytest.mark.parametrize(
     ("records", "protocol"), [(SECOND, b"{}"), (FIRST + SECOND + FIRST, b"{}"), (FIRST, b'{"data": "other"}')]
 )
-def test_trials_that_would_be_lost_are_kept(tmp_path: Path, records: bytes, protocol: bytes) -> None:
-    target = a_state(tmp_path / "run", records, protocol)
+def test_trials_that_would_be_lost_are_kept(tmp_path: Path, records: bytes, run_config: bytes) -> None:
+    target = a_state(tmp_path / "run", records, run_config)
     before = content(target)
     with pytest.raises(RunFolderError, match="choose another --results-dir"):
         renew(target, a_state(tmp_path / "work" / "later", FIRST + SECOND))

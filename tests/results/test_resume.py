@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tune_ner.errors import RunFolderError
 from tune_ner.results.resume import check_same, differences, locked
-from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.run_dir import RunDir
 
 PROTOCOL = {"space": {"epochs": [5], "split": {"seed": 67}}, "data": "d1", "libraries": {"torch": "2.13.0"}}
 plain = st.recursive(
@@ -23,12 +23,12 @@ protocols = st.dictionaries(st.text(max_size=5), plain, max_size=4)
 
 
 @given(protocols)
-def test_what_is_the_same_has_no_difference(protocol: dict[str, object]) -> None:
-    assert differences(protocol, json.loads(json.dumps(protocol))) == []
+def test_what_is_the_same_has_no_difference(run_config: dict[str, object]) -> None:
+    assert differences(run_config, json.loads(json.dumps(run_config))) == []
 
 
 def test_every_difference_is_told_with_both_values(tmp_path: Path) -> None:
-    file = tmp_path / "protocol.json"
+    file = tmp_path / "run_config.json"
     file.write_text(json.dumps(PROTOCOL))
     check_same(file, PROTOCOL)
     other = {"space": {"epochs": [8], "split": {"seed": 68}}, "data": "d1", "libraries": {}, "encoders": {"m": "x"}}
@@ -44,7 +44,7 @@ def test_every_difference_is_told_with_both_values(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [None, b"", b"[1", b"\xff\xfe"])
 def test_a_protocol_that_is_missing_or_damaged_is_named(tmp_path: Path, content: bytes | None) -> None:
-    file = tmp_path / "protocol.json"
+    file = tmp_path / "run_config.json"
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(RunFolderError, match=r"protocol\.json"):
@@ -86,7 +86,7 @@ def test_a_driver_that_is_killed_leaves_no_lock(tmp_path: Path) -> None:
 
 
 def test_a_run_that_began_otherwise_is_not_gone_on_with(tmp_path: Path) -> None:
-    folder = RunFolder.available(tmp_path, "run")
+    folder = RunDir.available(tmp_path, "run")
     folder.create("model: x\n", PROTOCOL)
     with folder.driven(PROTOCOL):
         pass

@@ -12,7 +12,7 @@ from tune_ner.config.distributions import Distribution
 from tune_ner.config.loading import load_space, parse_space
 from tune_ner.config.search_space import SearchSpace
 from tune_ner.results.records import TrialRecord
-from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.run_dir import RunDir
 from tune_ner.results.search_analysis import SearchResults, narrowed_space
 
 SPACE = {
@@ -37,7 +37,7 @@ def searched(f1: float, **changes: object) -> TrialRecord:
 
 
 def results(tmp_path: Path, *records: TrialRecord) -> SearchResults:
-    found = SearchResults.of(RunFolder(tmp_path / "run"), a_space(), records)
+    found = SearchResults.of(RunDir(tmp_path / "run"), a_space(), records)
     assert found
     return found
 
@@ -61,7 +61,7 @@ def test_the_drop_is_the_figure_of_the_search_less_the_mean_of_the_fresh_seeds(t
 
 
 def test_a_run_of_a_grid_is_none(tmp_path: Path) -> None:
-    assert SearchResults.of(RunFolder(tmp_path), load_space("demo"), [a_record()]) is None
+    assert SearchResults.of(RunDir(tmp_path), load_space("demo"), [a_record()]) is None
 
 
 def test_best_so_far_never_falls_and_stopped_trials_do_not_count(tmp_path: Path) -> None:

@@ -3,11 +3,11 @@ from pathlib import Path
 
 from tests.factories import CORPUS, SPLIT, a_failure, a_record, a_run
 from tune_ner.data.corpus import Corpus, Sentence, Span
-from tune_ner.results.test_set_log import LEDGER_NAME, EarlierUse, earlier_uses, fingerprint_of_part, used_test_parts
+from tune_ner.results.test_set_log import LEDGER_NAME, EarlierUse, earlier_uses, fingerprint_of_split, used_test_splits
 
 
 def fingerprint_of(corpus: Corpus = CORPUS, test: tuple[int, ...] = SPLIT.test) -> str:
-    return fingerprint_of_part(corpus, test)
+    return fingerprint_of_split(corpus, test)
 
 
 def test_the_fingerprint_is_of_texts_and_gold_in_any_order() -> None:
@@ -40,7 +40,7 @@ def test_a_torn_ledger_does_not_keep_a_run_from_starting(tmp_path: Path) -> None
 
 def test_a_run_s_own_test_parts_are_those_of_its_ledger(tmp_path: Path) -> None:
     folder = a_run(tmp_path, [a_record(seed=1), a_record(seed=2)])
-    assert used_test_parts(folder.path) == {fingerprint_of()}
+    assert used_test_splits(folder.path) == {fingerprint_of()}
     (folder.path / LEDGER_NAME).write_text("[1]\n")
-    assert used_test_parts(folder.path) == frozenset()
-    assert used_test_parts(tmp_path / "nowhere") == frozenset()
+    assert used_test_splits(folder.path) == frozenset()
+    assert used_test_splits(tmp_path / "nowhere") == frozenset()

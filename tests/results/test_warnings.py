@@ -9,11 +9,11 @@ from tests.factories import a_record, a_run, an_audit
 from tests.results.test_leaderboard import a_run as a_large_run
 from tests.results.test_leaderboard import trial
 from tune_ner.results.leaderboard import RunResults
-from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.run_dir import RunDir
 from tune_ner.results.warnings import cautions
 
 
-def told(folder: RunFolder) -> str:
+def told(folder: RunDir) -> str:
     return " ".join(cautions(RunResults(folder)))
 
 

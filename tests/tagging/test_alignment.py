@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from tune_ner.data.corpus import Sentence, Span
 from tune_ner.data.synthetic.generator import synthetic_corpus
 from tune_ner.tagging import alignment as subwords_module
-from tune_ner.tagging.alignment import ALIGNMENTS, IGNORED, Alignment, EncodedPart, encode_part, tokenize_part
+from tune_ner.tagging.alignment import ALIGNMENTS, IGNORED, EncodedSplit, SubwordLabels, encode_part, tokenize_sentences
 from tune_ner.tagging.schemes import SCHEMES
-from tune_ner.tagging.tokenization import WORD_RULES, WordRule, split_words
+from tune_ner.tagging.tokenization import WORD_RULES, WordTokenizer, split_words
 from tune_ner.training.encoders import load_tokenizer, resolve_encoder
 
 BIO = SCHEMES["BIO"]
@@ -33,41 +33,48 @@ def tokenizer() -> Any:
 def encoded(
     tokenizer: Any,
     *sentences: Sentence | str,
-    alignment: Alignment = "first",
+    subword_labels: SubwordLabels = "first",
     max_length: int = 256,
-    rule: WordRule = "whitespace",
+    rule: WordTokenizer = "whitespace",
     stride: int = 0,
-) -> EncodedPart:
+) -> EncodedSplit:
     given = [Sentence("s", item) if isinstance(item, str) else item for item in sentences]
     return encode_part(
-        given, tokenizer, LABELS, BIO, word_rule=rule, alignment=alignment, max_length=max_length, stride=stride
+        given,
+        tokenizer,
+        LABELS,
+        BIO,
+        word_tokenizer=rule,
+        subword_labels=subword_labels,
+        max_length=max_length,
+        stride=stride,
     )
 
 
-def ids_of(part: EncodedPart) -> list[list[int]]:
-    return [row.tolist() for row in np.split(part.subwords.ids, part.subwords.windows[1:-1])]
+def ids_of(split_name: EncodedSplit) -> list[list[int]]:
+    return [row.tolist() for row in np.split(split_name.subwords.ids, split_name.subwords.windows[1:-1])]
 
 
-def labels_of(part: EncodedPart) -> list[list[int]]:
-    return [row.tolist() for row in np.split(part.label_ids, part.subwords.windows[1:-1])]
+def labels_of(split_name: EncodedSplit) -> list[list[int]]:
+    return [row.tolist() for row in np.split(split_name.label_ids, split_name.subwords.windows[1:-1])]
 
 
-def tags_of(part: EncodedPart, sentence: int = 0) -> list[str]:
-    firsts = part.subwords.split.firsts
-    return [LABELS[number] for number in part.tagged.label_ids[firsts[sentence] : firsts[sentence + 1]]]
+def tags_of(split_name: EncodedSplit, sentence: int = 0) -> list[str]:
+    firsts = split_name.subwords.split.firsts
+    return [LABELS[number] for number in split_name.tagged.label_ids[firsts[sentence] : firsts[sentence + 1]]]
 
 
-def places_of(part: EncodedPart, sentence: int = 0) -> list[tuple[int, int] | None]:
+def places_of(split_name: EncodedSplit, sentence: int = 0) -> list[tuple[int, int] | None]:
     """Window and position at which each word of a sentence is read; None for a word that was cut."""
-    firsts, windows = part.subwords.split.firsts, part.subwords.windows
-    places = part.subwords.read_at[firsts[sentence] : firsts[sentence + 1]].tolist()
+    firsts, windows = split_name.subwords.split.firsts, split_name.subwords.windows
+    places = split_name.subwords.read_at[firsts[sentence] : firsts[sentence + 1]].tolist()
     rows = np.searchsorted(windows, places, "right") - 1
     return [None if at < 0 else (int(row), at - int(windows[row])) for at, row in zip(places, rows, strict=True)]
 
 
-def positions_of(part: EncodedPart, sentence: int = 0) -> list[int | None]:
+def positions_of(split_name: EncodedSplit, sentence: int = 0) -> list[int | None]:
     """Where each word of a sentence that is one window is read; None for a word that was cut."""
-    return [place and place[1] for place in places_of(part, sentence)]
+    return [place and place[1] for place in places_of(split_name, sentence)]
 
 
 def pieces(tokenizer: Any, word: str) -> list[str]:
@@ -75,20 +82,20 @@ def pieces(tokenizer: Any, word: str) -> list[str]:
 
 
 def test_the_first_subword_carries_the_label_and_the_others_are_ignored(tokenizer: Any) -> None:
-    part = encoded(tokenizer, Sentence("s", TEXT, (DRUG,)))
+    split_name = encoded(tokenizer, Sentence("s", TEXT, (DRUG,)))
     drug, verb = (len(pieces(tokenizer, word)) for word in TEXT.split())
     assert drug > 1
-    assert labels_of(part) == [
+    assert labels_of(split_name) == [
         [IGNORED, IDS["B-DRUG"], *[IGNORED] * (drug - 1), IDS["O"], *[IGNORED] * (verb - 1), IGNORED]
     ]
-    assert positions_of(part) == [1, 1 + drug]
+    assert positions_of(split_name) == [1, 1 + drug]
 
 
 def test_with_alignment_all_every_subword_carries_the_label_of_its_word(tokenizer: Any) -> None:
-    part = encoded(tokenizer, Sentence("s", TEXT, (DRUG,)), alignment="all")
+    split_name = encoded(tokenizer, Sentence("s", TEXT, (DRUG,)), subword_labels="all")
     drug, verb = (len(pieces(tokenizer, word)) for word in TEXT.split())
-    assert labels_of(part) == [[IGNORED, *[IDS["B-DRUG"]] * drug, *[IDS["O"]] * verb, IGNORED]]
-    assert positions_of(part) == [1, 1 + drug]
+    assert labels_of(split_name) == [[IGNORED, *[IDS["B-DRUG"]] * drug, *[IDS["O"]] * verb, IGNORED]]
+    assert positions_of(split_name) == [1, 1 + drug]
 
 
 def test_input_ids_are_the_words_between_the_special_tokens(tokenizer: Any) -> None:
@@ -97,19 +104,19 @@ def test_input_ids_are_the_words_between_the_special_tokens(tokenizer: Any) -> N
     assert tokenizer.convert_ids_to_tokens(ids) == expected
 
 
-@pytest.mark.parametrize("alignment", ALIGNMENTS)
+@pytest.mark.parametrize("subword_labels", ALIGNMENTS)
 @given(texts=st.lists(st.text(st.sampled_from("xyz åÅ\u200b\x07,-😀\u0308")), min_size=1, max_size=4))
-def test_rows_fit_together_whatever_the_text(tokenizer: Any, texts: list[str], alignment: Alignment) -> None:
-    part = encoded(tokenizer, *texts, alignment=alignment, max_length=9, rule="punctuation")
-    assert len(ids_of(part)) == len(labels_of(part)) == part.account.sentences == len(texts)
-    for number, (ids, labels) in enumerate(zip(ids_of(part), labels_of(part), strict=True)):
-        positions = positions_of(part, number)
+def test_rows_fit_together_whatever_the_text(tokenizer: Any, texts: list[str], subword_labels: SubwordLabels) -> None:
+    split_name = encoded(tokenizer, *texts, subword_labels=subword_labels, max_length=9, rule="punctuation")
+    assert len(ids_of(split_name)) == len(labels_of(split_name)) == split_name.account.sentences == len(texts)
+    for number, (ids, labels) in enumerate(zip(ids_of(split_name), labels_of(split_name), strict=True)):
+        positions = positions_of(split_name, number)
         assert len(ids) == len(labels) <= 9
-        assert len(positions) == len(part.subwords.split.of(number))
+        assert len(positions) == len(split_name.subwords.split.of(number))
         kept = [at for at in positions if at is not None]
         assert kept == sorted(set(kept))
         assert all(labels[at] != IGNORED for at in kept)
-        if alignment == "first":
+        if subword_labels == "first":
             assert sum(label != IGNORED for label in labels) == len(kept)
 
 
@@ -117,51 +124,53 @@ def test_words_and_entities_behind_the_limit_are_counted_as_cut(tokenizer: Any) 
     text = "xyz xyz xyz xyz xyz"
     sizes = len(pieces(tokenizer, "xyz"))
     spans = (Span(0, 3, "DRUG"), Span(4, 11, "DRUG"), Span(12, 19, "DISORDER"))
-    part = encoded(tokenizer, Sentence("s", text, spans), Sentence("t", "xyz", spans[:1]), max_length=2 + 2 * sizes)
-    assert [at is not None for at in positions_of(part)] == [True, True, False, False, False]
-    assert part.account.sentences == 2
-    assert part.account.words == 6
-    assert part.account.words_cut == 3
-    assert part.account.entities == 4
-    assert part.account.entities_cut == 2
-    assert part.account.subwords == 2 + 2 * sizes + 2 + sizes
+    split_name = encoded(
+        tokenizer, Sentence("s", text, spans), Sentence("t", "xyz", spans[:1]), max_length=2 + 2 * sizes
+    )
+    assert [at is not None for at in positions_of(split_name)] == [True, True, False, False, False]
+    assert split_name.account.sentences == 2
+    assert split_name.account.words == 6
+    assert split_name.account.words_cut == 3
+    assert split_name.account.entities == 4
+    assert split_name.account.entities_cut == 2
+    assert split_name.account.subwords == 2 + 2 * sizes + 2 + sizes
 
 
 def test_a_word_cut_in_its_middle_still_carries_its_label(tokenizer: Any) -> None:
-    part = encoded(tokenizer, Sentence("s", TEXT, (DRUG,)), max_length=3)
-    assert labels_of(part) == [[IGNORED, IDS["B-DRUG"], IGNORED]]
-    assert positions_of(part) == [1, None]
-    assert (part.account.words_cut, part.account.entities_cut) == (1, 0)
+    split_name = encoded(tokenizer, Sentence("s", TEXT, (DRUG,)), max_length=3)
+    assert labels_of(split_name) == [[IGNORED, IDS["B-DRUG"], IGNORED]]
+    assert positions_of(split_name) == [1, None]
+    assert (split_name.account.words_cut, split_name.account.entities_cut) == (1, 0)
 
 
 @pytest.mark.parametrize("invisible", ["\u200b", "\x07", "\u200e", "\ufeff"])
 def test_a_word_of_which_the_tokenizer_makes_nothing_has_no_position_and_counts_as_cut(
     tokenizer: Any, invisible: str
 ) -> None:
-    part = encoded(tokenizer, Sentence("s", f"xyz {invisible} xyz", (Span(4, 9, "DRUG"),)))
+    split_name = encoded(tokenizer, Sentence("s", f"xyz {invisible} xyz", (Span(4, 9, "DRUG"),)))
     size = len(pieces(tokenizer, "xyz"))
-    assert positions_of(part) == [1, None, 1 + size]
-    assert tags_of(part) == ["O", "B-DRUG", "I-DRUG"]
-    assert (part.account.words_cut, part.account.entities_cut) == (1, 1)
+    assert positions_of(split_name) == [1, None, 1 + size]
+    assert tags_of(split_name) == ["O", "B-DRUG", "I-DRUG"]
+    assert (split_name.account.words_cut, split_name.account.entities_cut) == (1, 1)
 
 
 @pytest.mark.parametrize("texts", [("",), ("", "xyz"), ("xyz", "  ")])
 def test_a_sentence_without_words_has_special_subwords_only(tokenizer: Any, texts: Sequence[str]) -> None:
-    part = encoded(tokenizer, *texts)
+    split_name = encoded(tokenizer, *texts)
     empty = [not text.strip() for text in texts].index(True)
-    assert labels_of(part)[empty] == [IGNORED, IGNORED]
-    assert places_of(part, empty) == []
+    assert labels_of(split_name)[empty] == [IGNORED, IGNORED]
+    assert places_of(split_name, empty) == []
 
 
 def test_problems_of_all_sentences_are_counted_by_kind(tokenizer: Any) -> None:
-    part = encoded(
+    split_name = encoded(
         tokenizer,
         Sentence("a", "xyz, xyz", (Span(0, 3, "DRUG"), Span(5, 5, "DRUG"), Span(5, 8, "DRUG"))),
         Sentence("b", "xyz, xyz", (Span(0, 3, "DRUG"), Span(4, 5, "DRUG"))),
     )
-    assert part.account.problems == {"off_boundary": 2, "empty": 1, "no_word": 1}
-    assert part.account.entities == 5
-    assert part.account.entities_cut == 0
+    assert split_name.account.problems == {"off_boundary": 2, "empty": 1, "no_word": 1}
+    assert split_name.account.entities == 5
+    assert split_name.account.entities_cut == 0
 
 
 def test_the_account_is_plain_data(tokenizer: Any) -> None:
@@ -233,28 +242,28 @@ def trained_tokenizer(kind: str) -> Any:
     rule=st.sampled_from(WORD_RULES),
 )
 def test_subwords_are_those_that_the_tokenizer_makes_of_whole_sentences(
-    any_tokenizer: Any, texts: list[str], max_length: int, stride: int, rule: WordRule
+    any_tokenizer: Any, texts: list[str], max_length: int, stride: int, rule: WordTokenizer
 ) -> None:
     """Though it is asked for single words: ids, the words that they belong to, and windows."""
     texts = [*texts, *(sentence.text for sentence in synthetic_corpus(2, seed=len(texts)).sentences)]
-    part = encoded(any_tokenizer, *texts, max_length=max_length, stride=stride, rule=rule).subwords
+    split_name = encoded(any_tokenizer, *texts, max_length=max_length, stride=stride, rule=rule).subwords
     words = [[text[start:end] for start, end in split_words(text, rule)] for text in texts]
     windows = {"return_overflowing_tokens": True, "stride": stride} if stride else {}
     whole = any_tokenizer(words, is_split_into_words=True, truncation=True, max_length=max_length, **windows)
-    assert [row.tolist() for row in np.split(part.ids, part.windows[1:-1])] == whole["input_ids"]
+    assert [row.tolist() for row in np.split(split_name.ids, split_name.windows[1:-1])] == whole["input_ids"]
     owners = whole["overflow_to_sample_mapping"] if stride else range(len(texts))
     expected = [
-        [-1 if word is None else word + int(part.split.firsts[owner]) for word in whole.word_ids(row)]
+        [-1 if word is None else word + int(split_name.split.firsts[owner]) for word in whole.word_ids(row)]
         for row, owner in enumerate(owners)
     ]
-    assert [row.tolist() for row in np.split(part.words, part.windows[1:-1])] == expected
+    assert [row.tolist() for row in np.split(split_name.words, split_name.windows[1:-1])] == expected
 
 
 def test_a_corpus_in_several_pieces_is_that_in_one(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sentences = [*synthetic_corpus(7).sentences, Sentence("s", "", ()), Sentence("t", "\u200b x", ())]
-    whole = tokenize_part(sentences, tokenizer, max_length=12, stride=3)
+    whole = tokenize_sentences(sentences, tokenizer, max_length=12, stride=3)
     monkeypatch.setattr(subwords_module, "_AT_ONCE", 2)
-    pieces = tokenize_part(sentences, tokenizer, max_length=12, stride=3)
+    pieces = tokenize_sentences(sentences, tokenizer, max_length=12, stride=3)
     for one, other in ((whole, pieces), (whole.split, pieces.split)):
         for name, values in vars(one).items():
             if name != "split":
@@ -262,44 +271,44 @@ def test_a_corpus_in_several_pieces_is_that_in_one(tokenizer: Any, monkeypatch: 
 
 
 def test_no_sentence_at_all_is_no_window(tokenizer: Any) -> None:
-    part = tokenize_part([], tokenizer)
-    assert (len(part.ids), part.windows.tolist(), len(part.read_at)) == (0, [0], 0)
+    split_name = tokenize_sentences([], tokenizer)
+    assert (len(split_name.ids), split_name.windows.tolist(), len(split_name.read_at)) == (0, [0], 0)
 
 
 WORDS = " ".join(["xyz", "zyx", "yxz"] * 9)
 
 
-@pytest.mark.parametrize("alignment", ALIGNMENTS)
+@pytest.mark.parametrize("subword_labels", ALIGNMENTS)
 @given(words=st.integers(1, 27), max_length=st.integers(10, 20), stride=st.integers(1, 7))
 def test_with_a_stride_every_word_is_labelled_once_and_nothing_is_cut(
-    tokenizer: Any, words: int, max_length: int, stride: int, alignment: Alignment
+    tokenizer: Any, words: int, max_length: int, stride: int, subword_labels: SubwordLabels
 ) -> None:
     text = " ".join(WORDS.split()[:words])
-    part = encoded(tokenizer, text, "xyz", max_length=max_length, stride=stride, alignment=alignment)
-    assert part.account.words_cut == 0
-    assert part.subwords.lengths.max() <= max_length
-    places = part.subwords.read_at
+    split_name = encoded(tokenizer, text, "xyz", max_length=max_length, stride=stride, subword_labels=subword_labels)
+    assert split_name.account.words_cut == 0
+    assert split_name.subwords.lengths.max() <= max_length
+    places = split_name.subwords.read_at
     assert len(np.unique(places)) == len(places) == words + 1
-    assert (part.label_ids[places] != IGNORED).all()
-    if alignment == "first":
-        assert (part.label_ids != IGNORED).sum() == words + 1
+    assert (split_name.label_ids[places] != IGNORED).all()
+    if subword_labels == "first":
+        assert (split_name.label_ids != IGNORED).sum() == words + 1
 
 
 def test_a_word_is_read_in_the_window_where_it_has_most_context(tokenizer: Any) -> None:
-    part = encoded(tokenizer, WORDS, max_length=20, stride=8)
-    lengths = part.subwords.lengths
+    split_name = encoded(tokenizer, WORDS, max_length=20, stride=8)
+    lengths = split_name.subwords.lengths
     assert len(lengths) > 2
     firsts = [tokenizer.tokenize(word)[0] for word in WORDS.split()]
-    for piece, place in zip(firsts, places_of(part), strict=True):
+    for piece, place in zip(firsts, places_of(split_name), strict=True):
         assert place
         row, position = place
-        assert tokenizer.convert_ids_to_tokens(ids_of(part)[row][position]) == piece
+        assert tokenizer.convert_ids_to_tokens(ids_of(split_name)[row][position]) == piece
         edge = min(position, lengths[row] - 1 - position)
         outer = row in (0, len(lengths) - 1)
         assert edge >= 4 or outer
 
 
 def test_without_a_stride_the_windows_are_the_sentences(tokenizer: Any) -> None:
-    part = encoded(tokenizer, WORDS, "xyz", max_length=20)
-    assert len(part.subwords.windows) == 2 + 1
-    assert part.account.words_cut > 0
+    split_name = encoded(tokenizer, WORDS, "xyz", max_length=20)
+    assert len(split_name.subwords.windows) == 2 + 1
+    assert split_name.account.words_cut > 0

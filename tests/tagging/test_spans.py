@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tune_ner.data.corpus import Sentence, Span
 from tune_ner.tagging.schemes import SCHEMES, TaggingScheme
 from tune_ner.tagging.spans import Problem, TaggedSentence, tag_sentence, tag_words, tags_to_spans
-from tune_ner.tagging.tokenization import WORD_RULES, WordRule, split_texts, split_words
+from tune_ner.tagging.tokenization import WORD_RULES, WordTokenizer, split_texts, split_words
 
 BIO = SCHEMES["BIO"]
 ALL = pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
@@ -18,7 +18,7 @@ TEXT = "Ont i halsen, hög feber."
 
 
 def tagged(
-    *spans: Span, scheme: TaggingScheme = BIO, rule: WordRule = "whitespace", text: str = TEXT
+    *spans: Span, scheme: TaggingScheme = BIO, rule: WordTokenizer = "whitespace", text: str = TEXT
 ) -> TaggedSentence:
     return tag_sentence(Sentence("s", text, spans), split_words(text, rule), scheme)
 
@@ -48,7 +48,7 @@ ANY_SPANS = st.lists(st.builds(Span, st.integers(-3, 30), st.integers(-3, 30), s
 @pytest.mark.parametrize("rule", WORD_RULES)
 @given(data=st.data())
 def test_a_span_comes_back_from_the_tags_or_its_loss_is_named(
-    scheme: TaggingScheme, rule: WordRule, data: st.DataObject
+    scheme: TaggingScheme, rule: WordTokenizer, data: st.DataObject
 ) -> None:
     spans = data.draw(st.one_of(whole_words(split_words(TEXT, rule)), ANY_SPANS))
     item = tagged(*spans, scheme=scheme, rule=rule)
@@ -161,7 +161,7 @@ OTHER_TEXTS = st.sampled_from(["", " ", "x", "Ta ej Alvedon!", TEXT])
 @pytest.mark.parametrize("rule", WORD_RULES)
 @given(data=st.data())
 def test_many_sentences_are_tagged_as_each_of_them_is(
-    scheme: TaggingScheme, rule: WordRule, data: st.DataObject
+    scheme: TaggingScheme, rule: WordTokenizer, data: st.DataObject
 ) -> None:
     sentences = [
         Sentence("s", text, tuple(data.draw(st.one_of(whole_words(split_words(text, rule) or [(0, 0)]), ANY_SPANS))))

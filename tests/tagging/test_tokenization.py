@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tune_ner.tagging.tokenization import WORD_RULES, WordRule, split_texts, split_words
+from tune_ner.tagging.tokenization import WORD_RULES, WordTokenizer, split_texts, split_words
 
 NBSP, ZERO_WIDTH, DIAERESIS = "\u00a0", "\u200b", "\u0308"
 TEXTS = st.text(
@@ -19,7 +19,7 @@ TEXTS = st.text(
 RULES = st.sampled_from(WORD_RULES)
 
 
-def words_of(text: str, rule: WordRule) -> list[str]:
+def words_of(text: str, rule: WordTokenizer) -> list[str]:
     return [text[start:end] for start, end in split_words(text, rule)]
 
 
@@ -58,7 +58,7 @@ def test_the_whitespace_rule_is_the_notebooks_expression(text: str) -> None:
 
 
 @pytest.mark.parametrize("rule", WORD_RULES)
-def test_no_character_is_white_space_to_one_rule_and_not_to_python(rule: WordRule) -> None:
+def test_no_character_is_white_space_to_one_rule_and_not_to_python(rule: WordTokenizer) -> None:
     wrong = [
         hex(code) for code in range(sys.maxunicode + 1) if bool(split_words(chr(code), rule)) == chr(code).isspace()
     ]
@@ -66,7 +66,7 @@ def test_no_character_is_white_space_to_one_rule_and_not_to_python(rule: WordRul
 
 
 @given(TEXTS, RULES)
-def test_words_are_in_order_and_hold_every_visible_character_once(text: str, rule: WordRule) -> None:
+def test_words_are_in_order_and_hold_every_visible_character_once(text: str, rule: WordTokenizer) -> None:
     words = split_words(text, rule)
     assert all(start < end for start, end in words)
     held = [index for start, end in words for index in range(start, end)]
@@ -86,7 +86,7 @@ def test_letters_and_digits_stay_one_word_under_either_rule(text: str) -> None:
 
 
 @given(st.lists(TEXTS, max_size=5), RULES)
-def test_many_texts_are_cut_as_each_of_them_is(texts: list[str], rule: WordRule) -> None:
+def test_many_texts_are_cut_as_each_of_them_is(texts: list[str], rule: WordTokenizer) -> None:
     words, forms, form = split_texts(texts, rule)
     assert [words.of(index) for index in range(len(texts))] == [split_words(text, rule) for text in texts]
     every = [word for text in texts for word in words_of(text, rule)]

@@ -11,10 +11,10 @@ from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
 from tune_ner.tracking.json_lines import JsonDisplay, _finite
 from tune_ner.tracking.progress import Workload
-from tune_ner.training.result import EpochFigures
+from tune_ner.training.result import EpochMetrics
 from tune_ner.tuning.experiment import audit_experiment, prepare
 from tune_ner.tuning.resources import TrialResources
-from tune_ner.tuning.scheduling import Scheduling
+from tune_ner.tuning.scheduling import SchedulerConfig
 
 
 def told(stream: io.StringIO) -> list[dict[str, Any]]:
@@ -56,7 +56,7 @@ def test_every_event_of_a_run_is_an_object_of_its_own(tmp_path: Path) -> None:
     assert (end["event"], end["exit_code"], end["folder"]) == ("run_ended", 3, str(tmp_path / "run"))
     assert end["statuses"] == {"finished": 1, "failed": 1, "stopped": 1}
     assert end["best"]["validation_f1"] == pytest.approx(
-        RunResults(a_run(tmp_path, records, "other")).standings[0].validation.estimate
+        RunResults(a_run(tmp_path, records, "other")).leaderboard_entries[0].validation.estimate
     )
     low, high = end["best"]["validation_interval"]
     assert low <= high
@@ -77,9 +77,9 @@ def test_data_audit_and_plan_are_told() -> None:
     experiment = prepare(load_space("demo", {"data": "synthetic:100"}))
     display.data(experiment)
     display.audit(audit_experiment(experiment), [])
-    display.plan(experiment, TrialResources(1, 0.0, 2), Scheduling())
+    display.plan(experiment, TrialResources(1, 0.0, 2), SchedulerConfig())
     data, audit, plan = told(stream)
-    assert sum(part["sentences"] for part in data["parts"].values()) == 100
+    assert sum(split_name["sentences"] for split_name in data["parts"].values()) == 100
     assert audit["verdict"].startswith("audit: ")
     assert set(audit["findings"][0]) == {"severity", "title", "count", "of", "remedy"}
     assert [trial["trial"] for trial in plan["trials"]] == [trial.trial_id for trial in experiment.schedule]
@@ -87,7 +87,7 @@ def test_data_audit_and_plan_are_told() -> None:
 
 def test_numbers_that_json_does_not_have_are_null() -> None:
     stream = io.StringIO()
-    figures = EpochFigures(1, float("nan"), 0.0, 0.0, 0.0, 0.0, float("inf"))
+    figures = EpochMetrics(1, float("nan"), 0.0, 0.0, 0.0, 0.0, float("inf"))
     JsonDisplay(stream, "mine").epoch_ended(a_config(), figures)
     (line,) = told(stream)
     assert (line["validation_loss"], line["training_loss"]) == (None, None)

@@ -19,7 +19,7 @@ from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import OutputError
 from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
-from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.run_dir import RunDir
 from tune_ner.results.tables import write_tables
 from tune_ner.tracking.mlflow import URI_VARIABLE, MlflowRuns
 from tune_ner.tuning.resources import TrialResources
@@ -91,7 +91,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(URI_VARIABLE, (tmp_path / "store").as_uri())
 
 
-def nested(run: RunFolder) -> tuple[Any, dict[str, list[Any]]]:
+def nested(run: RunDir) -> tuple[Any, dict[str, list[Any]]]:
     """The run on the server, and those within it by their trial."""
     from mlflow import MlflowClient
 
@@ -134,7 +134,7 @@ def test_a_server_that_is_not_there_is_told_before_the_run(
     if uri:
         monkeypatch.setenv(URI_VARIABLE, uri)
     with pytest.raises(OutputError, match=expected):
-        MlflowRuns(RunFolder(tmp_path), title, no_note)
+        MlflowRuns(RunDir(tmp_path), title, no_note)
 
 
 @pytest.mark.usefixtures("store")
@@ -261,7 +261,7 @@ def test_a_grid_from_the_command_line_is_on_the_server_with_its_model(tmp_path: 
     with a_server(tmp_path / "server", port):
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
         assert (done.returncode, done.stderr) == (0, "")
-        folder = RunFolder(tmp_path / "run")
+        folder = RunDir(tmp_path / "run")
         parent, trials = nested(folder)
         client = MlflowClient()
         curves = {

@@ -15,7 +15,7 @@ from tune_ner.data.splits import SplitSpec, split_corpus
 from tune_ner.data.synthetic.generator import synthetic_corpus
 from tune_ner.training.checkpoints import TrialCheckpoint
 from tune_ner.training.encoders import resolve_encoder
-from tune_ner.training.result import EpochFigures, TrialResult
+from tune_ner.training.result import EpochMetrics, TrialResult
 from tune_ner.training.trial import run_trial
 
 CORPUS = synthetic_corpus(200)
@@ -46,7 +46,7 @@ def run(config: TrialConfig, checkpoint: TrialCheckpoint | None = None, on_epoch
 
 
 def cut_off(config: TrialConfig, file: Path, after: int, every: int = 1) -> None:
-    def die(figures: EpochFigures) -> None:
+    def die(figures: EpochMetrics) -> None:
         if figures.epoch > after:
             raise CutOffError
 
@@ -60,7 +60,7 @@ def cut_off(config: TrialConfig, file: Path, after: int, every: int = 1) -> None
         ({"batching": "packed"}, 1, 4, 4),
         ({"batching": "padded", "dropout": 0.3}, 2, 3, 2),
         ({"batching": "packed", "trim_vocabulary": True, "label_smoothing": 0.1}, 3, 5, 3),
-        ({"decoding": "viterbi", "tagging_scheme": "BIOES", "stop_at_f1": 0.99}, 1, 1, 1),
+        ({"decoding": "viterbi", "tagging_scheme": "BIOES", "target_f1": 0.99}, 1, 1, 1),
     ],
 )
 def test_a_trial_that_was_cut_off_ends_as_if_nothing_had_happened(
@@ -71,7 +71,7 @@ def test_a_trial_that_was_cut_off_ends_as_if_nothing_had_happened(
     cut_off(config, file, after, every)
     checkpoint = TrialCheckpoint(file, config.trial_id, every)
     assert checkpoint.epochs == kept
-    told: list[EpochFigures] = []
+    told: list[EpochMetrics] = []
     resumed = run(config, checkpoint, told.append)
     assert resumed.note.endswith(f"went on after epoch {kept}, where it was saved")
     assert tuple(told) == resumed.epochs

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.training.padding_free.test_collator import model_of, pad_id, windows_of
-from tune_ner.training.evaluation_loop import PartOutput, predict
+from tune_ner.training.evaluation_loop import SplitOutput, predict
 from tune_ner.training.padding_free.collator import Collator
 
 LENGTHS = [7, 2, 31, 12, 12, 3]
@@ -23,13 +23,15 @@ def model() -> Any:
 @pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("tokens", [1, 40, 4096])
 def test_whatever_the_batches_each_window_has_its_own_output(model: Any, packed: bool, tokens: int) -> None:
-    part = windows_of(LENGTHS)
-    found = predict(model, part, Collator(model, pad_id(model), packed=packed), scores=True, tokens_per_batch=tokens)
+    split_name = windows_of(LENGTHS)
+    found = predict(
+        model, split_name, Collator(model, pad_id(model), packed=packed), scores=True, tokens_per_batch=tokens
+    )
     assert found.output.shape == (sum(LENGTHS), 5)
     plain = Collator(model, pad_id(model), packed=False)
-    outputs = np.split(found.output, part.starts[1:-1])
+    outputs = np.split(found.output, split_name.starts[1:-1])
     for index, length in enumerate(LENGTHS):
-        batch = plain(part[index])
+        batch = plain(split_name[index])
         with torch.no_grad():
             answer = model(**batch)
         labelled = range(1, length, 2)
@@ -40,17 +42,17 @@ def test_whatever_the_batches_each_window_has_its_own_output(model: Any, packed:
 
 
 def test_labels_are_the_best_scores(model: Any) -> None:
-    part, collate = windows_of(LENGTHS), Collator(model, pad_id(model), packed=True)
-    labels = predict(model, part, collate).output
-    scores = predict(model, part, collate, scores=True).output
+    split_name, collate = windows_of(LENGTHS), Collator(model, pad_id(model), packed=True)
+    labels = predict(model, split_name, collate).output
+    scores = predict(model, split_name, collate, scores=True).output
     assert labels.tolist() == scores.argmax(axis=-1).tolist()
     assert len(set(labels.tolist())) > 1
 
 
 def test_the_model_is_evaluated_without_dropout() -> None:
     model = model_of("bert").train()
-    part, collate = windows_of(LENGTHS), Collator(model, pad_id(model), packed=True)
-    assert predict(model, part, collate).losses.tolist() == predict(model, part, collate).losses.tolist()
+    split_name, collate = windows_of(LENGTHS), Collator(model, pad_id(model), packed=True)
+    assert predict(model, split_name, collate).losses.tolist() == predict(model, split_name, collate).losses.tolist()
 
 
 @given(st.lists(st.tuples(st.floats(0, 9), st.integers(0, 5)), min_size=1, max_size=20), st.integers(1, 7))
@@ -64,5 +66,5 @@ def test_the_loss_is_the_mean_over_sentences_of_their_batch_s_mean(
         labels = labelled[start : start + batch_size]
         mean = losses[start : start + batch_size].sum() / labels.sum() if labels.sum() else 0.0
         repeated += [mean] * len(labels)
-    found = PartOutput(np.zeros(1), losses, labelled).loss(batch_size)
+    found = SplitOutput(np.zeros(1), losses, labelled).loss(batch_size)
     assert found == pytest.approx(np.mean(repeated))

@@ -12,7 +12,7 @@ from tune_ner.data.splits import SplitSpec, split_corpus
 from tune_ner.data.synthetic.generator import synthetic_corpus
 from tune_ner.training import trial as trial_module
 from tune_ner.training.encoders import Encoder, load_model, load_tokenizer, resolve_encoder
-from tune_ner.training.features import trial_inputs
+from tune_ner.training.features import trial_features
 from tune_ner.training.memory_probe import training_memory
 from tune_ner.training.trial import run_trial
 
@@ -60,7 +60,7 @@ def test_the_memory_that_is_measured_is_about_that_of_the_trial(bert_base: Path)
     corpus = synthetic_corpus(400)
     encoder, split = resolve_encoder(str(bert_base)), split_corpus(corpus, SplitSpec())
     config = a_config(model=str(bert_base), epochs=1, learning_rate=2e-5, precision="auto", batch_size=16)
-    measured = training_memory(config, encoder, trial_inputs(config, encoder, corpus, split))
+    measured = training_memory(config, encoder, trial_features(config, encoder, corpus, split))
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     run_trial(config, encoder, corpus, split)
@@ -70,10 +70,10 @@ def test_the_memory_that_is_measured_is_about_that_of_the_trial(bert_base: Path)
 def test_trials_of_bert_base_run_at_the_fraction_that_is_chosen(bert_base: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray")
     from tune_ner.config.loading import parse_space
-    from tune_ner.results.run_dir import RunFolder
+    from tune_ner.results.run_dir import RunDir
     from tune_ner.tuning.experiment import prepare
     from tune_ner.tuning.grid_run import plan_resources, run_grid
-    from tune_ner.tuning.resources import ResourceWishes
+    from tune_ner.tuning.resources import ResourceRequest
 
     content = {
         "data": "synthetic:200",
@@ -83,9 +83,9 @@ def test_trials_of_bert_base_run_at_the_fraction_that_is_chosen(bert_base: Path,
         "epochs": 1,
     }
     experiment = prepare(parse_space(content, "test"))
-    chosen = plan_resources(experiment, ResourceWishes(), len(experiment.trials))
+    chosen = plan_resources(experiment, ResourceRequest(), len(experiment.trials))
     assert 0 < chosen.gpus < 1
     assert chosen.concurrent > 1
-    records = run_grid(experiment, RunFolder.available(tmp_path, "run"))
+    records = run_grid(experiment, RunDir.available(tmp_path, "run"))
     assert [record.status for record in records] == ["finished"] * 4
     assert {record.result.precision_used for record in records if record.result} == {"fp16"}

@@ -8,7 +8,7 @@ from tune_ner.data.splits import SplitSpec, split_corpus
 from tune_ner.data.synthetic.generator import synthetic_corpus
 from tune_ner.training import memory_probe as memory_module
 from tune_ner.training.encoders import resolve_encoder
-from tune_ner.training.features import trial_inputs
+from tune_ner.training.features import trial_features
 from tune_ner.training.memory_probe import training_memory
 
 TINY = resolve_encoder("tiny:1x32")
@@ -21,7 +21,7 @@ def test_the_longest_windows_are_trained_on_and_without_a_gpu_nothing_is_measure
 ) -> None:
     corpus = synthetic_corpus(120)
     config = a_config(batch_size=4, batching=batching, trim_vocabulary=True)
-    inputs = trial_inputs(config, TINY, corpus, split_corpus(corpus, SplitSpec()))
+    inputs = trial_features(config, TINY, corpus, split_corpus(corpus, SplitSpec()))
     sizes: list[int] = []
     step = memory_module._step
 

@@ -51,7 +51,7 @@ def a_large_encoder(folder: Path) -> Encoder:
     "changes",
     [
         {"batching": "packed", "trim_vocabulary": True},
-        {"tagging_scheme": "BIOES", "alignment": "all", "decoding": "viterbi", "max_length": 12, "stride": 4},
+        {"tagging_scheme": "BIOES", "subword_labels": "all", "decoding": "viterbi", "max_length": 12, "stride": 4},
         {"words": "whitespace", "dropout": 0.2},
     ],
     ids=str,
@@ -83,8 +83,8 @@ def test_a_trimmed_model_is_exported_with_its_whole_vocabulary_and_says_the_same
         ids = np.array(tokenizer(CORPUS.sentences[index].text.split(), is_split_into_words=True)["input_ids"])
         with torch.no_grad():
             whole = exported(torch.from_numpy(ids[None])).logits
-            part = trimmed(torch.from_numpy(vocabulary.renumbered(ids)[None])).logits
-        assert torch.equal(whole, part)
+            split_name = trimmed(torch.from_numpy(vocabulary.renumbered(ids)[None])).logits
+        assert torch.equal(whole, split_name)
     pretrained = load_file(tmp_path / "encoder" / "model.safetensors")["embeddings.word_embeddings.weight"]
     table = exported.get_input_embeddings().weight
     unseen = np.setdiff1d(np.arange(len(pretrained)), vocabulary.ids)
@@ -120,7 +120,7 @@ def test_the_folder_has_plain_files_of_fp32_weights_with_named_labels(tmp_path: 
 
 
 def test_settings_come_back_as_they_were_written(tmp_path: Path) -> None:
-    config = a_config(words="punctuation", stride=8, decoding="viterbi", alignment="all", max_length=64)
+    config = a_config(words="punctuation", stride=8, decoding="viterbi", subword_labels="all", max_length=64)
     settings = ModelSettings.of(config, TYPES)
     settings.write(tmp_path)
     assert ModelSettings.read(tmp_path) == settings

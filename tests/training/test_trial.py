@@ -10,7 +10,7 @@ import transformers
 from seqeval.metrics import f1_score
 
 from tune_ner.config.trial_config import TrialConfig
-from tune_ner.data.corpus import Corpus, Part, Sentence, Span
+from tune_ner.data.corpus import Corpus, Sentence, Span, SplitName
 from tune_ner.data.splits import Split, SplitSpec, split_corpus
 from tune_ner.data.synthetic.generator import synthetic_corpus
 from tune_ner.errors import DivergedError, EncoderError
@@ -20,14 +20,14 @@ from tune_ner.tagging.tokenization import split_words
 from tune_ner.training import encoders, features
 from tune_ner.training import trial as trial_module
 from tune_ner.training.encoders import load_model, resolve_encoder
-from tune_ner.training.result import EpochFigures, TrialResult
+from tune_ner.training.result import EpochMetrics, TrialResult
 from tune_ner.training.trainer import used_precision
 from tune_ner.training.trial import run_trial
 
 CORPUS = synthetic_corpus(300)
 SPLIT = split_corpus(CORPUS, SplitSpec())
 STEPS = math.ceil(len(SPLIT.train) / 16)
-SCORED: tuple[Part, ...] = ("validation", "test")
+SCORED: tuple[SplitName, ...] = ("validation", "test")
 slow = pytest.mark.slow
 
 
@@ -55,17 +55,17 @@ def without_clock(result: TrialResult) -> TrialResult:
     return replace(result, seconds={}, cost=None)
 
 
-def sentences_of(part: Part) -> list[Sentence]:
-    return [CORPUS.sentences[index] for index in SPLIT[part]]
+def sentences_of(split_name: SplitName) -> list[Sentence]:
+    return [CORPUS.sentences[index] for index in SPLIT[split_name]]
 
 
 @pytest.fixture(scope="module")
-def told() -> list[EpochFigures]:
+def told() -> list[EpochMetrics]:
     return []
 
 
 @pytest.fixture(scope="module")
-def result(told: list[EpochFigures]) -> TrialResult:
+def result(told: list[EpochMetrics]) -> TrialResult:
     return trained(on_epoch=told.append)
 
 
@@ -75,7 +75,7 @@ def plain_epoch() -> TrialResult:
 
 
 @slow
-def test_every_epoch_is_told_when_it_ends(result: TrialResult, told: list[EpochFigures]) -> None:
+def test_every_epoch_is_told_when_it_ends(result: TrialResult, told: list[EpochMetrics]) -> None:
     assert tuple(told) == result.epochs
     assert [epoch.epoch for epoch in result.epochs] == [1, 2, 3, 4]
     assert len({epoch.loss for epoch in result.epochs}) == 4
@@ -107,16 +107,18 @@ def test_a_result_has_all_its_parts(result: TrialResult) -> None:
     assert 0 < result.cost.floor_share(result.seconds["train"]) < 1
     assert result.cost.peak_memory > 10**8
     assert all(seconds > 0 for seconds in result.seconds.values())
-    assert {part: account["sentences"] for part, account in result.encoding.items()} == {
-        part: len(SPLIT[part]) for part in ("train", "validation", "test")
+    assert {split_name: account["sentences"] for split_name, account in result.encoding.items()} == {
+        split_name: len(SPLIT[split_name]) for split_name in ("train", "validation", "test")
     }
-    assert {part: len(rows) for part, rows in result.spans.items()} == {part: len(SPLIT[part]) for part in SCORED}
+    assert {split_name: len(rows) for split_name, rows in result.spans.items()} == {
+        split_name: len(SPLIT[split_name]) for split_name in SCORED
+    }
 
 
 @slow
 def test_support_is_the_number_of_gold_entities_of_each_type(result: TrialResult) -> None:
-    for part, figures in (("validation", result.validation), ("test", result.test)):
-        counts = CORPUS.entity_counts(SPLIT["validation" if part == "validation" else "test"])
+    for split_name, figures in (("validation", result.validation), ("test", result.test)):
+        counts = CORPUS.entity_counts(SPLIT["validation" if split_name == "validation" else "test"])
         assert {label: figures.per_type[label].support for label in CORPUS.types} == counts
         assert figures.support == sum(counts.values())
 
@@ -139,7 +141,7 @@ def test_the_weights_of_the_best_epoch_are_restored(monkeypatch: pytest.MonkeyPa
         built.append(load_model(*arguments))
         return built[-1]
 
-    def spoil_after_the_third(figures: EpochFigures) -> None:
+    def spoil_after_the_third(figures: EpochMetrics) -> None:
         saved.append({name: value.clone() for name, value in built[0].state_dict().items()})
         if figures.epoch == 3:
             with torch.no_grad():
@@ -173,21 +175,21 @@ def test_every_hyperparameter_reaches_the_training(plain_epoch: TrialResult, cha
 
 @slow
 @pytest.mark.parametrize(
-    ("scheme", "alignment"), [*((name, "first") for name in SCHEMES), ("BIO", "all"), ("BIOES", "all")]
+    ("scheme", "subword_labels"), [*((name, "first") for name in SCHEMES), ("BIO", "all"), ("BIOES", "all")]
 )
 def test_every_scheme_and_alignment_trains_and_its_spans_are_its_figures(
-    monkeypatch: pytest.MonkeyPatch, scheme: str, alignment: str
+    monkeypatch: pytest.MonkeyPatch, scheme: str, subword_labels: str
 ) -> None:
     monkeypatch.setattr(encoders, "_TINY_VOCABULARY", 900)  # so that many words have several subwords
     monkeypatch.setattr(features, "_kept", {})  # which no other test may find
-    result = trained(tagging_scheme=scheme, alignment=alignment)
+    result = trained(tagging_scheme=scheme, subword_labels=subword_labels)
     assert result.labels == SCHEMES[scheme].labels(CORPUS.types)
     assert result.test.f1 > 0
-    for part in SCORED:
-        figures = result.test if part == "test" else result.validation
-        account = result.encoding[part]
+    for split_name in SCORED:
+        figures = result.test if split_name == "test" else result.validation
+        account = result.encoding[split_name]
         assert (account["words_cut"], account["entities_cut"]) == (0, 0)
-        rows = list(zip(sentences_of(part), result.spans[part], strict=True))
+        rows = list(zip(sentences_of(split_name), result.spans[split_name], strict=True))
         for sentence, spans in rows:
             assert all(0 <= span.start < span.end <= len(sentence.text) for span in spans)
         if scheme != "IO":  # which may hold touching entities as one
@@ -216,7 +218,7 @@ def tag_f1(rows: list[tuple[Sentence, tuple[Span, ...]]]) -> float:
 @slow
 def test_the_alignment_decides_what_the_loss_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoders, "_TINY_VOCABULARY", 900)
-    assert trained(epochs=1, alignment="first").train_loss != trained(epochs=1, alignment="all").train_loss
+    assert trained(epochs=1, subword_labels="first").train_loss != trained(epochs=1, subword_labels="all").train_loss
 
 
 @slow
@@ -258,7 +260,7 @@ def test_a_trial_stops_at_its_aim_and_keeps_that_epoch(result: TrialResult) -> N
     curve = [epoch.f1 for epoch in result.epochs]
     aim = max(curve[:-1])
     assert aim > 0
-    stopped = trained(stop_at_f1=aim)
+    stopped = trained(target_f1=aim)
     assert [epoch.f1 for epoch in stopped.epochs] == curve[: curve.index(aim) + 1]
     assert stopped.best_epoch == len(stopped.epochs)
 

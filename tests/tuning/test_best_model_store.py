@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from tests.factories import a_failure, a_record, a_run, a_stopped_trial
 from tune_ner.config.loading import parse_space
 from tune_ner.inference.predictor import Predictor
-from tune_ner.results.best_model import ModelFiles, RunModels
+from tune_ner.results.best_model import BestModelDir, ModelFiles
 from tune_ner.results.records import TrialRecord
-from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.run_dir import RunDir
 from tune_ner.results.selection import Candidate, winner
 from tune_ner.training.model_settings import ModelSettings
 from tune_ner.tuning import best_model_store as module
-from tune_ner.tuning.best_model_store import ModelKeeper, export_winner, lacks_model, offer
+from tune_ner.tuning.best_model_store import BestModelStore, export_winner, lacks_model, offer
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import prepare
 from tune_ner.tuning.grid_run import run_grid
@@ -70,9 +70,9 @@ def without_ray(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(ray, "get", lambda value: value)
 
 
-def ended(folder: RunFolder, records: Sequence[TrialRecord], problem: Exception | None = None) -> Here:
+def ended(folder: RunDir, records: Sequence[TrialRecord], problem: Exception | None = None) -> Here:
     """A keeper that these trials were offered to, one after the other."""
-    keeper = Here(ModelKeeper(folder.path, []))
+    keeper = Here(BestModelStore(folder.path, []))
     for record in records:
         if record.result:
             offer(keeper, record, Model(record, problem))  # type: ignore[arg-type]
@@ -87,7 +87,7 @@ def again(trained: list[str], differences: tuple[str, ...] = ()) -> Callable[[Tr
     return train
 
 
-def exported(folder: RunFolder, keeper: Any, **changes: Any) -> tuple[list[str], list[str]]:
+def exported(folder: RunDir, keeper: Any, **changes: Any) -> tuple[list[str], list[str]]:
     """Which trials the end of a run trained again, and its notes."""
     trained: list[str] = []
     events = Notes()
@@ -141,14 +141,14 @@ def test_only_what_leads_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     records = [a_record((f1,), learning_rate=rate) for f1, rate in zip((0.5, 0.3, 0.7), RATES, strict=True)]
     folder = a_run(tmp_path, [])
     kept: list[str] = []
-    monkeypatch.setattr(RunModels, "keep", lambda *arguments: kept.append(arguments[1]))
+    monkeypatch.setattr(BestModelDir, "keep", lambda *arguments: kept.append(arguments[1]))
     ended(folder, records)
     assert kept == [records[0].trial_id, records[2].trial_id]
 
 
 def test_a_keeper_knows_the_trials_of_an_earlier_start(tmp_path: Path) -> None:
     before, after = (a_record((f1,), learning_rate=rate) for f1, rate in ((0.5, 1e-3), (0.4, 2e-3)))
-    keeper = ModelKeeper(tmp_path, [Candidate.of(before)])
+    keeper = BestModelStore(tmp_path, [Candidate.of(before)])
     assert not keeper.leads(Candidate.of(after))
 
 
@@ -182,7 +182,7 @@ def test_a_full_disk_costs_the_model_and_no_record(tmp_path: Path, monkeypatch: 
 
     records = [a_record()]
     folder = a_run(tmp_path, records)
-    monkeypatch.setattr(RunModels, "keep", full)
+    monkeypatch.setattr(BestModelDir, "keep", full)
     trained, notes = exported(folder, ended(folder, records))
     assert trained == []
     assert "No space left on device" in notes[0]
@@ -221,8 +221,8 @@ SPACE = {
 def test_a_grid_that_ran_without_export_trains_its_winner_again_and_then_lets_it_be(tmp_path: Path) -> None:
     experiment = prepare(parse_space(SPACE, "test"))
 
-    def run(export: bool) -> tuple[RunFolder, list[str]]:
-        folder, events = RunFolder.available(tmp_path, "grid", may_go_on=True), Notes()
+    def run(export: bool) -> tuple[RunDir, list[str]]:
+        folder, events = RunDir.available(tmp_path, "grid", may_go_on=True), Notes()
         run_grid(experiment, folder, events=events, export=export)
         return folder, events.notes
 

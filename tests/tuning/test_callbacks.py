@@ -11,8 +11,8 @@ import pytest
 
 from tests.factories import a_result
 from tune_ner.config.loading import parse_space
-from tune_ner.results.run_dir import RunFolder
-from tune_ner.tuning.callbacks import Recorder, heard_interrupts
+from tune_ner.results.run_dir import RunDir
+from tune_ner.tuning.callbacks import RecordWriter, heard_interrupts
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import prepare
 
@@ -22,15 +22,15 @@ def test_epochs_that_are_trained_again_count_once(tmp_path: Path) -> None:
     experiment = prepare(
         parse_space({"data": "synthetic:60", "model": "tiny:1x32", "learning_rate": 1e-3, "epochs": 5}, "test")
     )
-    folder = RunFolder.available(tmp_path, "run")
+    folder = RunDir.available(tmp_path, "run")
     folder.create(experiment.space.to_yaml())
-    recorder = Recorder(experiment, folder, RunEvents())
+    record_writer = RecordWriter(experiment, folder, RunEvents())
     (config,) = experiment.trials
     trial = SimpleNamespace(trial_id="ray's", config=experiment.point(config))
     one, two = a_result((0.1, 0.2)).epochs
     for figures in (one, two, one, two):
-        recorder.on_trial_result(0, [], trial, {"figures": asdict(figures)})
-    recorder.on_trial_complete(0, [], trial)
+        record_writer.on_trial_result(0, [], trial, {"figures": asdict(figures)})
+    record_writer.on_trial_complete(0, [], trial)
     (record,) = folder.records()
     assert (record.status, record.curve) == ("stopped", (one, two))
 
@@ -40,23 +40,23 @@ def test_a_trial_whose_worker_died_before_it_began_is_tried_anew_while_there_are
     experiment = prepare(
         parse_space({"data": "synthetic:60", "model": "tiny:1x32", "learning_rate": [1e-3, 2e-3]}, "t")
     )
-    folder = RunFolder.available(tmp_path, "run")
+    folder = RunDir.available(tmp_path, "run")
     folder.create(experiment.space.to_yaml())
-    recorder = Recorder(experiment, folder, RunEvents())
+    record_writer = RecordWriter(experiment, folder, RunEvents())
     begun, waiting = (
         SimpleNamespace(trial_id=f"ray's {n}", config=experiment.point(trial), get_pickled_error=lambda: None)
         for n, trial in enumerate(experiment.trials)
     )
-    recorder.tries_left = 1
-    recorder.on_trial_start(0, [], begun)
+    record_writer.tries_left = 1
+    record_writer.on_trial_start(0, [], begun)
     for trial in (begun, waiting):
-        recorder.on_trial_error(0, [], trial)
+        record_writer.on_trial_error(0, [], trial)
     assert [record.config for record in folder.records()] == [experiment.trials[0]]
-    assert recorder.never_begun() == [experiment.trials[1]]
-    assert recorder.never_begun() == []
-    recorder.tries_left = 0
-    recorder.on_trial_error(0, [], waiting)
-    assert recorder.never_begun() == []
+    assert record_writer.never_begun() == [experiment.trials[1]]
+    assert record_writer.never_begun() == []
+    record_writer.tries_left = 0
+    record_writer.on_trial_error(0, [], waiting)
+    assert record_writer.never_begun() == []
     assert [record.status for record in folder.records()] == ["failed", "failed"]
 
 

@@ -16,7 +16,7 @@ from tune_ner.tuning.resources import (
     MAX_TRIALS_PER_GPU,
     Machine,
     Node,
-    ResourceWishes,
+    ResourceRequest,
     TrialNeed,
     TrialResources,
     trial_resources,
@@ -24,7 +24,7 @@ from tune_ner.tuning.resources import (
 
 SMALL = TrialNeed(weights=40_000_000, activations=100_000_000)
 HUGE = TrialNeed(weights=100 * GIB, activations=100 * GIB)
-NO_WISHES = ResourceWishes()
+NO_WISHES = ResourceRequest()
 # A model of BERT-base's size at the notebook's batch and length.
 BERT_BASE = TrialNeed.of(EncoderSize(125_000_000, 768, 12, 12), batch_size=16, max_length=256)
 
@@ -32,8 +32,8 @@ machines = st.builds(
     Machine, st.integers(1, 256), st.integers(0, 16), st.integers(0, 2048 * GIB), st.integers(0, 192 * GIB)
 )
 needs = st.builds(TrialNeed, st.integers(0, 200 * GIB), st.integers(0, 200 * GIB))
-wishes = st.builds(
-    ResourceWishes,
+request = st.builds(
+    ResourceRequest,
     st.none() | st.integers(1, 256),
     st.none() | st.just(0.0) | st.floats(0.0001, 1),
     st.none() | st.integers(1, 300),
@@ -41,9 +41,9 @@ wishes = st.builds(
 trial_counts = st.integers(1, 500)
 
 
-@given(machines, needs, wishes, trial_counts)
+@given(machines, needs, request, trial_counts)
 def test_trials_at_once_never_exceed_what_there_is(
-    machine: Machine, need: TrialNeed, wish: ResourceWishes, trials: int
+    machine: Machine, need: TrialNeed, wish: ResourceRequest, trials: int
 ) -> None:
     try:
         given_out = trial_resources(machine, need, wish, trials)
@@ -94,8 +94,8 @@ def test_without_a_gpu_no_trial_asks_for_one(machine: Machine, need: TrialNeed, 
         (Machine(64, 0, 512 * GIB, 0), SMALL, NO_WISHES, 12, (1, 0, 12)),
         (Machine(64, 0, 3 * GIB, 0), SMALL, NO_WISHES, 12, (1, 0, 2)),
         (Machine(64, 0, 0, 0), SMALL, NO_WISHES, 12, (1, 0, 1)),
-        (Machine(8, 0, 512 * GIB, 0), SMALL, ResourceWishes(cpus_per_trial=3), 12, (3, 0, 2)),
-        (Machine(8, 0, 512 * GIB, 0), SMALL, ResourceWishes(max_concurrent=3), 12, (1, 0, 3)),
+        (Machine(8, 0, 512 * GIB, 0), SMALL, ResourceRequest(cpus_per_trial=3), 12, (3, 0, 2)),
+        (Machine(8, 0, 512 * GIB, 0), SMALL, ResourceRequest(max_concurrent=3), 12, (1, 0, 3)),
         (Machine(8, 0, 512 * GIB, 0), SMALL, NO_WISHES, 1, (1, 0, 1)),
         (Machine(16, 1, 64 * GIB, 80 * GIB), SMALL, NO_WISHES, 100, (1, 0.125, 8)),
         (Machine(16, 1, 64 * GIB, 80 * GIB), SMALL, NO_WISHES, 3, (1, 0.3333, 3)),
@@ -103,15 +103,15 @@ def test_without_a_gpu_no_trial_asks_for_one(machine: Machine, need: TrialNeed, 
         (Machine(16, 1, 2048 * GIB, 80 * GIB), HUGE, NO_WISHES, 100, (1, 1, 1)),
         (Machine(16, 4, 2048 * GIB, 80 * GIB), HUGE, NO_WISHES, 100, (1, 1, 4)),
         (Machine(16, 4, 200 * GIB, 80 * GIB), HUGE, NO_WISHES, 100, (1, 1, 1)),
-        (Machine(16, 1, 64 * GIB, 80 * GIB), SMALL, ResourceWishes(gpus_per_trial=0.25), 100, (1, 0.25, 4)),
-        (Machine(16, 1, 2048 * GIB, 80 * GIB), HUGE, ResourceWishes(gpus_per_trial=0.5), 100, (1, 0.5, 2)),
-        (Machine(16, 1, 64 * GIB, 80 * GIB), SMALL, ResourceWishes(gpus_per_trial=0.3), 100, (1, 0.3, 3)),
-        (Machine(4, 1, 64 * GIB, 80 * GIB), SMALL, ResourceWishes(gpus_per_trial=0), 100, (1, 0, 4)),
+        (Machine(16, 1, 64 * GIB, 80 * GIB), SMALL, ResourceRequest(gpus_per_trial=0.25), 100, (1, 0.25, 4)),
+        (Machine(16, 1, 2048 * GIB, 80 * GIB), HUGE, ResourceRequest(gpus_per_trial=0.5), 100, (1, 0.5, 2)),
+        (Machine(16, 1, 64 * GIB, 80 * GIB), SMALL, ResourceRequest(gpus_per_trial=0.3), 100, (1, 0.3, 3)),
+        (Machine(4, 1, 64 * GIB, 80 * GIB), SMALL, ResourceRequest(gpus_per_trial=0), 100, (1, 0, 4)),
         (Machine(2, 8, 64 * GIB, 80 * GIB), SMALL, NO_WISHES, 100, (1, 1, 2)),
     ],
 )
 def test_small_machines_and_large_ones(
-    machine: Machine, need: TrialNeed, wish: ResourceWishes, trials: int, expected: tuple[int, float, int]
+    machine: Machine, need: TrialNeed, wish: ResourceRequest, trials: int, expected: tuple[int, float, int]
 ) -> None:
     assert trial_resources(machine, need, wish, trials) == TrialResources(*expected)
 
@@ -126,16 +126,16 @@ def test_several_trials_of_the_notebook_share_a_gpu(memory: int) -> None:
 @pytest.mark.parametrize(
     ("wish", "message"),
     [
-        (ResourceWishes(cpus_per_trial=0), r"--cpus-per-trial 0: expected 1 to 4, the CPUs that there are"),
-        (ResourceWishes(cpus_per_trial=5), r"--cpus-per-trial 5: expected 1 to 4"),
-        (ResourceWishes(gpus_per_trial=-0.5), r"--gpus-per-trial -0\.5: expected 0 to 1"),
-        (ResourceWishes(gpus_per_trial=2), r"--gpus-per-trial 2: expected 0 to 1, since a trial trains on one GPU"),
-        (ResourceWishes(gpus_per_trial=math.nan), r"--gpus-per-trial nan: expected 0 to 1"),
-        (ResourceWishes(gpus_per_trial=0.5), r"--gpus-per-trial 0\.5: there is no GPU; leave the option out"),
-        (ResourceWishes(max_concurrent=0), r"--max-concurrent 0: expected 1 or more"),
+        (ResourceRequest(cpus_per_trial=0), r"--cpus-per-trial 0: expected 1 to 4, the CPUs that there are"),
+        (ResourceRequest(cpus_per_trial=5), r"--cpus-per-trial 5: expected 1 to 4"),
+        (ResourceRequest(gpus_per_trial=-0.5), r"--gpus-per-trial -0\.5: expected 0 to 1"),
+        (ResourceRequest(gpus_per_trial=2), r"--gpus-per-trial 2: expected 0 to 1, since a trial trains on one GPU"),
+        (ResourceRequest(gpus_per_trial=math.nan), r"--gpus-per-trial nan: expected 0 to 1"),
+        (ResourceRequest(gpus_per_trial=0.5), r"--gpus-per-trial 0\.5: there is no GPU; leave the option out"),
+        (ResourceRequest(max_concurrent=0), r"--max-concurrent 0: expected 1 or more"),
     ],
 )
-def test_a_wish_that_cannot_be_fulfilled_is_refused(wish: ResourceWishes, message: str) -> None:
+def test_a_wish_that_cannot_be_fulfilled_is_refused(wish: ResourceRequest, message: str) -> None:
     with pytest.raises(ResourceError, match=message):
         trial_resources(Machine(4, 0, 8 * GIB, 0), SMALL, wish, 10)
 
@@ -147,43 +147,43 @@ IN_PARTS = Machine(8, 0, 512 * GIB, 0, nodes=(Node(4, 0.5), Node(4, 0.25)))
 @pytest.mark.parametrize(
     ("machine", "wish", "message"),
     [
-        (Machine(4, 2, 8 * GIB, 80 * GIB), ResourceWishes(gpus_per_trial=3), r"expected 0 to 1.*; there are 2 GPUs$"),
-        (Machine(4, 1, 8 * GIB, 80 * GIB), ResourceWishes(gpus_per_trial=3), r"expected 0 to 1.*; there is 1 GPU$"),
-        (Machine(4, 0, 8 * GIB, 0), ResourceWishes(gpus_per_trial=3), r"expected 0 to 1.*; there is no GPU$"),
+        (Machine(4, 2, 8 * GIB, 80 * GIB), ResourceRequest(gpus_per_trial=3), r"expected 0 to 1.*; there are 2 GPUs$"),
+        (Machine(4, 1, 8 * GIB, 80 * GIB), ResourceRequest(gpus_per_trial=3), r"expected 0 to 1.*; there is 1 GPU$"),
+        (Machine(4, 0, 8 * GIB, 0), ResourceRequest(gpus_per_trial=3), r"expected 0 to 1.*; there is no GPU$"),
         (
             TWO_NODES,
-            ResourceWishes(gpus_per_trial=5),
+            ResourceRequest(gpus_per_trial=5),
             r"expected 0 to 1.*; the nodes have 8 CPUs and 4 GPU, 32 CPUs and 0 GPU$",
         ),
-        (TWO_NODES, ResourceWishes(cpus_per_trial=33), r"expected 1 to 32, the CPUs on the largest node"),
+        (TWO_NODES, ResourceRequest(cpus_per_trial=33), r"expected 1 to 32, the CPUs on the largest node"),
         (
             TWO_NODES,
-            ResourceWishes(cpus_per_trial=9, gpus_per_trial=1),
+            ResourceRequest(cpus_per_trial=9, gpus_per_trial=1),
             r"--gpus-per-trial 1: no node has that and 9 CPUs for a trial; the nodes have 8 CPUs and 4 GPU, 32 CPUs",
         ),
         (
             Machine(8, 1, 512 * GIB, 0, IN_PARTS.nodes),
-            ResourceWishes(gpus_per_trial=0.75),
+            ResourceRequest(gpus_per_trial=0.75),
             r"--gpus-per-trial 0\.75: no node has that and 1 CPU .*4 CPUs and 0\.5 GPU, 4 CPUs and 0\.25 GPU",
         ),
     ],
 )
 def test_a_trial_that_fits_no_node_is_refused_with_what_there_is(
-    machine: Machine, wish: ResourceWishes, message: str
+    machine: Machine, wish: ResourceRequest, message: str
 ) -> None:
     with pytest.raises(ResourceError, match=message):
         trial_resources(machine, SMALL, wish, 10)
 
 
 def test_a_trial_that_fits_one_node_of_several_is_given_that() -> None:
-    assert trial_resources(TWO_NODES, SMALL, ResourceWishes(cpus_per_trial=32), 10).cpus == 32
-    found = trial_resources(TWO_NODES, SMALL, ResourceWishes(cpus_per_trial=8, gpus_per_trial=1), 10)
+    assert trial_resources(TWO_NODES, SMALL, ResourceRequest(cpus_per_trial=32), 10).cpus == 32
+    found = trial_resources(TWO_NODES, SMALL, ResourceRequest(cpus_per_trial=8, gpus_per_trial=1), 10)
     assert (found.cpus, found.gpus) == (8, 1)
 
 
 def test_trials_at_once_are_counted_node_by_node() -> None:
     threes = Machine(6, 0, 512 * GIB, 0, nodes=(Node(3, 0), Node(3, 0)))
-    assert trial_resources(threes, SMALL, ResourceWishes(cpus_per_trial=2), 10).concurrent == 2
+    assert trial_resources(threes, SMALL, ResourceRequest(cpus_per_trial=2), 10).concurrent == 2
 
 
 @pytest.mark.parametrize(
@@ -192,37 +192,37 @@ def test_trials_at_once_are_counted_node_by_node() -> None:
         (
             Machine(64, 0, 5 * GIB, 0),
             SMALL,
-            ResourceWishes(max_concurrent=4),
+            ResourceRequest(max_concurrent=4),
             r"--max-concurrent 4: expected at most 3, .* takes about 1\.6 GB .* and 5\.4 GB are free",
         ),
         (
             Machine(2, 0, 5 * GIB, 0),
             SMALL,
-            ResourceWishes(max_concurrent=1000),
+            ResourceRequest(max_concurrent=1000),
             r"--max-concurrent 1000: expected at most 3",
         ),
         (
             Machine(64, 0, 1, 0),
             SMALL,
-            ResourceWishes(max_concurrent=2),
+            ResourceRequest(max_concurrent=2),
             r"--max-concurrent 2: expected at most 1, .* 0\.0 GB are free",
         ),
         (
             Machine(64, 2, 2048 * GIB, 80 * GIB),
             HUGE,
-            ResourceWishes(max_concurrent=3),
+            ResourceRequest(max_concurrent=3),
             r"--max-concurrent 3: expected at most 1, .* takes about 537\.5 GB .* there is 2 GPU with 85\.9 GB each",
         ),
         (
             Machine(64, 1, 4 * GIB, 80 * GIB),
             SMALL,
-            ResourceWishes(max_concurrent=8),
+            ResourceRequest(max_concurrent=8),
             r"--max-concurrent 8: expected at most 3, .* takes about 1\.3 GB .* 4\.3 GB are free",
         ),
     ],
 )
 def test_more_trials_at_once_than_memory_holds_are_refused_with_figures(
-    machine: Machine, need: TrialNeed, wish: ResourceWishes, message: str
+    machine: Machine, need: TrialNeed, wish: ResourceRequest, message: str
 ) -> None:
     with pytest.raises(ResourceError, match=message):
         trial_resources(machine, need, wish, 10)
@@ -231,13 +231,13 @@ def test_more_trials_at_once_than_memory_holds_are_refused_with_figures(
 @pytest.mark.parametrize(
     ("machine", "wish"),
     [
-        (Machine(64, 0, 1, 0), ResourceWishes(max_concurrent=1)),
-        (Machine(64, 1, 2048 * GIB, 1), ResourceWishes(max_concurrent=2, gpus_per_trial=0.5)),
-        (Machine(64, 4, 2048 * GIB, 0), ResourceWishes(max_concurrent=4)),
+        (Machine(64, 0, 1, 0), ResourceRequest(max_concurrent=1)),
+        (Machine(64, 1, 2048 * GIB, 1), ResourceRequest(max_concurrent=2, gpus_per_trial=0.5)),
+        (Machine(64, 4, 2048 * GIB, 0), ResourceRequest(max_concurrent=4)),
     ],
     ids=["one trial", "a share of one's own", "a cluster's GPUs, of unknown memory"],
 )
-def test_what_may_fit_is_not_refused(machine: Machine, wish: ResourceWishes) -> None:
+def test_what_may_fit_is_not_refused(machine: Machine, wish: ResourceRequest) -> None:
     assert trial_resources(machine, SMALL, wish, 10).concurrent == wish.max_concurrent
 
 
@@ -296,7 +296,7 @@ def test_this_machine_has_memory() -> None:
 @pytest.mark.parametrize("share", [1e-5, 1e-200])
 def test_a_share_of_a_gpu_below_rays_smallest_step_is_refused(share: float) -> None:
     with pytest.raises(ResourceError, match=r"expected 0, or 0\.0001 and more"):
-        trial_resources(Machine(8, 1, 64 * GIB, 64 * GIB), SMALL, ResourceWishes(gpus_per_trial=share), trials=4)
+        trial_resources(Machine(8, 1, 64 * GIB, 64 * GIB), SMALL, ResourceRequest(gpus_per_trial=share), trials=4)
 
 
 def test_a_measured_trial_stands_in_for_the_estimate() -> None:

@@ -11,10 +11,10 @@ from ray.tune.schedulers import FIFOScheduler
 
 from tests.factories import a_record, a_stopped_trial
 from tune_ner.tuning.schedulers import LAST, ConfigurationHalving, ConfigurationMedian, EarlierTrial, stopping_rule
-from tune_ner.tuning.scheduling import Scheduling
+from tune_ner.tuning.scheduling import SchedulerConfig
 
 CONTINUE, STOP = "CONTINUE", "STOP"
-TWO = Scheduling("asha", grace_period=2)
+TWO = SchedulerConfig("asha", grace_period=2)
 
 
 @dataclass(eq=False)
@@ -28,8 +28,10 @@ class Trial:
 class Race:
     """Trials that report to a scheduler, by learning rate and seed."""
 
-    def __init__(self, epochs: int = 5, scheduling: Scheduling = TWO, earlier: Sequence[EarlierTrial] = ()) -> None:
-        rule = stopping_rule(scheduling, epochs, earlier)
+    def __init__(
+        self, epochs: int = 5, scheduler_config: SchedulerConfig = TWO, earlier: Sequence[EarlierTrial] = ()
+    ) -> None:
+        rule = stopping_rule(scheduler_config, epochs, earlier)
         self.scheduler: Any = rule or FIFOScheduler()  # type: ignore[no-untyped-call]
         self.trials: dict[tuple[float, int], Trial] = {}
 
@@ -101,18 +103,18 @@ def test_a_configuration_is_measured_once_at_a_rung_whichever_replicate_comes() 
 @pytest.mark.parametrize("factor", [2, 3, 4])
 @pytest.mark.parametrize("epochs", range(1, 60))
 def test_the_rungs_that_are_told_are_those_at_which_ray_decides(epochs: int, factor: int) -> None:
-    scheduling = Scheduling("asha", reduction_factor=factor)
-    (bracket,) = ConfigurationHalving(scheduling, epochs)._brackets
-    assert sorted(milestone for milestone, _ in bracket._rungs if milestone < epochs) == scheduling.rungs(epochs)
+    scheduler_config = SchedulerConfig("asha", reduction_factor=factor)
+    (bracket,) = ConfigurationHalving(scheduler_config, epochs)._brackets
+    assert sorted(milestone for milestone, _ in bracket._rungs if milestone < epochs) == scheduler_config.rungs(epochs)
 
 
 # ---- the median rule
 
-MEDIAN = Scheduling("median")
+MEDIAN = SchedulerConfig("median")
 
 
 def test_who_is_below_the_median_of_three_others_is_stopped() -> None:
-    race = Race(scheduling=MEDIAN)
+    race = Race(scheduler_config=MEDIAN)
     for rate, f1 in ((0.1, 0.2), (0.2, 0.4), (0.3, 0.6)):
         assert race.report(rate, 1, f1) == CONTINUE
     assert race.report(0.4, 1, 0.3) == STOP
@@ -121,7 +123,7 @@ def test_who_is_below_the_median_of_three_others_is_stopped() -> None:
 
 
 def test_the_median_rule_waits_for_nobody_and_minds_no_last_report() -> None:
-    race = Race(scheduling=MEDIAN)
+    race = Race(scheduler_config=MEDIAN)
     race.report(0.1, 1, 0.9)
     assert race.report(0.2, 1, 0.0) == CONTINUE
     race.report(0.3, 1, 0.9)
@@ -129,7 +131,7 @@ def test_the_median_rule_waits_for_nobody_and_minds_no_last_report() -> None:
 
 
 def test_replicates_are_stopped_alike_by_the_median_rule_too() -> None:
-    race = Race(scheduling=MEDIAN)
+    race = Race(scheduler_config=MEDIAN)
     for rate, f1 in ((0.1, 0.2), (0.2, 0.4), (0.3, 0.6)):
         race.report(rate, 1, f1)
         assert race.report(rate, 1, 0.0, seed=2) == CONTINUE
@@ -152,15 +154,15 @@ def ended(race: Race, rate: float, seed: int, curve: Sequence[float]) -> Earlier
 
 
 @settings(deadline=None)
-@given(CURVES, st.integers(0, 15), st.sampled_from([Scheduling("asha"), TWO, MEDIAN]))
+@given(CURVES, st.integers(0, 15), st.sampled_from([SchedulerConfig("asha"), TWO, MEDIAN]))
 def test_a_run_that_goes_on_stops_what_it_would_have_stopped(
-    curves: list[list[float]], cut: int, scheduling: Scheduling
+    curves: list[list[float]], cut: int, scheduler_config: SchedulerConfig
 ) -> None:
     trials = [((place + 1) / 100, seed, curve) for place, curve in enumerate(curves) for seed in (1, 2)]
-    undisturbed, first = Race(scheduling=scheduling), Race(scheduling=scheduling)
+    undisturbed, first = Race(scheduler_config=scheduler_config), Race(scheduler_config=scheduler_config)
     whole = [len(ended(undisturbed, *trial).record.curve) for trial in trials]
     earlier = [ended(first, *trial) for trial in trials[:cut]]
-    second = Race(scheduling=scheduling, earlier=earlier)
+    second = Race(scheduler_config=scheduler_config, earlier=earlier)
     assert whole == [
         len(trial.record.curve) for trial in (*earlier, *(ended(second, *trial) for trial in trials[cut:]))
     ]

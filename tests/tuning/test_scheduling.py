@@ -12,7 +12,7 @@ from tune_ner.config.loading import parse_space
 from tune_ner.errors import SchedulingError
 from tune_ner.training.encoders import EncoderSize
 from tune_ner.tuning.experiment import Experiment, prepare
-from tune_ner.tuning.scheduling import Scheduling, longest_first, trial_cost
+from tune_ner.tuning.scheduling import SchedulerConfig, longest_first, trial_cost
 
 SMALL, LARGE = EncoderSize(10_000, 32, 1, 1), EncoderSize(100_000, 128, 2, 4)
 
@@ -110,18 +110,18 @@ def ended(costs: list[float]) -> float:
 )
 def test_a_scheduler_that_there_is_not_is_refused(wish: dict[str, Any], message: str) -> None:
     with pytest.raises(SchedulingError, match=message):
-        Scheduling(**wish)
+        SchedulerConfig(**wish)
 
 
 @pytest.mark.parametrize(
     ("epochs", "rungs"), [(1, []), (2, [1]), (3, [1]), (5, [1, 3]), (9, [1, 3]), (10, [1, 3, 9]), (20, [1, 3, 9])]
 )
 def test_the_epochs_at_which_trials_are_compared(epochs: int, rungs: list[int]) -> None:
-    assert Scheduling("asha").rungs(epochs) == rungs
-    assert Scheduling("fifo").rungs(epochs) == []
+    assert SchedulerConfig("asha").rungs(epochs) == rungs
+    assert SchedulerConfig("fifo").rungs(epochs) == []
 
 
 def test_a_later_first_rung_and_another_factor() -> None:
-    assert Scheduling("asha", grace_period=2).rungs(20) == [2, 6, 18]
-    assert Scheduling("asha", reduction_factor=4).rungs(20) == [1, 4, 16]
-    assert Scheduling("asha", grace_period=7).rungs(5) == [4]
+    assert SchedulerConfig("asha", grace_period=2).rungs(20) == [2, 6, 18]
+    assert SchedulerConfig("asha", reduction_factor=4).rungs(20) == [1, 4, 16]
+    assert SchedulerConfig("asha", grace_period=7).rungs(5) == [4]

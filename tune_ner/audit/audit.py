@@ -16,11 +16,11 @@ from tune_ner.audit.checks.sample_size import size_findings
 from tune_ner.audit.checks.truncation import encoding_findings
 from tune_ner.audit.findings import AuditReport, Finding, PartSize, worst_first
 from tune_ner.audit.marker_baseline import learn_rule
-from tune_ner.data.corpus import PARTS, Corpus, Part
+from tune_ner.data.corpus import SPLIT_NAMES, Corpus, SplitName
 from tune_ner.data.splits import Split
-from tune_ner.evaluation.seen_entities import seen_forms
+from tune_ner.evaluation.seen_entities import seen_entities
 from tune_ner.evaluation.span_metrics import SpanScores
-from tune_ner.tagging.tokenization import WordRule
+from tune_ner.tagging.tokenization import WordTokenizer
 
 
 def audit_corpus(
@@ -30,7 +30,7 @@ def audit_corpus(
     near_duplicates: bool = True,
     tokenizers: Mapping[str, Any] | None = None,
     max_length: int = 256,
-    word_rule: WordRule = "whitespace",
+    word_tokenizer: WordTokenizer = "whitespace",
     data_option: str = "",
 ) -> AuditReport:
     """What is wrong with a corpus and its split before anyone trains on it.
@@ -48,9 +48,9 @@ def audit_corpus(
     the corpus.
     """
     train, test = ([corpus.sentences[index] for index in indices] for indices in (split.train, split.test))
-    parts = {part: _size(corpus, split, part) for part in PARTS}
+    parts = {split_name: _size(corpus, split, split_name) for split_name in SPLIT_NAMES}
     gazetteer = learn_gazetteer(train, corpus.types)
-    baselines: dict[str, dict[Part, SpanScores]] = {
+    baselines: dict[str, dict[SplitName, SpanScores]] = {
         "gazetteer": score_parts(corpus, split, gazetteer.predict),
     }
     rule = learn_rule(train, corpus.types)
@@ -59,30 +59,30 @@ def audit_corpus(
         baselines["markup rule"] = score_parts(corpus, split, with_types_of_forms(rule, gazetteer))
         findings += markup_findings(rule, baselines["markup rule"], test, data_option)
     levels = find_levels(corpus, near_duplicates)
-    sentences = [corpus.sentences[index] for part in PARTS for index in split[part]]
+    sentences = [corpus.sentences[index] for split_name in SPLIT_NAMES for index in split[split_name]]
     findings += [
         gazetteer_finding(baselines["gazetteer"], gazetteer),
         *broken_findings(rule, gazetteer.index, sentences, data_option),
         *duplicate_findings(corpus, split, levels, parts),
         surface_finding(corpus, split),
         *consistency_findings(sentences),
-        *annotation_findings(sentences, word_rule, parts),
-        *encoding_findings(corpus, split, tokenizers or {}, max_length, word_rule),
+        *annotation_findings(sentences, word_tokenizer, parts),
+        *encoding_findings(corpus, split, tokenizers or {}, max_length, word_tokenizer),
         *size_findings(parts),
     ]
     return AuditReport(
         corpus=corpus.name,
         data_fingerprint=corpus.fingerprint,
-        word_rule=word_rule,
+        word_tokenizer=word_tokenizer,
         parts=parts,
         baselines=baselines,
         contaminated=contaminated_test(corpus, split, levels),
-        entity_forms=seen_forms(corpus, split).forms,
+        entity_forms=seen_entities(corpus, split).forms,
         findings=worst_first([finding for finding in findings if finding is not None]),
         notes=corpus.notes,
     )
 
 
-def _size(corpus: Corpus, split: Split, part: Part) -> PartSize:
-    per_type = corpus.entity_counts(split[part])
-    return PartSize(len(split[part]), sum(per_type.values()), per_type)
+def _size(corpus: Corpus, split: Split, split_name: SplitName) -> PartSize:
+    per_type = corpus.entity_counts(split[split_name])
+    return PartSize(len(split[split_name]), sum(per_type.values()), per_type)

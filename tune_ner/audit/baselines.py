@@ -8,7 +8,7 @@ from itertools import product
 
 from tune_ner.audit.findings import Finding, percent
 from tune_ner.audit.marker_baseline import sample
-from tune_ner.data.corpus import Corpus, Part, Sentence, Span
+from tune_ner.data.corpus import Corpus, Sentence, Span, SplitName
 from tune_ner.data.splits import Split
 from tune_ner.evaluation.seen_entities import FormIndex, usage
 from tune_ner.evaluation.span_metrics import SpanScores, score_spans
@@ -16,7 +16,7 @@ from tune_ner.evaluation.span_metrics import SpanScores, score_spans
 TRIVIAL_F1 = 0.9
 """F1 on the test part from which a rule without a model makes every model's score worthless."""
 
-SCORED_PARTS: tuple[Part, ...] = ("validation", "test")
+SCORED_PARTS: tuple[SplitName, ...] = ("validation", "test")
 Predict = Callable[[str], Iterable[Span]]
 
 
@@ -56,15 +56,15 @@ def score_on(sentences: Sequence[Sentence], predict: Predict, types: Sequence[st
     return score_spans(gold, [tuple(predict(sentence.text)) for sentence in sentences], types)
 
 
-def score_parts(corpus: Corpus, split: Split, predict: Predict) -> dict[Part, SpanScores]:
+def score_parts(corpus: Corpus, split: Split, predict: Predict) -> dict[SplitName, SpanScores]:
     """The scores of a rule on the validation and the test part."""
     return {
-        part: score_on([corpus.sentences[index] for index in split[part]], predict, corpus.types)
-        for part in SCORED_PARTS
+        split_name: score_on([corpus.sentences[index] for index in split[split_name]], predict, corpus.types)
+        for split_name in SCORED_PARTS
     }
 
 
-def gazetteer_finding(scores: dict[Part, SpanScores], gazetteer: Gazetteer) -> Finding | None:
+def gazetteer_finding(scores: dict[SplitName, SpanScores], gazetteer: Gazetteer) -> Finding | None:
     """An error when the gazetteer is as good as a model could be; otherwise the bar that a model must pass."""
     test = scores["test"]
     if not test.support:
@@ -91,7 +91,7 @@ def gazetteer_finding(scores: dict[Part, SpanScores], gazetteer: Gazetteer) -> F
         ),
         figures={
             "forms": float(len(gazetteer.types)),
-            **{f"{part}_f1": scores[part].f1 for part in SCORED_PARTS},
+            **{f"{split_name}_f1": scores[split_name].f1 for split_name in SCORED_PARTS},
             "test_precision": test.precision,
             "test_recall": test.recall,
         },

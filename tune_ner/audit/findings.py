@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
-from tune_ner.data.corpus import Part, Sentence, Span
+from tune_ner.data.corpus import Sentence, Span, SplitName
 from tune_ner.evaluation.span_metrics import SpanScores
 
 Severity = Literal["error", "warning", "info"]
@@ -73,9 +73,9 @@ class AuditReport:
 
     corpus: str
     data_fingerprint: str
-    word_rule: str
-    parts: dict[Part, PartSize]
-    baselines: dict[str, dict[Part, SpanScores]]
+    word_tokenizer: str
+    parts: dict[SplitName, PartSize]
+    baselines: dict[str, dict[SplitName, SpanScores]]
     contaminated: dict[str, tuple[int, ...]]
     entity_forms: frozenset[str]
     findings: tuple[Finding, ...]
@@ -107,12 +107,12 @@ class AuditReport:
         return {
             "corpus": self.corpus,
             "data_fingerprint": self.data_fingerprint,
-            "word_rule": self.word_rule,
+            "word_tokenizer": self.word_tokenizer,
             "verdict": self.verdict,
             "worst": self.worst,
-            "parts": {part: asdict(size) for part, size in self.parts.items()},
+            "parts": {split_name: asdict(size) for split_name, size in self.parts.items()},
             "baselines": {
-                name: {part: asdict(scores) for part, scores in by_part.items()}
+                name: {split_name: asdict(scores) for split_name, scores in by_part.items()}
                 for name, by_part in self.baselines.items()
             },
             "contaminated": {level: list(indices) for level, indices in self.contaminated.items()},
@@ -127,9 +127,9 @@ def worst_first(findings: list[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)))
 
 
-def ratio(part: float, whole: float) -> float:
+def ratio(split_name: float, whole: float) -> float:
     """`part / whole`, 0.0 of nothing."""
-    return part / whole if whole else 0.0
+    return split_name / whole if whole else 0.0
 
 
 def percent(share: float) -> str:

@@ -16,7 +16,7 @@ from rich.text import Text
 from tune_ner.cli.console import told_errors
 from tune_ner.data.markup import MarkupMode
 from tune_ner.errors import TuneNerError, visible
-from tune_ner.tagging.tokenization import WordRule
+from tune_ner.tagging.tokenization import WordTokenizer
 
 if TYPE_CHECKING:
     from tune_ner.audit.findings import AuditReport, Finding
@@ -34,7 +34,7 @@ def audit(
     split: Annotated[
         Literal["random", "grouped"], typer.Option(help="'grouped' keeps near duplicates in one part.")
     ] = "random",
-    words: Annotated[WordRule, typer.Option(help="Where texts are cut into words.")] = "whitespace",
+    words: Annotated[WordTokenizer, typer.Option(help="Where texts are cut into words.")] = "whitespace",
     model: Annotated[
         list[str] | None, typer.Option(help="Encoder whose tokenizer is audited; repeatable.", show_default="none")
     ] = None,
@@ -70,7 +70,7 @@ def audit(
             near_duplicates=near_duplicates,
             tokenizers=_tokenizers(model or [], corpus, parts),
             max_length=max_length,
-            word_rule=words,
+            word_tokenizer=words,
             data_option=data,
         )
         if output is not None:
@@ -111,23 +111,25 @@ def _short_place(place: str) -> str:
 
 
 def _parts_table(report: AuditReport) -> Table:
-    table = _table(f"Data: {visible(report.corpus)}", "part")
+    table = _table(f"Data: {visible(report.corpus)}", "split")
     for heading in ("sentences", "entities", *next(iter(report.parts.values())).per_type):
         table.add_column(Text(visible(heading)), justify="right")
-    for part, size in report.parts.items():
-        table.add_row(part, *(f"{number:,}" for number in (size.sentences, size.entities, *size.per_type.values())))
+    for split_name, size in report.parts.items():
+        table.add_row(
+            split_name, *(f"{number:,}" for number in (size.sentences, size.entities, *size.per_type.values()))
+        )
     return table
 
 
 def _baselines_table(report: AuditReport) -> Table:
     table = _table("Without a model", "rule")
-    table.add_column("part")
+    table.add_column("split")
     for heading in ("precision", "recall", "F1"):
         table.add_column(heading, justify="right")
     for name, by_part in report.baselines.items():
-        for part, scores in by_part.items():
+        for split_name, scores in by_part.items():
             figures = (scores.precision, scores.recall, scores.f1)
-            table.add_row(name, part, *(f"{figure:.3f}" for figure in figures))
+            table.add_row(name, split_name, *(f"{figure:.3f}" for figure in figures))
     return table
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tune_ner.config.trial_config import TrialConfig
     from tune_ner.results.leaderboard import RunResults
     from tune_ner.results.records import TrialRecord
-    from tune_ner.results.run_dir import RunFolder
+    from tune_ner.results.run_dir import RunDir
     from tune_ner.tracking.display import Display
     from tune_ner.tracking.mlflow import MlflowRuns
 
@@ -88,7 +88,7 @@ def told_errors() -> Iterator[Console]:
 
 
 def trackers_of(
-    track: str | None, folder: RunFolder, title: Callable[[TrialConfig], str], noted: Callable[[str], None]
+    track: str | None, folder: RunDir, title: Callable[[TrialConfig], str], noted: Callable[[str], None]
 ) -> list[MlflowRuns]:
     """Who follows a run besides its display; `title` names a trial, `noted` is told of a server that is lost.
 
@@ -155,16 +155,16 @@ def _plain(error: TuneNerError) -> str:
 
 
 @contextmanager
-def logged_folder(results_dir: Path, name: str) -> Iterator[RunFolder]:
+def logged_folder(results_dir: Path, name: str) -> Iterator[RunDir]:
     """The folder of a run, new or to be gone on with; what libraries print meanwhile goes to its `run.log`.
 
     Raises:
         RunFolderError: see `RunFolder.available`.
     """
-    from tune_ner.results.run_dir import RunFolder
+    from tune_ner.results.run_dir import RunDir
     from tune_ner.results.run_log import RunLog
 
-    folder = RunFolder.available(results_dir, name, may_go_on=True)
+    folder = RunDir.available(results_dir, name, may_go_on=True)
     with RunLog(folder.log_file):
         yield folder
 

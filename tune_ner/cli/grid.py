@@ -72,7 +72,7 @@ def grid(
     ] = "fifo",
     grace_period: Annotated[int, typer.Option(help="Epochs before a trial may be stopped.")] = 1,
     reduction_factor: Annotated[int, typer.Option(help="asha: of how many configurations about one goes on.")] = 3,
-    stop_at_f1: Annotated[
+    target_f1: Annotated[
         float | None, typer.Option(help="Train no further than this validation F1.", show_default="all epochs")
     ] = None,
     max_failures: Annotated[int, typer.Option(help="How often a trial whose worker died is tried anew.", min=0)] = 2,
@@ -117,7 +117,7 @@ def grid(
         "words": words,
         "batching": batching,
         "trim_vocabulary": trim_vocabulary,
-        "stop_at_f1": stop_at_f1,
+        "target_f1": target_f1,
     }
     with told_errors() as console, logged_folder(results_dir, name or run_name(space)) as folder:
         from tune_ner.config.loading import load_space
@@ -125,14 +125,14 @@ def grid(
         from tune_ner.tracking.progress import Workload
         from tune_ner.tuning.events import Listeners
         from tune_ner.tuning.experiment import audit_experiment, earlier_test_uses, prepare
-        from tune_ner.tuning.recovery import Recovery
-        from tune_ner.tuning.resources import ResourceWishes
-        from tune_ner.tuning.scheduling import Scheduling
+        from tune_ner.tuning.recovery import FailureConfig
+        from tune_ner.tuning.resources import ResourceRequest
+        from tune_ner.tuning.scheduling import SchedulerConfig
 
         display = display_of(console, folder.name, quiet, as_json)
-        wishes = ResourceWishes(cpus_per_trial, gpus_per_trial, max_concurrent)
-        scheduling = Scheduling(scheduler, grace_period, reduction_factor)
-        recovery = Recovery(max_failures, retry_failed, checkpoint_every)
+        request = ResourceRequest(cpus_per_trial, gpus_per_trial, max_concurrent)
+        scheduler_config = SchedulerConfig(scheduler, grace_period, reduction_factor)
+        failure_config = FailureConfig(max_failures, retry_failed, checkpoint_every)
         resolved = load_space(space, given(overrides))
         resolved.check_grid()
         from tune_ner.tuning.grid_run import kept, plan_resources, run_grid
@@ -142,8 +142,8 @@ def grid(
         audits = audit_experiment(experiment)
         display.audit(audits, earlier_test_uses(experiment, folder))
         if dry_run:
-            resources = plan_resources(experiment, wishes, len(experiment.trials), address)
-            display.plan(experiment, resources, scheduling)
+            resources = plan_resources(experiment, request, len(experiment.trials), address)
+            display.plan(experiment, resources, scheduler_config)
             return
         trackers = trackers_of(track, folder, experiment.title, display.noted)
         interrupt: KeyboardInterrupt | None = None
@@ -162,10 +162,10 @@ def grid(
                 run_grid(
                     experiment,
                     folder,
-                    wishes,
+                    request,
                     Listeners(progress, *trackers),
-                    scheduling=scheduling,
-                    recovery=recovery,
+                    scheduler_config=scheduler_config,
+                    failure_config=failure_config,
                     audits=audits,
                     address=address,
                     dashboard=dashboard,

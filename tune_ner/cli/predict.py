@@ -211,13 +211,13 @@ def _print_scores(console: Console, scored: _Scored, as_text: bool) -> None:
 
 
 def _print_table(console: Console, scores: SpanScores, title: str) -> None:
-    from tune_ner.evaluation.seqeval_metrics import TypeFigures
+    from tune_ner.evaluation.seqeval_metrics import TypeMetrics
 
     table = Table(box=None, pad_edge=False, title=Text(title, style="bold"), title_justify="left")
     table.add_column("type")
     for heading in ("precision", "recall", "F1", "entities"):
         table.add_column(heading, justify="right")
-    total = TypeFigures(scores.precision, scores.recall, scores.f1, scores.support)
+    total = TypeMetrics(scores.precision, scores.recall, scores.f1, scores.support)
     for name, figures in (*scores.per_type.items(), ("all", total)):
         shares = (f"{share:.3f}" for share in (figures.precision, figures.recall, figures.f1))
         table.add_row(Text(visible(name)), *shares, f"{figures.support:,}")

@@ -44,5 +44,5 @@ def report(
         if output:
             layout.line(f"Comparison: {write_comparison(found, output)}")
     records = [record for run in found for record in run.records]
-    nothing = any(not run.standings for run in found)
+    nothing = any(not run.leaderboard_entries for run in found)
     raise typer.Exit(EXIT_FAILED_TRIALS if nothing else exit_code(records, None))

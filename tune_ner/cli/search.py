@@ -117,14 +117,14 @@ def search(
         from tune_ner.tracking.search_plan import SearchPlan
         from tune_ner.tuning.events import Listeners
         from tune_ner.tuning.experiment import audit_experiment, earlier_test_uses, prepare
-        from tune_ner.tuning.recovery import Recovery
-        from tune_ner.tuning.resources import ResourceWishes
-        from tune_ner.tuning.scheduling import Scheduling
+        from tune_ner.tuning.recovery import FailureConfig
+        from tune_ner.tuning.resources import ResourceRequest
+        from tune_ner.tuning.scheduling import SchedulerConfig
 
         display = display_of(console, folder.name, quiet, as_json)
-        wishes = ResourceWishes(cpus_per_trial, gpus_per_trial, max_concurrent)
-        scheduling = Scheduling(scheduler, grace_period, reduction_factor)
-        recovery = Recovery(max_failures, retry_failed, checkpoint_every)
+        request = ResourceRequest(cpus_per_trial, gpus_per_trial, max_concurrent)
+        scheduler_config = SchedulerConfig(scheduler, grace_period, reduction_factor)
+        failure_config = FailureConfig(max_failures, retry_failed, checkpoint_every)
         resolved = load_space(space, given(overrides))
         resolved.check_search()
         from tune_ner.tuning.grid_run import plan_resources
@@ -137,8 +137,8 @@ def search(
         audits = audit_experiment(experiment)
         display.audit(audits, earlier_test_uses(experiment, folder))
         if dry_run:
-            resources = plan_resources(experiment, wishes, trials, address)
-            display.search_plan(SearchPlan(experiment, resources, scheduling, budget, strategy))
+            resources = plan_resources(experiment, request, trials, address)
+            display.search_plan(SearchPlan(experiment, resources, scheduler_config, budget, strategy))
             return
         total = trials + confirm * confirm_seeds
         trackers = trackers_of(track, folder, experiment.title, display.noted)
@@ -156,12 +156,12 @@ def search(
                 run_search(
                     experiment,
                     folder,
-                    wishes,
+                    request,
                     Listeners(progress, *trackers),
                     budget=budget,
                     strategy=strategy,
-                    scheduling=scheduling,
-                    recovery=recovery,
+                    scheduler_config=scheduler_config,
+                    failure_config=failure_config,
                     storage=storage,
                     study=study,
                     audits=audits,

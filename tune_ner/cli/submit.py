@@ -50,11 +50,11 @@ def submit(
     with told_errors() as console:
         from tune_ner.cluster.job_submission import Job, JobServer
         from tune_ner.config.loading import load_space
-        from tune_ner.results.run_dir import RunFolder
+        from tune_ner.results.run_dir import RunDir
 
         space = space or ("search" if search else "notebook")
         name = name or run_name(space)
-        folder = RunFolder.available(results_dir, name, may_go_on=True)
+        folder = RunDir.available(results_dir, name, may_go_on=True)
         resolved = load_space(space, given({"data": data, "model": model}))
         if search:
             resolved.check_search()

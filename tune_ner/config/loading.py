@@ -18,9 +18,9 @@ from tune_ner.config.trial_config import LearningRateSchedule, Precision, Scheme
 from tune_ner.data.markup import MarkupMode
 from tune_ner.data.splits import SplitMethod
 from tune_ner.errors import SpaceError, near_misses
-from tune_ner.tagging.alignment import Alignment
+from tune_ner.tagging.alignment import SubwordLabels
 from tune_ner.tagging.decoding import Decoding
-from tune_ner.tagging.tokenization import WordRule
+from tune_ner.tagging.tokenization import WordTokenizer
 
 MAX_SPACE_BYTES = 1_000_000
 _HERE = Path(__file__).parent.parent
@@ -200,8 +200,8 @@ _LITERALS: dict[str, Any] = {
     "batching": BatchingWish,
     "tagging_scheme": SchemeName,
     "lr_schedule": LearningRateSchedule,
-    "words": WordRule,
-    "alignment": Alignment,
+    "words": WordTokenizer,
+    "subword_labels": SubwordLabels,
     "decoding": Decoding,
     "first": SearchedName,
     "split.method": SplitMethod,
@@ -209,7 +209,7 @@ _LITERALS: dict[str, Any] = {
 
 
 def _allowed(location: tuple[Any, ...]) -> tuple[str, ...]:
-    names = [part for part in location if isinstance(part, str)]
+    names = [split_name for split_name in location if isinstance(split_name, str)]
     literal: Any = _LITERALS.get(".".join(names), Literal["?"])
     return get_args(literal)
 

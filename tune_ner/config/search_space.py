@@ -32,9 +32,9 @@ from tune_ner.config.trial_config import LearningRateSchedule, Precision, Scheme
 from tune_ner.data.markup import MarkupMode
 from tune_ner.data.splits import SplitMethod, SplitSpec
 from tune_ner.errors import SpaceError
-from tune_ner.tagging.alignment import Alignment
+from tune_ner.tagging.alignment import SubwordLabels
 from tune_ner.tagging.decoding import Decoding
-from tune_ner.tagging.tokenization import WordRule
+from tune_ner.tagging.tokenization import WordTokenizer
 
 BatchingWish = Literal["auto", "padded", "packed"]
 T = TypeVar("T")
@@ -129,7 +129,7 @@ SearchedName = Literal[
     "max_length",
     "words",
     "stride",
-    "alignment",
+    "subword_labels",
     "decoding",
 ]
 
@@ -172,7 +172,7 @@ class SearchSpace(BaseModel):
     precision: Precision = "auto"
     batching: BatchingWish = "auto"
     trim_vocabulary: StrictBool = True
-    stop_at_f1: Annotated[_Number, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
+    target_f1: Annotated[_Number, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
     first: dict[SearchedName, Axis[Annotated[Any, AfterValidator(_scalar)]]] = {}
     model: Axis[_Text]
     tagging_scheme: Axis[SchemeName] = ["BIO"]
@@ -185,9 +185,9 @@ class SearchSpace(BaseModel):
     label_smoothing: RealAxis[_ZeroOrShare] = [0.0]
     dropout: RealAxis[_ZeroOrShare | None] = [None]
     max_length: Axis[Annotated[StrictInt, Field(ge=3)]] = [256]
-    words: Axis[WordRule] = ["whitespace"]
+    words: Axis[WordTokenizer] = ["whitespace"]
     stride: Axis[Annotated[StrictInt, Field(ge=0)]] = [0]
-    alignment: Axis[Alignment] = ["first"]
+    subword_labels: Axis[SubwordLabels] = ["first"]
     decoding: Axis[Decoding] = ["argmax"]
     seed: Replicates[Annotated[StrictInt, Field(ge=0, lt=2**32)]] = [42]
 
@@ -223,7 +223,7 @@ class SearchSpace(BaseModel):
         "max_length",
         "words",
         "stride",
-        "alignment",
+        "subword_labels",
         "decoding",
         "seed",
     )

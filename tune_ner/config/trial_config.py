@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tune_ner import __version__
-from tune_ner.tagging.alignment import Alignment
+from tune_ner.tagging.alignment import SubwordLabels
 from tune_ner.tagging.decoding import Decoding
-from tune_ner.tagging.tokenization import WordRule
+from tune_ner.tagging.tokenization import WordTokenizer
 
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
 Batching = Literal["padded", "packed"]
@@ -50,15 +50,15 @@ class TrialConfig(BaseModel):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     max_length: Annotated[int, Field(ge=3)] = 256
-    words: WordRule = "whitespace"
+    words: WordTokenizer = "whitespace"
     stride: Annotated[int, Field(ge=0)] = 0
-    alignment: Alignment = "first"
+    subword_labels: SubwordLabels = "first"
     decoding: Decoding = "argmax"
     fold: Annotated[int, Field(ge=0, lt=2**20)] | None = None
     precision: Precision = "auto"
     batching: Batching = "padded"
     trim_vocabulary: bool = False
-    stop_at_f1: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
+    target_f1: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
 
     @property
     def trial_id(self) -> str:

@@ -11,8 +11,8 @@ from typing import Literal
 
 from tune_ner.errors import DataError
 
-Part = Literal["train", "validation", "test"]
-PARTS: tuple[Part, ...] = ("train", "validation", "test")
+SplitName = Literal["train", "validation", "test"]
+SPLIT_NAMES: tuple[SplitName, ...] = ("train", "validation", "test")
 
 DISORDER, DRUG, BODY = "DISORDER", "DRUG", "BODY"
 MEDICAL_TYPES = (DISORDER, DRUG, BODY)
@@ -54,7 +54,7 @@ class Corpus:
     name: str
     sentences: tuple[Sentence, ...]
     types: tuple[str, ...]
-    parts: Mapping[Part, tuple[int, ...]] = field(default_factory=dict)
+    parts: Mapping[SplitName, tuple[int, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tune_ner.data.corpus import PARTS, Corpus, Part, Sentence, ordered_types
+from tune_ner.data.corpus import SPLIT_NAMES, Corpus, Sentence, SplitName, ordered_types
 from tune_ner.data.formats.files import read_path
 from tune_ner.data.formats.hub import read_hub
 from tune_ner.data.markup import MarkupMode, strip_corpus
@@ -73,12 +73,14 @@ def _size(argument: str) -> int:
     return int(argument)
 
 
-def _assembled(name: str, found: list[tuple[Part | None, Sentence]], notes: tuple[str, ...]) -> Corpus:
+def _assembled(name: str, found: list[tuple[SplitName | None, Sentence]], notes: tuple[str, ...]) -> Corpus:
     sentences = tuple(sentence for _, sentence in found)
     _check_sizes(sentences)
-    indices = {part: tuple(i for i, (of, _) in enumerate(found) if of == part) for part in PARTS}
+    indices = {
+        split_name: tuple(i for i, (of, _) in enumerate(found) if of == split_name) for split_name in SPLIT_NAMES
+    }
     types = ordered_types(span.label for sentence in sentences for span in sentence.spans)
-    return Corpus(name, sentences, types, {part: rows for part, rows in indices.items() if rows}, notes)
+    return Corpus(name, sentences, types, {split_name: rows for split_name, rows in indices.items() if rows}, notes)
 
 
 def _check_sizes(sentences: Sequence[Sentence]) -> None:

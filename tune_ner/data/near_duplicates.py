@@ -228,8 +228,8 @@ def _shared(sets: csr_array, left: Indices, right: Indices) -> Indices:
     """The number of shingles that pairs of sets have in common, shape (pairs,)."""
     shared = np.zeros(len(left), np.int64)
     for start in range(0, len(left), _PAIRS_AT_ONCE):
-        part = slice(start, start + _PAIRS_AT_ONCE)
-        shared[part] = sets[left[part]].multiply(sets[right[part]]).sum(axis=1, dtype=np.int64)
+        split_name = slice(start, start + _PAIRS_AT_ONCE)
+        shared[split_name] = sets[left[split_name]].multiply(sets[right[split_name]]).sum(axis=1, dtype=np.int64)
     return shared
 
 

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import datasets
 import numpy as np
 
-from tune_ner.data.corpus import PARTS, Corpus, Part
+from tune_ner.data.corpus import SPLIT_NAMES, Corpus, SplitName
 from tune_ner.data.near_duplicates import find_duplicates
 from tune_ner.errors import SplitError, near_misses
 
@@ -47,8 +47,8 @@ class Split:
     validation: tuple[int, ...]
     test: tuple[int, ...]
 
-    def __getitem__(self, part: Part) -> tuple[int, ...]:
-        indices: tuple[int, ...] = getattr(self, part)
+    def __getitem__(self, split_name: SplitName) -> tuple[int, ...]:
+        indices: tuple[int, ...] = getattr(self, split_name)
         return indices
 
 
@@ -98,17 +98,17 @@ def _random_fold(corpus: Corpus, spec: SplitSpec, fold: int) -> Split:
             "corpus or lower split.folds."
         )
     drawn = np.random.default_rng(spec.seed).permutation(len(corpus))
-    folds = [part.tolist() for part in np.array_split(drawn, spec.folds)]
+    folds = [split_name.tolist() for split_name in np.array_split(drawn, spec.folds)]
     rest = list(chain.from_iterable(folds[:fold] + folds[fold + 1 :]))
     train, validation = _draw(rest, spec.validation_size, spec.seed, "validation")
     return Split(tuple(train), tuple(validation), tuple(folds[fold]))
 
 
-def _draw(indices: Sequence[int], size: float, seed: int, part: Part) -> tuple[list[int], list[int]]:
+def _draw(indices: Sequence[int], size: float, seed: int, split_name: SplitName) -> tuple[list[int], list[int]]:
     try:
         parts = datasets.Dataset.from_dict({"index": list(indices)}).train_test_split(test_size=size, seed=seed)
     except ValueError as error:
-        raise _indivisible(f"{len(indices)} sentences", size, part) from error
+        raise _indivisible(f"{len(indices)} sentences", size, split_name) from error
     # whole columns: a data set yields its rows one by one, ten thousand a second
     train, drawn = (parts[name].with_format("numpy")["index"][:].tolist() for name in ("train", "test"))
     return train, drawn
@@ -131,7 +131,7 @@ def _grouped(corpus: Corpus, spec: SplitSpec, fold: int | None) -> Split:
         folds = _deal(corpus, groups, [share + (number < larger) for number in range(spec.folds)], spec.seed)
         rest, test = list(chain(*folds[:fold], *folds[fold + 1 :])), folds[fold]
     train, validation = _deal(corpus, rest, _quotas(rest, spec.validation_size, "validation"), spec.seed)
-    return Split(*(_fed(part, spec.seed) for part in (train, validation, test)))
+    return Split(*(_fed(split_name, spec.seed) for split_name in (train, validation, test)))
 
 
 @lru_cache(maxsize=1)
@@ -145,12 +145,12 @@ def _near_groups(texts: tuple[str, ...]) -> tuple[Group, ...]:
     return tuple(groups.values())
 
 
-def _quotas(groups: Sequence[Group], size: float, part: Part) -> tuple[int, int]:
+def _quotas(groups: Sequence[Group], size: float, split_name: SplitName) -> tuple[int, int]:
     """Sentences for the rest and for the part drawn from it, rounded as `train_test_split` rounds."""
     sentences = sum(map(len, groups))
     drawn = math.ceil(sentences * size) if 0 < size < 1 else 0
     if not 0 < drawn < sentences or len(groups) < 2:
-        raise _indivisible(f"{sentences} sentences in {len(groups)} groups of near duplicates", size, part)
+        raise _indivisible(f"{sentences} sentences in {len(groups)} groups of near duplicates", size, split_name)
     return sentences - drawn, drawn
 
 
@@ -224,20 +224,20 @@ def _check_spec(spec: SplitSpec, fold: int | None) -> None:
         raise SplitError(f"fold {fold} is out of range; expected a fold from 0 to {spec.folds - 1}")
 
 
-def _indivisible(what: str, size: float, part: Part) -> SplitError:
+def _indivisible(what: str, size: float, split_name: SplitName) -> SplitError:
     return SplitError(
-        f"{what} cannot be divided with a {part} size of {size}: a part would stay "
-        f"empty. Use a larger corpus or change split.{part}_size."
+        f"{what} cannot be divided with a {split_name} size of {size}: a part would stay "
+        f"empty. Use a larger corpus or change split.{split_name}_size."
     )
 
 
 def _check_parts(corpus: Corpus, split: Split) -> None:
-    for part in PARTS:
-        sentences = len(split[part])
-        entities = sum(corpus.entity_counts(split[part]).values())
+    for split_name in SPLIT_NAMES:
+        sentences = len(split[split_name])
+        entities = sum(corpus.entity_counts(split[split_name]).values())
         if not entities:
             raise SplitError(
-                f"{corpus.name}: the {part} part has {sentences} of {len(corpus)} sentences and no entity, "
+                f"{corpus.name}: the {split_name} part has {sentences} of {len(corpus)} sentences and no entity, "
                 "so that nothing can be learnt from it or measured on it. Use a larger corpus, or another "
                 "size or seed under `split`."
             )

@@ -16,7 +16,7 @@ Form = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class SeenForms:
+class SeenEntities:
     """The surface forms that are entities in a train part: case-folded, white space evened out."""
 
     forms: frozenset[str]
@@ -31,9 +31,9 @@ def surface_form(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def seen_forms(corpus: Corpus, split: Split) -> SeenForms:
+def seen_entities(corpus: Corpus, split: Split) -> SeenEntities:
     """The surface forms of the train part, to score entities that a model has seen and others apart."""
-    return SeenForms(
+    return SeenEntities(
         frozenset(
             surface_form(span.text_in(corpus.sentences[index].text))
             for index in split.train

@@ -24,7 +24,7 @@ _STRICT_SCHEMES: Mapping[str, Any] = {"BIO": IOB2, "BIOES": IOBES, "IOB1": IOB1,
 
 
 @dataclass(frozen=True)
-class TypeFigures:
+class TypeMetrics:
     """Figures of one entity type; `support` is its number of gold entities."""
 
     precision: float
@@ -34,7 +34,7 @@ class TypeFigures:
 
 
 @dataclass(frozen=True)
-class Figures:
+class SeqevalMetrics:
     """Figures of a part: micro average over entities, accuracy over words, and each entity type's own."""
 
     precision: float
@@ -42,10 +42,12 @@ class Figures:
     f1: float
     accuracy: float
     support: int
-    per_type: dict[str, TypeFigures]
+    per_type: dict[str, TypeMetrics]
 
 
-def seqeval_figures(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], types: Sequence[str]) -> Figures:
+def seqeval_figures(
+    gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], types: Sequence[str]
+) -> SeqevalMetrics:
     """Figures of predicted tags against gold tags in seqeval's default (lenient, `conlleval`) mode.
 
     Args:
@@ -60,12 +62,12 @@ def seqeval_figures(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[
     precision, recall, f1, support = _scores(true, guessed, "micro")
     names = sorted({label for tags in (true, guessed) for label, _, _ in get_entities(tags)})
     per_type = _per_type(names, _scores(true, guessed, None), types)
-    return Figures(float(precision), float(recall), float(f1), _accuracy(true, guessed), int(support), per_type)
+    return SeqevalMetrics(float(precision), float(recall), float(f1), _accuracy(true, guessed), int(support), per_type)
 
 
 def strict_figures(
     gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], types: Sequence[str], scheme_name: str
-) -> Figures | None:
+) -> SeqevalMetrics | None:
     """Figures in seqeval's strict mode (`mode="strict"`), in which a sequence that breaks the scheme is no entity.
 
     Args:
@@ -92,7 +94,7 @@ def strict_figures(
     precision, recall, f1, support = scores("micro")
     names = sorted(Entities(true, scheme).unique_tags | Entities(guessed, scheme).unique_tags)
     per_type = _per_type(names, scores(None), types)
-    return Figures(float(precision), float(recall), float(f1), _accuracy(true, guessed), int(support), per_type)
+    return SeqevalMetrics(float(precision), float(recall), float(f1), _accuracy(true, guessed), int(support), per_type)
 
 
 def invalid_transitions(tags: Sequence[Sequence[str]], scheme_name: str) -> float:
@@ -111,12 +113,12 @@ def invalid_transitions(tags: Sequence[Sequence[str]], scheme_name: str) -> floa
     return forbidden / pairs.total() if pairs else 0.0
 
 
-def _per_type(names: Sequence[str], columns: Any, types: Sequence[str]) -> dict[str, TypeFigures]:
+def _per_type(names: Sequence[str], columns: Any, types: Sequence[str]) -> dict[str, TypeMetrics]:
     found = {
-        name: TypeFigures(float(p), float(r), float(f), int(n))
+        name: TypeMetrics(float(p), float(r), float(f), int(n))
         for name, p, r, f, n in zip(names, *columns, strict=True)
     }
-    return {label: found.get(label, TypeFigures(0.0, 0.0, 0.0, 0)) for label in types}
+    return {label: found.get(label, TypeMetrics(0.0, 0.0, 0.0, 0)) for label in types}
 
 
 def _accuracy(gold: list[list[str]], predicted: list[list[str]]) -> float:

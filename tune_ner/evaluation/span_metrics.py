@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tune_ner.data.corpus import Span
-from tune_ner.evaluation.seqeval_metrics import TypeFigures
+from tune_ner.evaluation.seqeval_metrics import TypeMetrics
 
 Schema = Literal["strict", "exact", "partial", "type"]
 SCHEMAS: tuple[Schema, ...] = ("strict", "exact", "partial", "type")
@@ -82,7 +82,7 @@ class SpanScores:
     f1: float
     support: int
     macro_f1: float
-    per_type: dict[str, TypeFigures]
+    per_type: dict[str, TypeMetrics]
     matches: dict[str, MatchCounts]
 
 
@@ -240,8 +240,8 @@ def _match_counts(outcomes: Counter[Outcome], possible: int, actual: int) -> Mat
     )
 
 
-def _figures(right: int, wanted: int, given: int) -> TypeFigures:
-    return TypeFigures(_ratio(right, given), _ratio(right, wanted), _ratio(2 * right, wanted + given), wanted)
+def _figures(right: int, wanted: int, given: int) -> TypeMetrics:
+    return TypeMetrics(_ratio(right, given), _ratio(right, wanted), _ratio(2 * right, wanted + given), wanted)
 
 
 def _is_candidate(gold: Span, predicted: Span) -> bool:

@@ -19,16 +19,16 @@ from tune_ner.data.corpus import Sentence, Span
 from tune_ner.data.formats.raw_text import check_text
 from tune_ner.data.tag_parsing import OUTSIDE, split_tag
 from tune_ner.inference.model_dir import check_labels, check_settings, checked_folder, labels_of, load_tagger, scheme_of
-from tune_ner.tagging.alignment import IGNORED, Subwords, tokenize_part
+from tune_ner.tagging.alignment import IGNORED, Subwords, tokenize_sentences
 from tune_ner.tagging.decoding import ViterbiDecoder, word_labels
 from tune_ner.tagging.schemes import SCHEMES, TaggingScheme
-from tune_ner.tagging.tokenization import WordRule
+from tune_ner.tagging.tokenization import WordTokenizer
 from tune_ner.training.dataset import Windows, positions_of
 from tune_ner.training.encoders import PACKABLE, Encoder, load_tokenizer
 from tune_ner.training.evaluation_loop import predict
 from tune_ner.training.model_settings import SETTINGS_FILE, ModelSettings
 from tune_ner.training.padding_free.collator import Collator, collator_for
-from tune_ner.training.training_text_hashes import KnownTexts
+from tune_ner.training.training_text_hashes import TrainingTextHashes
 
 AT_ONCE = 1024
 """Texts that a stream reads before it answers, once it runs."""
@@ -70,7 +70,7 @@ class Reading:
 
     labels: tuple[str, ...]
     scheme: TaggingScheme
-    words: WordRule
+    words: WordTokenizer
     max_length: int
     stride: int
     viterbi: ViterbiDecoder | None = None
@@ -107,7 +107,7 @@ class Predictor:
         tokenizer: Any,
         reading: Reading,
         notes: Sequence[str] = (),
-        known: KnownTexts | None = None,
+        known: TrainingTextHashes | None = None,
     ) -> None:
         self.reading = reading
         self.known = known
@@ -141,7 +141,7 @@ class Predictor:
         if settings:
             check_settings(settings, labels, folder)
             reading = Reading.as_trained(settings, labels, positions_of(model))
-            return cls(model, tokenizer, reading, known=KnownTexts.read(folder))
+            return cls(model, tokenizer, reading, known=TrainingTextHashes.read(folder))
         scheme = scheme_of(labels, folder)
         length = min(tokenizer.model_max_length, positions_of(model) or _LONGEST_WINDOW, _LONGEST_WINDOW)
         note = f"{folder}: no {SETTINGS_FILE}; labels read as {scheme.name}, words cut at white space"
@@ -159,10 +159,10 @@ class Predictor:
             return []
         sentences = [Sentence(f"{n}", check_text(text, f"text {n}")) for n, text in enumerate(texts, start=1)]
         reading = self.reading
-        subwords = tokenize_part(
+        subwords = tokenize_sentences(
             sentences,
             self._tokenizer,
-            word_rule=reading.words,
+            word_tokenizer=reading.words,
             max_length=reading.max_length,
             stride=reading.stride,
         )

@@ -27,10 +27,10 @@ def comparison_sections(runs: Runs, file: Path) -> list[Section]:
 def best_figure(runs: Runs) -> Figure | None:
     """Validation and test F1 of the best configuration of each run; None where no run finished a trial."""
     values = [
-        {"what": visible(name), "part": part, **interval_row(interval)}
+        {"what": visible(name), "split": split_name, **interval_row(interval)}
         for name, run in runs.items()
-        for best in run.standings[:1]
-        for part, interval in (("validation", best.validation), ("test", best.test))
+        for best in run.leaderboard_entries[:1]
+        for split_name, interval in (("validation", best.validation), ("test", best.test))
     ]
     if not values:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tune_ner.data.corpus import Part, Span
+from tune_ner.data.corpus import Span, SplitName
 from tune_ner.evaluation.span_metrics import ERROR_KINDS, SpanError, span_errors
 from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
@@ -17,7 +17,7 @@ from tune_ner.results.selection import varied_axes
 BUDGET = 3_000_000
 """Bytes that the errors of one part may take on a page, about; what is beyond is left out, the best trials last."""
 
-PARTS: tuple[Part, ...] = ("validation", "test")
+SPLIT_NAMES: tuple[SplitName, ...] = ("validation", "test")
 
 _SentenceKey = tuple[int | None, int]
 """Fold, and place in the corpus."""
@@ -70,23 +70,23 @@ class PartErrors:
         }
 
 
-def errors_of(results: RunResults, part: Part, budget: int = BUDGET) -> PartErrors:
+def errors_of(results: RunResults, split_name: SplitName, budget: int = BUDGET) -> PartErrors:
     """The errors of every finished trial on a part, those of the best configurations first, until `budget` is spent."""
     collector = _Collector(budget)
     varied = varied_axes(results.records)
     folds: dict[int | None, int] = {}
     for place, record in _ranked_records(results):
-        predictions = results.evidence.predictions(record.trial_id, part)
+        predictions = results.evidence.predictions(record.trial_id, split_name)
         folds[record.config.fold] = len(predictions.texts)
-        collector.add(f"#{place} {record.config.titled(varied)}", record, part, predictions)
+        collector.add(f"#{place} {record.config.titled(varied)}", record, split_name, predictions)
     collector.found.sentences_of_part = sum(folds.values())
     return collector.found
 
 
 def _ranked_records(results: RunResults) -> Iterator[tuple[int, TrialRecord]]:
     """The finished trials with the place of their configuration."""
-    for place, standing in enumerate(results.standings, start=1):
-        for record in standing.records:
+    for place, entry in enumerate(results.leaderboard_entries, start=1):
+        for record in entry.records:
             yield place, record
 
 
@@ -99,13 +99,13 @@ class _Collector:
         self._rows: dict[_SentenceKey, int] = {}
         self._types: dict[str, int] = {}
 
-    def add(self, title: str, record: TrialRecord, part: Part, predictions: Predictions) -> None:
+    def add(self, title: str, record: TrialRecord, split_name: SplitName, predictions: Predictions) -> None:
         """Take a trial up, or count it as left out."""
         assert record.result
         if self._left <= 0:
             self.found.left_out += 1
             return
-        for label in record.result.scores[part].spans.per_type:  # in label order, for equal colours of both parts
+        for label in record.result.scores[split_name].spans.per_type:  # in label order, for equal colours of both parts
             self._type(label)
         taken: dict[int, list[list[int]]] = {}
         known = len(self.found.sentences)
@@ -126,7 +126,7 @@ class _Collector:
             row = self._row((record.config.fold, index), text, golds)
             taken[row] = [self._plain(error, golds) for error in errors]
             self._left -= len(json.dumps(taken[row])) + 8
-        f1 = record.result.scores[part].spans.f1
+        f1 = record.result.scores[split_name].spans.f1
         self.found.trials.append(TrialErrors(title, record.config.fold, f1, taken))
 
     def _row(self, key: _SentenceKey, text: str, gold: Sequence[Span]) -> int:

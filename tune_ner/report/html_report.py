@@ -11,7 +11,7 @@ from typing import Any
 from tune_ner.errors import RunFolderError, visible
 from tune_ner.report.comparison_page import comparison_sections
 from tune_ner.report.curves import curves_data
-from tune_ner.report.error_explorer import PARTS, errors_of
+from tune_ner.report.error_explorer import SPLIT_NAMES, errors_of
 from tune_ner.report.rendering import Page, html_of
 from tune_ner.report.sections import sections_of
 from tune_ner.results.comparison import named_apart
@@ -112,7 +112,7 @@ def _data(results: RunResults) -> Mapping[str, Any]:
     """What the scripts of the page read besides its figures."""
     return {
         "curves": curves_data(results.records),
-        "errors": {part: errors_of(results, part).as_plain() for part in PARTS},
+        "errors": {split_name: errors_of(results, split_name).as_plain() for split_name in SPLIT_NAMES},
     }
 
 

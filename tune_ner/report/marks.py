@@ -16,7 +16,7 @@ _ROW, _BAR, _GAP, _LEAST_HEIGHT, _LABEL = 24, 14, 16, 60, 400  # pixels
 
 _TOLD: Mapping[str, alt.Tooltip] = {
     **{name: alt.Tooltip(f"{name}:N", title=" ") for name in ("what", "trial")},
-    **{name: alt.Tooltip(f"{name}:N") for name in ("part", "configuration", "evaluator", "status", "stage")},
+    **{name: alt.Tooltip(f"{name}:N") for name in ("split", "configuration", "evaluator", "status", "stage")},
     **{name: alt.Tooltip(f"{name}:Q") for name in ("seconds",)},
     "f1": alt.Tooltip("f1:Q", title="F1", format=".4f"),
     "low": alt.Tooltip("low:Q", title="95 % from", format=".3f"),
@@ -53,7 +53,7 @@ def parts_with_intervals(values: Sequence[Mapping[str, Any]]) -> Chart:
     point = base.mark_point(size=60, filled=True, opacity=1).encode(
         x=alt.X("f1:Q", scale=scale),
         shape=alt.Shape("part:N", sort=parts, legend=None),
-        tooltip=tooltip("what", "part", "f1", "low", "high"),
+        tooltip=tooltip("what", "split", "f1", "low", "high"),
     )
     return rows_high(alt.layer(interval, point), len({value["what"] for value in values}))
 

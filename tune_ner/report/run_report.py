@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tune_ner.data.corpus import Part
+from tune_ner.data.corpus import SplitName
 from tune_ner.errors import ModelError, RunFolderError
 from tune_ner.report.html_report import RunPage, print_figures, print_page
 from tune_ner.results.comparison import named_apart, print_comparison
 from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.overview import print_audit_section, print_overview, trials_of
-from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.run_dir import RunDir
 from tune_ner.results.summary import print_outcome
 from tune_ner.results.tables import write_tables
 from tune_ner.results.time_sheets import print_timings
 from tune_ner.utils.renderers import Layout
 
-_PARTS: tuple[Part, ...] = ("validation", "test")
+_PARTS: tuple[SplitName, ...] = ("validation", "test")
 
 
 def open_runs(paths: Sequence[Path]) -> list[RunResults]:
@@ -28,7 +28,7 @@ def open_runs(paths: Sequence[Path]) -> list[RunResults]:
     Raises:
         RunFolderError: a folder is no run's, or one of its files cannot be read.
     """
-    folders = {folder.path.resolve(): folder for folder in map(RunFolder.existing, paths)}
+    folders = {folder.path.resolve(): folder for folder in map(RunDir.existing, paths)}
     runs = [RunResults(folder) for folder in folders.values()]
     for run in runs:
         _check(run)
@@ -69,15 +69,15 @@ def _rewrite_tables(layout: Layout, run: RunResults) -> None:
 
 def _check(run: RunResults) -> None:
     """Read all of a run, and see that the trials of a fold predicted the same sentences."""
-    seen: dict[tuple[int | None, Part], tuple[str, list[int]]] = {}
+    seen: dict[tuple[int | None, SplitName], tuple[str, list[int]]] = {}
     for record in run.records:
-        for part in _PARTS if record.result else ():
-            indices = run.evidence.predictions(record.trial_id, part).indices
-            first, expected = seen.setdefault((record.config.fold, part), (record.trial_id, indices))
+        for split_name in _PARTS if record.result else ():
+            indices = run.evidence.predictions(record.trial_id, split_name).indices
+            first, expected = seen.setdefault((record.config.fold, split_name), (record.trial_id, indices))
             if not indices or indices != expected:
                 raise RunFolderError(
-                    f"{run.folder.predictions}: {record.trial_id}.jsonl has {len(indices)} {part} sentences and "
+                    f"{run.folder.predictions}: {record.trial_id}.jsonl has {len(indices)} {split_name} sentences and "
                     f"{first}.jsonl {len(expected)}; expected the same ones, so that one of the files is damaged"
                 )
     assert run.evidence.audits is not None
-    assert run.standings is not None
+    assert run.leaderboard_entries is not None

@@ -61,7 +61,7 @@ def sections_of(results: RunResults) -> list[Section]:
 def _ranking(results: RunResults) -> Section:
     notes = blocks_of(partial(print_other_trials, records=results.records))
     unfinished = _unfinished(results)
-    if not results.standings:
+    if not results.leaderboard_entries:
         return Section("ranking", "Ranking", (*unfinished, Paragraph(_NOTHING_FINISHED, tone="warning"), *notes))
     table, *said = blocks_of(partial(print_ranking, results=results))
     return Section("ranking", "Ranking", (*unfinished, *said), (ranking_figure(results),), (table, *notes))
@@ -75,7 +75,7 @@ def _unfinished(results: RunResults) -> tuple[Block, ...]:
 
 
 def _questions(results: RunResults) -> Section:
-    if not results.standings:
+    if not results.leaderboard_entries:
         return Section("questions", "Questions")
     return Section("questions", "Questions", blocks_of(partial(print_answers, results=results)))
 
@@ -101,7 +101,7 @@ def _effects(results: RunResults) -> Section:
 
 
 def _errors(results: RunResults) -> Section:
-    return Section("errors", "Errors", explorer="errors" if results.standings else "")
+    return Section("errors", "Errors", explorer="errors" if results.leaderboard_entries else "")
 
 
 def _time(results: RunResults) -> Section:

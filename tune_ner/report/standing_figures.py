@@ -10,9 +10,9 @@ import altair as alt
 from tune_ner.evaluation.confidence_intervals import Interval, f1_interval
 from tune_ner.report.figure import Figure
 from tune_ner.report.marks import EXACT_F1, grouped_bars, interval_row, parts_with_intervals
-from tune_ner.results.leaderboard import Form, RunResults, Standing
+from tune_ner.results.leaderboard import Form, LeaderboardEntry, RunResults
 from tune_ner.results.selection import varied_axes
-from tune_ner.training.result import PartScores
+from tune_ner.training.result import SplitMetrics
 
 MOST_RANKED = 20
 """Configurations that the figure of the standings shows."""
@@ -28,11 +28,11 @@ def ranking_figure(results: RunResults) -> Figure:
     """Validation and test F1 of the best configurations with their intervals."""
     shown = _best(results, MOST_RANKED)
     values = [
-        {"what": name, "part": part, **interval_row(interval)}
-        for name, standing in shown.items()
-        for part, interval in (("validation", standing.validation), ("test", standing.test))
+        {"what": name, "split": split_name, **interval_row(interval)}
+        for name, entry in shown.items()
+        for split_name, interval in (("validation", entry.validation), ("test", entry.test))
     ]
-    whole = len(results.standings)
+    whole = len(results.leaderboard_entries)
     of = f"the best {len(shown)} of {whole} configurations" if len(shown) < whole else "all configurations"
     caption = f"F1 of exact spans with 95 % intervals, {of} in the order of their validation F1."
     return Figure.of("ranking", caption, parts_with_intervals(values))
@@ -41,11 +41,11 @@ def ranking_figure(results: RunResults) -> Figure:
 def types_figure(results: RunResults) -> Figure | None:
     """Test F1 of each entity type for the best configurations, with intervals; None where nothing finished."""
     shown = _best(results, MOST_BY_TYPE)
-    labels = dict.fromkeys(label for standing in shown.values() for label in _test_scores(standing)[0].spans.per_type)
+    labels = dict.fromkeys(label for entry in shown.values() for label in _test_scores(entry)[0].spans.per_type)
     values = [
-        {"what": label, "configuration": name, **interval_row(_type_interval(results, standing, label))}
+        {"what": label, "configuration": name, **interval_row(_type_interval(results, entry, label))}
         for label in labels
-        for name, standing in shown.items()
+        for name, entry in shown.items()
     ]
     if not values:
         return None
@@ -57,16 +57,16 @@ def types_figure(results: RunResults) -> Figure | None:
 def forms_figure(results: RunResults) -> Figure | None:
     """Test F1 over entities whose surface form was an entity in train, and over those that are new."""
     shown = _best(results, MOST_BY_TYPE)
-    known = all(results.evidence.knows_forms(standing.records) for standing in shown.values())
+    known = all(results.evidence.knows_forms(entry.records) for entry in shown.values())
     values = [
         {
             "what": f"{form} (n = {_support(shown, form)})",
             "configuration": name,
-            "f1": fmean(getattr(scores, form).f1 for scores in _test_scores(standing)),
-            **(interval_row(_form_interval(results, standing, form)) if known else {}),
+            "f1": fmean(getattr(scores, form).f1 for scores in _test_scores(entry)),
+            **(interval_row(_form_interval(results, entry, form)) if known else {}),
         }
         for form in _FORMS
-        for name, standing in shown.items()
+        for name, entry in shown.items()
     ]
     if not values:
         return None
@@ -77,30 +77,30 @@ def forms_figure(results: RunResults) -> Figure | None:
     return Figure.of("forms", caption, chart)
 
 
-def _best(results: RunResults, most: int) -> dict[str, Standing]:
+def _best(results: RunResults, most: int) -> dict[str, LeaderboardEntry]:
     """The best configurations by what they are called."""
     varied = varied_axes(results.records)
     return {
-        f"#{place} {standing.ranked.configuration.titled(varied, replicate=False)}": standing
-        for place, standing in enumerate(results.standings[:most], start=1)
+        f"#{place} {entry.ranked.configuration.titled(varied, replicate=False)}": entry
+        for place, entry in enumerate(results.leaderboard_entries[:most], start=1)
     }
 
 
-def _type_interval(results: RunResults, standing: Standing, label: str) -> Interval:
-    counts, sentences = results.evidence.replicates(standing.records, "test", label)
+def _type_interval(results: RunResults, entry: LeaderboardEntry, label: str) -> Interval:
+    counts, sentences = results.evidence.replicates(entry.records, "test", label)
     return f1_interval(counts, groups=sentences)
 
 
-def _form_interval(results: RunResults, standing: Standing, form: Form) -> Interval:
-    counts, sentences = results.evidence.replicates(standing.records, "test", form=form)
+def _form_interval(results: RunResults, entry: LeaderboardEntry, form: Form) -> Interval:
+    counts, sentences = results.evidence.replicates(entry.records, "test", form=form)
     return f1_interval(counts, groups=sentences)
 
 
-def _support(shown: Mapping[str, Standing], form: Form) -> str:
+def _support(shown: Mapping[str, LeaderboardEntry], form: Form) -> str:
     """Entities of a form in the test part; of several parts, as of folds, their mean."""
-    counts = {getattr(scores, form).support for standing in shown.values() for scores in _test_scores(standing)}
+    counts = {getattr(scores, form).support for entry in shown.values() for scores in _test_scores(entry)}
     return f"{min(counts)}" if len(counts) == 1 else f"about {round(fmean(counts))}"
 
 
-def _test_scores(standing: Standing) -> list[PartScores]:
-    return [record.result.scores["test"] for record in standing.records if record.result]
+def _test_scores(entry: LeaderboardEntry) -> list[SplitMetrics]:
+    return [record.result.scores["test"] for record in entry.records if record.result]

@@ -20,7 +20,7 @@ ModelFiles = Mapping[str, npt.NDArray[np.uint8]]
 _UNFINISHED = ".part"
 
 
-class RunModels:
+class BestModelDir:
     """The models in a run folder: `best/`, and hidden beside it the one that would be it if the run ended now.
 
     The hidden one lies in `.best/TRIAL_ID`, so that a run that goes on knows whose it is.
@@ -52,20 +52,20 @@ class RunModels:
         Raises:
             OSError: it cannot be written; then the one before is still there.
         """
-        part, whole = self._waiting / f"{trial_id}{_UNFINISHED}", self._waiting / trial_id
+        split_name, whole = self._waiting / f"{trial_id}{_UNFINISHED}", self._waiting / trial_id
         try:
-            shutil.rmtree(part, ignore_errors=True)
-            part.mkdir(parents=True)
+            shutil.rmtree(split_name, ignore_errors=True)
+            split_name.mkdir(parents=True)
             for name, content in files.items():
-                with (part / name).open("wb") as file:
+                with (split_name / name).open("wb") as file:
                     file.write(content.data)
                     file.flush()
                     os.fsync(file.fileno())
             if whole.exists():
                 self._remove(whole)
-            part.rename(whole)
+            split_name.rename(whole)
         except OSError:
-            shutil.rmtree(part, ignore_errors=True)
+            shutil.rmtree(split_name, ignore_errors=True)
             raise
         for other in self._waiting.iterdir():
             if other != whole:
@@ -113,7 +113,7 @@ def model_folder(path: Path) -> Path:
         is_run = (path / "trials.jsonl").is_file()
     except (OSError, RuntimeError) as error:  # a name too long, a folder that is closed, the home of nobody
         raise ModelError(f"model {str(path)[:200]!r}: cannot be read: {str(error)[:300]}") from error
-    best = RunModels(path).best
+    best = BestModelDir(path).best
     if is_run and not best.is_dir():
         raise ModelError(
             f"{path}: this run has no model in {best.name}/: it is not over, ran with --no-export, or no trial of it "

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from tune_ner.results.leaderboard import RunResults, Standing
+from tune_ner.results.leaderboard import LeaderboardEntry, RunResults
 from tune_ner.results.overview import data_of, trials_of, worst_of
 from tune_ner.results.ranking_sheet import configuration_cells, configuration_columns
 from tune_ner.results.selection import varied_axes
-from tune_ner.results.test_set_log import used_test_parts
+from tune_ner.results.test_set_log import used_test_splits
 from tune_ner.results.time_sheets import clock
 from tune_ner.results.timings import run_span
 from tune_ner.utils.renderers import MISSING, Column, Layout, Sheet
@@ -44,7 +44,7 @@ def runs_table(runs: Runs) -> pd.DataFrame:
 
 
 def _run_row(run: RunResults) -> dict[str, Any]:
-    best = run.standings[0] if run.standings else None
+    best = run.leaderboard_entries[0] if run.leaderboard_entries else None
     return {
         "Data": data_of(run.space),
         "Trials": len(run.records),
@@ -54,19 +54,19 @@ def _run_row(run: RunResults) -> dict[str, Any]:
         **_figures(best),
         "Audit": worst_of(run.evidence.audits),
         "Wall Seconds": run_span(run.records).wall,
-        "Test Parts": ", ".join(sorted(used_test_parts(run.folder.path))),
+        "Test Parts": ", ".join(sorted(used_test_splits(run.folder.path))),
     }
 
 
-def _figures(standing: Standing | None) -> dict[str, Any]:
-    parts = {"Validation": standing and standing.validation, "Test": standing and standing.test}
+def _figures(entry: LeaderboardEntry | None) -> dict[str, Any]:
+    parts = {"Validation": entry and entry.validation, "Test": entry and entry.test}
     return {
         title: value
-        for part, interval in parts.items()
+        for split_name, interval in parts.items()
         for title, value in (
-            (f"{part} F1", interval and interval.estimate),
-            (f"{part} F1 Low", interval and interval.low),
-            (f"{part} F1 High", interval and interval.high),
+            (f"{split_name} F1", interval and interval.estimate),
+            (f"{split_name} F1 Low", interval and interval.low),
+            (f"{split_name} F1 High", interval and interval.high),
         )
     }
 
@@ -110,7 +110,7 @@ def common_table(runs: Runs) -> pd.DataFrame:
     apart = run_differences(runs)
     key = [name for name in _axes(runs) if name not in apart]
     by_run = {
-        name: {tuple(getattr(s.ranked.configuration, axis) for axis in key): s for s in run.standings}
+        name: {tuple(getattr(s.ranked.configuration, axis) for axis in key): s for s in run.leaderboard_entries}
         for name, run in runs.items()
     }
     first = next(iter(by_run.values()), {})
@@ -148,7 +148,7 @@ def print_comparison(layout: Layout, runs: Runs) -> None:
 
 
 def _test_part_notes(runs: Runs) -> list[str]:
-    parts = {name: used_test_parts(run.folder.path) for name, run in runs.items() if run.standings}
+    parts = {name: used_test_splits(run.folder.path) for name, run in runs.items() if run.leaderboard_entries}
     unknown = [name for name, used in parts.items() if not used]
     notes = [f"on which test part {', '.join(unknown)} was measured is not known."] if unknown else []
     known = {name: used for name, used in parts.items() if used}

@@ -14,7 +14,7 @@ from statistics import fmean
 from typing import Any
 
 from tune_ner.evaluation.confidence_intervals import Difference, holm
-from tune_ner.results.leaderboard import MOST_COMPARED, Evidence, Standing
+from tune_ner.results.leaderboard import MOST_COMPARED, Evidence, LeaderboardEntry
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.selection import axis_values, configuration_of, varied_axes
 from tune_ner.utils.renderers import value_text
@@ -110,10 +110,10 @@ def convergence(record: TrialRecord) -> int:
     return next(number for number, f1 in enumerate(curve, start=1) if f1 >= (1 - NEAR_BEST) * max(curve))
 
 
-def summary_lines(found: Sequence[Standing], records: Sequence[TrialRecord]) -> list[str]:
+def summary_lines(found: Sequence[LeaderboardEntry], records: Sequence[TrialRecord]) -> list[str]:
     """What the ranking says, and what it cannot say."""
     best, *others = found
-    like = sum(1 for standing in others if standing.like_best)
+    like = sum(1 for entry in others if entry.tied)
     seeds = {record.config.seed for record in records if record.result}
     # a configuration that was stopped early was compared on validation, too
     compared = {configuration_of(record.config) for record in records if record.status != "failed"}
@@ -130,7 +130,7 @@ def summary_lines(found: Sequence[Standing], records: Sequence[TrialRecord]) -> 
         f"test F1 {best.test.estimate:.3f} ({best.test.low:.3f} to {best.test.high:.3f}).",
         f"Validation less test of the best: {optimism:+.3f}; {chosen} for its validation figure, which flatters it.",
     ]
-    left = sum(standing.like_best is None for standing in others)
+    left = sum(entry.tied is None for entry in others)
     if others:
         those = f"{len(others) - left} others that were compared" if left else f"{len(others)} others"
         lines.append(

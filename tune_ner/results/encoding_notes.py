@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tune_ner.data.corpus import PARTS
+from tune_ner.data.corpus import SPLIT_NAMES
 from tune_ner.results.records import TrialRecord
 
 _PROBLEMS = {
@@ -32,16 +32,19 @@ def encoding_notes(records: Sequence[TrialRecord]) -> list[str]:
 
 def _losses(encoding: dict[Any, dict[str, Any]], max_length: int) -> list[str]:
     losses = [
-        (f"are cut at {max_length} subwords or have no subword", [encoding[part]["entities_cut"] for part in PARTS]),
+        (
+            f"are cut at {max_length} subwords or have no subword",
+            [encoding[split_name]["entities_cut"] for split_name in SPLIT_NAMES],
+        ),
         *(
-            (meaning, [encoding[part]["problems"].get(problem, 0) for part in PARTS])
+            (meaning, [encoding[split_name]["problems"].get(problem, 0) for split_name in SPLIT_NAMES])
             for problem, meaning in _PROBLEMS.items()
         ),
     ]
-    entities = [encoding[part]["entities"] for part in PARTS]
+    entities = [encoding[split_name]["entities"] for split_name in SPLIT_NAMES]
     return [
         f"{sum(counts)} of {sum(entities)} entities {meaning} "
-        f"({', '.join(f'{part} {count}' for part, count in zip(PARTS, counts, strict=True))})"
+        f"({', '.join(f'{split_name} {count}' for split_name, count in zip(SPLIT_NAMES, counts, strict=True))})"
         for meaning, counts in losses
         if sum(counts)
     ]

@@ -13,7 +13,7 @@ import numpy as np
 
 from tune_ner.config.loading import load_space
 from tune_ner.config.search_space import SearchSpace
-from tune_ner.data.corpus import Part, Span
+from tune_ner.data.corpus import Span, SplitName
 from tune_ner.errors import SpaceError
 from tune_ner.evaluation.confidence_intervals import (
     Difference,
@@ -22,10 +22,10 @@ from tune_ner.evaluation.confidence_intervals import (
     indistinguishable,
     paired_difference,
 )
-from tune_ner.evaluation.seen_entities import SeenForms
+from tune_ner.evaluation.seen_entities import SeenEntities
 from tune_ner.evaluation.span_metrics import sentence_counts
 from tune_ner.results.records import TrialRecord
-from tune_ner.results.run_dir import Predictions, RunFolder
+from tune_ner.results.run_dir import Predictions, RunDir
 from tune_ner.results.search_analysis import SearchResults
 from tune_ner.results.selection import Candidate, RankedConfiguration, rank
 
@@ -48,10 +48,10 @@ MOST_COMPARED = 100
 class Evidence:
     """What a run's figures rest on, read from the disk once: predicted spans, their counts, and the audit."""
 
-    folder: RunFolder
-    _predictions: dict[tuple[str, Part], Predictions] = field(default_factory=dict)
-    _counts: dict[tuple[str, Part, str | None, Form | None], Counts] = field(default_factory=dict)
-    _differences: dict[tuple[tuple[str, ...], tuple[str, ...], Part], Difference] = field(default_factory=dict)
+    folder: RunDir
+    _predictions: dict[tuple[str, SplitName], Predictions] = field(default_factory=dict)
+    _counts: dict[tuple[str, SplitName, str | None, Form | None], Counts] = field(default_factory=dict)
+    _differences: dict[tuple[tuple[str, ...], tuple[str, ...], SplitName], Difference] = field(default_factory=dict)
 
     @cached_property
     def audits(self) -> dict[int | None, dict[str, Any]]:
@@ -76,25 +76,27 @@ class Evidence:
         """Whether the entity forms of train are known for all these trials; older versions did not keep them."""
         return all(self._forms(record.config.fold) is not None for record in records)
 
-    def _forms(self, fold: int | None) -> SeenForms | None:
+    def _forms(self, fold: int | None) -> SeenEntities | None:
         forms = self.audits.get(fold, {}).get("entity_forms")
-        return None if forms is None else SeenForms(frozenset(forms))
+        return None if forms is None else SeenEntities(frozenset(forms))
 
-    def predictions(self, trial_id: str, part: Part) -> Predictions:
+    def predictions(self, trial_id: str, split_name: SplitName) -> Predictions:
         """Texts, gold and predicted spans of a trial's part."""
-        key = trial_id, part
+        key = trial_id, split_name
         if key not in self._predictions:
-            self._predictions[key] = self.folder.predictions_of(trial_id, part)
+            self._predictions[key] = self.folder.predictions_of(trial_id, split_name)
         return self._predictions[key]
 
-    def counts(self, record: TrialRecord, part: Part, label: str | None = None, form: Form | None = None) -> Counts:
+    def counts(
+        self, record: TrialRecord, split_name: SplitName, label: str | None = None, form: Form | None = None
+    ) -> Counts:
         """True positives, false positives and false negatives of each sentence, shape (sentences, 3).
 
         With a `label` or a `form`, those of its spans alone.
         """
-        key = record.trial_id, part, label, form
+        key = record.trial_id, split_name, label, form
         if key not in self._counts:
-            rows = self.predictions(record.trial_id, part)
+            rows = self.predictions(record.trial_id, split_name)
             gold, predicted = (
                 self._of_form(_labelled(spans, label), rows.texts, record.config.fold, form)
                 for spans in (rows.gold, rows.predicted)
@@ -115,7 +117,7 @@ class Evidence:
         return [[span for span in row if known.is_seen(span, text) == seen] for row, text in rows]
 
     def replicates(
-        self, records: Iterable[TrialRecord], part: Part, label: str | None = None, form: Form | None = None
+        self, records: Iterable[TrialRecord], split_name: SplitName, label: str | None = None, form: Form | None = None
     ) -> tuple[list[Counts], list[Ids]]:
         """The counts of several trials, and which sentences they are of.
 
@@ -124,22 +126,22 @@ class Evidence:
         """
         cells: dict[tuple[int, str], list[Counts]] = {}
         for record in sorted(records, key=lambda record: (_cell(record), record.config.seed)):
-            cells.setdefault(_cell(record), []).append(self.counts(record, part, label, form))
+            cells.setdefault(_cell(record), []).append(self.counts(record, split_name, label, form))
         counts = [np.stack(trials) for trials in cells.values()]
         ids = [fold * _MOST_SENTENCES + np.arange(len(trials[0])) for (fold, _), trials in cells.items()]
         return counts, ids
 
-    def difference(self, one: Sequence[TrialRecord], other: Sequence[TrialRecord], part: Part) -> Difference:
+    def difference(self, one: Sequence[TrialRecord], other: Sequence[TrialRecord], split_name: SplitName) -> Difference:
         """F1 of some trials less that of others, which are laid beside them in the order of `replicates`."""
-        key = tuple(record.trial_id for record in one), tuple(record.trial_id for record in other), part
+        key = tuple(record.trial_id for record in one), tuple(record.trial_id for record in other), split_name
         if key not in self._differences:
-            (counts, sentences), (others, _) = (self.replicates(side, part) for side in (one, other))
+            (counts, sentences), (others, _) = (self.replicates(side, split_name) for side in (one, other))
             self._differences[key] = paired_difference(counts, others, groups=sentences)
         return self._differences[key]
 
 
 @dataclass(frozen=True)
-class Standing:
+class LeaderboardEntry:
     """A configuration's place.
 
     `validation` and `test` are mean F1 of exact spans over the finished replicates, with their 95 %
@@ -152,10 +154,10 @@ class Standing:
     records: tuple[TrialRecord, ...]
     validation: Interval
     test: Interval
-    like_best: bool | None
+    tied: bool | None
 
 
-def standings(evidence: Evidence, records: Sequence[TrialRecord]) -> list[Standing]:
+def leaderboard_entries(evidence: Evidence, records: Sequence[TrialRecord]) -> list[LeaderboardEntry]:
     """Every configuration that finished a trial, by mean validation F1, best first."""
     by_id = {record.trial_id: record for record in records}
     # A trial of a search was chosen for the figure it has: only what trained it anew may speak for it.
@@ -163,7 +165,7 @@ def standings(evidence: Evidence, records: Sequence[TrialRecord]) -> list[Standi
     groups = [tuple(by_id[trial] for trial in item.finished) for item in ranked]
     alike = _like_best(evidence, groups[:MOST_COMPARED])
     return [
-        Standing(
+        LeaderboardEntry(
             item,
             group,
             _interval(evidence, group, "validation"),
@@ -178,7 +180,7 @@ def standings(evidence: Evidence, records: Sequence[TrialRecord]) -> list[Standi
 class RunResults:
     """What follows from a run's records, each piece computed once, when it is first asked for."""
 
-    folder: RunFolder
+    folder: RunDir
 
     @cached_property
     def records(self) -> list[TrialRecord]:
@@ -191,9 +193,9 @@ class RunResults:
         return Evidence(self.folder)
 
     @cached_property
-    def standings(self) -> list[Standing]:
+    def leaderboard_entries(self) -> list[LeaderboardEntry]:
         """Every configuration that finished a trial, best first."""
-        return standings(self.evidence, self.records)
+        return leaderboard_entries(self.evidence, self.records)
 
     @cached_property
     def space(self) -> SearchSpace | str:
@@ -216,8 +218,8 @@ def _labelled(spans: list[list[Span]], label: str | None) -> list[list[Span]]:
     return spans if label is None else [[span for span in row if span.label == label] for row in spans]
 
 
-def _interval(evidence: Evidence, records: Sequence[TrialRecord], part: Part) -> Interval:
-    counts, sentences = evidence.replicates(records, part)
+def _interval(evidence: Evidence, records: Sequence[TrialRecord], split_name: SplitName) -> Interval:
+    counts, sentences = evidence.replicates(records, split_name)
     return f1_interval(counts, groups=sentences)
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from tune_ner.data.corpus import Part
+from tune_ner.data.corpus import SplitName
 from tune_ner.evaluation.confidence_intervals import Interval, f1_interval
-from tune_ner.evaluation.seqeval_metrics import TypeFigures
+from tune_ner.evaluation.seqeval_metrics import TypeMetrics
 from tune_ner.results.effects import summary_lines
 from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.overview import data_of, print_audit_section, split_of
@@ -20,7 +20,7 @@ from tune_ner.results.records import TrialRecord
 from tune_ner.results.selection import varied_axes
 from tune_ner.results.warnings import cautions
 from tune_ner.training.model_settings import ModelSettings
-from tune_ner.training.result import PartScores
+from tune_ner.training.result import SplitMetrics
 from tune_ner.utils.renderers import Column, Layout, MarkdownLayout, Sheet
 
 CARD_FILE = "README.md"
@@ -28,7 +28,7 @@ CARD_FILE = "README.md"
 _NOT_KNOWN = "not known to this software: fill in"
 _MOST_NAMED = 10
 _REVISION = re.compile(r"[0-9a-f]{40}")
-_PARTS: tuple[Part, ...] = ("validation", "test")
+_PARTS: tuple[SplitName, ...] = ("validation", "test")
 _USE = """\
 ```python
 from transformers import pipeline
@@ -62,7 +62,7 @@ def model_card(results: RunResults) -> str | None:
     _print_what_it_is(layout, results, record)
     layout.heading("Use")
     # what a word's later subwords say was never trained where its first one alone has a label
-    text.write("\n" + _USE.format(strategy="simple" if record.config.alignment == "all" else "first"))
+    text.write("\n" + _USE.format(strategy="simple" if record.config.subword_labels == "all" else "first"))
     _print_use(layout, record)
     _print_figures(layout, results, record)
     _print_data(layout, results, record)
@@ -110,7 +110,7 @@ def _print_use(layout: Layout, record: TrialRecord) -> None:
         'The pipeline, with `aggregation_strategy="first"`, reads a word at its first subword too; it cuts what is '
         "longer than its tokenizer allows unless it is given a `stride`."
     )
-    if config.alignment == "first":
+    if config.subword_labels == "first":
         layout.item(
             'With "simple" every subword speaks, and only the first one of a word was trained to: do not use it.'
         )
@@ -125,20 +125,20 @@ def _print_figures(layout: Layout, results: RunResults, record: TrialRecord) -> 
     assert record.result
     layout.heading("Figures")
     scores = record.result.scores
-    rows = ((part, _micro(scores[part]), _interval(results, record, part)) for part in _PARTS)
-    layout.table(_sheet("Exact spans of this model", "part", rows))
+    rows = ((split_name, _micro(scores[split_name]), _interval(results, record, split_name)) for split_name in _PARTS)
+    layout.table(_sheet("Exact spans of this model", "split", rows))
     test = scores["test"]
-    kinds: Mapping[str, TypeFigures] = {
+    kinds: Mapping[str, TypeMetrics] = {
         **test.spans.per_type,
         "forms seen in train": test.seen,
         "forms not seen": test.unseen,
     }
     layout.table(_sheet("Test, by type and form", "what", ((name, each, None) for name, each in kinds.items())))
-    best = results.standings[0]
+    best = results.leaderboard_entries[0]
     if record.trial_id in best.ranked.finished:
-        for line in summary_lines(results.standings, results.records):
+        for line in summary_lines(results.leaderboard_entries, results.records):
             layout.item(line)
-        told = [item.ranked.configuration for item in results.standings[1:] if item.like_best]
+        told = [item.ranked.configuration for item in results.leaderboard_entries[1:] if item.tied]
         names = [each.titled(varied_axes(results.records), replicate=False) for each in told[:_MOST_NAMED]]
         if names:
             more = f"; and {len(told) - len(names)} more" if len(told) > len(names) else ""
@@ -147,7 +147,7 @@ def _print_figures(layout: Layout, results: RunResults, record: TrialRecord) -> 
         layout.item(line)
 
 
-def _sheet(title: str, first: str, rows: Iterable[tuple[str, TypeFigures, Interval | None]]) -> Sheet:
+def _sheet(title: str, first: str, rows: Iterable[tuple[str, TypeMetrics, Interval | None]]) -> Sheet:
     return Sheet(
         title,
         (Column(first), *_FIGURE_COLUMNS),
@@ -163,12 +163,12 @@ def _sheet(title: str, first: str, rows: Iterable[tuple[str, TypeFigures, Interv
     )
 
 
-def _micro(scores: PartScores) -> TypeFigures:
-    return TypeFigures(scores.spans.precision, scores.spans.recall, scores.spans.f1, scores.spans.support)
+def _micro(scores: SplitMetrics) -> TypeMetrics:
+    return TypeMetrics(scores.spans.precision, scores.spans.recall, scores.spans.f1, scores.spans.support)
 
 
-def _interval(results: RunResults, record: TrialRecord, part: Part) -> Interval:
-    counts, sentences = results.evidence.replicates([record], part)
+def _interval(results: RunResults, record: TrialRecord, split_name: SplitName) -> Interval:
+    counts, sentences = results.evidence.replicates([record], split_name)
     return f1_interval(counts, groups=sentences)
 
 
@@ -176,7 +176,9 @@ def _print_data(layout: Layout, results: RunResults, record: TrialRecord) -> Non
     assert record.result
     space, config = results.space, record.config
     layout.heading("Data")
-    sizes = ", ".join(f"{part} {account['sentences']:,}" for part, account in record.result.encoding.items())
+    sizes = ", ".join(
+        f"{split_name} {account['sentences']:,}" for split_name, account in record.result.encoding.items()
+    )
     layout.facts(
         {
             "data": data_of(space),

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pydantic_core import PydanticCustomError
 
 from tune_ner.config.trial_config import TrialConfig, library_versions
-from tune_ner.data.corpus import PARTS
+from tune_ner.data.corpus import SPLIT_NAMES
 from tune_ner.evaluation.span_metrics import SCHEMAS
-from tune_ner.training.result import EpochFigures, TrialResult
+from tune_ner.training.result import EpochMetrics, TrialResult
 from tune_ner.utils.redaction import masked
 
 RECORD_FORMAT = 1
@@ -47,7 +47,7 @@ class TrialRecord(BaseModel):
     status: Status
     config: TrialConfig
     result: TrialResult | None = None
-    epochs: tuple[EpochFigures, ...] = ()
+    epochs: tuple[EpochMetrics, ...] = ()
     error: str | None = None
     traceback: str | None = None
     seconds: float
@@ -73,16 +73,16 @@ class TrialRecord(BaseModel):
             if not 1 <= self.result.best_epoch <= len(self.result.epochs):
                 best, count = self.result.best_epoch, len(self.result.epochs)
                 raise ValueError(f"result.best_epoch: found {best}, expected one of {count} epochs")
-            for part, scores in self.result.scores.items():
-                _check_keys(f"result.scores.{part}.spans.matches", scores.spans.matches, SCHEMAS)
-            _check_keys("result.encoding", self.result.encoding, PARTS)
-            for part, account in self.result.encoding.items():
-                _check_keys(f"result.encoding.{part}", account, ("entities", "entities_cut", "problems"))
+            for split_name, scores in self.result.scores.items():
+                _check_keys(f"result.scores.{split_name}.spans.matches", scores.spans.matches, SCHEMAS)
+            _check_keys("result.encoding", self.result.encoding, SPLIT_NAMES)
+            for split_name, account in self.result.encoding.items():
+                _check_keys(f"result.encoding.{split_name}", account, ("entities", "entities_cut", "problems"))
                 problems = account["problems"]
                 counts = [account["entities"], account["entities_cut"]]
                 counts += problems.values() if isinstance(problems, Mapping) else [None]
                 if not all(type(count) is int for count in counts):
-                    raise ValueError(f"result.encoding.{part}: expected numbers of entities")
+                    raise ValueError(f"result.encoding.{split_name}: expected numbers of entities")
         return self
 
     @classmethod
@@ -91,17 +91,17 @@ class TrialRecord(BaseModel):
         return cls(trial_id=config.trial_id, status="finished", config=config, result=result, seconds=seconds)
 
     @classmethod
-    def stopped(cls, config: TrialConfig, epochs: Sequence[EpochFigures], seconds: float) -> TrialRecord:
+    def stopped(cls, config: TrialConfig, epochs: Sequence[EpochMetrics], seconds: float) -> TrialRecord:
         """The record of a trial that the scheduler ended after these epochs."""
         return cls(trial_id=config.trial_id, status="stopped", config=config, epochs=tuple(epochs), seconds=seconds)
 
     @classmethod
-    def searched(cls, config: TrialConfig, epochs: Sequence[EpochFigures], seconds: float) -> TrialRecord:
+    def searched(cls, config: TrialConfig, epochs: Sequence[EpochMetrics], seconds: float) -> TrialRecord:
         """The record of a trial of a search, measured on validation alone."""
         return cls(trial_id=config.trial_id, status="searched", config=config, epochs=tuple(epochs), seconds=seconds)
 
     @classmethod
-    def diverged(cls, config: TrialConfig, epochs: Sequence[EpochFigures], error: str, seconds: float) -> TrialRecord:
+    def diverged(cls, config: TrialConfig, epochs: Sequence[EpochMetrics], error: str, seconds: float) -> TrialRecord:
         """The record of a trial whose loss was no number after these epochs."""
         return cls(
             trial_id=config.trial_id,
@@ -128,7 +128,7 @@ class TrialRecord(BaseModel):
         )
 
     @property
-    def curve(self) -> tuple[EpochFigures, ...]:
+    def curve(self) -> tuple[EpochMetrics, ...]:
         """Validation figures of every epoch that a trial trained; empty for a failed one."""
         return self.result.epochs if self.result else self.epochs
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tune_ner.errors import RunFolderError
 from tune_ner.results.resume import locked
-from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.run_dir import RunDir
 
 
 def renew(target: Path, later: Path) -> None:
@@ -24,7 +24,7 @@ def renew(target: Path, later: Path) -> None:
     if not target.exists():
         later.rename(target)
         return
-    here, new = RunFolder.existing(target), RunFolder(later)
+    here, new = RunDir.existing(target), RunDir(later)
     with locked(target):
         _check_earlier(here, new)
         if here.models.best.exists() and not new.models.best.exists():
@@ -32,11 +32,11 @@ def renew(target: Path, later: Path) -> None:
         _swap(target, later)
 
 
-def _check_earlier(here: RunFolder, later: RunFolder) -> None:
+def _check_earlier(here: RunDir, later: RunDir) -> None:
     """That nothing is lost: records are only ever appended, so that those of an earlier state begin the later one's."""
     records = here.trials_file.read_bytes()
     whole_lines = records[: records.rfind(b"\n") + 1]
-    same_run = _content(here.protocol_file) == _content(later.protocol_file)
+    same_run = _content(here.run_config_file) == _content(later.run_config_file)
     if not same_run or not _content(later.trials_file).startswith(whole_lines):
         raise RunFolderError(
             "the run there is another one, or has trials that this one has not, and would be lost; choose another "

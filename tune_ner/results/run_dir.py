@@ -16,14 +16,14 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from tune_ner.data.corpus import Corpus, Part, Span
+from tune_ner.data.corpus import Corpus, Span, SplitName
 from tune_ner.data.splits import Split
 from tune_ner.errors import RunFolderError
 from tune_ner.results.audit_file import parse_audits
-from tune_ner.results.best_model import RunModels
+from tune_ner.results.best_model import BestModelDir
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.resume import Protocol, check_same, locked
-from tune_ner.results.test_set_log import fingerprint_of_part, record_use
+from tune_ner.results.test_set_log import fingerprint_of_split, record_use
 
 _MOST_NAMED = 6
 _NAME = re.compile(r"[\w][\w.-]{0,99}", re.ASCII)
@@ -44,7 +44,7 @@ class _Row(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    part: Part
+    split_name: SplitName
     index: int
     text: str
     gold: list[tuple[int, int, str]]
@@ -58,7 +58,7 @@ class _Row(BaseModel):
         return self
 
 
-class RunFolder:
+class RunDir:
     """A run's files under `results/<run>/`."""
 
     def __init__(self, path: Path) -> None:
@@ -67,13 +67,13 @@ class RunFolder:
         self.trials_file = path / "trials.jsonl"
         self.predictions = path / "predictions"
         self.audit_file = path / "audit.json"
-        self.protocol_file = path / "protocol.json"
+        self.run_config_file = path / "run_config.json"
         self.checkpoints = path / "checkpoints"
         self.log_file = path / "run.log"
-        self.models = RunModels(path)
+        self.models = BestModelDir(path)
 
     @classmethod
-    def available(cls, results_dir: Path | str, name: str, may_go_on: bool = False) -> RunFolder:
+    def available(cls, results_dir: Path | str, name: str, may_go_on: bool = False) -> RunDir:
         """The folder of a run that is yet to be, or with `may_go_on` that of one that is there; nothing is created.
 
         Raises:
@@ -101,7 +101,7 @@ class RunFolder:
         return cls(path)
 
     @classmethod
-    def existing(cls, path: Path | str) -> RunFolder:
+    def existing(cls, path: Path | str) -> RunDir:
         """The folder of a run that was made before; its files are not read yet.
 
         Raises:
@@ -119,7 +119,7 @@ class RunFolder:
         return self.path.resolve().name
 
     def create(
-        self, space_yaml: str, protocol: Protocol | None = None, audits: Mapping[int | None, Mapping[str, Any]] = {}
+        self, space_yaml: str, run_config: Protocol | None = None, audits: Mapping[int | None, Mapping[str, Any]] = {}
     ) -> None:
         """Make the folder, whole or not at all.
 
@@ -137,10 +137,10 @@ class RunFolder:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             made = Path(tempfile.mkdtemp(prefix=".", dir=self.path.parent))
             made.chmod(0o755)
-            new = RunFolder(made)
+            new = RunDir(made)
             _write(new.space_file, space_yaml)
-            if protocol is not None:
-                _write(new.protocol_file, json.dumps(protocol, ensure_ascii=False, indent=1) + "\n")
+            if run_config is not None:
+                _write(new.run_config_file, json.dumps(run_config, ensure_ascii=False, indent=1) + "\n")
             if content:
                 _write(new.audit_file, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
             new.predictions.mkdir()
@@ -152,14 +152,14 @@ class RunFolder:
             raise RunFolderError(f"{self.path}: cannot be created: {error.strerror}") from error
 
     @contextmanager
-    def driven(self, protocol: Protocol) -> Iterator[None]:
+    def driven(self, run_config: Protocol) -> Iterator[None]:
         """The folder for this process alone, which goes on with the run.
 
         Raises:
             RunFolderError: another process has it, or the run began with something else than `protocol`.
         """
         with locked(self.path):
-            check_same(self.protocol_file, protocol)
+            check_same(self.run_config_file, run_config)
             yield
 
     def mend_last_line(self) -> bool:
@@ -209,7 +209,7 @@ class RunFolder:
     def _append(self, record: TrialRecord, corpus: Corpus, split: Split) -> None:
         if record.result:
             self._write_predictions(record, corpus, split)
-            record_use(self.path, fingerprint_of_part(corpus, split.test), record.trial_id)
+            record_use(self.path, fingerprint_of_split(corpus, split.test), record.trial_id)
         line = (record.model_dump_json(exclude={"result": {"spans"}}) + "\n").encode()
         with self.trials_file.open("ab", buffering=0) as file:
             before = file.seek(0, os.SEEK_END)
@@ -228,15 +228,15 @@ class RunFolder:
         assert record.result
         rows = (
             {
-                "part": part,
+                "split": split_name,
                 "index": index,
                 "id": corpus.sentences[index].id,
                 "text": corpus.sentences[index].text,
                 "gold": _triples(corpus.sentences[index].spans),
                 "predicted": _triples(spans),
             }
-            for part, predicted in record.result.spans.items()
-            for index, spans in zip(split[part], predicted, strict=True)
+            for split_name, predicted in record.result.spans.items()
+            for index, spans in zip(split[split_name], predicted, strict=True)
         )
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         # surrogates, which JSON can smuggle in, have no UTF-8 form
@@ -284,7 +284,7 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise RunFolderError(f"{self.audit_file}: no audit: {error}; expected this version's format") from error
 
-    def predictions_of(self, trial_id: str, part: Part) -> Predictions:
+    def predictions_of(self, trial_id: str, split_name: SplitName) -> Predictions:
         """Texts, gold spans and predicted spans of a finished trial's part, sentence by sentence.
 
         Raises:
@@ -293,7 +293,7 @@ class RunFolder:
         path = self.predictions / f"{trial_id}.jsonl"
         try:
             rows = [_Row.model_validate_json(line) for line in path.read_bytes().split(b"\n") if line]
-            chosen = [row for row in rows if row.part == part]
+            chosen = [row for row in rows if row.split_name == split_name]
             return Predictions(
                 indices=[row.index for row in chosen],
                 texts=[row.text for row in chosen],

@@ -22,7 +22,7 @@ from tune_ner.config.search_space import SearchSpace
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import visible
 from tune_ner.results.records import TrialRecord
-from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.run_dir import RunDir
 from tune_ner.results.selection import Candidate, configuration_of, rank, varied_axes
 from tune_ner.utils.renderers import MISSING, Column, Layout, Sheet
 
@@ -77,13 +77,13 @@ class SearchResults:
     the best of them with fresh seeds. `space` is the space, or a sentence that says why it is not known.
     """
 
-    folder: RunFolder
+    folder: RunDir
     space: SearchSpace | str
     trials: tuple[TrialRecord, ...]
     confirming: tuple[TrialRecord, ...]
 
     @classmethod
-    def of(cls, folder: RunFolder, space: SearchSpace | str, records: Sequence[TrialRecord]) -> SearchResults | None:
+    def of(cls, folder: RunDir, space: SearchSpace | str, records: Sequence[TrialRecord]) -> SearchResults | None:
         """The results of a search; None for the run of a grid."""
         whole = [record for record in records if record.status == "searched"]
         known = not isinstance(space, str) and bool(space.distributions)

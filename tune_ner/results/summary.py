@@ -18,7 +18,7 @@ from tune_ner.utils.renderers import Layout
 
 def print_outcome(layout: Layout, results: RunResults, trials: int) -> None:
     """Print the ranked table, what it says, what became of the other trials, and where the results of `trials` lie."""
-    if results.standings:
+    if results.leaderboard_entries:
         print_ranking(layout, results)
         print_answers(layout, results)
         layout.gap()
@@ -36,7 +36,7 @@ def _print_model(layout: Layout, results: RunResults) -> None:
     exported = results.folder.models.exported
     if not exported:
         return
-    best = [record.trial_id for standing in results.standings[:1] for record in standing.records]
+    best = [record.trial_id for entry in results.leaderboard_entries[:1] for record in entry.records]
     other = "" if exported in best else f", of trial {exported}, which is not the best of these"
     layout.line(f"Model: {results.folder.models.best}{other}")
 
@@ -44,7 +44,7 @@ def _print_model(layout: Layout, results: RunResults) -> None:
 def print_ranking(layout: Layout, results: RunResults) -> None:
     """Print the ranked table of a run that has one, and what it says."""
     layout.table(ranking_sheet(ranking(results), varied_axes(results.records)))
-    for line in (*summary_lines(results.standings, results.records), *cautions(results)):
+    for line in (*summary_lines(results.leaderboard_entries, results.records), *cautions(results)):
         layout.line(line)
 
 

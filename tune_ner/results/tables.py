@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 
 from tune_ner.config.trial_config import TrialConfig
-from tune_ner.results.leaderboard import Evidence, RunResults, Standing
+from tune_ner.results.leaderboard import Evidence, LeaderboardEntry, RunResults
 from tune_ner.results.model_card import CARD_FILE, model_card
 from tune_ner.results.paper_tables import latex_of, markdown_of
 from tune_ner.results.ranking_sheet import ranking_sheet
 from tune_ner.results.records import TrialRecord
-from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.run_dir import RunDir
 from tune_ner.results.search_analysis import NARROWED_FILE
 from tune_ner.results.selection import varied_axes
 from tune_ner.results.timings import timings_table
@@ -95,7 +95,7 @@ def load_results(path: Path | str) -> pd.DataFrame:
     Raises:
         RunFolderError: there is no run, or a file of one is damaged.
     """
-    folders = [RunFolder.existing(run) for run in _runs_at(Path(path))]
+    folders = [RunDir.existing(run) for run in _runs_at(Path(path))]
     tables = []
     for folder in folders:
         table = trials_table(folder.records())
@@ -147,35 +147,35 @@ def ranking(results: RunResults) -> pd.DataFrame:
     no mean.
     """
     varied = varied_axes(results.records)
-    rows = [_standing_row(results.evidence, standing, varied) for standing in results.standings]
+    rows = [_standing_row(results.evidence, entry, varied) for entry in results.leaderboard_entries]
     return pd.DataFrame(rows, columns=[*NOTEBOOK_COLUMNS[:3], *varied, *_STANDING_COLUMNS])
 
 
-def _standing_row(evidence: Evidence, standing: Standing, varied: Sequence[str]) -> dict[str, Any]:
-    config = standing.ranked.configuration
-    scores = [record.result.scores["test"] for record in standing.records if record.result]
+def _standing_row(evidence: Evidence, entry: LeaderboardEntry, varied: Sequence[str]) -> dict[str, Any]:
+    config = entry.ranked.configuration
+    scores = [record.result.scores["test"] for record in entry.records if record.result]
     test = [score.spans.f1 for score in scores]
     baseline = evidence.baseline_f1
     return {
         **_config_row(config, varied),
-        "Trials": len(standing.records),
-        "Failed": len(standing.ranked.failed),
-        "Stopped": len(standing.ranked.stopped),
-        "Validation F1": standing.ranked.mean_f1,
-        "Validation F1 SD": standing.ranked.deviation,
-        "Validation F1 Low": standing.validation.low,
-        "Validation F1 High": standing.validation.high,
-        "Like Best": standing.like_best,
+        "Trials": len(entry.records),
+        "Failed": len(entry.ranked.failed),
+        "Stopped": len(entry.ranked.stopped),
+        "Validation F1": entry.ranked.mean_f1,
+        "Validation F1 SD": entry.ranked.deviation,
+        "Validation F1 Low": entry.validation.low,
+        "Validation F1 High": entry.validation.high,
+        "Like Best": entry.tied,
         "Test F1": fmean(test),
         "Test F1 SD": stdev(test) if len(test) > 1 else None,
-        "Test F1 Low": standing.test.low,
-        "Test F1 High": standing.test.high,
+        "Test F1 Low": entry.test.low,
+        "Test F1 High": entry.test.high,
         "Seen F1": fmean(score.seen.f1 for score in scores),
         "Unseen F1": fmean(score.unseen.f1 for score in scores),
-        "Clean Test F1": fmean(_clean_f1(evidence, record) for record in standing.records),
+        "Clean Test F1": fmean(_clean_f1(evidence, record) for record in entry.records),
         "Gain": None if baseline is None else fmean(test) - baseline,
-        "Best Epoch": fmean(record.result.best_epoch for record in standing.records if record.result),
-        "Seconds": fmean(record.seconds for record in standing.records),
+        "Best Epoch": fmean(record.result.best_epoch for record in entry.records if record.result),
+        "Seconds": fmean(record.seconds for record in entry.records),
     }
 
 
@@ -206,7 +206,7 @@ def write_tables(results: RunResults) -> list[Path]:
         "timings.csv": timings_table(results.records),
     }
     texts = {name: table.to_csv(index=False) for name, table in tables.items()}
-    if results.standings:
+    if results.leaderboard_entries:
         sheet = ranking_sheet(tables["ranking.csv"], varied_axes(results.records))
         texts |= {"ranking.md": markdown_of(sheet), "ranking.tex": latex_of(sheet)}
     if search := results.search:

@@ -28,7 +28,7 @@ class EarlierUse:
     trials: int
 
 
-def fingerprint_of_part(corpus: Corpus, test: Sequence[int]) -> str:
+def fingerprint_of_split(corpus: Corpus, test: Sequence[int]) -> str:
     """Sixteen hexadecimal digits of SHA-256 over texts and gold spans of a test part, in any order."""
     rows = sorted(
         repr((corpus.sentences[i].text, [(s.start, s.end, s.label) for s in corpus.sentences[i].spans])) for i in test
@@ -46,7 +46,7 @@ def record_use(folder: Path, fingerprint: str, trial_id: str) -> None:
         os.fsync(file.fileno())
 
 
-def used_test_parts(folder: Path) -> frozenset[str]:
+def used_test_splits(folder: Path) -> frozenset[str]:
     """Fingerprints of the test parts that a run measured on, one a fold; empty where its ledger cannot be read."""
     try:
         return frozenset(line["test_fingerprint"] for line in _lines(folder / LEDGER_NAME))

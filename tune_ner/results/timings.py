@@ -167,6 +167,6 @@ def _sum(values: Iterable[float | None]) -> float:
     return math.fsum(value for value in values if value is not None)
 
 
-def _ratio(part: float, whole: float) -> float | None:
+def _ratio(split_name: float, whole: float) -> float | None:
     """`part / whole`; None of nothing, or of so little that the quotient is no number."""
-    return _measured(part / whole) if whole else None
+    return _measured(split_name / whole) if whole else None

@@ -7,14 +7,14 @@ from math import comb
 
 import numpy as np
 
-from tune_ner.results.leaderboard import MOST_COMPARED, RunResults, Standing
+from tune_ner.results.leaderboard import MOST_COMPARED, LeaderboardEntry, RunResults
 
 _SIGNIFICANT = 0.05
 
 
 def cautions(results: RunResults) -> list[str]:
     """Sentences about a run that has a ranking; those that do not hold are left out."""
-    found = results.standings
+    found = results.leaderboard_entries
     told = (
         _tie(found),
         _few_replicates(found),
@@ -25,7 +25,7 @@ def cautions(results: RunResults) -> list[str]:
     return [sentence for sentence in told if sentence]
 
 
-def _tie(found: Sequence[Standing]) -> str:
+def _tie(found: Sequence[LeaderboardEntry]) -> str:
     best = found[0].ranked
     tied = sum(
         item.ranked.mean_f1 == best.mean_f1 and bool(item.ranked.stopped) == bool(best.stopped) for item in found
@@ -38,8 +38,8 @@ def _tie(found: Sequence[Standing]) -> str:
     )
 
 
-def _few_replicates(found: Sequence[Standing]) -> str:
-    own, most = len(found[0].records), max(len(standing.records) for standing in found)
+def _few_replicates(found: Sequence[LeaderboardEntry]) -> str:
+    own, most = len(found[0].records), max(len(entry.records) for entry in found)
     if own == most:
         return ""
     return (
@@ -48,9 +48,9 @@ def _few_replicates(found: Sequence[Standing]) -> str:
     )
 
 
-def _too_small(results: RunResults, found: Sequence[Standing]) -> str:
+def _too_small(results: RunResults, found: Sequence[LeaderboardEntry]) -> str:
     """Of a randomisation test over n sentences on which anything is to be exchanged, no p-value is below 2 / 2^n."""
-    if len(found) < 2 or any(standing.like_best is False for standing in found):
+    if len(found) < 2 or any(entry.tied is False for entry in found):
         return ""
     sentences = _sentences_with_entities(results, found)
     if 2.0 ** (1 - sentences) * comb(len(found), 2) <= _SIGNIFICANT:
@@ -61,17 +61,17 @@ def _too_small(results: RunResults, found: Sequence[Standing]) -> str:
     )
 
 
-def _sentences_with_entities(results: RunResults, found: Sequence[Standing]) -> int:
+def _sentences_with_entities(results: RunResults, found: Sequence[LeaderboardEntry]) -> int:
     """Validation sentences, of all folds, about which any of the configurations can be right or wrong."""
     concerned: set[int] = set()
-    for standing in found:
-        for counts, ids in zip(*results.evidence.replicates(standing.records, "validation"), strict=True):
+    for entry in found:
+        for counts, ids in zip(*results.evidence.replicates(entry.records, "validation"), strict=True):
             concerned |= set(ids[np.any(counts, axis=(0, 2))].tolist())
     return len(concerned)
 
 
-def _nothing_found(found: Sequence[Standing]) -> str:
-    trials = [record for standing in found for record in standing.records if record.result]
+def _nothing_found(found: Sequence[LeaderboardEntry]) -> str:
+    trials = [record for entry in found for record in entry.records if record.result]
     empty = sum(not any(epoch.f1 for epoch in record.curve) for record in trials)
     if not empty:
         return ""
@@ -82,7 +82,7 @@ def _nothing_found(found: Sequence[Standing]) -> str:
 
 
 def _baseline(results: RunResults) -> str:
-    baseline, best = results.evidence.baseline_f1, results.standings[0].test.estimate
+    baseline, best = results.evidence.baseline_f1, results.leaderboard_entries[0].test.estimate
     if baseline is None:
         return ""
     beside = f"{abs(best - baseline):.3f} {'above' if best > baseline else 'below'} it"

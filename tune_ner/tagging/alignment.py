@@ -18,10 +18,10 @@ import numpy.typing as npt
 from tune_ner.data.corpus import Sentence
 from tune_ner.tagging.schemes import TaggingScheme
 from tune_ner.tagging.spans import Problem, TaggedWords, ragged, tag_words
-from tune_ner.tagging.tokenization import Ints, WordRule, Words, split_texts
+from tune_ner.tagging.tokenization import Ints, Words, WordTokenizer, split_texts
 
-Alignment = Literal["first", "all"]
-ALIGNMENTS: tuple[Alignment, ...] = get_args(Alignment)
+SubwordLabels = Literal["first", "all"]
+ALIGNMENTS: tuple[SubwordLabels, ...] = get_args(SubwordLabels)
 
 IGNORED = -100
 """Label id of a subword that does not count in the loss, as torch's cross entropy and transformers have it."""
@@ -76,26 +76,26 @@ class Subwords:
     @classmethod
     def joined(cls, parts: Sequence[Subwords]) -> Subwords:
         """The windows of some sentences, and behind them those of others."""
-        subwords = np.cumsum([0, *(len(part.ids) for part in parts)])
-        words = np.cumsum([0, *(len(part.split) for part in parts)])
+        subwords = np.cumsum([0, *(len(split_name.ids) for split_name in parts)])
+        words = np.cumsum([0, *(len(split_name.split) for split_name in parts)])
 
         def moved(values: Ints, by: Any) -> Ints:
             return np.where(values == _NO_WORD, values, values + by).astype(values.dtype)
 
-        of_words = [moved(part.words, by) for part, by in zip(parts, words, strict=False)]
-        read_at = [moved(part.read_at, by) for part, by in zip(parts, subwords, strict=False)]
-        windows = [part.windows[:-1] + by for part, by in zip(parts, subwords, strict=False)]
+        of_words = [moved(split_name.words, by) for split_name, by in zip(parts, words, strict=False)]
+        read_at = [moved(split_name.read_at, by) for split_name, by in zip(parts, subwords, strict=False)]
+        windows = [split_name.windows[:-1] + by for split_name, by in zip(parts, subwords, strict=False)]
         return cls(
-            np.concatenate([part.ids for part in parts]),
+            np.concatenate([split_name.ids for split_name in parts]),
             np.concatenate(of_words),
             np.concatenate([*windows, subwords[-1:]]),
             np.concatenate(read_at),
-            Words.joined([part.split for part in parts]),
+            Words.joined([split_name.split for split_name in parts]),
         )
 
 
 @dataclass(frozen=True)
-class EncodedPart:
+class EncodedSplit:
     """A part ready for training: its subwords with the label id of each, shape (subwords,).
 
     `tagged` has the label ids of its words, those that were cut included.
@@ -113,21 +113,23 @@ def encode_part(
     labels: Sequence[str],
     scheme: TaggingScheme,
     *,
-    word_rule: WordRule = "whitespace",
-    alignment: Alignment = "first",
+    word_tokenizer: WordTokenizer = "whitespace",
+    subword_labels: SubwordLabels = "first",
     max_length: int = 256,
     stride: int = 0,
-) -> EncodedPart:
+) -> EncodedSplit:
     """Sentences as subword ids with label ids: `tokenize_part`, then `label_part`."""
-    subwords = tokenize_part(sentences, tokenizer, word_rule=word_rule, max_length=max_length, stride=stride)
-    return label_part(sentences, subwords, labels, scheme, alignment)
+    subwords = tokenize_sentences(
+        sentences, tokenizer, word_tokenizer=word_tokenizer, max_length=max_length, stride=stride
+    )
+    return label_sentences(sentences, subwords, labels, scheme, subword_labels)
 
 
-def tokenize_part(
+def tokenize_sentences(
     sentences: Sequence[Sentence],
     tokenizer: Any,
     *,
-    word_rule: WordRule = "whitespace",
+    word_tokenizer: WordTokenizer = "whitespace",
     max_length: int = 256,
     stride: int = 0,
 ) -> Subwords:
@@ -146,19 +148,19 @@ def tokenize_part(
     # in pieces, so that what lies beside the result on the way does not grow with the corpus
     return Subwords.joined(
         [
-            _tokenized(texts[first : first + _AT_ONCE], tokenizer, word_rule, max_length, stride)
+            _tokenized(texts[first : first + _AT_ONCE], tokenizer, word_tokenizer, max_length, stride)
             for first in range(0, max(1, len(texts)), _AT_ONCE)
         ]
     )
 
 
-def label_part(
+def label_sentences(
     sentences: Sequence[Sentence],
     subwords: Subwords,
     labels: Sequence[str],
     scheme: TaggingScheme,
-    alignment: Alignment = "first",
-) -> EncodedPart:
+    subword_labels: SubwordLabels = "first",
+) -> EncodedSplit:
     """The labels of a part's subwords.
 
     A word has its label in the window where it is read, so that with overlapping windows each word counts once.
@@ -174,7 +176,7 @@ def label_part(
     label_ids = np.full(len(subwords.ids), IGNORED, dtype=np.int16)
     kept = subwords.read_at != _NO_WORD
     label_ids[subwords.read_at[kept]] = tagged.label_ids[kept]
-    if alignment == "all":
+    if subword_labels == "all":
         of_word = np.flatnonzero(subwords.words != _NO_WORD)
         word, window = subwords.words[of_word], subwords.window_of
         carries = window[of_word] == window[subwords.read_at[word]]
@@ -189,10 +191,10 @@ def label_part(
         entities_cut=int((cut_before[tagged.afters] > cut_before[tagged.firsts]).sum()),
         problems=tagged.problems,
     )
-    return EncodedPart(subwords, label_ids, tagged, account)
+    return EncodedSplit(subwords, label_ids, tagged, account)
 
 
-def _tokenized(texts: Sequence[str], tokenizer: Any, rule: WordRule, max_length: int, stride: int) -> Subwords:
+def _tokenized(texts: Sequence[str], tokenizer: Any, rule: WordTokenizer, max_length: int, stride: int) -> Subwords:
     split, forms, form = split_texts(texts, rule)
     pieces, piece_starts, before, behind = _pieces(forms, tokenizer)
     # the subwords of all words end to end, without special ones

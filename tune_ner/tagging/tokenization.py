@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import regex
 
-WordRule = Literal["whitespace", "punctuation"]
-WORD_RULES: tuple[WordRule, ...] = get_args(WordRule)
+WordTokenizer = Literal["whitespace", "punctuation"]
+WORD_RULES: tuple[WordTokenizer, ...] = get_args(WordTokenizer)
 
 Word = tuple[int, int]
 """Half-open character offsets of a word in its text."""
@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.signedinteger[Any]]
 
 # `re` does not count combining marks as word characters, so that `a` + U+0308 would fall into two words; but it
 # counts U+001C to U+001F as white space, as the notebook does, and `regex` does not.
-_PATTERNS: dict[WordRule, regex.Pattern[str]] = {
+_PATTERNS: dict[WordTokenizer, regex.Pattern[str]] = {
     "whitespace": regex.compile(r"[^\s\x1c-\x1f]+"),
     "punctuation": regex.compile(r"[\w\p{M}]+|[^\w\s\x1c-\x1f\p{M}]"),
 }
@@ -51,16 +51,16 @@ class Words:
     @classmethod
     def joined(cls, parts: Sequence[Words]) -> Words:
         """The words of some texts, and behind them those of others."""
-        before = np.cumsum([0, *(len(part) for part in parts)])
-        firsts = [part.firsts[:-1] + offset for part, offset in zip(parts, before, strict=False)]
+        before = np.cumsum([0, *(len(split_name) for split_name in parts)])
+        firsts = [split_name.firsts[:-1] + offset for split_name, offset in zip(parts, before, strict=False)]
         return cls(
-            np.concatenate([part.starts for part in parts]),
-            np.concatenate([part.ends for part in parts]),
+            np.concatenate([split_name.starts for split_name in parts]),
+            np.concatenate([split_name.ends for split_name in parts]),
             np.concatenate([*firsts, before[-1:]]),
         )
 
 
-def split_words(text: str, rule: WordRule) -> list[Word]:
+def split_words(text: str, rule: WordTokenizer) -> list[Word]:
     """The words of a text, in order.
 
     `whitespace` takes maximal runs of non-white-space, as the notebook does; `punctuation` takes maximal
@@ -69,7 +69,7 @@ def split_words(text: str, rule: WordRule) -> list[Word]:
     return [match.span() for match in _PATTERNS[rule].finditer(text)]
 
 
-def split_texts(texts: Sequence[str], rule: WordRule) -> tuple[Words, list[str], Ints]:
+def split_texts(texts: Sequence[str], rule: WordTokenizer) -> tuple[Words, list[str], Ints]:
     """The words of many texts, by the rule of `split_words`, without a loop over texts or words.
 
     Returns:
@@ -90,7 +90,7 @@ def split_texts(texts: Sequence[str], rule: WordRule) -> tuple[Words, list[str],
     return words, *_forms(codes, starts, ends)
 
 
-def _kinds(codes: npt.NDArray[np.uint32], rule: WordRule) -> npt.NDArray[np.uint8]:
+def _kinds(codes: npt.NDArray[np.uint32], rule: WordTokenizer) -> npt.NDArray[np.uint8]:
     """What each character is to the words: between them, a word for itself, or part of a run."""
     present = np.zeros(_CODE_POINTS, dtype=bool)
     present[codes] = True

@@ -9,12 +9,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from tune_ner.audit.findings import AuditReport
-from tune_ner.data.corpus import PARTS
+from tune_ner.data.corpus import SPLIT_NAMES
 from tune_ner.errors import visible
 from tune_ner.results.test_set_log import EarlierUse
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.resources import TrialResources
-from tune_ner.tuning.scheduling import Scheduling
+from tune_ner.tuning.scheduling import SchedulerConfig
 from tune_ner.utils.redaction import masked
 
 
@@ -29,12 +29,12 @@ def print_data(console: Console, experiment: Experiment) -> None:
         title_justify="left",
         title_style="bold",
     )
-    for heading in ("part", "sentences", "entities", *map(_plain, corpus.types)):
-        table.add_column(heading, justify="left" if heading == "part" else "right")
-    for part in PARTS:
-        counts = corpus.entity_counts(split[part])
-        numbers = [len(split[part]), sum(counts.values()), *counts.values()]
-        table.add_row(part, *(f"{number:,}" for number in numbers))
+    for heading in ("split", "sentences", "entities", *map(_plain, corpus.types)):
+        table.add_column(heading, justify="left" if heading == "split" else "right")
+    for split_name in SPLIT_NAMES:
+        counts = corpus.entity_counts(split[split_name])
+        numbers = [len(split[split_name]), sum(counts.values()), *counts.values()]
+        table.add_row(split_name, *(f"{number:,}" for number in numbers))
     console.print(table)
     for note in corpus.notes:
         print_note(console, note)
@@ -53,7 +53,7 @@ def print_plan(
     console: Console,
     experiment: Experiment,
     resources: TrialResources,
-    scheduling: Scheduling = Scheduling(),  # noqa: B008 - frozen
+    scheduler_config: SchedulerConfig = SchedulerConfig(),  # noqa: B008 - frozen
 ) -> None:
     """Print every trial in the order of their start, what each gets, and what they leave on the disk."""
     trials = experiment.schedule
@@ -65,11 +65,11 @@ def print_plan(
         table.add_row(str(number), trial.trial_id, *(_plain(f"{getattr(trial, name)}") for name in axes))
     console.print(table)
     _print(console, describe_resources(resources, len(trials)))
-    if rungs := scheduling.rungs(experiment.space.most("epochs")):
+    if rungs := scheduler_config.rungs(experiment.space.most("epochs")):
         after = " and ".join(f"{rung}" for rung in rungs)
         _print(
             console,
-            f"ASHA: after epoch {after}, about the best 1 in {scheduling.reduction_factor} configurations go on, and "
+            f"ASHA: after epoch {after}, about 1 in {scheduler_config.reduction_factor} configurations continues, and "
             "the first to come.",
         )
     _print(console, f"Memory: about {_gigabytes(experiment.need.on_cpu)} a trial on a CPU, by estimate.")

@@ -20,7 +20,7 @@ from tune_ner.tracking.search_plan import SearchPlan, print_search_plan
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.resources import TrialResources
-from tune_ner.tuning.scheduling import Scheduling
+from tune_ner.tuning.scheduling import SchedulerConfig
 from tune_ner.utils.renderers import TerminalLayout
 
 
@@ -33,7 +33,7 @@ class Display:
     def audit(self, audits: Mapping[int | None, AuditReport], uses: Sequence[EarlierUse]) -> None:
         """The data was audited, for each fold; runs that measured on its test part before."""
 
-    def plan(self, experiment: Experiment, resources: TrialResources, scheduling: Scheduling) -> None:
+    def plan(self, experiment: Experiment, resources: TrialResources, scheduler_config: SchedulerConfig) -> None:
         """A grid was asked for its plan alone."""
 
     def search_plan(self, plan: SearchPlan) -> None:
@@ -66,9 +66,9 @@ class TerminalDisplay(Display):
         """Print the verdict."""
         print_audit(self._console, audits, uses)
 
-    def plan(self, experiment: Experiment, resources: TrialResources, scheduling: Scheduling) -> None:
+    def plan(self, experiment: Experiment, resources: TrialResources, scheduler_config: SchedulerConfig) -> None:
         """Print every trial in the order of their start."""
-        print_plan(self._console, experiment, resources, scheduling)
+        print_plan(self._console, experiment, resources, scheduler_config)
 
     def search_plan(self, plan: SearchPlan) -> None:
         """Print the axes, when the search ends, and what it confirms."""
@@ -99,7 +99,7 @@ class QuietDisplay(Display, RunEvents):
         self._layout = TerminalLayout(console)
         self._notes: list[str] = []
 
-    def plan(self, experiment: Experiment, resources: TrialResources, scheduling: Scheduling) -> None:
+    def plan(self, experiment: Experiment, resources: TrialResources, scheduler_config: SchedulerConfig) -> None:
         """Print how many trials there would be."""
         self._layout.line(f"{len(experiment.trials)} trials, {resources.concurrent} at once")
 
@@ -123,8 +123,8 @@ class QuietDisplay(Display, RunEvents):
         print_early_end(self._layout, results, trials)
         if isinstance(page, RunFolderError):
             _print_no_page(self._layout, page)
-        if results.standings:
-            self._layout.line(summary_lines(results.standings, results.records)[0])
+        if results.leaderboard_entries:
+            self._layout.line(summary_lines(results.leaderboard_entries, results.records)[0])
         self._layout.line(f"Results: {results.folder.path}")
 
 

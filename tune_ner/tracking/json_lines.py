@@ -13,20 +13,20 @@ from typing import IO, Any
 
 from tune_ner.audit.findings import AuditReport
 from tune_ner.config.trial_config import TrialConfig
-from tune_ner.data.corpus import PARTS
+from tune_ner.data.corpus import SPLIT_NAMES
 from tune_ner.errors import RunFolderError
 from tune_ner.evaluation.confidence_intervals import Interval
-from tune_ner.results.leaderboard import RunResults, Standing
+from tune_ner.results.leaderboard import LeaderboardEntry, RunResults
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.test_set_log import EarlierUse
 from tune_ner.tracking.display import Display
 from tune_ner.tracking.progress import Workload
 from tune_ner.tracking.search_plan import SearchPlan
-from tune_ner.training.result import EpochFigures
+from tune_ner.training.result import EpochMetrics
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.resources import TrialResources
-from tune_ner.tuning.scheduling import Scheduling
+from tune_ner.tuning.scheduling import SchedulerConfig
 from tune_ner.utils.redaction import masked
 from tune_ner.utils.streams import let_go
 
@@ -53,7 +53,8 @@ class JsonDisplay(Display, RunEvents):
         corpus = experiment.corpus
         split = next(iter(experiment.splits.values()))
         parts = {
-            part: {"sentences": len(split[part]), "entities": dict(corpus.entity_counts(split[part]))} for part in PARTS
+            split_name: {"sentences": len(split[split_name]), "entities": dict(corpus.entity_counts(split[split_name]))}
+            for split_name in SPLIT_NAMES
         }
         self._tell("data", corpus=corpus.name, folds=len(experiment.splits), parts=parts, notes=list(corpus.notes))
 
@@ -72,10 +73,10 @@ class JsonDisplay(Display, RunEvents):
                 test_part_used_by=used,
             )
 
-    def plan(self, experiment: Experiment, resources: TrialResources, scheduling: Scheduling) -> None:
+    def plan(self, experiment: Experiment, resources: TrialResources, scheduler_config: SchedulerConfig) -> None:
         """`plan`: every trial in the order of their start."""
         trials = [{"trial": trial.trial_id, "configuration": trial.model_dump()} for trial in experiment.schedule]
-        self._tell("plan", trials=trials, resources=_resources(resources), scheduler=scheduling.scheduler)
+        self._tell("plan", trials=trials, resources=_resources(resources), scheduler=scheduler_config.scheduler)
 
     def search_plan(self, plan: SearchPlan) -> None:
         """`plan` of a search: how many trials at most, for how long, and what is confirmed."""
@@ -88,7 +89,7 @@ class JsonDisplay(Display, RunEvents):
             confirm=plan.strategy.top,
             confirm_seeds=plan.strategy.seeds,
             resources=_resources(plan.resources),
-            scheduler=plan.scheduling.scheduler,
+            scheduler=plan.scheduler_config.scheduler,
         )
 
     def following(self, workload: Workload) -> AbstractContextManager[RunEvents]:
@@ -119,7 +120,7 @@ class JsonDisplay(Display, RunEvents):
         """`trial_started`."""
         self._tell("trial_started", trial=trial.trial_id, configuration=trial.model_dump())
 
-    def epoch_ended(self, trial: TrialConfig, figures: EpochFigures) -> None:
+    def epoch_ended(self, trial: TrialConfig, figures: EpochMetrics) -> None:
         """`epoch_ended`: seqeval's figures on validation."""
         self._tell(
             "epoch_ended",
@@ -159,7 +160,7 @@ class JsonDisplay(Display, RunEvents):
             page=str(page) if isinstance(page, Path) else None,
             trials=trials,
             statuses=dict(Counter(record.status for record in results.records)),
-            best=_best(results.standings),
+            best=_best(results.leaderboard_entries),
             exit_code=exit_code,
         )
 
@@ -175,10 +176,10 @@ class JsonDisplay(Display, RunEvents):
             self._stream = None
 
 
-def _best(standings: Sequence[Standing]) -> dict[str, object] | None:
-    if not standings:
+def _best(leaderboard_entries: Sequence[LeaderboardEntry]) -> dict[str, object] | None:
+    if not leaderboard_entries:
         return None
-    best, *others = standings
+    best, *others = leaderboard_entries
     return {
         "configuration": best.ranked.configuration.model_dump(exclude={"seed", "fold"}),
         "trials": [record.trial_id for record in best.records],
@@ -187,7 +188,7 @@ def _best(standings: Sequence[Standing]) -> dict[str, object] | None:
         "test_f1": best.test.estimate,
         "test_interval": _ends(best.test),
         "others": len(others),
-        "others_like_best": sum(1 for standing in others if standing.like_best),
+        "others_like_best": sum(1 for entry in others if entry.tied),
     }
 
 

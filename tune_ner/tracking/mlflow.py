@@ -15,8 +15,8 @@ from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import OutputError
 from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
-from tune_ner.results.run_dir import RunFolder
-from tune_ner.training.result import EpochFigures
+from tune_ner.results.run_dir import RunDir
+from tune_ner.training.result import EpochMetrics
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.resources import TrialResources
 from tune_ner.utils.redaction import masked
@@ -62,7 +62,7 @@ class MlflowRuns(RunEvents):
         OutputError: MLflow is not installed, no server is named, or it cannot be used.
     """
 
-    def __init__(self, folder: RunFolder, title: Callable[[TrialConfig], str], noted: Callable[[str], None]) -> None:
+    def __init__(self, folder: RunDir, title: Callable[[TrialConfig], str], noted: Callable[[str], None]) -> None:
         try:
             from mlflow import MlflowClient
         except ImportError as error:
@@ -103,7 +103,7 @@ class MlflowRuns(RunEvents):
         """Begin a nested run with the hyperparameters."""
         self._queue(self._begin_trial, trial)
 
-    def epoch_ended(self, trial: TrialConfig, figures: EpochFigures) -> None:
+    def epoch_ended(self, trial: TrialConfig, figures: EpochMetrics) -> None:
         """Add an epoch's figures."""
         self._queue(self._add_epoch, trial, figures)
 
@@ -176,7 +176,7 @@ class MlflowRuns(RunEvents):
         self._log(run_id, parameters=trial.model_dump(exclude_none=True))
         return run_id
 
-    def _add_epoch(self, trial: TrialConfig, figures: EpochFigures) -> None:
+    def _add_epoch(self, trial: TrialConfig, figures: EpochMetrics) -> None:
         run_id = self._ids.get(trial.trial_id) or self._begin_trial(trial)
         self._log(run_id, {name: getattr(figures, key) for name, key in _EPOCH_METRICS.items()}, step=figures.epoch)
 
@@ -242,8 +242,8 @@ def _final(record: TrialRecord) -> dict[str, float | None]:
     metrics: dict[str, float | None] = {"seconds": record.seconds}
     if record.result:
         metrics["best_epoch"] = record.result.best_epoch
-        for part, scores in record.result.scores.items():
-            metrics[f"{part}_span_f1"] = scores.spans.f1
+        for split_name, scores in record.result.scores.items():
+            metrics[f"{split_name}_span_f1"] = scores.spans.f1
         test = record.result.test
         metrics |= {"test_precision": test.precision, "test_recall": test.recall, "test_f1": test.f1}
     return metrics
@@ -251,12 +251,12 @@ def _final(record: TrialRecord) -> dict[str, float | None]:
 
 def _best(results: RunResults) -> dict[str, float | None]:
     """Figures of exact spans of the best configuration, with their intervals."""
-    if not results.standings:
+    if not results.leaderboard_entries:
         return {}
-    best = results.standings[0]
+    best = results.leaderboard_entries[0]
     return {
-        f"best_{part}_span_f1{end}": value
-        for part, interval in (("validation", best.validation), ("test", best.test))
+        f"best_{split_name}_span_f1{end}": value
+        for split_name, interval in (("validation", best.validation), ("test", best.test))
         for end, value in (("", interval.estimate), ("_low", interval.low), ("_high", interval.high))
     }
 

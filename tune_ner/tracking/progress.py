@@ -20,7 +20,7 @@ from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import visible
 from tune_ner.results.records import TrialRecord
 from tune_ner.tracking.console import describe_resources, print_note
-from tune_ner.training.result import EpochFigures
+from tune_ner.training.result import EpochMetrics
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.resources import TrialResources
 
@@ -185,7 +185,7 @@ class LiveProgress(RunEvents):
         self._states[trial.trial_id] = (self._title(trial), "starting", "")
         self._refresh()
 
-    def epoch_ended(self, trial: TrialConfig, figures: EpochFigures) -> None:
+    def epoch_ended(self, trial: TrialConfig, figures: EpochMetrics) -> None:
         """Show the trial's epoch and its validation F1."""
         self._pace.measured(trial, figures.epoch)
         state = (self._title(trial), f"epoch {figures.epoch}/{trial.epochs}", f"validation F1 {figures.f1:.4f}")

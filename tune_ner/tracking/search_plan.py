@@ -12,7 +12,7 @@ from tune_ner.results.overview import searched_axes
 from tune_ner.tracking.console import describe_resources
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.resources import TrialResources
-from tune_ner.tuning.scheduling import Scheduling
+from tune_ner.tuning.scheduling import SchedulerConfig
 from tune_ner.utils.renderers import TerminalLayout
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class SearchPlan:
 
     experiment: Experiment
     resources: TrialResources
-    scheduling: Scheduling
+    scheduler_config: SchedulerConfig
     budget: Budget
     strategy: Strategy
 
@@ -39,7 +39,7 @@ def print_search_plan(console: Console, plan: SearchPlan) -> None:
             **searched_axes(space),
             "first": first or "–",
             "sampler": f"{strategy.sampler}, seed {strategy.sampler_seed}",
-            "scheduler": plan.scheduling.scheduler,
+            "scheduler": plan.scheduler_config.scheduler,
             "ends": _end(plan.budget),
             "confirms": f"the best {strategy.top} with {strategy.seeds} fresh seeds each, measured on test",
         }

@@ -81,18 +81,18 @@ class TrialCheckpoint:
         A disk that is full or closed is no reason to end the trial; it is kept as `problem`.
         """
         header = {_KEY: json.dumps({"format": _FORMAT, "trial_id": self._trial_id, **content})}
-        part = self._file.with_suffix(".part")
+        split_name = self._file.with_suffix(".part")
         try:
             self._file.parent.mkdir(exist_ok=True)
             # copies, since safetensors refuses tensors that share memory
-            save_file({name: value.detach().cpu().clone() for name, value in tensors.items()}, part, header)
-            with part.open("rb+") as file:
+            save_file({name: value.detach().cpu().clone() for name, value in tensors.items()}, split_name, header)
+            with split_name.open("rb+") as file:
                 os.fsync(file.fileno())
-            part.replace(self._file)
+            split_name.replace(self._file)
         except (OSError, SafetensorError) as error:
             self.problem = f"not saved after epoch {len(content['epochs'])}: {error}"
             with suppress(OSError):
-                part.unlink(missing_ok=True)
+                split_name.unlink(missing_ok=True)
 
     def _read(self) -> Saved | None:
         if not self._file.exists():

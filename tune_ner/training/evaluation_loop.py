@@ -21,7 +21,7 @@ TOKENS_PER_BATCH = 4096
 
 
 @dataclass(frozen=True)
-class PartOutput:
+class SplitOutput:
     """What a model says of the labelled subwords of a part.
 
     `output` has label ids, shape (subwords,), or with `scores` label scores, shape (subwords, labels), over all windows
@@ -48,13 +48,13 @@ class PartOutput:
 
 def predict(
     model: Any,
-    part: Windows,
+    split_name: Windows,
     collate: Collator,
     *,
     scores: bool = False,
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
     tokens_per_batch: int = TOKENS_PER_BATCH,
-) -> PartOutput:
+) -> SplitOutput:
     """Labels or label scores, and losses, for all windows of a part; the model is left in evaluation mode.
 
     Args:
@@ -65,22 +65,22 @@ def predict(
         autocast: the context of mixed precision.
         tokens_per_batch: about how many tokens are computed at once.
     """
-    subwords, lengths = len(part.ids), part.lengths
+    subwords, lengths = len(split_name.ids), split_name.lengths
     output = np.zeros((subwords, model.config.num_labels) if scores else subwords, np.float32 if scores else np.int64)
-    losses, labelled = np.zeros(len(part)), np.zeros(len(part), dtype=np.int64)
+    losses, labelled = np.zeros(len(split_name)), np.zeros(len(split_name), dtype=np.int64)
     model.eval()
     for indices in _batches(lengths, tokens_per_batch):
-        inputs = {name: value.to(model.device) for name, value in collate(part.take(indices)).items()}
+        inputs = {name: value.to(model.device) for name, value in collate(split_name.take(indices)).items()}
         labels_of_batch = inputs.pop("labels")
         with torch.no_grad(), autocast():
             logits = model(**inputs).logits
         gold, logits = labelled_logits(labels_of_batch, logits.float())
-        places, window = ragged(part.starts[indices], lengths[indices]), np.repeat(indices, lengths[indices])
-        carries = part.labels[places] != IGNORED
+        places, window = ragged(split_name.starts[indices], lengths[indices]), np.repeat(indices, lengths[indices])
+        carries = split_name.labels[places] != IGNORED
         output[places[carries]] = (logits if scores else logits.argmax(dim=-1)).cpu().numpy()
         np.add.at(losses, window[carries], cross_entropy(logits, gold, reduction="none").cpu().numpy())
         np.add.at(labelled, window[carries], 1)
-    return PartOutput(output, losses, labelled)
+    return SplitOutput(output, losses, labelled)
 
 
 def _batches(lengths: npt.NDArray[Any], tokens: int) -> Iterator[npt.NDArray[np.int64]]:

@@ -7,16 +7,16 @@ from functools import cached_property
 from typing import Any
 
 from tune_ner.config.trial_config import TrialConfig
-from tune_ner.data.corpus import PARTS, Corpus, Part, Sentence
+from tune_ner.data.corpus import SPLIT_NAMES, Corpus, Sentence, SplitName
 from tune_ner.data.splits import Split
 from tune_ner.errors import EncoderError
-from tune_ner.evaluation.seen_entities import SeenForms, seen_forms
-from tune_ner.tagging.alignment import EncodedPart, Subwords, label_part, tokenize_part
+from tune_ner.evaluation.seen_entities import SeenEntities, seen_entities
+from tune_ner.tagging.alignment import EncodedSplit, Subwords, label_sentences, tokenize_sentences
 from tune_ner.tagging.schemes import SCHEMES
 from tune_ner.training.dataset import Windows, positions_of
 from tune_ner.training.encoders import Encoder, load_tokenizer
 from tune_ner.training.padding_free.vocabulary_trimming import Vocabulary
-from tune_ner.training.training_text_hashes import KnownTexts
+from tune_ner.training.training_text_hashes import TrainingTextHashes
 
 _MOST_KEPT = 4
 
@@ -26,7 +26,7 @@ class TokenizedSplit:
     """The parts of a divided corpus as one tokenizer has them; the same for all tagging schemes."""
 
     tokenizer: Any
-    subwords: dict[Part, Subwords]
+    subwords: dict[SplitName, Subwords]
 
 
 def tokenization(config: TrialConfig) -> tuple[object, ...]:
@@ -37,20 +37,20 @@ def tokenization(config: TrialConfig) -> tuple[object, ...]:
 def tokenize_split(config: TrialConfig, corpus: Corpus, split: Split, tokenizer: Any) -> TokenizedSplit:
     """The parts as a tokenizer has them, cut as the configuration says."""
     subwords = {
-        part: tokenize_part(
-            [corpus.sentences[i] for i in split[part]],
+        split_name: tokenize_sentences(
+            [corpus.sentences[i] for i in split[split_name]],
             tokenizer,
-            word_rule=config.words,
+            word_tokenizer=config.words,
             max_length=config.max_length,
             stride=config.stride,
         )
-        for part in PARTS
+        for split_name in SPLIT_NAMES
     }
     return TokenizedSplit(tokenizer, subwords)
 
 
 @dataclass(frozen=True)
-class TrialInputs:
+class TrialFeatures:
     """An encoded corpus: what is the same for all trials of an encoder, tagging scheme and split.
 
     `labels` are those of the scheme, and `forms` the surface forms of the train part.
@@ -59,22 +59,22 @@ class TrialInputs:
     tokenizer: Any
     types: tuple[str, ...]
     labels: tuple[str, ...]
-    sentences: dict[Part, list[Sentence]]
-    encoded: dict[Part, EncodedPart]
-    forms: SeenForms
+    sentences: dict[SplitName, list[Sentence]]
+    encoded: dict[SplitName, EncodedSplit]
+    forms: SeenEntities
 
     @property
-    def known(self) -> KnownTexts:
+    def known(self) -> TrainingTextHashes:
         """The texts that a model is trained and chosen on."""
-        parts: tuple[Part, ...] = ("train", "validation")
-        return KnownTexts.of(sentence.text for part in parts for sentence in self.sentences[part])
+        parts: tuple[SplitName, ...] = ("train", "validation")
+        return TrainingTextHashes.of(sentence.text for split_name in parts for sentence in self.sentences[split_name])
 
     @cached_property
-    def windows(self) -> dict[Part, Windows]:
+    def windows(self) -> dict[SplitName, Windows]:
         """The windows of each part."""
         return {
-            part: Windows(encoded.subwords.ids, encoded.label_ids, encoded.subwords.windows)
-            for part, encoded in self.encoded.items()
+            split_name: Windows(encoded.subwords.ids, encoded.label_ids, encoded.subwords.windows)
+            for split_name, encoded in self.encoded.items()
         }
 
     @cached_property
@@ -84,11 +84,11 @@ class TrialInputs:
         return Vocabulary.of(every, self.tokenizer.pad_token_id)
 
     @cached_property
-    def trimmed_windows(self) -> dict[Part, Windows]:
+    def trimmed_windows(self) -> dict[SplitName, Windows]:
         """The windows of each part with the ids of `vocabulary`."""
         return {
-            part: Windows(self.vocabulary.renumbered(windows.ids), windows.labels, windows.starts)
-            for part, windows in self.windows.items()
+            split_name: Windows(self.vocabulary.renumbered(windows.ids), windows.labels, windows.starts)
+            for split_name, windows in self.windows.items()
         }
 
     def check_lengths(self, config: TrialConfig, model: Any) -> None:
@@ -106,12 +106,12 @@ class TrialInputs:
             )
 
 
-_kept: dict[tuple[object, ...], TrialInputs] = {}
+_kept: dict[tuple[object, ...], TrialFeatures] = {}
 
 
-def trial_inputs(
+def trial_features(
     config: TrialConfig, encoder: Encoder, corpus: Corpus, split: Split, tokenized: TokenizedSplit | None = None
-) -> TrialInputs:
+) -> TrialFeatures:
     """The inputs of a trial, encoded now or for an earlier trial of this process.
 
     Args:
@@ -124,7 +124,7 @@ def trial_inputs(
     Raises:
         EncoderError: the encoder's tokenizer cannot be loaded.
     """
-    said = config.tagging_scheme, config.words, config.alignment, config.max_length, config.stride
+    said = config.tagging_scheme, config.words, config.subword_labels, config.max_length, config.stride
     key = (encoder, corpus.fingerprint, split, *said)
     if key not in _kept:
         while len(_kept) >= _MOST_KEPT:
@@ -136,12 +136,14 @@ def trial_inputs(
     return _kept[key]
 
 
-def _labelled(config: TrialConfig, corpus: Corpus, split: Split, tokenized: TokenizedSplit) -> TrialInputs:
+def _labelled(config: TrialConfig, corpus: Corpus, split: Split, tokenized: TokenizedSplit) -> TrialFeatures:
     scheme = SCHEMES[config.tagging_scheme]
     labels = scheme.labels(corpus.types)
-    sentences: dict[Part, list[Sentence]] = {part: [corpus.sentences[i] for i in split[part]] for part in PARTS}
-    encoded = {
-        part: label_part(rows, tokenized.subwords[part], labels, scheme, config.alignment)
-        for part, rows in sentences.items()
+    sentences: dict[SplitName, list[Sentence]] = {
+        split_name: [corpus.sentences[i] for i in split[split_name]] for split_name in SPLIT_NAMES
     }
-    return TrialInputs(tokenized.tokenizer, corpus.types, labels, sentences, encoded, seen_forms(corpus, split))
+    encoded = {
+        split_name: label_sentences(rows, tokenized.subwords[split_name], labels, scheme, config.subword_labels)
+        for split_name, rows in sentences.items()
+    }
+    return TrialFeatures(tokenized.tokenizer, corpus.types, labels, sentences, encoded, seen_entities(corpus, split))

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.training.encoders import Encoder, load_model
-from tune_ner.training.features import TrialInputs
+from tune_ner.training.features import TrialFeatures
 from tune_ner.training.padding_free.collator import Collator, labelled_logits
 from tune_ner.training.padding_free.vocabulary_trimming import can_trim
 from tune_ner.training.trainer import used_precision
@@ -19,7 +19,7 @@ from tune_ner.training.trainer import used_precision
 _STEPS = 2  # the second one has the optimiser's moments beside the gradients
 
 
-def training_memory(config: TrialConfig, encoder: Encoder, inputs: TrialInputs) -> int:
+def training_memory(config: TrialConfig, encoder: Encoder, inputs: TrialFeatures) -> int:
     """Bytes of GPU memory that torch reserves for a trial, CUDA's own not included; 0 without a GPU.
 
     Measured over steps on the batch that needs most, the longest windows of the train part.

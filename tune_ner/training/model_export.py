@@ -12,7 +12,7 @@ from tune_ner.config.trial_config import TrialConfig
 from tune_ner.training.encoders import Encoder, load_model
 from tune_ner.training.model_settings import ModelSettings
 from tune_ner.training.padding_free.vocabulary_trimming import Vocabulary
-from tune_ner.training.training_text_hashes import KnownTexts
+from tune_ner.training.training_text_hashes import TrainingTextHashes
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class TrainedModel:
     types: tuple[str, ...]
     model: Any
     vocabulary: Vocabulary | None
-    known: KnownTexts
+    known: TrainingTextHashes
 
     def save(self, folder: Path, trained_again: tuple[str, ...] | None = None) -> None:
         """Write `config.json`, `model.safetensors` (fp32), the tokenizer's files, `tune_ner.json` and

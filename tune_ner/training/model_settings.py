@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from tune_ner.config.trial_config import SchemeName, TrialConfig
 from tune_ner.errors import ModelError
-from tune_ner.tagging.alignment import Alignment
+from tune_ner.tagging.alignment import SubwordLabels
 from tune_ner.tagging.decoding import Decoding
-from tune_ner.tagging.tokenization import WordRule
+from tune_ner.tagging.tokenization import WordTokenizer
 
 SETTINGS_FILE = "tune_ner.json"
 SETTINGS_FORMAT = 1
@@ -31,8 +31,8 @@ class ModelSettings(BaseModel):
     trial_id: Annotated[str, Field(min_length=1)]
     tagging_scheme: SchemeName
     types: Annotated[tuple[str, ...], Field(min_length=1)]
-    words: WordRule
-    alignment: Alignment
+    words: WordTokenizer
+    subword_labels: SubwordLabels
     max_length: Annotated[int, Field(ge=3)]
     stride: Annotated[int, Field(ge=0)]
     decoding: Decoding

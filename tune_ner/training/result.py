@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tune_ner.data.corpus import Part, Span
-from tune_ner.evaluation.seqeval_metrics import Figures, TypeFigures
+from tune_ner.data.corpus import Span, SplitName
+from tune_ner.evaluation.seqeval_metrics import SeqevalMetrics, TypeMetrics
 from tune_ner.evaluation.span_metrics import SpanScores
 
 
 @dataclass(frozen=True)
-class EpochFigures:
+class EpochMetrics:
     """Validation figures after an epoch; `training_loss` is the last logged one, None before the first.
 
     `tokens` are the subwords trained on in this epoch; 0 where that was not written down.
@@ -28,7 +28,7 @@ class EpochFigures:
 
 
 @dataclass(frozen=True)
-class PartScores:
+class SplitMetrics:
     """How well the predicted spans of a part meet the gold spans as annotated.
 
     `seen` and `unseen` split gold and predictions by whether their surface form was an entity in train;
@@ -37,9 +37,9 @@ class PartScores:
     """
 
     spans: SpanScores
-    seen: TypeFigures
-    unseen: TypeFigures
-    strict: Figures | None
+    seen: TypeMetrics
+    unseen: TypeMetrics
+    strict: SeqevalMetrics | None
     invalid_transitions: float
 
 
@@ -81,12 +81,12 @@ class TrialResult:
     loss since the step logged before.
     """
 
-    epochs: tuple[EpochFigures, ...]
+    epochs: tuple[EpochMetrics, ...]
     best_epoch: int
-    validation: Figures
-    test: Figures
+    validation: SeqevalMetrics
+    test: SeqevalMetrics
     test_loss: float
-    encoding: dict[Part, dict[str, Any]]
+    encoding: dict[SplitName, dict[str, Any]]
     labels: tuple[str, ...]
     training_log: tuple[tuple[int, float], ...]
     train_loss: float
@@ -99,5 +99,5 @@ class TrialResult:
     batching_used: str = "padded"
     accumulated_steps: int = 1
     note: str = ""
-    scores: dict[Part, PartScores] = field(default_factory=dict)
-    spans: dict[Part, tuple[tuple[Span, ...], ...]] = field(default_factory=dict)
+    scores: dict[SplitName, SplitMetrics] = field(default_factory=dict)
+    spans: dict[SplitName, tuple[tuple[Span, ...], ...]] = field(default_factory=dict)

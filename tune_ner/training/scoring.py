@@ -10,20 +10,20 @@ import numpy as np
 
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.data.corpus import Sentence, Span
-from tune_ner.evaluation.seen_entities import SeenForms
+from tune_ner.evaluation.seen_entities import SeenEntities
 from tune_ner.evaluation.seqeval_metrics import (
-    Figures,
-    TypeFigures,
+    SeqevalMetrics,
+    TypeMetrics,
     invalid_transitions,
     seqeval_figures,
     strict_figures,
 )
 from tune_ner.evaluation.span_metrics import score_spans
-from tune_ner.tagging.alignment import EncodedPart
+from tune_ner.tagging.alignment import EncodedSplit
 from tune_ner.tagging.decoding import ViterbiDecoder, word_labels
 from tune_ner.tagging.schemes import SCHEMES
 from tune_ner.tagging.spans import tags_to_spans
-from tune_ner.training.result import PartScores
+from tune_ner.training.result import SplitMetrics
 
 
 class Scorer:
@@ -33,21 +33,21 @@ class Scorer:
         self,
         config: TrialConfig,
         sentences: Sequence[Sentence],
-        part: EncodedPart,
+        split_name: EncodedSplit,
         labels: Sequence[str],
         types: Sequence[str],
-        train_forms: SeenForms,
+        train_forms: SeenEntities,
     ) -> None:
         self._scheme = SCHEMES[config.tagging_scheme]
         self._sentences = sentences
-        self._part = part
+        self._part = split_name
         self._labels = labels
         self._types = types
         self._train_forms = train_forms
         self._viterbi = ViterbiDecoder(self._scheme, labels) if config.decoding == "viterbi" else None
-        self._kept = part.subwords.read_at >= 0
+        self._kept = split_name.subwords.read_at >= 0
         self._kept_of_sentence = self._by_sentence(self._kept)
-        self._gold = self._labelled(self._names(part.tagged.label_ids))
+        self._gold = self._labelled(self._names(split_name.tagged.label_ids))
 
     def tags(self, output: np.ndarray[Any, Any]) -> list[list[str]]:
         """A tag for every word of every sentence; `O`, the first label, for words that were cut.
@@ -64,7 +64,7 @@ class Scorer:
         flat, firsts = of_words.tolist(), self._part.subwords.split.firsts.tolist()
         return [flat[first:after] for first, after in pairwise(firsts)]
 
-    def figures(self, predicted: list[list[str]]) -> Figures:
+    def figures(self, predicted: list[list[str]]) -> SeqevalMetrics:
         """seqeval's figures over the words that carry a label."""
         return seqeval_figures(self._gold, self._labelled(predicted), self._types)
 
@@ -75,12 +75,12 @@ class Scorer:
             for index, tags in enumerate(predicted)
         )
 
-    def scores(self, predicted: list[list[str]]) -> PartScores:
+    def scores(self, predicted: list[list[str]]) -> SplitMetrics:
         """Figures against the gold spans as annotated, whatever words, scheme and truncation made of them."""
         gold = [sentence.spans for sentence in self._sentences]
         spans = self.spans(predicted)
         tags = self._labelled(predicted)
-        return PartScores(
+        return SplitMetrics(
             spans=score_spans(gold, spans, self._types),
             seen=self._by_form(gold, spans, seen=True),
             unseen=self._by_form(gold, spans, seen=False),
@@ -88,7 +88,7 @@ class Scorer:
             invalid_transitions=invalid_transitions(tags, self._scheme.name),
         )
 
-    def _by_form(self, gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]], seen: bool) -> TypeFigures:
+    def _by_form(self, gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]], seen: bool) -> TypeMetrics:
         def of_kind(spans: Sequence[Sequence[Span]]) -> list[list[Span]]:
             return [
                 [span for span in row if self._train_forms.is_seen(span, sentence.text) == seen]
@@ -96,7 +96,7 @@ class Scorer:
             ]
 
         scores = score_spans(of_kind(gold), of_kind(predicted), self._types)
-        return TypeFigures(scores.precision, scores.recall, scores.f1, scores.support)
+        return TypeMetrics(scores.precision, scores.recall, scores.f1, scores.support)
 
     def _labelled(self, tags: list[list[str]]) -> list[list[str]]:
         return [list(compress(row, kept)) for row, kept in zip(tags, self._kept_of_sentence, strict=True)]

@@ -15,15 +15,15 @@ from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import DivergedError
 from tune_ner.tagging.alignment import IGNORED
 from tune_ner.training.checkpoints import ResumableTrainer, Saved
-from tune_ner.training.evaluation_loop import PartOutput
+from tune_ner.training.evaluation_loop import SplitOutput
 from tune_ner.training.profiling import StageClock
-from tune_ner.training.result import EpochFigures
+from tune_ner.training.result import EpochMetrics
 from tune_ner.training.scoring import Scorer
 
 LOGGING_STEPS = 50
 _EPOCH_METRICS = ("precision", "recall", "f1", "accuracy")
 
-OnEpoch = Callable[[EpochFigures], None]
+OnEpoch = Callable[[EpochMetrics], None]
 
 
 def used_precision(wanted: str) -> str:
@@ -101,26 +101,26 @@ class BestEpoch(transformers.TrainerCallback):
     """Scores every epoch on validation and keeps the best one's weights and tags in memory."""
 
     def __init__(
-        self, scorer: Scorer, on_epoch: OnEpoch, clock: StageClock, tokens: int, stop_at_f1: float | None = None
+        self, scorer: Scorer, on_epoch: OnEpoch, clock: StageClock, tokens: int, target_f1: float | None = None
     ) -> None:
         self._scorer = scorer
         self._on_epoch = on_epoch
         self._clock = clock
         self._tokens = tokens
-        self._stop_at_f1 = stop_at_f1
+        self._stop_at_f1 = target_f1
         self._weights: dict[str, torch.Tensor] = {}
         self._latest: list[list[str]] = []
-        self.epochs: list[EpochFigures] = []
+        self.epochs: list[EpochMetrics] = []
         self.epoch = 0
         self.tags: list[list[str]] = []
 
-    def measure(self, part: PartOutput, batch_size: int) -> dict[str, float]:
+    def measure(self, split_name: SplitOutput, batch_size: int) -> dict[str, float]:
         """The figures of an epoch, by the names that the Trainer gives them."""
         with self._clock("evaluate"):
-            self._latest = self._scorer.tags(part.output)
+            self._latest = self._scorer.tags(split_name.output)
             figures = self._scorer.figures(self._latest)
         named = {f"eval_{name}": getattr(figures, name) for name in _EPOCH_METRICS}
-        return {"eval_loss": part.loss(batch_size), **named}
+        return {"eval_loss": split_name.loss(batch_size), **named}
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Called by the Trainer after each evaluation on validation."""
@@ -128,7 +128,7 @@ class BestEpoch(transformers.TrainerCallback):
         if not math.isfinite(metrics["eval_loss"]):
             raise DivergedError(f"the validation loss is {metrics['eval_loss']} after epoch {len(self.epochs) + 1}")
         logged = [entry["loss"] for entry in state.log_history if "loss" in entry]
-        figures = EpochFigures(
+        figures = EpochMetrics(
             epoch=len(self.epochs) + 1,
             loss=metrics["eval_loss"],
             training_loss=logged[-1] if logged else None,
@@ -164,7 +164,7 @@ class BestEpoch(transformers.TrainerCallback):
         self._weights = saved.group("best")
         self.epoch, self.tags = saved.content["best"], saved.content["tags"]
         for epoch in saved.content["epochs"]:
-            self.epochs.append(EpochFigures(**epoch))
+            self.epochs.append(EpochMetrics(**epoch))
             self._on_epoch(self.epochs[-1])
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

@@ -16,7 +16,7 @@ _BYTES = 8  # of a digest: among a million texts, a new one passes for known onc
 
 
 @dataclass(frozen=True)
-class KnownTexts:
+class TrainingTextHashes:
     """The texts of train and validation by their digests; case and white space make no difference."""
 
     digests: frozenset[bytes]

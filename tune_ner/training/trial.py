@@ -12,19 +12,19 @@ import torch
 import transformers
 
 from tune_ner.config.trial_config import TrialConfig
-from tune_ner.data.corpus import Corpus, Part
+from tune_ner.data.corpus import Corpus, SplitName
 from tune_ner.data.splits import Split
 from tune_ner.errors import EncoderError
 from tune_ner.training.checkpoints import Saved, TrialCheckpoint
 from tune_ner.training.dataset import Windows
 from tune_ner.training.encoders import Encoder, load_model
-from tune_ner.training.evaluation_loop import PartOutput, predict
-from tune_ner.training.features import TokenizedSplit, TrialInputs, trial_inputs
+from tune_ner.training.evaluation_loop import SplitOutput, predict
+from tune_ner.training.features import TokenizedSplit, TrialFeatures, trial_features
 from tune_ner.training.model_export import TrainedModel
 from tune_ner.training.padding_free.collator import Collator, collator_for
 from tune_ner.training.padding_free.vocabulary_trimming import Vocabulary, can_trim
 from tune_ner.training.profiling import StageClock, linear_parameters, matmul_rate, peak_memory
-from tune_ner.training.result import EpochFigures, TrialCost, TrialResult
+from tune_ner.training.result import EpochMetrics, TrialCost, TrialResult
 from tune_ner.training.scoring import Scorer
 from tune_ner.training.trainer import (
     BestEpoch,
@@ -85,7 +85,7 @@ def train_trial(
     threads: int | None = None,
     tokenized: TokenizedSplit | None = None,
     checkpoint: TrialCheckpoint | None = None,
-) -> tuple[EpochFigures, ...]:
+) -> tuple[EpochMetrics, ...]:
     """Train one configuration and measure it on validation alone; as `run_trial`, which measures it on test too.
 
     Returns:
@@ -103,15 +103,15 @@ class _Trained:
     """A trial whose model has the weights of its best epoch."""
 
     config: TrialConfig
-    inputs: TrialInputs
-    windows: dict[Part, Windows]
+    inputs: TrialFeatures
+    windows: dict[SplitName, Windows]
     parameters: int
     collate: Collator
     note: str
     trainer: TrialTrainer
     best: BestEpoch
-    predicted: Callable[[Part], PartOutput]
-    scorer: dict[Part, Scorer]
+    predicted: Callable[[SplitName], SplitOutput]
+    scorer: dict[SplitName, Scorer]
     train_loss: float
     accumulated: int
     clock: StageClock
@@ -135,7 +135,7 @@ def _trained(
     saved = checkpoint.saved if checkpoint else None
     clock = StageClock(checkpoint.seconds if checkpoint else {})
     with clock("encode"):
-        inputs = trial_inputs(config, encoder, corpus, split, tokenized)
+        inputs = trial_features(config, encoder, corpus, split, tokenized)
     accumulated: int = saved.content["accumulated"] if saved else 1
     while True:
         try:
@@ -156,7 +156,7 @@ def _trained(
 def _fit(
     config: TrialConfig,
     encoder: Encoder,
-    inputs: TrialInputs,
+    inputs: TrialFeatures,
     clock: StageClock,
     on_epoch: OnEpoch,
     accumulated: int,
@@ -176,20 +176,22 @@ def _fit(
         pad_id = inputs.tokenizer.pad_token_id
         sample = windows["train"].take(range(min(config.batch_size, len(windows["train"]))))
         collate, note = collator_for(model, pad_id, packed=config.batching == "packed", sample=sample, seed=config.seed)
-    scorer: dict[Part, Scorer] = {
-        part: Scorer(config, inputs.sentences[part], inputs.encoded[part], inputs.labels, inputs.types, inputs.forms)
-        for part in ("validation", "test")
+    scorer: dict[SplitName, Scorer] = {
+        split_name: Scorer(
+            config, inputs.sentences[split_name], inputs.encoded[split_name], inputs.labels, inputs.types, inputs.forms
+        )
+        for split_name in ("validation", "test")
     }
     # evaluation has a collator of its own, for the one of training counts what training computes
     evaluation = Collator(model, pad_id, packed=collate.packed)
     tokens = int(windows["train"].lengths.sum())
-    best = BestEpoch(scorer["validation"], on_epoch, clock, tokens, config.stop_at_f1)
+    best = BestEpoch(scorer["validation"], on_epoch, clock, tokens, config.target_f1)
 
-    def predicted(part: Part) -> PartOutput:
+    def predicted(split_name: SplitName) -> SplitOutput:
         with clock("evaluate"):
             return predict(
                 trainer.model,
-                windows[part],
+                windows[split_name],
                 evaluation,
                 scores=config.decoding == "viterbi",
                 autocast=trainer.compute_loss_context_manager,
@@ -258,7 +260,7 @@ def _measured(trained: _Trained) -> TrialResult:
         test_loss=test.loss(config.batch_size),
         scores={"validation": scorer["validation"].scores(best.tags), "test": scorer["test"].scores(tags)},
         spans={"validation": scorer["validation"].spans(best.tags), "test": scorer["test"].spans(tags)},
-        encoding={part: item.account.as_dict() for part, item in inputs.encoded.items()},
+        encoding={split_name: item.account.as_dict() for split_name, item in inputs.encoded.items()},
         labels=inputs.labels,
         training_log=tuple((int(e["step"]), e["loss"]) for e in trained.trainer.state.log_history if "loss" in e),
         train_loss=trained.train_loss,

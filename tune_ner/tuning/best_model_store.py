@@ -17,9 +17,9 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tune_ner.errors import TuneNerError
-from tune_ner.results.best_model import ModelFiles, RunModels
+from tune_ner.results.best_model import BestModelDir, ModelFiles
 from tune_ner.results.records import TrialRecord
-from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.run_dir import RunDir
 from tune_ner.results.selection import Candidate, winner
 from tune_ner.training.model_settings import ModelSettings
 from tune_ner.tuning.events import RunEvents
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 TrainAgain = Callable[[TrialRecord], ModelFiles]
 
 
-class ModelKeeper:
+class BestModelStore:
     """Knows the ranking so far, and writes the model of the trial that leads it; a Ray actor on the driver's node.
 
     Args:
@@ -39,7 +39,7 @@ class ModelKeeper:
     """
 
     def __init__(self, run: Path, candidates: Iterable[Candidate]) -> None:
-        self._models = RunModels(run)
+        self._models = BestModelDir(run)
         self._candidates = {candidate.trial_id: candidate for candidate in candidates}
         self._problems: dict[str, str] = {}
 
@@ -67,10 +67,10 @@ class ModelKeeper:
         return self._problems.get(trial_id, "")
 
 
-def start_keeper(folder: RunFolder) -> Any:
+def start_keeper(folder: RunDir) -> Any:
     """A keeper for a run, on this node, since it has the run folder."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    actor = ray.remote(ModelKeeper).options(num_cpus=0, scheduling_strategy=here)
+    actor = ray.remote(BestModelStore).options(num_cpus=0, scheduling_strategy=here)
     return actor.remote(folder.path.absolute(), _candidates(folder.records()))
 
 
@@ -98,13 +98,13 @@ def model_files(model: TrainedModel, trained_again: tuple[str, ...] | None = Non
         return {file.name: np.fromfile(file, np.uint8) for file in sorted(Path(folder).iterdir())}
 
 
-def lacks_model(folder: RunFolder, records: Iterable[TrialRecord]) -> bool:
+def lacks_model(folder: RunDir, records: Iterable[TrialRecord]) -> bool:
     """Whether a run whose trials have all ended has a winner that is not the one in its `best/`."""
     best = winner(_candidates(records))
     return best is not None and folder.models.exported != best.trial_id
 
 
-def export_winner(folder: RunFolder, keeper: Any, train_again: TrainAgain, events: RunEvents) -> None:
+def export_winner(folder: RunDir, keeper: Any, train_again: TrainAgain, events: RunEvents) -> None:
     """Make the winner's model `best/`.
 
     Where its weights are not here, the trial is trained once more: means over seeds can turn round at the end, a node

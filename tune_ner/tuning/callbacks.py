@@ -16,16 +16,16 @@ from ray import tune
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import RunFolderError, Terminated
 from tune_ner.results.records import TrialRecord
-from tune_ner.results.run_dir import RunFolder
-from tune_ner.training.result import EpochFigures
+from tune_ner.results.run_dir import RunDir
+from tune_ner.training.result import EpochMetrics
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.prometheus import RunGauges
 
-_EPOCH = TypeAdapter(EpochFigures)
+_EPOCH = TypeAdapter(EpochMetrics)
 
 
-class Recorder(tune.Callback):
+class RecordWriter(tune.Callback):
     """Writes each trial's record in the driver, and passes on what happens.
 
     Attributes:
@@ -34,7 +34,7 @@ class Recorder(tune.Callback):
         tries_left: how often trials are tried anew whose worker died before they began; see `never_begun`.
     """
 
-    def __init__(self, experiment: Experiment, folder: RunFolder, events: RunEvents) -> None:
+    def __init__(self, experiment: Experiment, folder: RunDir, events: RunEvents) -> None:
         self.run = folder.name
         self.checkpoints = folder.checkpoints.absolute()
         self._gauges = RunGauges(self.run, folder.records())
@@ -42,7 +42,7 @@ class Recorder(tune.Callback):
         self._folder = folder
         self._events = events
         self._started: dict[str, float] = {}
-        self._epochs: dict[str, list[EpochFigures]] = {}
+        self._epochs: dict[str, list[EpochMetrics]] = {}
         self._recorded: set[str] = set()
         self.records: list[TrialRecord] = []
         self.error: RunFolderError | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_log import LOGGER
-from tune_ner.training.result import EpochFigures
+from tune_ner.training.result import EpochMetrics
 from tune_ner.tuning.resources import TrialResources
 
 
@@ -24,7 +24,7 @@ class RunEvents:
     def trial_started(self, trial: TrialConfig) -> None:
         """A worker took up a trial."""
 
-    def epoch_ended(self, trial: TrialConfig, figures: EpochFigures) -> None:
+    def epoch_ended(self, trial: TrialConfig, figures: EpochMetrics) -> None:
         """A trial was measured on validation."""
 
     def trial_ended(self, record: TrialRecord) -> None:
@@ -57,7 +57,7 @@ class Listeners(RunEvents):
         for listener in self._listeners:
             listener.trial_started(trial)
 
-    def epoch_ended(self, trial: TrialConfig, figures: EpochFigures) -> None:
+    def epoch_ended(self, trial: TrialConfig, figures: EpochMetrics) -> None:
         """Tell each."""
         for listener in self._listeners:
             listener.epoch_ended(trial, figures)
@@ -93,7 +93,7 @@ class LoggedEvents(RunEvents):
         """Id and title."""
         LOGGER.info("trial %s started: %s", trial.trial_id, trial.title)
 
-    def epoch_ended(self, trial: TrialConfig, figures: EpochFigures) -> None:
+    def epoch_ended(self, trial: TrialConfig, figures: EpochMetrics) -> None:
         """The epoch's figures on validation."""
         LOGGER.info(
             "trial %s: epoch %d of %d, validation F1 %.4f, loss %.4f",

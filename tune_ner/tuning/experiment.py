@@ -19,8 +19,8 @@ from tune_ner.data.corpus import Corpus
 from tune_ner.data.loaders import load_corpus
 from tune_ner.data.splits import Split, split_corpus
 from tune_ner.errors import EncoderError
-from tune_ner.results.run_dir import RunFolder
-from tune_ner.results.test_set_log import EarlierUse, earlier_uses, fingerprint_of_part
+from tune_ner.results.run_dir import RunDir
+from tune_ner.results.test_set_log import EarlierUse, earlier_uses, fingerprint_of_split
 from tune_ner.training.encoders import (
     PACKABLE,
     Encoder,
@@ -31,7 +31,7 @@ from tune_ner.training.encoders import (
     resolve_encoder,
 )
 from tune_ner.tuning.resources import TrialNeed
-from tune_ner.tuning.scheduling import Scheduling, longest_first, trial_cost
+from tune_ner.tuning.scheduling import SchedulerConfig, longest_first, trial_cost
 
 if TYPE_CHECKING:
     from tune_ner.training.features import TokenizedSplit
@@ -83,7 +83,7 @@ class Experiment:
                 "precision": self.space.precision,
                 "batching": self._batching(str(point["model"])),
                 "trim_vocabulary": self.space.trim_vocabulary,
-                "stop_at_f1": self.space.stop_at_f1,
+                "target_f1": self.space.target_f1,
             }
         )
 
@@ -141,13 +141,13 @@ class Experiment:
         ties = [(places[trial.model], -trial.learning_rate) for trial in trials]
         return longest_first(trials, [self.cost(trial) for trial in trials], ties)
 
-    def protocol(self, scheduling: Scheduling) -> dict[str, Any]:
+    def run_config(self, scheduler_config: SchedulerConfig) -> dict[str, Any]:
         """What its figures depend on; what a search is to try first may change between two starts of it."""
         return {
             "space": json.loads(self.space.model_dump_json(exclude={"first"})),
             "data": self.data_fingerprint,
             "encoders": {name: encoder.fingerprint for name, encoder in self.encoders.items()},
-            "scheduling": asdict(scheduling),
+            "scheduling": asdict(scheduler_config),
             "libraries": library_versions(),
         }
 
@@ -208,16 +208,16 @@ def audit_experiment(experiment: Experiment) -> dict[int | None, AuditReport]:
             tokenizers={name: each for (name, where), each in experiment.tokenizers.items() if where == fold},
             # what is cut at worst; windows with a stride cut nothing
             max_length=min(space.max_length) if 0 in space.stride else _UNCUT,
-            word_rule=space.words[0],
+            word_tokenizer=space.words[0],
             data_option=space.data,
         )
         for fold, split in experiment.splits.items()
     }
 
 
-def earlier_test_uses(experiment: Experiment, folder: RunFolder) -> list[EarlierUse]:
+def earlier_test_uses(experiment: Experiment, folder: RunDir) -> list[EarlierUse]:
     """The runs beside `folder` that measured on one of this experiment's test parts."""
-    fingerprints = [fingerprint_of_part(experiment.corpus, split.test) for split in experiment.splits.values()]
+    fingerprints = [fingerprint_of_split(experiment.corpus, split.test) for split in experiment.splits.values()]
     return earlier_uses(folder.path.parent, fingerprints, but=folder.path.name)
 
 

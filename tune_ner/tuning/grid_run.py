@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 
 from tune_ner.audit.findings import AuditReport
 from tune_ner.results.records import TrialRecord
-from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.run_dir import RunDir
 from tune_ner.tuning.best_model_store import lacks_model
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.ray_session import cluster_machine, ray_session
-from tune_ner.tuning.recovery import Recovery
-from tune_ner.tuning.resources import Machine, ResourceWishes, TrialResources, trial_resources
-from tune_ner.tuning.scheduling import Scheduling
+from tune_ner.tuning.recovery import FailureConfig
+from tune_ner.tuning.resources import Machine, ResourceRequest, TrialResources, trial_resources
+from tune_ner.tuning.scheduling import SchedulerConfig
 from tune_ner.tuning.tuner import going_on, heard, running
 
 
 def plan_resources(
-    experiment: Experiment, wishes: ResourceWishes, trials: int, address: str | None = None
+    experiment: Experiment, request: ResourceRequest, trials: int, address: str | None = None
 ) -> TrialResources:
     """What each of so many trials would get, on this machine or on the cluster at `address`; nothing is run.
 
@@ -26,19 +26,19 @@ def plan_resources(
         ResourceError: a wish that cannot be fulfilled, or no cluster at `address`.
     """
     if address is None:
-        return trial_resources(Machine.local(), experiment.need, wishes, trials)
+        return trial_resources(Machine.local(), experiment.need, request, trials)
     with ray_session(address, None, dashboard=False):
-        return trial_resources(cluster_machine(), experiment.need, wishes, trials)
+        return trial_resources(cluster_machine(), experiment.need, request, trials)
 
 
 def run_grid(
     experiment: Experiment,
-    folder: RunFolder,
-    wishes: ResourceWishes = ResourceWishes(),  # noqa: B008 - frozen
+    folder: RunDir,
+    request: ResourceRequest = ResourceRequest(),  # noqa: B008 - frozen
     events: RunEvents | None = None,
     *,
-    scheduling: Scheduling = Scheduling(),  # noqa: B008 - frozen
-    recovery: Recovery = Recovery(),  # noqa: B008 - frozen
+    scheduler_config: SchedulerConfig = SchedulerConfig(),  # noqa: B008 - frozen
+    failure_config: FailureConfig = FailureConfig(),  # noqa: B008 - frozen
     audits: Mapping[int | None, AuditReport] | None = None,
     address: str | None = None,
     dashboard: bool = False,
@@ -68,26 +68,26 @@ def run_grid(
             another space, data, encoders or libraries.
     """
     events = heard(experiment, folder, events)
-    protocol = experiment.protocol(scheduling)
+    run_config = experiment.run_config(scheduler_config)
     order = {trial.trial_id: place for place, trial in enumerate(experiment.trials)}
-    with going_on(folder, protocol, events) as earlier:
-        done = {record.trial_id: record for record in kept(earlier, recovery.retry_failed)}
+    with going_on(folder, run_config, events) as earlier:
+        done = {record.trial_id: record for record in kept(earlier, failure_config.retry_failed)}
         left = [trial for trial in experiment.schedule if trial.trial_id not in done]
         if left or (export and lacks_model(folder, earlier)):
             with running(
                 experiment,
                 folder,
-                wishes,
+                request,
                 events,
-                protocol=protocol,
+                run_config=run_config,
                 trials=len(left),
-                recovery=recovery,
+                failure_config=failure_config,
                 audits=audits,
                 address=address,
                 dashboard=dashboard,
                 export=export,
             ) as runner:
-                runner.run(left, scheduling, list(done.values()))
+                runner.run(left, scheduler_config, list(done.values()))
             done |= {record.trial_id: record for record in runner.records}
     return sorted(done.values(), key=lambda record: order[record.trial_id])
 

@@ -8,7 +8,7 @@ MAX_FAILURES = 2
 
 
 @dataclass(frozen=True)
-class Recovery:
+class FailureConfig:
     """How trials outlive what happens to them.
 
     Attributes:

@@ -110,7 +110,7 @@ class TrialResources:
 
 
 @dataclass(frozen=True)
-class ResourceWishes:
+class ResourceRequest:
     """What the user asks for; None leaves it to the machine."""
 
     cpus_per_trial: int | None = None
@@ -118,7 +118,7 @@ class ResourceWishes:
     max_concurrent: int | None = None
 
 
-def trial_resources(machine: Machine, need: TrialNeed, wishes: ResourceWishes, trials: int) -> TrialResources:
+def trial_resources(machine: Machine, need: TrialNeed, request: ResourceRequest, trials: int) -> TrialResources:
     """Resources of each trial.
 
     On GPUs, as many trials share a card as fit into its memory, measured or by estimate, at most eight and no more than
@@ -128,10 +128,10 @@ def trial_resources(machine: Machine, need: TrialNeed, wishes: ResourceWishes, t
     Raises:
         ResourceError: a wish that no machine of this kind can fulfil, with the figures.
     """
-    _check(machine, wishes)
-    _check_memory(machine, need, wishes)
-    cpus = wishes.cpus_per_trial or 1
-    gpus = wishes.gpus_per_trial
+    _check(machine, request)
+    _check_memory(machine, need, request)
+    cpus = request.cpus_per_trial or 1
+    gpus = request.gpus_per_trial
     if gpus is None:
         gpus = _gpu_share(machine, need, cpus, trials) if machine.gpus else 0.0
     fitting = sum(node.cpus // cpus for node in machine.hosts)
@@ -140,7 +140,7 @@ def trial_resources(machine: Machine, need: TrialNeed, wishes: ResourceWishes, t
         fitting = min(fitting, max(1, int(machine.memory / need.beside_gpu)))
     else:
         fitting = min(fitting, max(1, int(machine.memory / need.on_cpu)))
-    concurrent = min(wishes.max_concurrent or fitting, fitting, trials)
+    concurrent = min(request.max_concurrent or fitting, fitting, trials)
     return TrialResources(cpus, gpus, max(1, concurrent))
 
 
@@ -153,8 +153,8 @@ def _gpu_share(machine: Machine, need: TrialNeed, cpus: int, trials: int) -> flo
     return math.floor(10_000 / share) / 10_000  # Ray counts GPUs in steps of 0.0001
 
 
-def _check(machine: Machine, wishes: ResourceWishes) -> None:
-    cpus, gpus, concurrent = wishes.cpus_per_trial, wishes.gpus_per_trial, wishes.max_concurrent
+def _check(machine: Machine, request: ResourceRequest) -> None:
+    cpus, gpus, concurrent = request.cpus_per_trial, request.gpus_per_trial, request.max_concurrent
     most = max(node.cpus for node in machine.hosts)
     if cpus is not None and not 1 <= cpus <= most:
         where = "on the largest node" if len(machine.hosts) > 1 else "that there are"
@@ -176,14 +176,14 @@ def _check(machine: Machine, wishes: ResourceWishes) -> None:
         raise ResourceError(f"--max-concurrent {concurrent}: expected 1 or more")
 
 
-def _check_memory(machine: Machine, need: TrialNeed, wishes: ResourceWishes) -> None:
+def _check_memory(machine: Machine, need: TrialNeed, request: ResourceRequest) -> None:
     """That so many trials at once as are wished for fit; one trial is never refused, for the need is an estimate."""
-    wanted = wishes.max_concurrent or 1
-    on_gpu = bool(machine.gpus if wishes.gpus_per_trial is None else wishes.gpus_per_trial)
+    wanted = request.max_concurrent or 1
+    on_gpu = bool(machine.gpus if request.gpus_per_trial is None else request.gpus_per_trial)
     each = need.beside_gpu if on_gpu else need.on_cpu
     _refuse_more_than(wanted, int(machine.memory / each), each, f"{_gigabytes(machine.memory)} are free")
     # Who says how a GPU is to be divided answers for its memory; that of a cluster's GPUs is not known.
-    if on_gpu and wishes.gpus_per_trial is None and machine.gpu_memory:
+    if on_gpu and request.gpus_per_trial is None and machine.gpu_memory:
         fits = machine.gpus * int(machine.gpu_memory * _GPU_HEADROOM / need.on_gpu)
         there = f"{machine.gpus} GPU with {_gigabytes(machine.gpu_memory)}" + (" each" if machine.gpus > 1 else "")
         _refuse_more_than(wanted, fits, need.on_gpu, f"there is {there}")

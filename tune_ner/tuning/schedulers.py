@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule, TrialScheduler
 
 from tune_ner.results.records import TrialRecord
-from tune_ner.tuning.scheduling import Scheduling
+from tune_ner.tuning.scheduling import SchedulerConfig
 
 LAST = "last"
 """Key of a report after which a trial trains no more: its last epoch's, and that of its record."""
@@ -41,15 +41,17 @@ class EarlierTrial:
         return [{"epoch": epoch.epoch, "validation_f1": epoch.f1} for epoch in judged]
 
 
-def stopping_rule(scheduling: Scheduling, epochs: int, earlier: Sequence[EarlierTrial] = ()) -> TrialScheduler | None:
+def stopping_rule(
+    scheduler_config: SchedulerConfig, epochs: int, earlier: Sequence[EarlierTrial] = ()
+) -> TrialScheduler | None:
     """The rule where the longest trial has `epochs`; None where nothing is ever stopped, which is Ray's default.
 
     It knows what `earlier` trials reported, so that those of a run that goes on are compared with them.
     """
-    if not scheduling.rungs(epochs):
+    if not scheduler_config.rungs(epochs):
         return None
-    kind = ConfigurationHalving if scheduling.scheduler == "asha" else ConfigurationMedian
-    rule = kind(scheduling, epochs)
+    kind = ConfigurationHalving if scheduler_config.scheduler == "asha" else ConfigurationMedian
+    rule = kind(scheduler_config, epochs)
     rule.remember(earlier)
     return rule
 
@@ -106,12 +108,12 @@ class _ByConfiguration(_Rule):
 class ConfigurationHalving(_ByConfiguration, ASHAScheduler):
     """ASHA: at its rungs, a configuration that is not among the best of those that came by is stopped."""
 
-    def __init__(self, scheduling: Scheduling, epochs: int) -> None:
+    def __init__(self, scheduler_config: SchedulerConfig, epochs: int) -> None:
         super().__init__(
             **_MEASURE,
             max_t=epochs,
-            grace_period=scheduling.grace(epochs),
-            reduction_factor=scheduling.reduction_factor,
+            grace_period=scheduler_config.grace(epochs),
+            reduction_factor=scheduler_config.reduction_factor,
             stop_last_trials=False,  # it would stop every trial at its last epoch, before its record
         )
 
@@ -121,8 +123,8 @@ class ConfigurationMedian(_ByConfiguration, MedianStoppingRule):
     the median of the others' running means is stopped. A replicate's epoch that another has reported adds nothing.
     """
 
-    def __init__(self, scheduling: Scheduling, epochs: int) -> None:
-        super().__init__(**_MEASURE, grace_period=scheduling.grace(epochs), min_samples_required=_FEWEST_OTHERS)
+    def __init__(self, scheduler_config: SchedulerConfig, epochs: int) -> None:
+        super().__init__(**_MEASURE, grace_period=scheduler_config.grace(epochs), min_samples_required=_FEWEST_OTHERS)
         self._reported: dict[Hashable, int] = {}
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Scheduling:
+class SchedulerConfig:
     """Whether trials that are behind are stopped: by `fifo` none, by `asha` all but the best, by
     `median` the worse half.
 

@@ -13,16 +13,16 @@ from tune_ner.audit.findings import AuditReport
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import SchedulingError, near_misses
 from tune_ner.results.records import TrialRecord
-from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.run_dir import RunDir
 from tune_ner.tuning.best_model_store import lacks_model
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.grid_run import kept
-from tune_ner.tuning.recovery import Recovery
-from tune_ner.tuning.resources import ResourceWishes
+from tune_ner.tuning.recovery import FailureConfig
+from tune_ner.tuning.resources import ResourceRequest
 from tune_ner.tuning.samplers import SAMPLERS, Study, StudySearch, value_of
 from tune_ner.tuning.schedulers import FAILED
-from tune_ner.tuning.scheduling import Scheduling
+from tune_ner.tuning.scheduling import SchedulerConfig
 from tune_ner.tuning.tuner import going_on, heard, running
 
 STUDY_FILE = "study.db"
@@ -80,14 +80,14 @@ class Strategy:
 
 def run_search(
     experiment: Experiment,
-    folder: RunFolder,
-    wishes: ResourceWishes = ResourceWishes(),  # noqa: B008 - frozen
+    folder: RunDir,
+    request: ResourceRequest = ResourceRequest(),  # noqa: B008 - frozen
     events: RunEvents | None = None,
     *,
     budget: Budget = Budget(),
     strategy: Strategy = Strategy(),
-    scheduling: Scheduling = Scheduling(),  # noqa: B008 - frozen
-    recovery: Recovery = Recovery(),  # noqa: B008 - frozen
+    scheduler_config: SchedulerConfig = SchedulerConfig(),  # noqa: B008 - frozen
+    failure_config: FailureConfig = FailureConfig(),  # noqa: B008 - frozen
     storage: str | None = None,
     study: str | None = None,
     audits: Mapping[int | None, AuditReport] | None = None,
@@ -124,21 +124,21 @@ def run_search(
     """
     experiment.space.check_search()
     events = heard(experiment, folder, events)
-    protocol = experiment.protocol(scheduling)
+    run_config = experiment.run_config(scheduler_config)
     elsewhere = _study(experiment, folder, storage, study) if storage else None
-    with going_on(folder, protocol, events) as found:
-        earlier = kept(found, recovery.retry_failed)
+    with going_on(folder, run_config, events) as found:
+        earlier = kept(found, failure_config.retry_failed)
         if _is_whole(experiment, earlier, budget, strategy) and not (export and lacks_model(folder, found)):
             (elsewhere or _study(experiment, folder, None, study)).reconcile(earlier)
             return earlier
         with running(
             experiment,
             folder,
-            wishes,
+            request,
             events,
-            protocol=protocol,
+            run_config=run_config,
             trials=budget.trials,
-            recovery=recovery,
+            failure_config=failure_config,
             audits=audits,
             address=address,
             dashboard=dashboard,
@@ -149,16 +149,16 @@ def run_search(
             own.try_again([record for record in searched(experiment, found) if record not in earlier])
             searcher = StudySearch(own, strategy.sampler, strategy.sampler_seed, earlier)
             if left := _left(experiment, earlier, budget):
-                runner.search(searcher, left, scheduling, _BudgetStopper(budget), searched(experiment, earlier))
+                runner.search(searcher, left, scheduler_config, _BudgetStopper(budget), searched(experiment, earlier))
             so_far = [*earlier, *runner.records]
             own.reconcile(so_far)
             if unconfirmed := _unconfirmed(experiment, so_far, strategy):
                 events.confirming(len(unconfirmed))
-            runner.run(unconfirmed, Scheduling())
+            runner.run(unconfirmed, SchedulerConfig())
         return [*earlier, *runner.records]
 
 
-def _study(experiment: Experiment, folder: RunFolder, storage: str | None, name: str | None) -> Study:
+def _study(experiment: Experiment, folder: RunDir, storage: str | None, name: str | None) -> Study:
     """The study of a run, by default in a file of its folder, which must be there."""
     place = storage or f"sqlite:///{folder.path / STUDY_FILE}"
     return Study(experiment, place, name or folder.name, folder.name)

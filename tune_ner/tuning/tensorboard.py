@@ -16,7 +16,7 @@ from ray.tune.logger import TBXLoggerCallback
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_log import LOGGER
-from tune_ner.training.result import EpochFigures
+from tune_ner.training.result import EpochMetrics
 from tune_ner.tuning.events import RunEvents
 
 _FIGURES = ("f1", "precision", "recall", "accuracy", "loss")
@@ -66,7 +66,7 @@ class TensorBoardFiles(RunEvents):
         self._trials[trial.trial_id] = logged
         self._write(self._logger.log_trial_start, logged)
 
-    def epoch_ended(self, trial: TrialConfig, figures: EpochFigures) -> None:
+    def epoch_ended(self, trial: TrialConfig, figures: EpochMetrics) -> None:
         """Add an epoch's figures."""
         logged = self._trials[trial.trial_id]
         result = {

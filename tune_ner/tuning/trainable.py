@@ -19,7 +19,7 @@ from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import DivergedError, TuneNerError
 from tune_ner.results.best_model import ModelFiles
 from tune_ner.results.records import TrialRecord
-from tune_ner.training.result import EpochFigures, TrialResult
+from tune_ner.training.result import EpochMetrics, TrialResult
 from tune_ner.tuning.best_model_store import model_files, offer
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.prometheus import TrialGauges
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tune_ner.training.checkpoints import TrialCheckpoint
     from tune_ner.training.model_export import TrainedModel
 
-_EPOCH = TypeAdapter(EpochFigures)
+_EPOCH = TypeAdapter(EpochMetrics)
 
 
 @lru_cache(maxsize=1)
@@ -92,9 +92,9 @@ def train(config: dict[str, Any], reference: list[Any], threads: int, measure_te
     def seconds() -> float:
         return before + time.perf_counter() - start
 
-    reported: list[EpochFigures] = []
+    reported: list[EpochMetrics] = []
 
-    def report(figures: EpochFigures) -> None:
+    def report(figures: EpochMetrics) -> None:
         # A trial that ran out of GPU memory begins anew with smaller steps, and its epochs with it.
         reported[figures.epoch - 1 :] = [figures]
         # those that an earlier start trained are only told
@@ -142,8 +142,8 @@ def train(config: dict[str, Any], reference: list[Any], threads: int, measure_te
     tune.report({**final, "record": record.model_dump_json()})
 
 
-def _is_last(trial: TrialConfig, figures: EpochFigures) -> bool:
-    reached = trial.stop_at_f1 is not None and figures.f1 >= trial.stop_at_f1
+def _is_last(trial: TrialConfig, figures: EpochMetrics) -> bool:
+    reached = trial.target_f1 is not None and figures.f1 >= trial.target_f1
     return reached or figures.epoch >= trial.epochs
 
 
@@ -190,10 +190,10 @@ def _differences(there: TrialResult, here: TrialResult) -> tuple[str, ...]:
 
 def measure_memory(trial: TrialConfig, reference: list[Any]) -> int:
     """What runs in a worker to measure a trial."""
-    from tune_ner.training.features import tokenization, trial_inputs
+    from tune_ner.training.features import tokenization, trial_features
     from tune_ner.training.memory_probe import training_memory
 
     experiment = _fetched(reference[0])
     encoder, split = experiment.encoders[trial.model], experiment.splits[trial.fold]
-    inputs = trial_inputs(trial, encoder, experiment.corpus, split, experiment.tokenized.get(tokenization(trial)))
+    inputs = trial_features(trial, encoder, experiment.corpus, split, experiment.tokenized.get(tokenization(trial)))
     return training_memory(trial, encoder, inputs)

@@ -19,16 +19,16 @@ from tune_ner.config.trial_config import TrialConfig
 from tune_ner.results.best_model import ModelFiles
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.resume import Protocol
-from tune_ner.results.run_dir import RunFolder
+from tune_ner.results.run_dir import RunDir
 from tune_ner.tuning.best_model_store import export_winner, start_keeper
-from tune_ner.tuning.callbacks import Recorder, heard_interrupts
+from tune_ner.tuning.callbacks import RecordWriter, heard_interrupts
 from tune_ner.tuning.events import Listeners, LoggedEvents, RunEvents
 from tune_ner.tuning.experiment import Experiment, audit_experiment
 from tune_ner.tuning.ray_session import cluster_machine, ray_session
-from tune_ner.tuning.recovery import Recovery
-from tune_ner.tuning.resources import Machine, ResourceWishes, TrialResources, trial_resources
+from tune_ner.tuning.recovery import FailureConfig
+from tune_ner.tuning.resources import Machine, ResourceRequest, TrialResources, trial_resources
 from tune_ner.tuning.schedulers import EarlierTrial, stopping_rule
-from tune_ner.tuning.scheduling import Scheduling
+from tune_ner.tuning.scheduling import SchedulerConfig
 from tune_ner.tuning.tensorboard import TensorBoardFiles
 from tune_ner.tuning.trainable import RunPlace, measure_memory, train, train_again
 
@@ -41,15 +41,15 @@ class Runner:
         experiment: Experiment,
         reference: Any,
         resources: TrialResources,
-        recorder: Recorder,
-        recovery: Recovery,
-        exported_to: RunFolder | None,
+        record_writer: RecordWriter,
+        failure_config: FailureConfig,
+        exported_to: RunDir | None,
     ) -> None:
         self._experiment = experiment
         self._reference = reference
         self._resources = resources
-        self._recorder = recorder
-        self._recovery = recovery
+        self._recorder = record_writer
+        self._recovery = failure_config
         self._exported_to = exported_to
         self._keeper: Any = None
 
@@ -58,7 +58,9 @@ class Runner:
         """The records of all trials that ended so far, in that order."""
         return self._recorder.records
 
-    def run(self, trials: Sequence[TrialConfig], scheduling: Scheduling, earlier: Sequence[TrialRecord] = ()) -> None:
+    def run(
+        self, trials: Sequence[TrialConfig], scheduler_config: SchedulerConfig, earlier: Sequence[TrialRecord] = ()
+    ) -> None:
         """Train these trials, started in their order and compared with `earlier` ones, and measure them on test."""
         if self._exported_to and trials:
             self._keeper = start_keeper(self._exported_to)
@@ -68,7 +70,9 @@ class Runner:
             points = [self._experiment.point(trial) for trial in trials]
             # In the order of the points; a `grid_search` over them would copy them all for each one.
             generator = BasicVariantGenerator(points_to_evaluate=points, max_concurrent=self._resources.concurrent)
-            self._fit(generator, len(points), self._rule(scheduling, [*earlier, *self.records]), measure_test=True)
+            self._fit(
+                generator, len(points), self._rule(scheduler_config, [*earlier, *self.records]), measure_test=True
+            )
             trials = self._recorder.never_begun()
             if not trials:
                 return
@@ -77,7 +81,7 @@ class Runner:
         self,
         searcher: Searcher,
         trials: int,
-        scheduling: Scheduling,
+        scheduler_config: SchedulerConfig,
         stopper: tune.Stopper,
         earlier: Sequence[TrialRecord],
     ) -> None:
@@ -85,11 +89,11 @@ class Runner:
         they are measured on validation alone, and compared with `earlier` ones.
         """
         limited = ConcurrencyLimiter(searcher, self._resources.concurrent)
-        self._fit(limited, trials, self._rule(scheduling, earlier), False, stopper)
+        self._fit(limited, trials, self._rule(scheduler_config, earlier), False, stopper)
 
-    def _rule(self, scheduling: Scheduling, earlier: Sequence[TrialRecord]) -> TrialScheduler | None:
+    def _rule(self, scheduler_config: SchedulerConfig, earlier: Sequence[TrialRecord]) -> TrialScheduler | None:
         known = [EarlierTrial(record.trial_id, self._experiment.point(record.config), record) for record in earlier]
-        return stopping_rule(scheduling, self._experiment.space.most("epochs"), known)
+        return stopping_rule(scheduler_config, self._experiment.space.most("epochs"), known)
 
     def export(self, events: RunEvents) -> None:
         """Leave the winner's model in the run folder, if the run is to leave one."""
@@ -175,14 +179,14 @@ def _title(axes: Sequence[str], trial: Any) -> str:
     return TrialConfig.model_construct(**trial.config).titled(axes)
 
 
-def heard(experiment: Experiment, folder: RunFolder, events: RunEvents | None) -> RunEvents:
+def heard(experiment: Experiment, folder: RunDir, events: RunEvents | None) -> RunEvents:
     """All that listen to a run: the caller's listener, the package's log, and TensorBoard's files."""
     own = LoggedEvents(), TensorBoardFiles(folder.path, experiment.title)
     return Listeners(*([events] if events else []), *own)
 
 
 @contextmanager
-def going_on(folder: RunFolder, protocol: Protocol, events: RunEvents) -> Iterator[list[TrialRecord]]:
+def going_on(folder: RunDir, run_config: Protocol, events: RunEvents) -> Iterator[list[TrialRecord]]:
     """The records of an earlier start of a run, which is this process's alone; none of a run that is yet to begin.
 
     Raises:
@@ -191,7 +195,7 @@ def going_on(folder: RunFolder, protocol: Protocol, events: RunEvents) -> Iterat
     if not folder.path.exists():
         yield []
         return
-    with folder.driven(protocol):
+    with folder.driven(run_config):
         if folder.mend_last_line():
             events.noted(f"{folder.trials_file}: the last line was torn and is dropped; its trial is run again")
         yield folder.records()
@@ -200,13 +204,13 @@ def going_on(folder: RunFolder, protocol: Protocol, events: RunEvents) -> Iterat
 @contextmanager
 def running(
     experiment: Experiment,
-    folder: RunFolder,
-    wishes: ResourceWishes,
+    folder: RunDir,
+    request: ResourceRequest,
     events: RunEvents,
     *,
-    protocol: Protocol,
+    run_config: Protocol,
     trials: int,
-    recovery: Recovery,
+    failure_config: FailureConfig,
     audits: Mapping[int | None, AuditReport] | None,
     address: str | None,
     dashboard: bool,
@@ -235,40 +239,40 @@ def running(
     machine = None if address else Machine.local()
     if machine:
         # a wish that cannot be fulfilled is refused before Ray starts
-        trial_resources(machine, experiment.need, wishes, trials)
+        trial_resources(machine, experiment.need, request, trials)
     with ray_session(address, machine, dashboard) as page:
         _ = experiment.tokenized  # so that it goes with the experiment
         reference = ray.put(experiment)
-        resources = _shared_out(experiment, reference, wishes, machine or cluster_machine(), trials)
+        resources = _shared_out(experiment, reference, request, machine or cluster_machine(), trials)
         with ExitStack() as stack:
             if not folder.path.exists():
                 found = {fold: report.as_dict() for fold, report in audits.items()}
-                folder.create(experiment.space.to_yaml(), protocol, found)
-                stack.enter_context(folder.driven(protocol))
+                folder.create(experiment.space.to_yaml(), run_config, found)
+                stack.enter_context(folder.driven(run_config))
             events.run_started(resources, page)
-            recorder = Recorder(experiment, folder, events)
-            runner = Runner(experiment, reference, resources, recorder, recovery, folder if export else None)
+            record_writer = RecordWriter(experiment, folder, events)
+            runner = Runner(experiment, reference, resources, record_writer, failure_config, folder if export else None)
             yield runner
             runner.export(events)
             folder.remove_checkpoints()
 
 
 def _shared_out(
-    experiment: Experiment, reference: Any, wishes: ResourceWishes, machine: Machine, trials: int
+    experiment: Experiment, reference: Any, request: ResourceRequest, machine: Machine, trials: int
 ) -> TrialResources:
     """What each trial gets; where the user does not divide the GPUs, by the memory that trials are seen to take.
 
     The largest trial of each encoder is tried for a moment, on a whole GPU.
     """
-    resources = trial_resources(machine, experiment.need, wishes, trials)
-    if not resources.gpus or wishes.gpus_per_trial is not None:
+    resources = trial_resources(machine, experiment.need, request, trials)
+    if not resources.gpus or request.gpus_per_trial is not None:
         return resources
     measure = ray.remote(num_cpus=resources.cpus, num_gpus=1, max_retries=0)(measure_memory)
     largest = [experiment.largest_trial(model) for model in experiment.encoders]
     measured = [_outcome(measure.remote(trial, [reference])) for trial in largest]
     if 0 in measured:
         return resources  # the estimate has to do
-    return trial_resources(machine, replace(experiment.need, measured=max(measured)), wishes, trials)
+    return trial_resources(machine, replace(experiment.need, measured=max(measured)), request, trials)
 
 
 def _outcome(measurement: Any) -> int:

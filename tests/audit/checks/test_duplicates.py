@@ -5,15 +5,16 @@ import pytest
 from tests.audit.corpora import a_corpus, a_split, part_of
 from tune_ner.audit.checks.duplicates import contaminated_test, duplicate_findings, find_levels
 from tune_ner.audit.findings import Finding, PartSize
-from tune_ner.data.corpus import PARTS, Corpus, Part
+from tune_ner.data.corpus import SPLIT_NAMES, Corpus, SplitName
 from tune_ner.data.splits import Split
 
 LONG = "Den som har fått <DISORDER feber> bör vila hemma och dricka mycket vatten under flera dagar."
 
 
 def findings_of(corpus: Corpus, split: Split, near: bool = True) -> dict[str, Finding]:
-    sizes: dict[Part, PartSize] = {
-        part: PartSize(len(split[part]), sum(len(s.spans) for s in part_of(corpus, split[part])), {}) for part in PARTS
+    sizes: dict[SplitName, PartSize] = {
+        split_name: PartSize(len(split[split_name]), sum(len(s.spans) for s in part_of(corpus, split[split_name])), {})
+        for split_name in SPLIT_NAMES
     }
     return {f.kind: f for f in duplicate_findings(corpus, split, find_levels(corpus, near), sizes)}
 

@@ -3,17 +3,17 @@
 from tests.audit.corpora import a_corpus, a_split
 from tune_ner.audit.checks.entity_overlap import surface_finding
 from tune_ner.data.corpus import Span
-from tune_ner.evaluation.seen_entities import seen_forms
+from tune_ner.evaluation.seen_entities import seen_entities
 
 CORPUS = a_corpus("Ta <DRUG Alvedon>.", "x", "<DRUG alvedon>, <DRUG salva>, <DRUG SALVA> mot <DISORDER alvedon>.")
 
 
 def test_forms_are_compared_whatever_their_case_spacing_and_type() -> None:
-    seen = seen_forms(CORPUS, a_split(1, 1, 1))
+    seen = seen_entities(CORPUS, a_split(1, 1, 1))
     assert seen.forms == {"alvedon"}
     assert seen.is_seen(Span(0, 7, "DRUG"), "ALVEDON nu")
     assert not seen.is_seen(Span(0, 5, "DRUG"), "salva")
-    spaced = seen_forms(a_corpus("<DISORDER ont  i magen>"), a_split(1, 0, 0))
+    spaced = seen_entities(a_corpus("<DISORDER ont  i magen>"), a_split(1, 0, 0))
     assert spaced.is_seen(Span(0, 11, "DISORDER"), "Ont i magen")
 
 

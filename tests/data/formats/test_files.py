@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tune_ner.data.corpus import BODY, DISORDER, DRUG, Part, Sentence, Span
+from tune_ner.data.corpus import BODY, DISORDER, DRUG, Sentence, Span, SplitName
 from tune_ner.data.formats.files import read_file, read_path
 from tune_ner.data.loaders import load_corpus
 from tune_ner.errors import DataError
@@ -379,7 +379,7 @@ def test_a_parquet_file_without_rows_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stem", "part"),
+    ("stem", "split"),
     [
         ("train", "train"),
         ("Training", "train"),
@@ -392,9 +392,9 @@ def test_a_parquet_file_without_rows_is_refused(tmp_path: Path) -> None:
         ("testing", "test"),
     ],
 )
-def test_a_folder_of_files_named_after_parts_is_a_made_split(tmp_path: Path, stem: str, part: Part) -> None:
+def test_a_folder_of_files_named_after_parts_is_a_made_split(tmp_path: Path, stem: str, split_name: SplitName) -> None:
     written(tmp_path, f"{stem}.txt", "( Astma )\n")
-    assert [found for found, _ in read_path(tmp_path)[0]] == [part]
+    assert [found for found, _ in read_path(tmp_path)[0]] == [split_name]
 
 
 def test_the_parts_of_a_folder_may_differ_in_format(tmp_path: Path) -> None:
@@ -413,7 +413,11 @@ def test_other_folders_are_read_file_after_file_by_name(tmp_path: Path) -> None:
     for stem in ("b", "train", "a"):
         written(tmp_path, f"{stem}.txt", f"( {stem} )\n")
     found, _ = read_path(tmp_path)
-    assert [(part, sentence.id) for part, sentence in found] == [(None, "a_0"), (None, "b_0"), (None, "train_0")]
+    assert [(split_name, sentence.id) for split_name, sentence in found] == [
+        (None, "a_0"),
+        (None, "b_0"),
+        (None, "train_0"),
+    ]
 
 
 def test_a_single_file_is_no_split_whatever_its_name(tmp_path: Path) -> None:
@@ -755,12 +759,12 @@ def test_a_parquet_file_with_damaged_bytes_is_read_or_refused_in_words(
 
 
 def test_shards_named_as_the_hub_names_them_are_a_split(tmp_path: Path) -> None:
-    for part in ("train", "validation", "test"):
-        written(tmp_path, f"{part}-00000-of-00001.txt", f"Ont i {{{part}}}.\n")
+    for split_name in ("train", "validation", "test"):
+        written(tmp_path, f"{split_name}-00000-of-00001.txt", f"Ont i {{{split_name}}}.\n")
     written(tmp_path, ".train.txt", "( gömd )\n")
     written(tmp_path, "LICENSE.txt", "( fri )\n")
     sentences, _ = read_path(tmp_path)
-    assert [part for part, _ in sentences] == ["test", "train", "validation"]
+    assert [split_name for split_name, _ in sentences] == ["test", "train", "validation"]
 
 
 def test_types_are_called_the_same_in_every_format(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_a_lone_train_part_is_an_unsplit_corpus(publish: Publish) -> None:
     calls = publish({"train": medical()})
     found, notes = read_hub(NAME, "1177")
     assert calls == [(NAME, "1177")]
-    assert [part for part, _ in found] == [None, None]
+    assert [split_name for split_name, _ in found] == [None, None]
     assert [as_published(sentence) for _, sentence in found] == SENTENCES
     assert [sentence.source for _, sentence in found] == [f"{NAME}:train[0]", f"{NAME}:train[1]"]
     assert notes == ()
@@ -116,7 +116,7 @@ def test_tags_are_named_by_the_classes_of_the_data_set_and_noted_once(publish: P
 def test_unknown_parts_are_left_out_beside_the_known_ones_with_a_note(publish: Publish) -> None:
     publish({"train": medical(), "val": medical(), "unlabelled": medical()})
     sentences, notes = read_hub(NAME, "1177")
-    assert {part for part, _ in sentences} == {"train", "validation"}
+    assert {split_name for split_name, _ in sentences} == {"train", "validation"}
     assert "part 'unlabelled' is neither train, validation nor test, and left out" in notes
 
 

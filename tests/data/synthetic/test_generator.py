@@ -166,7 +166,7 @@ def test_distinct_forms_keep_growing(corpus: Corpus, large: Corpus) -> None:
 def test_some_test_forms_are_unseen_in_training(corpus: Corpus, seed: int) -> None:
     shuffled = list(corpus.sentences)
     Random(seed).shuffle(shuffled)
-    train, test = (Corpus("part", tuple(part), MEDICAL_TYPES) for part in (shuffled[:960], shuffled[960:]))
+    train, test = (Corpus("split", tuple(split_name), MEDICAL_TYPES) for split_name in (shuffled[:960], shuffled[960:]))
     seen, met = set(forms(train)), forms(test)
     distinct = set(met)
     assert 0.1 < sum(form not in seen for form in met) / len(met) < 0.5

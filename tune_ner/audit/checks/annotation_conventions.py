@@ -7,22 +7,22 @@ from collections.abc import Sequence
 from tune_ner.audit.checks.boundary_markers import SENTENCE_PUNCTUATION
 from tune_ner.audit.checks.label_conflicts import count_entities, entities_of, severity_by_share
 from tune_ner.audit.findings import Example, Finding, PartSize, first_examples, percent, place, ratio, span_example
-from tune_ner.data.corpus import Part, Sentence, Span, valid_spans
+from tune_ner.data.corpus import Sentence, Span, SplitName, valid_spans
 from tune_ner.data.markup import unpaired_brackets
-from tune_ner.tagging.tokenization import WordRule, split_words
+from tune_ner.tagging.tokenization import WordTokenizer, split_words
 
 _NEAR = 200
 """Characters beside a span that are looked at for a word or bracket."""
 
 
 def annotation_findings(
-    sentences: Sequence[Sentence], word_rule: WordRule, parts: dict[Part, PartSize]
+    sentences: Sequence[Sentence], word_tokenizer: WordTokenizer, parts: dict[SplitName, PartSize]
 ) -> list[Finding]:
     """What is wrong with the spans of a corpus, whatever the split."""
     faults = [
         overlaps(sentences),
         off_boundaries(sentences, "punctuation"),
-        off_boundaries(sentences, word_rule) if word_rule != "punctuation" else None,
+        off_boundaries(sentences, word_tokenizer) if word_tokenizer != "punctuation" else None,
         loose_edges(sentences),
         empty_spans(sentences),
         missing_types(parts),
@@ -65,7 +65,7 @@ def overlaps(sentences: Sequence[Sentence]) -> Finding | None:
     )
 
 
-def off_boundaries(sentences: Sequence[Sentence], rule: WordRule) -> Finding | None:
+def off_boundaries(sentences: Sequence[Sentence], rule: WordTokenizer) -> Finding | None:
     """Spans that begin or end within a word, for one way of cutting words."""
     found = []
     for sentence in sentences:
@@ -149,12 +149,14 @@ def empty_spans(sentences: Sequence[Sentence]) -> Finding | None:
     )
 
 
-def missing_types(parts: dict[Part, PartSize]) -> Finding | None:
+def missing_types(parts: dict[SplitName, PartSize]) -> Finding | None:
     """Types that have no entity in a part."""
-    missing = [(part, label) for part, size in parts.items() for label, count in size.per_type.items() if not count]
+    missing = [
+        (split_name, label) for split_name, size in parts.items() for label, count in size.per_type.items() if not count
+    ]
     if not missing:
         return None
-    named = ", ".join(f"{label} in {part}" for part, label in missing)
+    named = ", ".join(f"{label} in {split_name}" for split_name, label in missing)
     return Finding(
         kind="missing_types",
         severity="warning",

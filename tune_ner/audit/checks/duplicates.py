@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tune_ner.audit.findings import Example, Finding, PartSize, Severity, percent, place, ratio
-from tune_ner.data.corpus import PARTS, Corpus, Part
+from tune_ner.data.corpus import SPLIT_NAMES, Corpus, SplitName
 from tune_ner.data.near_duplicates import find_duplicates
 from tune_ner.data.splits import Split
 
@@ -20,7 +20,7 @@ Levels = dict[str, Groups]
 """The group of every sentence by level of likeness: `exact`, `normalised` and, if asked for, `near`."""
 
 _LEVEL_WORDS = {"exact": "word for word", "normalised": "but for case, spacing and the like", "near": "nearly"}
-_EFFECTS: dict[tuple[Part, Part], str] = {
+_EFFECTS: dict[tuple[SplitName, SplitName], str] = {
     ("train", "test"): "A model may answer these from memory, and the test F1 is too high by what that gives.",
     ("train", "validation"): "A model that remembers them is chosen for remembering.",
     ("validation", "test"): "The test part is then no independent check of what was chosen on validation.",
@@ -42,19 +42,21 @@ def contaminated_test(corpus: Corpus, split: Split, levels: Levels) -> dict[str,
     return {level: _also_in(corpus, split, "test", "train", groups) for level, groups in levels.items()}
 
 
-def duplicate_findings(corpus: Corpus, split: Split, levels: Levels, parts: dict[Part, PartSize]) -> list[Finding]:
+def duplicate_findings(corpus: Corpus, split: Split, levels: Levels, parts: dict[SplitName, PartSize]) -> list[Finding]:
     """One finding for every two parts that share sentences, and one for repeats within parts."""
     findings = [_across(corpus, split, levels, first, second, parts[second]) for first, second in _EFFECTS]
     return [finding for finding in (*findings, _within(corpus, split, levels)) if finding is not None]
 
 
-def _also_in(corpus: Corpus, split: Split, part: Part, other: Part, groups: Groups) -> tuple[int, ...]:
+def _also_in(corpus: Corpus, split: Split, split_name: SplitName, other: SplitName, groups: Groups) -> tuple[int, ...]:
     """Indices of a part's sentences whose group has a sentence of the other part; empty texts never count."""
     known = set(groups[np.array(split[other], dtype=np.int64)].tolist())
-    return tuple(i for i in split[part] if int(groups[i]) in known and corpus.sentences[i].text.strip())
+    return tuple(i for i in split[split_name] if int(groups[i]) in known and corpus.sentences[i].text.strip())
 
 
-def _across(corpus: Corpus, split: Split, levels: Levels, first: Part, second: Part, size: PartSize) -> Finding | None:
+def _across(
+    corpus: Corpus, split: Split, levels: Levels, first: SplitName, second: SplitName, size: PartSize
+) -> Finding | None:
     found = {level: _also_in(corpus, split, second, first, groups) for level, groups in levels.items()}
     widest = list(found)[-1]
     concerned = found[widest]
@@ -86,7 +88,7 @@ def _across(corpus: Corpus, split: Split, levels: Levels, first: Part, second: P
 
 
 def _pairs(
-    corpus: Corpus, split: Split, levels: Levels, found: Mapping[str, Sequence[int]], other: Part
+    corpus: Corpus, split: Split, levels: Levels, found: Mapping[str, Sequence[int]], other: SplitName
 ) -> tuple[Example, ...]:
     """Up to five sentences with the one of the other part that each is like, the most alike first."""
     pairs: dict[int, Example] = {}
@@ -107,18 +109,19 @@ def _pairs(
 
 def _within(corpus: Corpus, split: Split, levels: Levels) -> Finding | None:
     figures = {
-        f"{part}_{level}": float(_repeats(corpus, split[part], groups))
-        for part in PARTS
+        f"{split_name}_{level}": float(_repeats(corpus, split[split_name], groups))
+        for split_name in SPLIT_NAMES
         for level, groups in levels.items()
     }
     widest = list(levels)[-1]
-    count = int(sum(figures[f"{part}_{widest}"] for part in PARTS))
+    count = int(sum(figures[f"{split_name}_{widest}"] for split_name in SPLIT_NAMES))
     if not count:
         return None
-    sentences = sum(len(split[part]) for part in PARTS)
+    sentences = sum(len(split[split_name]) for split_name in SPLIT_NAMES)
     told = "; ".join(
-        f"{part}: " + ", ".join(f"{figures[f'{part}_{level}']:,.0f} {_LEVEL_WORDS[level]}" for level in levels)
-        for part in PARTS
+        f"{split_name}: "
+        + ", ".join(f"{figures[f'{split_name}_{level}']:,.0f} {_LEVEL_WORDS[level]}" for level in levels)
+        for split_name in SPLIT_NAMES
     )
     return Finding(
         kind="duplicates_within",

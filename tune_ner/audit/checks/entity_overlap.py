@@ -5,12 +5,12 @@ from __future__ import annotations
 from tune_ner.audit.findings import Finding, first_examples, percent, ratio, span_example
 from tune_ner.data.corpus import Corpus, valid_spans
 from tune_ner.data.splits import Split
-from tune_ner.evaluation.seen_entities import seen_forms, surface_form
+from tune_ner.evaluation.seen_entities import seen_entities, surface_form
 
 
 def surface_finding(corpus: Corpus, split: Split) -> Finding | None:
     """The share of test entities and of distinct test forms that are entities in train; None without entities."""
-    seen = seen_forms(corpus, split)
+    seen = seen_entities(corpus, split)
     test = [corpus.sentences[index] for index in split.test]
     entities = [(sentence, span) for sentence in test for span in valid_spans(sentence)]
     if not entities:

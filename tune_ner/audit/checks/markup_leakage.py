@@ -10,7 +10,7 @@ from tune_ner.audit.baselines import TRIVIAL_F1, Gazetteer, Predict
 from tune_ner.audit.checks.boundary_markers import SENTENCE_PUNCTUATION, Cue, Side, inner_positions, told
 from tune_ner.audit.findings import MAX_EXAMPLES, Example, Finding, percent, ratio, remedy_command, span_example
 from tune_ner.audit.marker_baseline import MarkupRule
-from tune_ner.data.corpus import Part, Sentence, Span, valid_spans
+from tune_ner.data.corpus import Sentence, Span, SplitName, valid_spans
 from tune_ner.evaluation.span_metrics import SpanScores
 
 MIN_PRECISION = 0.9
@@ -77,7 +77,7 @@ def with_types_of_forms(rule: MarkupRule, gazetteer: Gazetteer) -> Predict:
 
 
 def markup_findings(
-    rule: MarkupRule, scores: dict[Part, SpanScores], test: Sequence[Sentence], data_option: str
+    rule: MarkupRule, scores: dict[SplitName, SpanScores], test: Sequence[Sentence], data_option: str
 ) -> list[Finding]:
     """What the cues in the text give away of the test part: one finding for a rule that solves it, or one a side."""
     whole = _rule_finding(rule, scores["test"], test, data_option)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tune_ner.audit.findings import Finding, percent, ratio
-from tune_ner.data.corpus import PARTS, Corpus, Part, Sentence
+from tune_ner.data.corpus import SPLIT_NAMES, Corpus, Sentence, SplitName
 from tune_ner.data.splits import Split
 from tune_ner.tagging.alignment import encode_part
 from tune_ner.tagging.schemes import SCHEMES
-from tune_ner.tagging.tokenization import WordRule
+from tune_ner.tagging.tokenization import WordTokenizer
 
 NOTABLE = 0.01
 """Share of test entities cut, or of unknown tokens, from which it is more than a trace."""
@@ -33,21 +33,23 @@ class EncodingLoss:
 
 
 def encoding_findings(
-    corpus: Corpus, split: Split, tokenizers: Mapping[str, Any], max_length: int, word_rule: WordRule
+    corpus: Corpus, split: Split, tokenizers: Mapping[str, Any], max_length: int, word_tokenizer: WordTokenizer
 ) -> list[Finding]:
     """One finding a tokenizer, over all parts."""
     findings = []
     for name, tokenizer in tokenizers.items():
         losses = {
-            part: _loss([corpus.sentences[i] for i in split[part]], tokenizer, corpus.types, max_length, word_rule)
-            for part in PARTS
+            split_name: _loss(
+                [corpus.sentences[i] for i in split[split_name]], tokenizer, corpus.types, max_length, word_tokenizer
+            )
+            for split_name in SPLIT_NAMES
         }
         findings.append(_finding(name, losses, max_length))
     return findings
 
 
 def _loss(
-    sentences: Sequence[Sentence], tokenizer: Any, types: Sequence[str], max_length: int, word_rule: WordRule
+    sentences: Sequence[Sentence], tokenizer: Any, types: Sequence[str], max_length: int, word_tokenizer: WordTokenizer
 ) -> EncodingLoss:
     labels = _SCHEME.labels(types)
     special = int(tokenizer.num_special_tokens_to_add())
@@ -56,7 +58,7 @@ def _loss(
     # in batches, so that the subwords of a large corpus are not held all at once
     for first in range(0, len(sentences), _AT_ONCE):
         batch = sentences[first : first + _AT_ONCE]
-        encoded = encode_part(batch, tokenizer, labels, _SCHEME, word_rule=word_rule, max_length=max_length)
+        encoded = encode_part(batch, tokenizer, labels, _SCHEME, word_tokenizer=word_tokenizer, max_length=max_length)
         account = encoded.account
         total["words"] += account.words - account.words_cut
         total["subwords"] += account.subwords - special * account.sentences
@@ -66,15 +68,15 @@ def _loss(
     return EncodingLoss(total["words"], total["subwords"], total["unknown"], total["entities"], total["entities_cut"])
 
 
-def _finding(name: str, losses: dict[Part, EncodingLoss], max_length: int) -> Finding:
+def _finding(name: str, losses: dict[SplitName, EncodingLoss], max_length: int) -> Finding:
     test = losses["test"]
     cut = ratio(test.entities_cut, test.entities)
     unknown = ratio(sum(loss.unknown for loss in losses.values()), sum(loss.subwords for loss in losses.values()))
     length = ratio(sum(loss.subwords for loss in losses.values()), sum(loss.words for loss in losses.values()))
     told = "; ".join(
-        f"{part}: {loss.entities_cut:,} of {loss.entities:,} entities cut, {loss.unknown:,} of {loss.subwords:,} "
+        f"{split_name}: {loss.entities_cut:,} of {loss.entities:,} entities cut, {loss.unknown:,} of {loss.subwords:,} "
         f"subwords unknown, {ratio(loss.subwords, loss.words):.2f} subwords a word"
-        for part, loss in losses.items()
+        for split_name, loss in losses.items()
     )
     faults = [f"cuts {percent(cut)} of the test entities"] if cut > NOTABLE else []
     faults += [f"does not know {percent(unknown)} of the subwords"] if unknown > NOTABLE else []
@@ -89,8 +91,8 @@ def _finding(name: str, losses: dict[Part, EncodingLoss], max_length: int) -> Fi
         effect=f"{told}. An entity that is cut is a miss, and words that share the unknown token look alike.",
         remedy=f"{'; '.join(remedies) or 'Nothing to do'}.",
         figures={
-            f"{part}_{figure}": value
-            for part, loss in losses.items()
+            f"{split_name}_{figure}": value
+            for split_name, loss in losses.items()
             for figure, value in {
                 "cut": ratio(loss.entities_cut, loss.entities),
                 "unknown": ratio(loss.unknown, loss.subwords),

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tune_ner.data.corpus import Part, Sentence
+from tune_ner.data.corpus import Sentence, SplitName
 from tune_ner.data.formats.rows import Row, sentences_from_rows, tokens_to_text
 from tune_ner.data.markup import UNPAIRED, first_places, published_spans, unpaired_brackets
 from tune_ner.data.tag_parsing import detect_dialect, split_tag
@@ -16,7 +16,7 @@ from tune_ner.errors import DataError
 Reading = tuple[list[Sentence], tuple[str, ...]]
 """Sentences of a file, and notes on how it was read."""
 
-_PART_NAMES: dict[str, Part] = {
+_PART_NAMES: dict[str, SplitName] = {
     "train": "train",
     "training": "train",
     "validation": "validation",
@@ -31,7 +31,7 @@ _SNIFFED_LINES = 200
 _NO_DATA = frozenset({"README", "LICENSE", "LICENCE", "COPYING"})
 
 
-def read_path(path: Path) -> tuple[list[tuple[Part | None, Sentence]], tuple[str, ...]]:
+def read_path(path: Path) -> tuple[list[tuple[SplitName | None, Sentence]], tuple[str, ...]]:
     """The sentences of a file, or of a folder's files, each with the part that its file is named after.
 
     A folder whose data files are all named after parts (`train.jsonl`, `dev-1.conll` …) is a pre-made split;
@@ -49,11 +49,11 @@ def read_path(path: Path) -> tuple[list[tuple[Part | None, Sentence]], tuple[str
     parts = [part_named(file.stem) for file in files]
     if None in parts or path.is_file():
         parts = [None] * len(files)
-    sentences: list[tuple[Part | None, Sentence]] = []
+    sentences: list[tuple[SplitName | None, Sentence]] = []
     notes: dict[str, None] = {}
-    for file, part in zip(files, parts, strict=True):
+    for file, split_name in zip(files, parts, strict=True):
         found, file_notes = read_file(file)
-        sentences += [(part, sentence) for sentence in found]
+        sentences += [(split_name, sentence) for sentence in found]
         notes |= dict.fromkeys(file_notes)
     return sentences, tuple(notes)
 
@@ -74,7 +74,7 @@ def read_file(path: Path) -> Reading:
     return sentences, notes
 
 
-def part_named(name: str) -> Part | None:
+def part_named(name: str) -> SplitName | None:
     """The part that a name stands for, as `train`, `dev` or, like the hub's shards, `train-00000-of-00001`."""
     return _PART_NAMES.get(re.split(r"[-_.]", name.lower(), maxsplit=1)[0])
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from tune_ner.data.corpus import Part, Sentence
+from tune_ner.data.corpus import Sentence, SplitName
 from tune_ner.data.formats.files import class_names, part_named
 from tune_ner.data.formats.rows import sentences_from_rows
 from tune_ner.errors import DataError
 
 
-def read_hub(name: str, config: str | None) -> tuple[list[tuple[Part | None, Sentence]], tuple[str, ...]]:
+def read_hub(name: str, config: str | None) -> tuple[list[tuple[SplitName | None, Sentence]], tuple[str, ...]]:
     """The sentences of a hub data set, each with its published part, or None where there is only `train`.
 
     Raises:
@@ -18,19 +18,22 @@ def read_hub(name: str, config: str | None) -> tuple[list[tuple[Part | None, Sen
             none of the known shapes.
     """
     published = _load(name, config)
-    parts = {part: part_named(part) for part in published}
-    known = [part for part, meaning in parts.items() if meaning]
+    parts = {split_name: part_named(split_name) for split_name in published}
+    known = [split_name for split_name, meaning in parts.items() if meaning]
     if not known:
         raise DataError(f"{name}: found the parts {', '.join(parts)}; expected train, validation or test among them")
-    notes = {f"part {part!r} is neither train, validation nor test, and left out": None for part in {*parts} - {*known}}
-    sentences: list[tuple[Part | None, Sentence]] = []
-    for part in known:
-        rows = published[part]
-        places = ((f"{name}:{part}[{number}]", row) for number, row in enumerate(rows))
-        prefix = f"{config or name.rpartition('/')[2]}_{part}"
+    notes = {
+        f"part {split_name!r} is neither train, validation nor test, and left out": None
+        for split_name in {*parts} - {*known}
+    }
+    sentences: list[tuple[SplitName | None, Sentence]] = []
+    for split_name in known:
+        rows = published[split_name]
+        places = ((f"{name}:{split_name}[{number}]", row) for number, row in enumerate(rows))
+        prefix = f"{config or name.rpartition('/')[2]}_{split_name}"
         found, part_notes = sentences_from_rows(places, prefix, class_names(rows.features))
         alone = len(known) == 1
-        sentences += [(None if alone else parts[part], sentence) for sentence in found]
+        sentences += [(None if alone else parts[split_name], sentence) for sentence in found]
         notes |= dict.fromkeys(part_notes)
     return sentences, tuple(notes)
 
