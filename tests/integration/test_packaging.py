@@ -1,5 +1,6 @@
 """The wheel: built from the checkout and installed where nothing else is."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -72,6 +73,15 @@ def test_the_wheel_runs_where_nothing_else_is_installed(wheel: Path, tmp_path: P
     )
     assert "Ranked by validation F1" in told
     assert (tmp_path / "results" / "first" / "ranking.csv").exists()
+
+
+def test_no_module_needs_a_unix_only_module_at_import() -> None:
+    unix_only = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
+    for path in PACKAGE.rglob("*.py"):
+        statements = ast.parse(path.read_text(encoding="utf-8")).body
+        modules = {name.name for node in statements if isinstance(node, ast.Import) for name in node.names}
+        modules |= {node.module for node in statements if isinstance(node, ast.ImportFrom) and node.module}
+        assert not modules & unix_only, path
 
 
 def test_what_the_package_imports_is_declared() -> None:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from tune_ner.training import encoders, features
 from tune_ner.training import trial as trial_module
 from tune_ner.training.encoders import load_model, resolve_encoder
 from tune_ner.training.result import EpochMetrics, TrialResult
-from tune_ner.training.trainer import used_precision
+from tune_ner.training.trainer import training_arguments, used_precision
 from tune_ner.training.trial import run_trial
 
 CORPUS = synthetic_corpus(300)
@@ -270,6 +271,22 @@ def test_a_trial_stops_at_its_aim_and_keeps_that_epoch(result: TrialResult) -> N
 def test_half_precision_that_a_cpu_cannot_give_is_reported_as_single() -> None:
     result = trained(precision="fp16", epochs=1)
     assert (result.precision_used, result.device) == ("fp32", "cpu")
+
+
+@slow
+@pytest.mark.skipif(torch.cuda.is_available(), reason="trains on the GPU")
+def test_bf16_trains_on_a_cpu() -> None:
+    result = trained(precision="bf16", epochs=1)
+    assert (result.precision_used, result.device) == ("bf16", "cpu")
+    assert result.epochs[0].loss != trained(precision="fp32", epochs=1).epochs[0].loss
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="trains on the GPU")
+def test_training_without_cuda_selects_the_cpu_even_if_there_is_another_accelerator(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert training_arguments(configuration(), str(tmp_path), 1).device == torch.device("cpu")
 
 
 @pytest.mark.parametrize("cuda", [False, True])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
+import psutil
 import torch
 
 _TOKENS = 512
@@ -41,9 +41,14 @@ def matmul_rate(width: int, dtype: torch.dtype, threads: int) -> float:  # noqa:
 
 
 def peak_memory() -> int:
-    """The most bytes that this process has held at once: of the GPU if it uses one, else of the host."""
+    """Return the peak memory of this process in bytes: of the GPU if it has one, else of the host."""
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource  # Unix only
+
+    # macOS counts bytes, Linux KiB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 

@@ -52,6 +52,7 @@ def training_arguments(config: TrialConfig, folder: str, accumulated: int) -> An
         eval_strategy="epoch",
         save_strategy="no",  # the best epoch is kept in memory
         logging_steps=LOGGING_STEPS,
+        use_cpu=not torch.cuda.is_available(),  # not Apple's GPU either: nothing here was tried on it
         fp16=precision == "fp16",
         bf16=precision == "bf16",
         seed=config.seed,
