@@ -42,7 +42,9 @@ def _with(record: str) -> Callable[..., None]:
         template = TrialRecord.model_validate_json(record)
         trial = template.config.model_copy(update=config)
         mine = template.model_copy(update={"config": trial, "trial_id": trial.trial_id})
-        tune.report({"epoch": 1, "validation_f1": 0.5, FAILED: False, LAST: True, "record": mine.model_dump_json()})
+        tune.report(
+            {"epoch": 1, "validation_span_f1": 0.5, FAILED: False, LAST: True, "record": mine.model_dump_json()}
+        )
 
     return train
 
@@ -88,7 +90,7 @@ def main() -> None:
     first = experiment.trials[0]
     (split,) = experiment.splits.values()
     result = run_trial(first, resolve_encoder(first.model), experiment.corpus, split, threads=1)
-    record = TrialRecord.finished(first, result, 1.0).model_dump_json()
+    record = TrialRecord.completed(first, result, 1.0).model_dump_json()
 
     vars(tuner)["train"] = _with(record)
     memory = Memory()

@@ -27,7 +27,7 @@ from tune_ner.config.trial_config import TrialConfig
 from tune_ner.data.corpus import Corpus, Span, SplitName
 from tune_ner.data.loaders import load_corpus
 from tune_ner.data.splits import Split, SplitSpec, split_corpus
-from tune_ner.evaluation.seqeval_metrics import TypeMetrics
+from tune_ner.evaluation.seqeval_metrics import SeqevalMetrics, TypeMetrics
 from tune_ner.evaluation.span_metrics import score_spans
 from tune_ner.report.html_report import RunPage
 from tune_ner.results.leaderboard import RunResults
@@ -122,8 +122,8 @@ def a_trial(config: TrialConfig, corpus: Corpus, split: Split) -> TrialRecord:
     }
     scores = {split_name: _scores(corpus, split[split_name], spans[split_name]) for split_name in parts}
     curve = [share * (1 - 0.6 ** (epoch + 1)) for epoch in range(_EPOCHS)]
-    result = replace(a_result(curve), spans=spans, scores=scores)
-    return TrialRecord.finished(config, result, seconds=random.uniform(5, 50))
+    result = replace(a_result(curve), predicted_spans=spans, metrics=scores)
+    return TrialRecord.completed(config, result, seconds=random.uniform(5, 50))
 
 
 def _guessed(gold: Sequence[Span], share: float, random: Random) -> tuple[Span, ...]:
@@ -141,8 +141,9 @@ def _guessed(gold: Sequence[Span], share: float, random: Random) -> tuple[Span, 
 
 def _scores(corpus: Corpus, indices: Sequence[int], spans: Sequence[Sequence[Span]]) -> SplitMetrics:
     scores = score_spans([corpus.sentences[i].spans for i in indices], spans, corpus.types)
+    seqeval = SeqevalMetrics(scores.precision, scores.recall, scores.f1, 0.9, scores.support, {})
     half = TypeMetrics(scores.precision, scores.recall, scores.f1, scores.support // 2)
-    return SplitMetrics(scores, half, half, None, 0.0)
+    return SplitMetrics(seqeval, scores, half, half, None, 0.0)
 
 
 if __name__ == "__main__":

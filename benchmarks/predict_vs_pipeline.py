@@ -74,7 +74,7 @@ def train(corpus: Corpus, split: Split, folder: Path) -> None:
         trim_vocabulary=True,
     )
     result = run_trial(config, encoder, corpus, split, on_trained=lambda _, trained: trained.save(folder))
-    print(f"trained: test F1 {result.scores['test'].spans.f1:.3f}")
+    print(f"trained: test F1 {result.metrics['test'].spans.f1:.3f}")
 
 
 def pipeline(model: Path, strategy: str) -> Any:

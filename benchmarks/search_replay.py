@@ -175,7 +175,7 @@ def _trained(point: dict[str, Any]) -> float:
     space = experiment.space
     trial = experiment.trial({**{name: space.some(name) for name in space.AXES}, **point})
     epochs = train_trial(trial, experiment.encoders[trial.model], experiment.corpus, experiment.splits[None], threads=1)
-    return max(epoch.f1 for epoch in epochs)
+    return max(epoch.validation_seqeval_f1 for epoch in epochs)
 
 
 def record(path: Path, processes: int) -> None:

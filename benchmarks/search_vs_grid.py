@@ -77,9 +77,14 @@ def trials_of_the_search(results: RunResults) -> list[TrialRecord]:
 def tell(name: str, results: RunResults) -> None:
     """Print what one of them did, chose and is worth."""
     trials = trials_of_the_search(results)
-    stopped = sum(record.status == "stopped" for record in trials)
+    stopped = sum(record.status == "pruned" for record in trials)
     epochs = sum(len(record.curve) for record in trials)
-    first = max(epoch.f1 for record in trials if record.status == "searched" for epoch in record.curve)
+    first = max(
+        epoch.validation_seqeval_f1
+        for record in trials
+        if record.phase == "search" and record.is_trained
+        for epoch in record.curve
+    )
     print(
         f"\n{name}: {len(trials)} trials in {run_span(trials).wall:.0f} s, {stopped} of them stopped, {epochs} epochs; "
         f"best first figure {first:.3f}"

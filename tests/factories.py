@@ -48,7 +48,7 @@ def figures(f1: float) -> SeqevalMetrics:
 def part_scores(f1: float) -> SplitMetrics:
     """Scores of a part whose F1 of exact spans, seen and unseen, is `f1`."""
     spans = replace(score_spans([], [], ["DRUG"]), precision=f1, recall=f1, f1=f1, support=1)
-    return SplitMetrics(spans, TypeMetrics(f1, f1, f1, 1), TypeMetrics(f1, f1, f1, 1), figures(f1), 0.0)
+    return SplitMetrics(figures(f1), spans, TypeMetrics(f1, f1, f1, 1), TypeMetrics(f1, f1, f1, 1), figures(f1), 0.0)
 
 
 def a_result(validation: Sequence[float] = (0.5,), test: float = 0.4, cut: int = 0) -> TrialResult:
@@ -57,12 +57,10 @@ def a_result(validation: Sequence[float] = (0.5,), test: float = 0.4, cut: int =
     best = max(range(len(validation)), key=lambda index: validation[index])
     return TrialResult(
         epochs=tuple(
-            EpochMetrics(number, 1.0 / number, f1, f1, f1, 0.9, None if number == 1 else 0.7)
+            EpochMetrics(number, 1.0 / number, f1, f1, f1, 0.9, f1, f1, f1, None if number == 1 else 0.7)
             for number, f1 in enumerate(validation, start=1)
         ),
         best_epoch=best + 1,
-        validation=figures(validation[best]),
-        test=figures(test),
         test_loss=0.3,
         encoding={
             split_name: {"sentences": 1, "entities": 1, "entities_cut": count, "problems": {"overlap": count}}
@@ -76,15 +74,15 @@ def a_result(validation: Sequence[float] = (0.5,), test: float = 0.4, cut: int =
         threads=1,
         parameters=1000,
         seconds={"train_and_evaluate": 1.5},
-        scores={"validation": part_scores(validation[best]), "test": part_scores(test)},
-        spans={"validation": ((Span(10, 17, "DRUG"),),), "test": ((),)},
+        metrics={"validation": part_scores(validation[best]), "test": part_scores(test)},
+        predicted_spans={"validation": ((Span(10, 17, "DRUG"),),), "test": ((),)},
     )
 
 
 def a_record(validation: Sequence[float] = (0.5,), test: float = 0.4, **changes: Any) -> TrialRecord:
     """The record of a finished trial."""
     cut = changes.pop("cut", 0)
-    return TrialRecord.finished(a_config(**changes), a_result(validation, test, cut), seconds=2.0)
+    return TrialRecord.completed(a_config(**changes), a_result(validation, test, cut), seconds=2.0)
 
 
 STAGE_SECONDS = {"start": 1.0, "load": 2.0, "encode": 3.0, "train": 40.0, "evaluate": 3.0, "save": 0.5}
@@ -113,12 +111,12 @@ def a_timed_record(
 
 def a_failure(error: str = "model 'x': no weights [here]", **changes: Any) -> TrialRecord:
     """The record of a failed trial."""
-    return TrialRecord.failed(a_config(**changes), error, seconds=0.5)
+    return TrialRecord.of(a_config(**changes), "failed", 0.5, error=error)
 
 
 def a_stopped_trial(f1: Sequence[float] = (0.1, 0.2), **changes: Any) -> TrialRecord:
     """The record of a trial that the scheduler stopped after epochs with these validation F1."""
-    return TrialRecord.stopped(a_config(**changes), a_result(f1).epochs, seconds=1.0)
+    return TrialRecord.of(a_config(**changes), "pruned", 1.0, epochs=tuple(a_result(f1).epochs))
 
 
 def a_run(

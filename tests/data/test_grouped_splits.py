@@ -143,8 +143,8 @@ def test_equal_seeds_give_equal_parts_and_another_seed_gives_others(method: Spli
 
 def test_the_parts_do_not_depend_on_the_hash_seed() -> None:
     check = (
-        "from tune_ner.data.split import SplitSpec, split_corpus\n"
-        "from tune_ner.data.synthetic import synthetic_corpus\n"
+        "from tune_ner.data.splits import SplitSpec, split_corpus\n"
+        "from tune_ner.data.synthetic.generator import synthetic_corpus\n"
         "print(split_corpus(synthetic_corpus(500), SplitSpec(method='grouped', folds=3), 1))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "1"}

@@ -246,8 +246,8 @@ def test_groups_with_very_many_links_are_joined() -> None:
 def test_the_groups_do_not_depend_on_the_hash_seed() -> None:
     check = (
         "import hashlib\n"
-        "from tune_ner.data.duplicates import find_duplicates\n"
-        "from tune_ner.data.synthetic import synthetic_corpus\n"
+        "from tune_ner.data.near_duplicates import find_duplicates\n"
+        "from tune_ner.data.synthetic.generator import synthetic_corpus\n"
         "near = find_duplicates([sentence.text for sentence in synthetic_corpus(3000).sentences]).near\n"
         "print(hashlib.sha256(near.tobytes()).hexdigest())"
     )

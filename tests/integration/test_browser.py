@@ -51,12 +51,12 @@ def a_trial(spans: tuple[tuple[Span, ...], ...], f1: float, seed: int) -> TrialR
     result = a_result((f1 / 2, f1))
     gold = [CORPUS.sentences[i].spans for i in SPLIT.validation]
     scores = {
-        split_name: replace(result.scores[split_name], spans=score_spans(gold, spans, CORPUS.types))
+        split_name: replace(result.metrics[split_name], spans=score_spans(gold, spans, CORPUS.types))
         for split_name in parts
     }
     config = a_config(seed=seed, learning_rate=seed * 1e-3)
-    made = replace(result, spans=dict.fromkeys(parts, spans), scores=scores)
-    return TrialRecord.finished(config, made, seconds=1.0)
+    made = replace(result, predicted_spans=dict.fromkeys(parts, spans), metrics=scores)
+    return TrialRecord.completed(config, made, seconds=1.0)
 
 
 @pytest.fixture(scope="module")

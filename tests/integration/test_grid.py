@@ -161,7 +161,7 @@ def check_forms(folder: Path) -> None:
     found = RunResults(RunDir.existing(folder))
     for record in found.records:
         assert record.result
-        scores = record.result.scores["test"]
+        scores = record.result.metrics["test"]
         by_form: dict[Form, TypeMetrics] = {"seen": scores.seen, "unseen": scores.unseen}
         for form, figures in by_form.items():
             right, wrong, missed = found.evidence.counts(record, "test", form=form).sum(axis=0)
@@ -205,7 +205,7 @@ def test_a_model_that_cannot_be_loaded_fails_its_own_trial_alone(tmp_path: Path)
     outcome = run(tmp_path, *ONE, "--model", str(broken), "--name", "run")
     assert outcome.returncode == 3, outcome.stderr
     table = table_without_times(tmp_path / "run").set_index("Model")
-    assert table.loc["tiny:1x32", "Status"] == "finished"
+    assert table.loc["tiny:1x32", "Status"] == "completed"
     assert str(table.loc[str(broken), "Error"]).startswith(f"model '{broken}': its tokenizer")
     assert "failed: broken · BIO · 0.003 · seed 42" in outcome.stdout
 
@@ -226,15 +226,15 @@ def test_asha_stops_what_is_behind_and_each_trial_leaves_a_record(tmp_path: Path
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     records = records_of(tmp_path / "run")
     assert len(records) == 8
-    by_status = {status: [r for r in records if r["status"] == status] for status in ("finished", "stopped")}
-    assert [r["config"]["learning_rate"] for r in by_status["finished"]] == [5e-3, 5e-3]
-    assert [len(r["result"]["epochs"]) for r in by_status["finished"]] == [4, 4]
+    by_status = {status: [r for r in records if r["status"] == status] for status in ("completed", "pruned")}
+    assert [r["config"]["learning_rate"] for r in by_status["completed"]] == [5e-3, 5e-3]
+    assert [len(r["result"]["epochs"]) for r in by_status["completed"]] == [4, 4]
     # the first replicate is compared after the second epoch, the other follows it at its next report
-    assert [len(r["epochs"]) for r in by_status["stopped"]] == [2, 1, 2, 1, 2, 1]
-    assert all(r["result"] is None and r["error"] is None and r["seconds"] > 0 for r in by_status["stopped"])
+    assert [len(r["epochs"]) for r in by_status["pruned"]] == [2, 1, 2, 1, 2, 1]
+    assert all(r["result"] is None and r["error"] is None and r["seconds"] > 0 for r in by_status["pruned"])
     table = table_without_times(tmp_path / "run")
-    assert table["Status"].value_counts().to_dict() == {"stopped": 6, "finished": 2}
-    assert table[table["Status"] == "stopped"][["F1", "Span F1", "Validation F1"]].isna().all(axis=None)
+    assert table["Status"].value_counts().to_dict() == {"pruned": 6, "completed": 2}
+    assert table[table["Status"] == "pruned"][["F1", "Span F1", "Validation F1"]].isna().all(axis=None)
     assert len(pd.read_csv(tmp_path / "run" / "curves.csv")) == 2 * 4 + 3 * (2 + 1)
     (row,) = pd.read_csv(tmp_path / "run" / "ranking.csv").to_dict("records")
     assert (row["Learning Rate"], row["Trials"], row["Failed"], row["Stopped"]) == (5e-3, 2, 0, 0)
@@ -257,7 +257,7 @@ def test_a_trial_that_reaches_its_aim_trains_no_further_and_is_finished(tmp_path
     outcome = run(tmp_path, *arguments)
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     (record,) = records_of(tmp_path / "run")
-    assert record["status"] == "finished"
+    assert record["status"] == "completed"
     epochs = record["result"]["epochs"]
     assert len(epochs) < 20
     assert [epoch["f1"] >= 0.05 for epoch in epochs] == [False] * (len(epochs) - 1) + [True]
@@ -296,7 +296,7 @@ def test_a_killed_worker_s_trial_is_run_by_another(tmp_path: Path) -> None:
     output, _ = process.communicate(timeout=240)
     records = records_of(tmp_path / "run")
     assert process.returncode == 0, output
-    assert {record["status"] for record in records} == {"finished"}
+    assert {record["status"] for record in records} == {"completed"}
     assert len({record["trial_id"] for record in records}) == len(records) == 12
 
 
@@ -321,7 +321,7 @@ def test_a_killed_worker_costs_its_own_trial_alone_until_failures_are_retried(tm
     assert again.returncode == 0, again.stdout + again.stderr
     assert "11 of 12 trials ended before" in again.stdout
     assert records_of(tmp_path / "run")[:12] == records
-    assert [record["status"] for record in records_of(tmp_path / "run")[12:]] == ["finished"]
+    assert [record["status"] for record in records_of(tmp_path / "run")[12:]] == ["completed"]
     assert "failed" not in set(pd.read_csv(tmp_path / "run" / "ner_results_with_lr.csv")["Status"])
 
 

@@ -125,8 +125,8 @@ def records_of(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
-def of_status(records: list[dict[str, Any]], status: str) -> list[dict[str, Any]]:
-    return [record for record in records if record["status"] == status]
+def of_phase(records: list[dict[str, Any]], phase: str) -> list[dict[str, Any]]:
+    return [record for record in records if record["phase"] == phase]
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def test_a_search_that_is_killed_goes_on_and_confirms_the_best(tmp_path: Path, s
     records = records_of(tmp_path / "run")
     assert records[: len(before)] == before
     assert len({record["trial_id"] for record in records}) == len(records) == 6 + 2 * 2
-    searched, finished = of_status(records, "searched"), of_status(records, "finished")
+    searched, finished = of_phase(records, "search"), of_phase(records, "final")
     assert len(searched) == 6
     assert searched[0]["config"]["learning_rate"] == 5e-3
     assert {record["config"]["seed"] for record in searched} == {42}
@@ -200,11 +200,11 @@ def test_a_search_that_is_killed_goes_on_and_confirms_the_best(tmp_path: Path, s
 def test_a_search_ends_at_its_aim_and_another_learns_from_its_study(tmp_path: Path, space: Path) -> None:
     storage = ["--storage", f"sqlite:///{tmp_path / 'all.db'}", "--study", "mine"]
     ended(started(space, tmp_path, "--trials", "50", "--target-f1", "0.01", "--name", "first", *storage))
-    searched = of_status(records_of(tmp_path / "first"), "searched")
+    searched = of_phase(records_of(tmp_path / "first"), "search")
     assert 1 <= len(searched) < 50
     assert max(epoch["f1"] for record in searched for epoch in record["epochs"]) >= 0.01
     ended(started(space, tmp_path, "--trials", "2", "--name", "second", *storage))
-    assert len(of_status(records_of(tmp_path / "second"), "searched")) == 2
+    assert len(of_phase(records_of(tmp_path / "second"), "search")) == 2
     study = optuna.load_study(study_name="mine", storage=storage[1])
     assert len(study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))) == len(searched) + 2
     assert not (tmp_path / "second" / "study.db").exists()
@@ -216,10 +216,10 @@ def test_a_search_ends_at_its_aim_and_another_learns_from_its_study(tmp_path: Pa
 def test_a_search_whose_time_is_over_is_whole(tmp_path: Path, space: Path) -> None:
     output = ended(started(space, tmp_path, "--trials", "5000", "--time", "20s", "--name", "run"))
     records = records_of(tmp_path / "run")
-    searched, finished = of_status(records, "searched"), of_status(records, "finished")
+    searched, finished = of_phase(records, "search"), of_phase(records, "final")
     assert 1 <= len(searched) < 5000
     # what ran when the time was over has left its epochs
-    assert {record["status"] for record in records} <= {"searched", "finished", "stopped"}
+    assert {record["status"] for record in records} <= {"completed", "pruned"}
     assert len(finished) == 2 * min(2, len(searched))
     assert len(pd.read_csv(tmp_path / "run" / "ranking.csv")) == min(2, len(searched))
     assert "At most 5000 trials" in output

@@ -246,13 +246,13 @@ def test_a_grid_is_run_on_two_nodes_followed_and_fetched_and_goes_on(tmp_path: P
     assert "Ranked by validation F1" in told
     assert any(job["submission_id"].startswith("night-") for job in jobs)
     statuses = {name.partition('status="')[2].partition('"')[0] for name in measured if "ray_tune_ner_trials" in name}
-    assert statuses >= {"waiting", "running", "finished", "failed"}
-    for gauge in ("best_validation_f1", "tokens_per_second", "memory_bytes"):
+    assert statuses >= {"waiting", "running", "completed", "failed"}
+    for gauge in ("best_validation_span_f1", "tokens_per_second", "memory_bytes"):
         assert [value for name, value in measured.items() if name.startswith(f"ray_tune_ner_{gauge}{{")], gauge
     assert all('run="night"' in name for name in measured)
     run = tmp_path / "here" / "night"
     records = [json.loads(line) for line in (run / "trials.jsonl").read_text().splitlines()]
-    assert [record["status"] for record in records] == ["finished"] * 6
+    assert [record["status"] for record in records] == ["completed"] * 6
     assert len(pd.read_csv(run / "ranking.csv")) == 6
     assert len(list((run / "predictions").iterdir())) == 6
     assert (run / "best" / "model.safetensors").stat().st_size > 10_000

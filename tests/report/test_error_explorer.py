@@ -38,7 +38,7 @@ def test_whatever_the_budget_a_trial_beside_others_has_all_its_errors(tmp_path: 
     for seed in (1, 2, 3):
         record = a_record((0.5,), seed=seed)
         assert record.result
-        blind = replace(record.result, spans={**record.result.spans, "test": ((), ())})
+        blind = replace(record.result, predicted_spans={**record.result.predicted_spans, "test": ((), ())})
         records.append(record.model_copy(update={"result": blind}))
     results = RunResults(a_run(tmp_path, records, split=Split(train=(), validation=(1,), test=(0, 2))))
     cut_short = set()

@@ -183,7 +183,7 @@ def test_curves_have_the_places_of_their_values_and_no_loss_that_is_no_number() 
     first = [axis["values"][place] for axis, place in zip(data["axes"], data["trials"][0]["axes"], strict=True)]
     assert first == ["b", "7"]
     epoch = records[0].curve[0]
-    lost = a_stopped_trial().model_copy(update={"epochs": (type(epoch)(1, float("nan"), 0, 0, 0.3, 0, None),)})
+    lost = a_stopped_trial().model_copy(update={"epochs": (type(epoch)(1, float("nan"), 0, 0, 0.3, 0, 0, 0, 0, None),)})
     assert curves_data([lost])["trials"][0]["loss"] == [None]
 
 

@@ -35,15 +35,15 @@ def trial(right: float, **changes: object) -> TrialRecord:
     }
     result = a_result((right / 2, right))
     scores = {
-        split_name: replace(result.scores[split_name], spans=score_spans([[GOLD]] * SIZE, predicted, ["DRUG"]))
+        split_name: replace(result.metrics[split_name], spans=score_spans([[GOLD]] * SIZE, predicted, ["DRUG"]))
         for split_name, predicted in spans.items()
     }
-    return TrialRecord.finished(config, replace(result, spans=spans, scores=scores), seconds=1.0)
+    return TrialRecord.completed(config, replace(result, predicted_spans=spans, metrics=scores), seconds=1.0)
 
 
 def validation_f1(record: TrialRecord) -> float:
     assert record.result
-    return record.result.scores["validation"].spans.f1
+    return record.result.metrics["validation"].spans.f1
 
 
 def a_run(
@@ -66,7 +66,7 @@ def test_a_clearly_worse_configuration_is_told_from_the_best(tmp_path: Path) -> 
     like = {entry.ranked.configuration.learning_rate: entry.tied for entry in found}
     assert like == {1e-3: True, 2e-3: True, 3e-3: False}
     assert all(s.validation.low < s.validation.estimate < s.validation.high for s in found)
-    assert found[0].validation.estimate == pytest.approx(found[0].ranked.mean_f1)
+    assert found[0].validation.estimate == pytest.approx(found[0].ranked.mean_score)
 
 
 def test_configurations_are_compared_on_the_replicates_that_they_share(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_the_three_questions_are_answered_with_intervals(tmp_path: Path) -> None
 
 
 def test_convergence_is_the_first_epoch_near_the_best() -> None:
-    record = TrialRecord.finished(a_config(), a_result((0.1, 0.795, 0.8, 0.79)), seconds=1.0)
+    record = TrialRecord.completed(a_config(), a_result((0.1, 0.795, 0.8, 0.79)), seconds=1.0)
     assert convergence(record) == 2
 
 
@@ -184,8 +184,8 @@ def test_the_summary_says_how_many_were_not_compared(tmp_path: Path) -> None:
 
 def test_the_best_is_the_best_of_those_that_were_stopped_too(tmp_path: Path) -> None:
     evidence, records = a_run(tmp_path, [trial(0.9), trial(0.85, learning_rate=2e-3)])
-    behind = TrialRecord.stopped(a_config(learning_rate=3e-3), [], seconds=1.0)
-    broken = TrialRecord.failed(a_config(learning_rate=4e-3), "no memory", seconds=1.0)
+    behind = TrialRecord.of(a_config(learning_rate=3e-3), "pruned", 1.0)
+    broken = TrialRecord.of(a_config(learning_rate=4e-3), "failed", 1.0, error="no memory")
     lines = summary_lines(leaderboard_entries(evidence, records), [*records, behind, broken])
     assert any("the best of 3 is chosen" in line for line in lines)
 

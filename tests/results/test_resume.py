@@ -62,7 +62,7 @@ def subprocess_locks(folder: Path) -> None:
     code = (
         "import pathlib, sys\n"
         "from tune_ner.errors import RunFolderError\n"
-        "from tune_ner.runs.resume import locked\n"
+        "from tune_ner.results.resume import locked\n"
         "try:\n"
         "    with locked(pathlib.Path(sys.argv[1])): pass\n"
         "except RunFolderError as error: sys.exit(str(error))\n"
@@ -75,7 +75,7 @@ def subprocess_locks(folder: Path) -> None:
 def test_a_driver_that_is_killed_leaves_no_lock(tmp_path: Path) -> None:
     code = (
         "import os, pathlib, signal, sys\n"
-        "from tune_ner.runs.resume import locked\n"
+        "from tune_ner.results.resume import locked\n"
         "with locked(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == -9

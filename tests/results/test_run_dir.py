@@ -105,7 +105,7 @@ def test_a_failed_trial_leaves_no_predictions(folder: RunDir) -> None:
 def test_a_stopped_trial_leaves_its_epochs_and_no_use_of_the_test_part(folder: RunDir) -> None:
     folder.append(a_stopped_trial((0.1, 0.2)), CORPUS, SPLIT)
     (record,) = folder.records()
-    assert [epoch.f1 for epoch in record.curve] == [0.1, 0.2]
+    assert [epoch.validation_seqeval_f1 for epoch in record.curve] == [0.1, 0.2]
     assert list(folder.predictions.iterdir()) == []
     assert not (folder.path / "test_uses.jsonl").exists()
 
@@ -130,7 +130,7 @@ def test_a_torn_last_line_is_dropped_and_others_can_follow(folder: RunDir) -> No
     for end in (len(whole) - 2, whole.index("\u00e4".encode()) + 1):  # within a line, within a character
         folder.trials_file.write_bytes(whole[:end])
         assert folder.torn
-        assert [record.status for record in folder.records()] == ["finished"]
+        assert [record.status for record in folder.records()] == ["completed"]
         assert folder.mend_last_line()
         assert not folder.torn
         folder.append(a_failure(seed=3), CORPUS, SPLIT)
@@ -150,7 +150,7 @@ def test_the_last_record_of_a_trial_counts(folder: RunDir) -> None:
     folder.append(a_failure(seed=1), CORPUS, SPLIT)
     folder.append(a_failure(seed=2), CORPUS, SPLIT)
     folder.append(a_record(seed=1), CORPUS, SPLIT)
-    assert [(record.config.seed, record.status) for record in folder.records()] == [(2, "failed"), (1, "finished")]
+    assert [(record.config.seed, record.status) for record in folder.records()] == [(2, "failed"), (1, "completed")]
 
 
 def test_a_record_that_does_not_fit_the_disk_leaves_no_half_line(

@@ -102,7 +102,7 @@ def test_a_full_disk_costs_lines_and_not_the_run(tmp_path: Path) -> None:
 NATIVE = """
 import logging, os, sys, warnings
 from pathlib import Path
-from tune_ner.runs import RunLog
+from tune_ner.results.run_log import RunLog
 file = Path(sys.argv[1])
 with RunLog(file):
     os.write(2, b"native, early\\n")

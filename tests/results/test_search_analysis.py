@@ -33,7 +33,7 @@ def searched(f1: float, **changes: object) -> TrialRecord:
     config = a_config(**{"seed": 42, **changes})
     record = a_record((f1 / 2, f1)).model_copy(update={"config": config, "trial_id": config.trial_id})
     assert record.result
-    return record.model_copy(update={"status": "searched", "result": None, "epochs": record.result.epochs})
+    return record.model_copy(update={"phase": "search", "result": None, "epochs": record.result.epochs})
 
 
 def results(tmp_path: Path, *records: TrialRecord) -> SearchResults:

@@ -26,9 +26,9 @@ def test_selection_code_does_not_name_the_test_part() -> None:
 def test_replicates_are_averaged_over_seeds_and_folds() -> None:
     records = [a_record((f1,), seed=seed, fold=fold) for f1, seed, fold in ((0.2, 1, 0), (0.4, 1, 1), (0.6, 2, 0))]
     (ranked,) = rank(map(Candidate.of, records))
-    assert ranked.mean_f1 == pytest.approx(0.4)
+    assert ranked.mean_score == pytest.approx(0.4)
     assert ranked.deviation == pytest.approx(0.2)
-    assert len(ranked.finished) == 3
+    assert len(ranked.completed) == 3
 
 
 def test_a_lucky_seed_does_not_win() -> None:
@@ -40,13 +40,13 @@ def test_a_lucky_seed_does_not_win() -> None:
 
 def test_failed_replicates_are_named_and_not_counted() -> None:
     ranked = rank(map(Candidate.of, [a_record((0.5,), seed=1), a_failure(seed=2), a_failure(learning_rate=0.1)]))
-    assert [(len(item.finished), len(item.failed), item.mean_f1) for item in ranked] == [(1, 1, 0.5)]
+    assert [(len(item.completed), len(item.failed), item.mean_score) for item in ranked] == [(1, 1, 0.5)]
 
 
 def test_stopped_replicates_are_named_and_enter_no_mean() -> None:
     records = [a_record((0.5,), seed=1), a_stopped_trial((0.9, 0.9), seed=2), a_stopped_trial(learning_rate=0.1)]
     ranked = rank(map(Candidate.of, records))
-    assert [(len(i.finished), len(i.failed), len(i.stopped), i.mean_f1) for i in ranked] == [(1, 0, 1, 0.5)]
+    assert [(len(i.completed), len(i.failed), len(i.pruned), i.mean_score) for i in ranked] == [(1, 0, 1, 0.5)]
 
 
 def test_a_configuration_whose_luckier_replicate_was_left_does_not_win() -> None:

@@ -39,7 +39,7 @@ def test_a_failed_trial_has_a_row_without_figures() -> None:
 
 def test_a_stopped_trial_has_a_row_with_its_epochs_and_without_figures() -> None:
     table = trials_table([a_record((0.1, 0.2), seed=1, epochs=3), a_stopped_trial((0.1,), seed=2, epochs=3)])
-    assert table["Status"].tolist() == ["finished", "stopped"]
+    assert table["Status"].tolist() == ["completed", "pruned"]
     assert table["Epochs"].tolist() == [3, 3]
     assert table["Epochs Run"].tolist() == [2, 1]
     assert table.loc[1, ["F1", "Validation F1", "Span F1", "Best Epoch", "Error"]].isna().all()
@@ -109,7 +109,7 @@ def test_results_of_one_run_and_of_a_folder_of_runs_are_loaded(tmp_path: Path) -
     (tmp_path / "notes").mkdir()
     one, both = load_results(tmp_path / "first"), load_results(str(tmp_path))
     assert list(one["Run"]) == ["first", "first"]
-    assert list(one["Status"]) == ["finished", "failed"]
+    assert list(one["Status"]) == ["completed", "failed"]
     assert list(both["Run"]) == ["first", "first", "second", "second"]
     assert list(both["batch_size"].dropna()) == [8, 16]
     assert list(both.columns[:4]) == ["Run", "Model", "Tagging Scheme", "Learning Rate"]

@@ -21,7 +21,7 @@ def test_quiet_tells_the_end_alone_and_all_that_went_wrong(tmp_path: Path) -> No
     console = Console(file=io.StringIO(), width=120)
     display = QuietDisplay(console)
     records = [a_record((0.5,), seed=1), a_failure("no [weights] here", seed=2)]
-    records.append(TrialRecord.diverged(a_config(seed=3), [], "the loss is nan", 1.0))
+    records.append(TrialRecord.of(a_config(seed=3), "diverged", 1.0, epochs=(), error="the loss is nan"))
     with display.following(Workload(2, lambda _: 1.0)) as events:
         events.run_started(TrialResources(1, 0.0, 2), "http://127.0.0.1:8265")
         events.noted("a [model] is not exported")

@@ -48,14 +48,14 @@ def test_every_event_of_a_run_is_an_object_of_its_own(tmp_path: Path) -> None:
     assert lines[0]["dashboard"] is None
     assert lines[1]["message"] == "postgresql://me:***@host is slow"
     whole, failed, stopped = (line for line in lines if line["event"] == "trial_ended")
-    assert (whole["status"], whole["validation_f1"], whole["test_f1"]) == ("finished", 0.5, 0.4)
+    assert (whole["status"], whole["validation_span_f1"], whole["test_span_f1"]) == ("completed", 0.5, 0.4)
     assert whole["configuration"]["learning_rate"] == 1e-3
-    assert (failed["status"], failed["error"], failed["validation_f1"]) == ("failed", "no\nmemory", None)
-    assert (stopped["status"], stopped["epochs_run"], stopped["test_f1"]) == ("stopped", 2, None)
+    assert (failed["status"], failed["error"], failed["validation_span_f1"]) == ("failed", "no\nmemory", None)
+    assert (stopped["status"], stopped["epochs_run"], stopped["test_span_f1"]) == ("pruned", 2, None)
     end = lines[-1]
     assert (end["event"], end["exit_code"], end["folder"]) == ("run_ended", 3, str(tmp_path / "run"))
-    assert end["statuses"] == {"finished": 1, "failed": 1, "stopped": 1}
-    assert end["best"]["validation_f1"] == pytest.approx(
+    assert end["statuses"] == {"completed": 1, "failed": 1, "pruned": 1}
+    assert end["best"]["validation_span_f1"] == pytest.approx(
         RunResults(a_run(tmp_path, records, "other")).leaderboard_entries[0].validation.estimate
     )
     low, high = end["best"]["validation_interval"]
@@ -87,7 +87,7 @@ def test_data_audit_and_plan_are_told() -> None:
 
 def test_numbers_that_json_does_not_have_are_null() -> None:
     stream = io.StringIO()
-    figures = EpochMetrics(1, float("nan"), 0.0, 0.0, 0.0, 0.0, float("inf"))
+    figures = EpochMetrics(1, float("nan"), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, float("inf"))
     JsonDisplay(stream, "mine").epoch_ended(a_config(), figures)
     (line,) = told(stream)
     assert (line["validation_loss"], line["training_loss"]) == (None, None)
@@ -98,7 +98,7 @@ def test_a_searched_trial_has_its_best_validation_figure() -> None:
     stream = io.StringIO()
     JsonDisplay(stream, "mine").trial_ended(TrialRecord.searched(a_config(), a_result((0.5, 0.25)).epochs, 1.0))
     (line,) = told(stream)
-    assert (line["validation_f1"], line["test_f1"], line["epochs_run"]) == (0.5, None, 2)
+    assert (line["validation_span_f1"], line["test_span_f1"], line["epochs_run"]) == (0.5, None, 2)
 
 
 class _Gone(io.StringIO):

@@ -271,6 +271,8 @@ def test_a_grid_from_the_command_line_is_on_the_server_with_its_model(tmp_path: 
         page = Path(client.download_artifacts(parent.info.run_id, "report.html", str(tmp_path)))
         model = {file.path for file in client.list_artifacts(parent.info.run_id, "best")}
     assert parent.info.status == "FINISHED"
-    assert curves == {record.trial_id: [epoch.f1 for epoch in record.curve] for record in folder.records()}
+    assert curves == {
+        record.trial_id: [epoch.validation_seqeval_f1 for epoch in record.curve] for record in folder.records()
+    }
     assert page.read_bytes() == (folder.path / "report.html").read_bytes()
     assert {"best/model.safetensors", "best/config.json", "best/README.md"} <= model

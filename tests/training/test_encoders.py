@@ -419,7 +419,7 @@ def test_the_tiny_vocabulary_follows_from_the_train_texts_alone() -> None:
 def test_every_process_trains_the_same_tiny_vocabulary() -> None:
     program = (
         "import json; from tune_ner.training.encoders import load_tokenizer, resolve_encoder; "
-        "from tune_ner.data.synthetic import synthetic_corpus; "
+        "from tune_ner.data.synthetic.generator import synthetic_corpus; "
         "texts = [sentence.text for sentence in synthetic_corpus(60).sentences]; "
         "print(json.dumps(sorted(load_tokenizer(resolve_encoder('tiny:1x32'), texts).get_vocab().items())))"
     )

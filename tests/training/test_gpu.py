@@ -87,5 +87,5 @@ def test_trials_of_bert_base_run_at_the_fraction_that_is_chosen(bert_base: Path,
     assert 0 < chosen.gpus < 1
     assert chosen.concurrent > 1
     records = run_grid(experiment, RunDir.available(tmp_path, "run"))
-    assert [record.status for record in records] == ["finished"] * 4
+    assert [record.status for record in records] == ["completed"] * 4
     assert {record.result.precision_used for record in records if record.result} == {"fp16"}

@@ -61,8 +61,8 @@ def test_an_exported_model_finds_what_its_trial_found_on_test(tmp_path: Path, ch
     config = a_config(**fields)
     result = trained(config, resolve_encoder(config.model), tmp_path / "best")
     found = Predictor.load(tmp_path / "best").predict([CORPUS.sentences[index].text for index in SPLIT.test])
-    assert result.test.f1 > 0.1
-    assert tuple(tuple(span.span for span in spans) for spans in found) == result.spans["test"]
+    assert result.metrics["test"].seqeval.f1 > 0.1
+    assert tuple(tuple(span.span for span in spans) for spans in found) == result.predicted_spans["test"]
 
 
 @slow

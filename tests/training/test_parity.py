@@ -102,11 +102,11 @@ def assert_same_figures(result: TrialResult, loop: dict[str, Any]) -> None:
     assert result.train_loss == pytest.approx(loop["train_loss"], abs=1e-6)
     assert result.test_loss == pytest.approx(loop["test"]["loss"], abs=1e-6)
     for name in FIGURES:
-        assert getattr(result.test, name) == pytest.approx(loop["test"][name], abs=1e-6), name
-    assert result.test.support == loop["parts"]["test"]["entities"]
+        assert getattr(result.metrics["test"].seqeval, name) == pytest.approx(loop["test"][name], abs=1e-6), name
+    assert result.metrics["test"].seqeval.support == loop["parts"]["test"]["entities"]
     # a comparison of zeros would say nothing
-    assert min(result.validation.f1, result.test.f1) > 0.3
-    assert len({epoch.f1 for epoch in result.epochs}) > 1
+    assert min(result.metrics["validation"].seqeval.f1, result.metrics["test"].seqeval.f1) > 0.3
+    assert len({epoch.validation_seqeval_f1 for epoch in result.epochs}) > 1
     assert result.training_log
 
 
@@ -146,4 +146,4 @@ def test_a_trial_on_the_published_text_is_the_notebooks_to_the_last_figure(
     text, model, loop = published
     result = run_package(text, model, scheme)
     assert_same_figures(result, loop[scheme])
-    assert (result.validation.support, result.test.support) == (81, 209)
+    assert (result.metrics["validation"].seqeval.support, result.metrics["test"].seqeval.support) == (81, 209)

@@ -79,18 +79,22 @@ def plain_epoch() -> TrialResult:
 def test_every_epoch_is_told_when_it_ends(result: TrialResult, told: list[EpochMetrics]) -> None:
     assert tuple(told) == result.epochs
     assert [epoch.epoch for epoch in result.epochs] == [1, 2, 3, 4]
-    assert len({epoch.loss for epoch in result.epochs}) == 4
+    assert len({epoch.validation_loss for epoch in result.epochs}) == 4
 
 
 @slow
 def test_the_best_epoch_is_the_first_of_highest_f1_and_its_figures_are_kept(result: TrialResult) -> None:
-    scores = [epoch.f1 for epoch in result.epochs]
+    scores = [epoch.validation_span_f1 for epoch in result.epochs]
     best = result.epochs[result.best_epoch - 1]
     assert result.best_epoch == scores.index(max(scores)) + 1
     assert max(scores) > 0
-    kept = result.validation
-    assert (kept.precision, kept.recall, kept.f1, kept.accuracy) == (
-        *(best.precision, best.recall, best.f1, best.accuracy),
+    kept = result.metrics["validation"]
+    assert (kept.seqeval.precision, kept.seqeval.recall, kept.seqeval.f1, kept.seqeval.accuracy) == (
+        *(best.validation_seqeval_precision, best.validation_seqeval_recall, best.validation_seqeval_f1),
+        best.validation_accuracy,
+    )
+    assert (kept.spans.precision, kept.spans.recall, kept.spans.f1) == (
+        *(best.validation_span_precision, best.validation_span_recall, best.validation_span_f1),
     )
 
 
@@ -111,14 +115,17 @@ def test_a_result_has_all_its_parts(result: TrialResult) -> None:
     assert {split_name: account["sentences"] for split_name, account in result.encoding.items()} == {
         split_name: len(SPLIT[split_name]) for split_name in ("train", "validation", "test")
     }
-    assert {split_name: len(rows) for split_name, rows in result.spans.items()} == {
+    assert {split_name: len(rows) for split_name, rows in result.predicted_spans.items()} == {
         split_name: len(SPLIT[split_name]) for split_name in SCORED
     }
 
 
 @slow
 def test_support_is_the_number_of_gold_entities_of_each_type(result: TrialResult) -> None:
-    for split_name, figures in (("validation", result.validation), ("test", result.test)):
+    for split_name, figures in (
+        ("validation", result.metrics["validation"].seqeval),
+        ("test", result.metrics["test"].seqeval),
+    ):
         counts = CORPUS.entity_counts(SPLIT["validation" if split_name == "validation" else "test"])
         assert {label: figures.per_type[label].support for label in CORPUS.types} == counts
         assert figures.support == sum(counts.values())
@@ -151,18 +158,18 @@ def test_the_weights_of_the_best_epoch_are_restored(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(trial_module, "load_model", keeping)
     result = trained(on_epoch=spoil_after_the_third)
-    assert result.epochs[result.best_epoch - 1].f1 > result.epochs[3].f1 == 0
+    assert result.epochs[result.best_epoch - 1].validation_seqeval_f1 > result.epochs[3].validation_seqeval_f1 == 0
     restored = built[0].state_dict()
     same = [all(torch.equal(restored[name], value) for name, value in weights.items()) for weights in saved]
     assert same == [epoch.epoch == result.best_epoch for epoch in result.epochs]
-    assert any(result.spans["test"])
-    assert any(result.spans["validation"])
+    assert any(result.predicted_spans["test"])
+    assert any(result.predicted_spans["validation"])
 
 
 @slow
 def test_a_trial_repeats_itself_whatever_ran_before(result: TrialResult) -> None:
     other = trained(seed=2, tagging_scheme="BIO", epochs=1)
-    assert other.epochs[0].loss != result.epochs[0].loss
+    assert other.epochs[0].validation_loss != result.epochs[0].validation_loss
     assert without_clock(trained()) == without_clock(result)
 
 
@@ -185,12 +192,12 @@ def test_every_scheme_and_alignment_trains_and_its_spans_are_its_figures(
     monkeypatch.setattr(features, "_kept", {})  # which no other test may find
     result = trained(tagging_scheme=scheme, subword_labels=subword_labels)
     assert result.labels == SCHEMES[scheme].labels(CORPUS.types)
-    assert result.test.f1 > 0
+    assert result.metrics["test"].seqeval.f1 > 0
     for split_name in SCORED:
-        figures = result.test if split_name == "test" else result.validation
+        figures = result.metrics["test"].seqeval if split_name == "test" else result.metrics["validation"].seqeval
         account = result.encoding[split_name]
         assert (account["words_cut"], account["entities_cut"]) == (0, 0)
-        rows = list(zip(sentences_of(split_name), result.spans[split_name], strict=True))
+        rows = list(zip(sentences_of(split_name), result.predicted_spans[split_name], strict=True))
         for sentence, spans in rows:
             assert all(0 <= span.start < span.end <= len(sentence.text) for span in spans)
         if scheme != "IO":  # which may hold touching entities as one
@@ -226,7 +233,7 @@ def test_the_alignment_decides_what_the_loss_counts(monkeypatch: pytest.MonkeyPa
 def test_entities_behind_the_limit_are_counted_as_cut() -> None:
     result = trained(max_length=8, epochs=1)
     assert result.encoding["test"]["entities_cut"] > 0
-    assert result.test.support < sum(CORPUS.entity_counts(SPLIT.test).values())
+    assert result.metrics["test"].seqeval.support < sum(CORPUS.entity_counts(SPLIT.test).values())
 
 
 @slow
@@ -239,8 +246,8 @@ def test_words_that_the_tokenizer_drops_are_no_error() -> None:
     split = replace(SPLIT, test=(*SPLIT.test, len(CORPUS), len(CORPUS) + 1))
     result = trained(corpus, split, epochs=1)
     assert result.encoding["test"]["words_cut"] == 1
-    assert result.spans["test"][-1] == ()
-    assert len(result.spans["test"]) == len(others) + 3
+    assert result.predicted_spans["test"][-1] == ()
+    assert len(result.predicted_spans["test"]) == len(others) + 3
 
 
 @slow
@@ -258,11 +265,11 @@ def test_a_sentence_longer_than_the_model_reads_is_told() -> None:
 
 @slow
 def test_a_trial_stops_at_its_aim_and_keeps_that_epoch(result: TrialResult) -> None:
-    curve = [epoch.f1 for epoch in result.epochs]
+    curve = [epoch.validation_seqeval_f1 for epoch in result.epochs]
     aim = max(curve[:-1])
     assert aim > 0
     stopped = trained(target_f1=aim)
-    assert [epoch.f1 for epoch in stopped.epochs] == curve[: curve.index(aim) + 1]
+    assert [epoch.validation_seqeval_f1 for epoch in stopped.epochs] == curve[: curve.index(aim) + 1]
     assert stopped.best_epoch == len(stopped.epochs)
 
 
@@ -278,7 +285,7 @@ def test_half_precision_that_a_cpu_cannot_give_is_reported_as_single() -> None:
 def test_bf16_trains_on_a_cpu() -> None:
     result = trained(precision="bf16", epochs=1)
     assert (result.precision_used, result.device) == ("bf16", "cpu")
-    assert result.epochs[0].loss != trained(precision="fp32", epochs=1).epochs[0].loss
+    assert result.epochs[0].validation_loss != trained(precision="fp32", epochs=1).epochs[0].validation_loss
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="trains on the GPU")
@@ -306,7 +313,7 @@ def test_packed_trials_learn_as_padded_ones_do() -> None:
     padded, packed = (trained(batching=batching) for batching in ("padded", "packed"))
     assert (padded.batching_used, packed.batching_used) == ("padded", "packed")
     # dropout draws other masks, nothing else differs
-    assert packed.epochs[-1].loss == pytest.approx(padded.epochs[-1].loss, rel=0.3)
+    assert packed.epochs[-1].validation_loss == pytest.approx(padded.epochs[-1].validation_loss, rel=0.3)
     assert padded.cost
     assert packed.cost
     assert packed.cost.tokens == packed.cost.computed_tokens == padded.cost.tokens < padded.cost.computed_tokens
@@ -337,7 +344,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_the_mathematics_stay(monkeypatc
     assert steps[:3] == [16, 8, 4]
     assert (whole.accumulated_steps, halved.accumulated_steps) == (1, 4)
     assert [step for step, _ in halved.training_log] == [step for step, _ in whole.training_log]
-    assert halved.epochs[0].loss == pytest.approx(whole.epochs[0].loss, rel=1e-4)
+    assert halved.epochs[0].validation_loss == pytest.approx(whole.epochs[0].validation_loss, rel=1e-4)
 
 
 def test_a_batch_that_cannot_be_halved_further_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ def test_epochs_that_are_trained_again_count_once(tmp_path: Path) -> None:
         record_writer.on_trial_result(0, [], trial, {"figures": asdict(figures)})
     record_writer.on_trial_complete(0, [], trial)
     (record,) = folder.records()
-    assert (record.status, record.curve) == ("stopped", (one, two))
+    assert (record.status, record.curve) == ("pruned", (one, two))
 
 
 def test_a_trial_whose_worker_died_before_it_began_is_tried_anew_while_there_are_tries(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_equal_seeds_suggest_alike_and_others_do_not(tmp_path: Path, sampler: st
             point = search.suggest(str(number))
             assert point
             found.append(point)
-            search.on_trial_complete(str(number), {"validation_f1": point["learning_rate"] * 50})
+            search.on_trial_complete(str(number), {"validation_span_f1": point["learning_rate"] * 50})
         return found
 
     assert points("a", 1) == points("b", 1) != points("c", 2)
@@ -81,7 +81,7 @@ def test_no_point_is_suggested_twice_and_a_small_space_comes_to_its_end(tmp_path
     suggested: list[Any] = []
     while (point := _suggested(search, len(suggested))) != "FINISHED":
         suggested.append(point)
-        search.on_trial_complete(str(len(suggested) - 1), {"validation_f1": 0.5})
+        search.on_trial_complete(str(len(suggested) - 1), {"validation_span_f1": 0.5})
     points = {(point["tagging_scheme"], point["batch_size"]) for point in suggested if point}
     assert len(points) == len(suggested) == 10
 
@@ -90,11 +90,11 @@ def test_a_failed_trial_has_no_figure_in_the_study(tmp_path: Path) -> None:
     mine = study(tmp_path)
     search = StudySearch(mine, "tpe", 0)
     search.suggest("a")
-    search.on_trial_complete("a", {"validation_f1": 0.0, FAILED: True})
+    search.on_trial_complete("a", {"validation_span_f1": 0.0, FAILED: True})
     search.suggest("b")
     search.on_trial_complete("b", error=True)
     search.suggest("c")
-    search.on_trial_complete("c", {"validation_f1": 0.0, FAILED: False})
+    search.on_trial_complete("c", {"validation_span_f1": 0.0, FAILED: False})
     found = [(trial.state, trial.value) for trial in mine.study.trials]
     assert found == [(TrialState.FAIL, None), (TrialState.FAIL, None), (TrialState.COMPLETE, 0.0)]
 
@@ -104,7 +104,7 @@ def test_after_a_death_unfinished_trials_are_told_or_tried_again(tmp_path: Path)
     search = StudySearch(first, "tpe", 0)
     points = [search.suggest(str(number)) for number in range(3)]
     done, lost, recorded = ({name: point[name] for name in first.axes} for point in points if point)
-    search.on_trial_complete("0", {"validation_f1": 0.25})
+    search.on_trial_complete("0", {"validation_span_f1": 0.25})
     records = [record_of(first, done, 0.25), record_of(first, recorded, 0.5, 0.75)]
     study(tmp_path, run="another").reconcile(records)
     assert [trial.state for trial in first.study.trials].count(TrialState.RUNNING) == 2
@@ -169,4 +169,4 @@ def test_a_trial_s_value_is_its_best_epoch_s_and_that_of_a_failed_one_is_none(tm
     mine = study(tmp_path)
     config = mine.config({"tagging_scheme": "BIO", "learning_rate": 1e-3, "batch_size": 4})
     assert value_of(TrialRecord.searched(config, a_result((0.2, 0.6, 0.4)).epochs, 1.0)) == 0.6
-    assert value_of(TrialRecord.failed(config, "why", 1.0)) is None
+    assert value_of(TrialRecord.of(config, "failed", 1.0, error="why")) is None

@@ -31,7 +31,7 @@ class Race:
     def __init__(
         self, epochs: int = 5, scheduler_config: SchedulerConfig = TWO, earlier: Sequence[EarlierTrial] = ()
     ) -> None:
-        rule = stopping_rule(scheduler_config, epochs, earlier)
+        rule = stopping_rule(scheduler_config, epochs, earlier=earlier)
         self.scheduler: Any = rule or FIFOScheduler()  # type: ignore[no-untyped-call]
         self.trials: dict[tuple[float, int], Trial] = {}
 
@@ -41,7 +41,7 @@ class Race:
             trial = Trial(f"{rate}-{seed}", {"learning_rate": rate, "seed": seed, "fold": None})
             self.trials[rate, seed] = trial
             self.scheduler.on_trial_add(None, trial)
-        return str(self.scheduler.on_trial_result(None, trial, {"epoch": epoch, "validation_f1": f1, LAST: last}))
+        return str(self.scheduler.on_trial_result(None, trial, {"epoch": epoch, "validation_span_f1": f1, LAST: last}))
 
 
 def test_the_first_at_a_rung_goes_on_and_who_is_behind_is_stopped() -> None:
@@ -76,7 +76,7 @@ def test_no_trial_is_stopped_at_its_last_epoch_or_on_its_record(epochs: int) -> 
 def test_a_last_report_is_no_measure_for_others() -> None:
     race = Race()
     race.report(0.1, 2, 0.9, last=True)
-    race.scheduler.on_trial_complete(None, race.trials[0.1, 1], {"epoch": 5, "validation_f1": 0.9})
+    race.scheduler.on_trial_complete(None, race.trials[0.1, 1], {"epoch": 5, "validation_span_f1": 0.9})
     assert race.report(0.2, 2, 0.1) == CONTINUE
 
 
@@ -104,7 +104,7 @@ def test_a_configuration_is_measured_once_at_a_rung_whichever_replicate_comes() 
 @pytest.mark.parametrize("epochs", range(1, 60))
 def test_the_rungs_that_are_told_are_those_at_which_ray_decides(epochs: int, factor: int) -> None:
     scheduler_config = SchedulerConfig("asha", reduction_factor=factor)
-    (bracket,) = ConfigurationHalving(scheduler_config, epochs)._brackets
+    (bracket,) = ConfigurationHalving(scheduler_config, epochs, "span_f1")._brackets
     assert sorted(milestone for milestone, _ in bracket._rungs if milestone < epochs) == scheduler_config.rungs(epochs)
 
 

@@ -28,7 +28,7 @@ from pydantic import (
 )
 
 from tune_ner.config.distributions import Distribution, parse_distribution
-from tune_ner.config.trial_config import LearningRateSchedule, Precision, SchemeName
+from tune_ner.config.trial_config import LearningRateSchedule, Precision, SchemeName, SelectionMetric
 from tune_ner.data.markup import MarkupMode
 from tune_ner.data.splits import SplitMethod, SplitSpec
 from tune_ner.errors import SpaceError
@@ -172,6 +172,7 @@ class SearchSpace(BaseModel):
     precision: Precision = "auto"
     batching: BatchingWish = "auto"
     trim_vocabulary: StrictBool = True
+    selection_metric: SelectionMetric = "span_f1"
     target_f1: Annotated[_Number, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
     first: dict[SearchedName, Axis[Annotated[Any, AfterValidator(_scalar)]]] = {}
     model: Axis[_Text]

@@ -17,6 +17,7 @@ from tune_ner.tagging.decoding import Decoding
 from tune_ner.tagging.tokenization import WordTokenizer
 
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
+SelectionMetric = Literal["span_f1", "seqeval_f1"]
 Batching = Literal["padded", "packed"]
 LearningRateSchedule = Literal["linear", "cosine", "constant"]
 SchemeName = Literal["BIO", "BIOES", "IOB1", "BILOU", "IO"]
@@ -58,6 +59,7 @@ class TrialConfig(BaseModel):
     precision: Precision = "auto"
     batching: Batching = "padded"
     trim_vocabulary: bool = False
+    selection_metric: SelectionMetric = "span_f1"
     target_f1: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
 
     @property

@@ -83,7 +83,7 @@ def _slice(axis: str, measured: Sequence[TrialRecord], logarithmic: bool) -> Fig
     values = [
         {
             "value": getattr(record.config, axis),
-            "f1": record.best_f1,
+            "f1": record.best_score,
             "trial": record.config.titled(varied),
             "model": record.config.model,
         }
@@ -113,9 +113,9 @@ def _is_logarithmic(axis: str, space: SearchSpace | str) -> bool:
 
 def _measured(results: RunResults) -> list[TrialRecord]:
     """Trials trained to their end; of a search those that it drew, for the best come again among the confirmed."""
-    whole = [record for record in results.records if record.best_f1 is not None]
-    drawn = [record for record in whole if record.status == "searched"]
-    return drawn or [record for record in whole if record.status == "finished"]
+    whole = [record for record in results.records if record.best_score is not None]
+    drawn = [record for record in whole if record.phase == "search" and record.is_trained]
+    return drawn or [record for record in whole if record.result is not None]
 
 
 def _by_axis(values: Sequence[Mapping[str, Any]]) -> alt.Chart:
@@ -131,7 +131,7 @@ def _shape() -> alt.Shape:
 
 def _row(axis: str, record: TrialRecord) -> dict[str, Any]:
     what = f"{_named(axis)} {value_text(getattr(record.config, axis))}"
-    return {"axis": _named(axis), "what": what, "f1": record.best_f1, "trial": record.config.title}
+    return {"axis": _named(axis), "what": what, "f1": record.best_score, "trial": record.config.title}
 
 
 def _named(axis: str) -> str:

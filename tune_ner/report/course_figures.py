@@ -21,11 +21,11 @@ def time_figure(results: RunResults) -> Figure | None:
             "trial": record.config.titled(varied),
             "model": record.config.model,
             "seconds": round(record.seconds, 2),
-            "f1": record.best_f1,
+            "f1": record.best_score,
             "status": record.status,
         }
         for record in results.records
-        if record.best_f1 is not None
+        if record.best_score is not None
     ]
     if not values:
         return None

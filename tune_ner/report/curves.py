@@ -25,7 +25,7 @@ _ALWAYS = ("model", "tagging_scheme", "learning_rate", "seed", "fold")
 
 def trials_with_curves(records: Sequence[TrialRecord]) -> list[TrialRecord]:
     """The trials that trained an epoch, the best by validation F1 first."""
-    return sorted((record for record in records if record.curve), key=lambda record: -(record.best_f1 or 0.0))
+    return sorted((record for record in records if record.curve), key=lambda record: -(record.best_score or 0.0))
 
 
 def curves_data(records: Sequence[TrialRecord]) -> dict[str, Any]:
@@ -44,8 +44,8 @@ def curves_data(records: Sequence[TrialRecord]) -> dict[str, Any]:
                 "title": record.config.titled(varied),
                 "status": record.status,
                 "axes": [values.index(_value_of(record, name)) for name, values in axes.items()],
-                "f1": [_measured(epoch.f1) for epoch in record.curve],
-                "loss": [_measured(epoch.loss) for epoch in record.curve],
+                "f1": [_measured(epoch.score(record.config.selection_metric)) for epoch in record.curve],
+                "loss": [_measured(epoch.validation_loss) for epoch in record.curve],
             }
             for record in trials
         ],
@@ -60,8 +60,8 @@ def curve_figures(records: Sequence[TrialRecord]) -> tuple[Figure, ...]:
             "trial": record.config.titled(varied),
             "colour": record.config.model,
             "epoch": epoch.epoch,
-            "f1": _measured(epoch.f1),
-            "loss": _measured(epoch.loss),
+            "f1": _measured(epoch.score(record.config.selection_metric)),
+            "loss": _measured(epoch.validation_loss),
         }
         for record in trials[:MOST_DRAWN]
         for epoch in record.curve

@@ -105,7 +105,9 @@ class _Collector:
         if self._left <= 0:
             self.found.left_out += 1
             return
-        for label in record.result.scores[split_name].spans.per_type:  # in label order, for equal colours of both parts
+        for label in record.result.metrics[
+            split_name
+        ].spans.per_type:  # in label order, for equal colours of both parts
             self._type(label)
         taken: dict[int, list[list[int]]] = {}
         known = len(self.found.sentences)
@@ -126,7 +128,7 @@ class _Collector:
             row = self._row((record.config.fold, index), text, golds)
             taken[row] = [self._plain(error, golds) for error in errors]
             self._left -= len(json.dumps(taken[row])) + 8
-        f1 = record.result.scores[split_name].spans.f1
+        f1 = record.result.metrics[split_name].spans.f1
         self.found.trials.append(TrialErrors(title, record.config.fold, f1, taken))
 
     def _row(self, key: _SentenceKey, text: str, gold: Sequence[Span]) -> int:

@@ -103,4 +103,4 @@ def _support(shown: Mapping[str, LeaderboardEntry], form: Form) -> str:
 
 
 def _test_scores(entry: LeaderboardEntry) -> list[SplitMetrics]:
-    return [record.result.scores["test"] for record in entry.records if record.result]
+    return [record.result.metrics["test"] for record in entry.records if record.result]

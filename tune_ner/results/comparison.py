@@ -49,7 +49,7 @@ def _run_row(run: RunResults) -> dict[str, Any]:
         "Data": data_of(run.space),
         "Trials": len(run.records),
         "Planned": trials_of(run.space, run.records),
-        "Stopped": sum(record.status == "stopped" for record in run.records),
+        "Stopped": sum(record.status == "pruned" for record in run.records),
         "Best": best.records[0].config.titled(varied_axes(run.records), replicate=False) if best else None,
         **_figures(best),
         "Audit": worst_of(run.evidence.audits),

@@ -100,13 +100,13 @@ def _as_if(records: Iterable[TrialRecord], axis: str, value: Any) -> list[TrialR
 def test_f1(record: TrialRecord) -> float:
     """F1 of exact spans on the test part."""
     assert record.result
-    return record.result.scores["test"].spans.f1
+    return record.result.metrics["test"].spans.f1
 
 
 def convergence(record: TrialRecord) -> int:
     """The first epoch whose validation F1 is within one per cent of the trial's best."""
     assert record.result
-    curve = [epoch.f1 for epoch in record.result.epochs]
+    curve = [epoch.score(record.config.selection_metric) for epoch in record.result.epochs]
     return next(number for number, f1 in enumerate(curve, start=1) if f1 >= (1 - NEAR_BEST) * max(curve))
 
 
@@ -118,7 +118,7 @@ def summary_lines(found: Sequence[LeaderboardEntry], records: Sequence[TrialReco
     # a configuration that was stopped early was compared on validation, too
     compared = {configuration_of(record.config) for record in records if record.status != "failed"}
     optimism = best.validation.estimate - best.test.estimate
-    searched = any(record.status == "searched" for record in records)
+    searched = any(record.phase == "search" and record.is_trained for record in records)
     chosen = (
         f"the best {len(found)} of {len(compared)} were trained anew with fresh seeds, and of these the best is chosen"
         if searched
@@ -213,7 +213,7 @@ def _by_learning_rate(records: Sequence[TrialRecord]) -> list[str]:
     lines = []
     for rate in _asked_about(done, "learning_rate"):
         group = [record for record in done if record.config.learning_rate == rate]
-        learnt = [convergence(record) for record in group if record.best_f1]
+        learnt = [convergence(record) for record in group if record.best_score]
         when = f"within 1 % of its best validation F1 after {fmean(learnt):.1f} epochs" if learnt else "nothing learnt"
         lines.append(f"{rate:g}: {when}, test F1 {fmean(map(test_f1, group)):.3f} (means of {len(group)} trials).")
     for axis in ("model", "tagging_scheme"):
@@ -233,7 +233,7 @@ def _best_rates(records: Sequence[TrialRecord], axis: str, value: Any, rates: Se
 
 def _mean_validation(records: Sequence[TrialRecord], at: Mapping[str, Any]) -> float:
     scores = [
-        record.result.scores["validation"].spans.f1
+        record.result.metrics["validation"].spans.f1
         for record in records
         if record.result and all(getattr(record.config, axis) == value for axis, value in at.items())
     ]

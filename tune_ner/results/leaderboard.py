@@ -161,8 +161,8 @@ def leaderboard_entries(evidence: Evidence, records: Sequence[TrialRecord]) -> l
     """Every configuration that finished a trial, by mean validation F1, best first."""
     by_id = {record.trial_id: record for record in records}
     # A trial of a search was chosen for the figure it has: only what trained it anew may speak for it.
-    ranked = rank(Candidate.of(record) for record in records if record.status != "searched")
-    groups = [tuple(by_id[trial] for trial in item.finished) for item in ranked]
+    ranked = rank(Candidate.of(record) for record in records if record.phase == "final")
+    groups = [tuple(by_id[trial] for trial in item.completed) for item in ranked]
     alike = _like_best(evidence, groups[:MOST_COMPARED])
     return [
         LeaderboardEntry(

@@ -91,7 +91,7 @@ def _print_what_it_is(layout: Layout, results: RunResults, record: TrialRecord) 
     assert record.result
     config = record.config
     layout.title(config.titled(varied_axes(results.records)))
-    types = list(record.result.scores["test"].spans.per_type)
+    types = list(record.result.metrics["test"].spans.per_type)
     layout.line(
         f"Marks entities of the types {', '.join(types)} in text. Fine-tuned from {config.model}, with the tagging "
         f"scheme {config.tagging_scheme}, by tune_ner; trial {record.trial_id} of run {results.folder.name}."
@@ -124,7 +124,7 @@ def _print_use(layout: Layout, record: TrialRecord) -> None:
 def _print_figures(layout: Layout, results: RunResults, record: TrialRecord) -> None:
     assert record.result
     layout.heading("Figures")
-    scores = record.result.scores
+    scores = record.result.metrics
     rows = ((split_name, _micro(scores[split_name]), _interval(results, record, split_name)) for split_name in _PARTS)
     layout.table(_sheet("Exact spans of this model", "split", rows))
     test = scores["test"]
@@ -135,7 +135,7 @@ def _print_figures(layout: Layout, results: RunResults, record: TrialRecord) -> 
     }
     layout.table(_sheet("Test, by type and form", "what", ((name, each, None) for name, each in kinds.items())))
     best = results.leaderboard_entries[0]
-    if record.trial_id in best.ranked.finished:
+    if record.trial_id in best.ranked.completed:
         for line in summary_lines(results.leaderboard_entries, results.records):
             layout.item(line)
         told = [item.ranked.configuration for item in results.leaderboard_entries[1:] if item.tied]
@@ -221,7 +221,7 @@ def _print_training(layout: Layout, record: TrialRecord, settings: ModelSettings
 
 def _print_limits(layout: Layout, record: TrialRecord) -> None:
     assert record.result
-    scores = record.result.scores["test"]
+    scores = record.result.metrics["test"]
     layout.heading("Limits")
     layout.item("The figures hold for texts like those of the test part. On others it has to be measured anew.")
     layout.item(

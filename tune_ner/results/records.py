@@ -15,9 +15,10 @@ from tune_ner.evaluation.span_metrics import SCHEMAS
 from tune_ner.training.result import EpochMetrics, TrialResult
 from tune_ner.utils.redaction import masked
 
-RECORD_FORMAT = 1
+RECORD_FORMAT = 2
 
-Status = Literal["finished", "failed", "stopped", "searched", "diverged"]
+Status = Literal["completed", "pruned", "early_stopped", "diverged", "failed"]
+Phase = Literal["search", "final"]
 
 
 def _check_keys(where: str, found: Mapping[Any, Any], expected: Sequence[str]) -> None:
@@ -31,12 +32,18 @@ def _now() -> str:
 
 
 class TrialRecord(BaseModel):
-    """A trial that ended: its configuration, and its result, the error that ended it, or how far it came.
+    """A trial that ended: its configuration, and its result, its error or the epochs it trained.
 
-    A stopped trial was behind others and was ended by the scheduler, and a searched one was trained to its end by a
-    search, which measures on test only what it confirms: `epochs` are those that either trained, or that a diverged one
-    trained before its loss was no number. `seconds` is the wall
-    time from its start in a worker to its end; `finished_at` is UTC.
+    Attributes:
+        format: version of this format.
+        status: `completed`; `pruned` by the scheduler; `early_stopped`: its target F1 was reached before the last
+            epoch; `diverged`: its loss became NaN or infinite; `failed`: see `error`.
+        phase: `search` for a trial of a search, measured on validation only; `final` for one measured on test.
+        result: metrics of a trial that was measured on test.
+        epochs: validation metrics by epoch, where there is no `result`.
+        seconds: wall time from the start in a worker to the end.
+        finished_at: end of the trial, UTC, ISO 8601.
+        versions: versions of the libraries that affect metrics.
     """
 
     # The loss of a trial that diverged is no number, and its record must be readable all the same.
@@ -45,6 +52,7 @@ class TrialRecord(BaseModel):
     format: int = RECORD_FORMAT
     trial_id: str
     status: Status
+    phase: Phase
     config: TrialConfig
     result: TrialResult | None = None
     epochs: tuple[EpochMetrics, ...] = ()
@@ -56,13 +64,14 @@ class TrialRecord(BaseModel):
 
     @field_validator("format")
     @classmethod
-    def _is_known(cls, number: int) -> int:
-        if number > RECORD_FORMAT:
+    def _check_format(cls, number: int) -> int:
+        if number != RECORD_FORMAT:
+            age = "older" if number < RECORD_FORMAT else "newer"
             raise PydanticCustomError(
-                "newer_format",
-                "a trial record of format {found}, expected at most {known}: a newer version of tune_ner wrote it; "
-                "update this one",
-                {"found": number, "known": RECORD_FORMAT},
+                "other_format",
+                "written by an {age} version of tune_ner (record format {found}, expected {known}); use that version "
+                "to read this run",
+                {"age": age, "found": number, "known": RECORD_FORMAT},
             )
         return number
 
@@ -73,8 +82,9 @@ class TrialRecord(BaseModel):
             if not 1 <= self.result.best_epoch <= len(self.result.epochs):
                 best, count = self.result.best_epoch, len(self.result.epochs)
                 raise ValueError(f"result.best_epoch: found {best}, expected one of {count} epochs")
-            for split_name, scores in self.result.scores.items():
-                _check_keys(f"result.scores.{split_name}.spans.matches", scores.spans.matches, SCHEMAS)
+            _check_keys("result.metrics", self.result.metrics, ("validation", "test"))
+            for split_name, scores in self.result.metrics.items():
+                _check_keys(f"result.metrics.{split_name}.spans.matches", scores.spans.matches, SCHEMAS)
             _check_keys("result.encoding", self.result.encoding, SPLIT_NAMES)
             for split_name, account in self.result.encoding.items():
                 _check_keys(f"result.encoding.{split_name}", account, ("entities", "entities_cut", "problems"))
@@ -86,53 +96,55 @@ class TrialRecord(BaseModel):
         return self
 
     @classmethod
-    def finished(cls, config: TrialConfig, result: TrialResult, seconds: float) -> TrialRecord:
-        """The record of a trial that ran to its end."""
-        return cls(trial_id=config.trial_id, status="finished", config=config, result=result, seconds=seconds)
+    def of(
+        cls,
+        config: TrialConfig,
+        status: Status,
+        seconds: float,
+        *,
+        phase: Phase = "final",
+        **outcome: Any,
+    ) -> TrialRecord:
+        """Return the record of a trial that ended now; secrets in `error` and `traceback` are redacted.
+
+        Args:
+            config: the trial's configuration.
+            status: how it ended.
+            seconds: wall time in the worker.
+            phase: whether the trial belongs to a search or is measured on test.
+            outcome: `result`, `epochs`, `error` and `traceback`, as far as there are any.
+        """
+        for key in ("error", "traceback"):
+            if outcome.get(key) is not None:
+                outcome[key] = masked(outcome[key])
+        return cls(trial_id=config.trial_id, status=status, phase=phase, config=config, seconds=seconds, **outcome)
 
     @classmethod
-    def stopped(cls, config: TrialConfig, epochs: Sequence[EpochMetrics], seconds: float) -> TrialRecord:
-        """The record of a trial that the scheduler ended after these epochs."""
-        return cls(trial_id=config.trial_id, status="stopped", config=config, epochs=tuple(epochs), seconds=seconds)
+    def completed(cls, config: TrialConfig, result: TrialResult, seconds: float) -> TrialRecord:
+        """Return the record of a trial that was measured on test."""
+        return cls.of(config, _end_status(config, result.epochs), seconds, result=result)
 
     @classmethod
     def searched(cls, config: TrialConfig, epochs: Sequence[EpochMetrics], seconds: float) -> TrialRecord:
-        """The record of a trial of a search, measured on validation alone."""
-        return cls(trial_id=config.trial_id, status="searched", config=config, epochs=tuple(epochs), seconds=seconds)
+        """Return the record of a completed trial of a search, which is measured on validation only."""
+        return cls.of(config, _end_status(config, epochs), seconds, phase="search", epochs=tuple(epochs))
 
-    @classmethod
-    def diverged(cls, config: TrialConfig, epochs: Sequence[EpochMetrics], error: str, seconds: float) -> TrialRecord:
-        """The record of a trial whose loss was no number after these epochs."""
-        return cls(
-            trial_id=config.trial_id,
-            status="diverged",
-            config=config,
-            epochs=tuple(epochs),
-            error=masked(error),
-            seconds=seconds,
-        )
-
-    @classmethod
-    def failed(cls, config: TrialConfig, error: str, seconds: float, traceback: str | None = None) -> TrialRecord:
-        """The record of a trial that an error ended; `traceback` is for errors that are no user's mistake.
-
-        Secrets are hidden in both: see `tune_ner.masking`.
-        """
-        return cls(
-            trial_id=config.trial_id,
-            status="failed",
-            config=config,
-            error=masked(error),
-            traceback=None if traceback is None else masked(traceback),
-            seconds=seconds,
-        )
+    @property
+    def is_trained(self) -> bool:
+        """Whether the trial was trained to its end: status `completed` or `early_stopped`."""
+        return self.status in ("completed", "early_stopped")
 
     @property
     def curve(self) -> tuple[EpochMetrics, ...]:
-        """Validation figures of every epoch that a trial trained; empty for a failed one."""
+        """Validation metrics of every epoch; empty for a failed trial."""
         return self.result.epochs if self.result else self.epochs
 
     @property
-    def best_f1(self) -> float | None:
-        """The highest validation F1 (seqeval's) of a trial's epochs, by which a search goes; None without an epoch."""
-        return max((epoch.f1 for epoch in self.curve), default=None)
+    def best_score(self) -> float | None:
+        """Highest validation value of the selection metric over all epochs; None without an epoch."""
+        return max((epoch.score(self.config.selection_metric) for epoch in self.curve), default=None)
+
+
+def _end_status(config: TrialConfig, epochs: Sequence[EpochMetrics]) -> Status:
+    """Return `early_stopped` if the target was reached before the last epoch, else `completed`."""
+    return "early_stopped" if len(epochs) < config.epochs else "completed"

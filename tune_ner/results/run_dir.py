@@ -44,7 +44,7 @@ class _Row(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    split_name: SplitName
+    split: SplitName
     index: int
     text: str
     gold: list[tuple[int, int, str]]
@@ -210,7 +210,7 @@ class RunDir:
         if record.result:
             self._write_predictions(record, corpus, split)
             record_use(self.path, fingerprint_of_split(corpus, split.test), record.trial_id)
-        line = (record.model_dump_json(exclude={"result": {"spans"}}) + "\n").encode()
+        line = (record.model_dump_json(exclude={"result": {"predicted_spans"}}) + "\n").encode()
         with self.trials_file.open("ab", buffering=0) as file:
             before = file.seek(0, os.SEEK_END)
             try:
@@ -235,7 +235,7 @@ class RunDir:
                 "gold": _triples(corpus.sentences[index].spans),
                 "predicted": _triples(spans),
             }
-            for split_name, predicted in record.result.spans.items()
+            for split_name, predicted in record.result.predicted_spans.items()
             for index, spans in zip(split[split_name], predicted, strict=True)
         )
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
@@ -293,7 +293,7 @@ class RunDir:
         path = self.predictions / f"{trial_id}.jsonl"
         try:
             rows = [_Row.model_validate_json(line) for line in path.read_bytes().split(b"\n") if line]
-            chosen = [row for row in rows if row.split_name == split_name]
+            chosen = [row for row in rows if row.split == split_name]
             return Predictions(
                 indices=[row.index for row in chosen],
                 texts=[row.text for row in chosen],
@@ -316,16 +316,11 @@ class RunDir:
             record = TrialRecord.model_validate_json(line)
         except ValidationError as error:
             first = error.errors()[0]
-            if first["type"] == "newer_format":
+            if first["type"] == "other_format":
                 raise RunFolderError(f"{where}: {first['msg']}") from error
             raise RunFolderError(
                 f"{where}: no trial record: {_first_problem(error)}; expected the records of this version of tune_ner"
             ) from error
-        if record.result and not {"validation", "test"} <= record.result.scores.keys():
-            raise RunFolderError(
-                f"{where}: the record has no scores of exact spans, an older version of tune_ner wrote it; expected "
-                "the records of this version: run its space again"
-            )
         return record
 
 

@@ -85,7 +85,7 @@ class SearchResults:
     @classmethod
     def of(cls, folder: RunDir, space: SearchSpace | str, records: Sequence[TrialRecord]) -> SearchResults | None:
         """The results of a search; None for the run of a grid."""
-        whole = [record for record in records if record.status == "searched"]
+        whole = [record for record in records if record.phase == "search" and record.is_trained]
         known = not isinstance(space, str) and bool(space.distributions)
         if not whole and not known:
             return None
@@ -108,7 +108,7 @@ class SearchResults:
     @cached_property
     def whole(self) -> list[TrialRecord]:
         """The trials of the search that were trained to their end, in the order in which they ended."""
-        return [record for record in self.trials if record.status == "searched" and record.best_f1 is not None]
+        return [record for record in self.trials if _is_searched(record)]
 
     @cached_property
     def best(self) -> list[TrialRecord]:
@@ -128,7 +128,7 @@ class SearchResults:
         return [self._confirmation(configuration, groups[configuration]) for configuration in (*ranked, *rest)]
 
     def _confirmation(self, configuration: TrialConfig, records: Sequence[TrialRecord]) -> Confirmation:
-        first = (record.best_f1 for record in self.whole if configuration_of(record.config) == configuration)
+        first = (record.best_score for record in self.whole if configuration_of(record.config) == configuration)
         again = tuple(_f1(record) for record in records if record.result)
         return Confirmation(configuration, next(first, None), again, len(records) - len(again))
 
@@ -140,7 +140,7 @@ class SearchResults:
         failed trial and for a stopped one, which is never confirmed; `Best So Far`, the highest of these, missing
         before the first; `Seconds`, the sum over this trial and those before it.
         """
-        figures = [_f1(record) if record.status == "searched" and record.curve else None for record in self.trials]
+        figures = [_f1(record) if _is_searched(record) else None for record in self.trials]
         return pd.DataFrame(
             {
                 "Trial": range(1, len(self.trials) + 1),
@@ -241,7 +241,7 @@ def _higher(best: float | None, figure: float | None) -> float | None:
 
 
 def _f1(record: TrialRecord) -> float:
-    return record.best_f1 or 0.0
+    return record.best_score or 0.0
 
 
 def _holds(space: SearchSpace, config: TrialConfig) -> bool:
@@ -399,3 +399,7 @@ def _changes(space: SearchSpace | str, narrowed: SearchSpace) -> str:
         for name in changed
     )
     return f": {told}" if told else ""
+
+
+def _is_searched(record: TrialRecord) -> bool:
+    return record.phase == "search" and record.is_trained and bool(record.curve)

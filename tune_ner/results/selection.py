@@ -16,25 +16,31 @@ _NAMED = frozenset({"model", "tagging_scheme", "learning_rate", "seed", "epochs"
 
 @dataclass(frozen=True)
 class Candidate:
-    """What selection may know of a trial: its configuration, and its validation if it finished.
+    """The part of a trial that selection may use: its configuration and its validation metrics.
 
-    A trial that the scheduler stopped has none: its last epoch is not to be laid beside the best of a whole trial.
+    A pruned trial has no score: the score of its last epoch must not be compared with the best epoch of a completed
+    trial.
+
+    Attributes:
+        score: validation value of the selection metric at the best epoch; None unless the trial has a result.
+        loss: validation loss of that epoch.
+        pruned: whether the scheduler pruned the trial.
     """
 
     trial_id: str
     config: TrialConfig
-    validation_f1: float | None
-    validation_loss: float | None
-    stopped: bool = False
+    score: float | None
+    loss: float | None
+    pruned: bool = False
 
     @classmethod
     def of(cls, record: TrialRecord) -> Candidate:
-        """The trial without its test figures; validation F1 is that of exact spans."""
+        """Return the trial without its test metrics."""
         if record.result is None:
-            return cls(record.trial_id, record.config, None, None, stopped=record.status == "stopped")
+            return cls(record.trial_id, record.config, None, None, pruned=record.status == "pruned")
         best = record.result.epochs[record.result.best_epoch - 1]
-        f1 = record.result.scores["validation"].spans.f1
-        return cls(record.trial_id, record.config, f1, best.loss)
+        score = record.result.metrics["validation"].score(record.config.selection_metric)
+        return cls(record.trial_id, record.config, score, best.validation_loss)
 
 
 @dataclass(frozen=True)
@@ -45,10 +51,10 @@ class RankedConfiguration:
     """
 
     configuration: TrialConfig
-    finished: tuple[str, ...]
+    completed: tuple[str, ...]
     failed: tuple[str, ...]
-    stopped: tuple[str, ...]
-    mean_f1: float
+    pruned: tuple[str, ...]
+    mean_score: float
     deviation: float | None
     mean_loss: float
 
@@ -70,8 +76,8 @@ def rank(candidates: Iterable[Candidate]) -> list[RankedConfiguration]:
     groups: dict[TrialConfig, list[Candidate]] = {}
     for candidate in candidates:
         groups.setdefault(configuration_of(candidate.config), []).append(candidate)
-    ranked = [_ranked(key, group) for key, group in groups.items() if any(c.validation_f1 is not None for c in group)]
-    return sorted(ranked, key=lambda item: (bool(item.stopped), -item.mean_f1, item.mean_loss))
+    ranked = [_ranked(key, group) for key, group in groups.items() if any(c.score is not None for c in group)]
+    return sorted(ranked, key=lambda item: (bool(item.pruned), -item.mean_score, item.mean_loss))
 
 
 def winner(candidates: Iterable[Candidate]) -> Candidate | None:
@@ -83,19 +89,19 @@ def winner(candidates: Iterable[Candidate]) -> Candidate | None:
     ranked = rank(by_id.values())
     if not ranked:
         return None
-    replicates = [by_id[trial_id] for trial_id in ranked[0].finished]
-    return min(replicates, key=lambda one: (-(one.validation_f1 or 0.0), one.validation_loss or 0.0))
+    replicates = [by_id[trial_id] for trial_id in ranked[0].completed]
+    return min(replicates, key=lambda one: (-(one.score or 0.0), one.loss or 0.0))
 
 
 def _ranked(configuration: TrialConfig, group: list[Candidate]) -> RankedConfiguration:
-    scores = [candidate.validation_f1 for candidate in group if candidate.validation_f1 is not None]
-    losses = [candidate.validation_loss for candidate in group if candidate.validation_loss is not None]
+    scores = [candidate.score for candidate in group if candidate.score is not None]
+    losses = [candidate.loss for candidate in group if candidate.loss is not None]
     return RankedConfiguration(
         configuration=configuration,
-        finished=tuple(c.trial_id for c in group if c.validation_f1 is not None),
-        failed=tuple(c.trial_id for c in group if c.validation_f1 is None and not c.stopped),
-        stopped=tuple(c.trial_id for c in group if c.stopped),
-        mean_f1=fmean(scores),
+        completed=tuple(c.trial_id for c in group if c.score is not None),
+        failed=tuple(c.trial_id for c in group if c.score is None and not c.pruned),
+        pruned=tuple(c.trial_id for c in group if c.pruned),
+        mean_score=fmean(scores),
         deviation=stdev(scores) if len(scores) > 1 else None,
         mean_loss=fmean(losses),
     )

@@ -86,7 +86,7 @@ def print_early_end(layout: Layout, results: RunResults, trials: int) -> None:
 
 def stopped_note(records: Sequence[TrialRecord]) -> str:
     """What the scheduler stopped, and that no mean and no answer rests on it; empty where it stopped nothing."""
-    epochs = sorted(len(record.curve) for record in records if record.status == "stopped")
+    epochs = sorted(len(record.curve) for record in records if record.status == "pruned")
     if not epochs:
         return ""
     after = f"{epochs[0]}" if epochs[0] == epochs[-1] else f"{epochs[0]} to {epochs[-1]}"

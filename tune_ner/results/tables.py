@@ -123,8 +123,9 @@ def curves_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
             **_axes_row(record, varied),
             "Epoch": epoch.epoch,
             "Training Loss": epoch.training_loss,
-            "Validation Loss": epoch.loss,
-            **{f"Validation {title}": getattr(epoch, name) for name, title in _FIGURES.items()},
+            "Validation Loss": epoch.validation_loss,
+            **{f"Validation {title}": getattr(epoch, _epoch_field(name)) for name, title in _FIGURES.items()},
+            "Validation Span F1": epoch.validation_span_f1,
             "Trial": record.trial_id,
         }
         for record in records
@@ -153,15 +154,15 @@ def ranking(results: RunResults) -> pd.DataFrame:
 
 def _standing_row(evidence: Evidence, entry: LeaderboardEntry, varied: Sequence[str]) -> dict[str, Any]:
     config = entry.ranked.configuration
-    scores = [record.result.scores["test"] for record in entry.records if record.result]
+    scores = [record.result.metrics["test"] for record in entry.records if record.result]
     test = [score.spans.f1 for score in scores]
     baseline = evidence.baseline_f1
     return {
         **_config_row(config, varied),
         "Trials": len(entry.records),
         "Failed": len(entry.ranked.failed),
-        "Stopped": len(entry.ranked.stopped),
-        "Validation F1": entry.ranked.mean_f1,
+        "Stopped": len(entry.ranked.pruned),
+        "Validation F1": entry.ranked.mean_score,
         "Validation F1 SD": entry.ranked.deviation,
         "Validation F1 Low": entry.validation.low,
         "Validation F1 High": entry.validation.high,
@@ -228,6 +229,10 @@ def _config_row(config: TrialConfig, varied: Sequence[str]) -> dict[str, Any]:
     return {title: values[name] for name, title in _TITLES.items()} | {name: values[name] for name in varied}
 
 
+def _epoch_field(name: str) -> str:
+    return "validation_accuracy" if name == "accuracy" else f"validation_seqeval_{name}"
+
+
 def _axes_row(record: TrialRecord, varied: Sequence[str]) -> dict[str, Any]:
     return {**_config_row(record.config, varied), "Fold": record.config.fold}
 
@@ -243,23 +248,25 @@ def _trial_row(record: TrialRecord, varied: Sequence[str]) -> dict[str, Any]:
         "Trial": record.trial_id,
     }
     if result := record.result:
-        row |= {title: getattr(result.test, name) for name, title in _FIGURES.items()}
-        row |= {f"Validation {title}": getattr(result.validation, name) for name, title in _FIGURES.items()}
-        test = result.scores["test"]
+        row |= {title: getattr(result.metrics["test"].seqeval, name) for name, title in _FIGURES.items()}
+        validation = result.metrics["validation"]
+        row |= {f"Validation {title}": getattr(validation.seqeval, name) for name, title in _FIGURES.items()}
+        test = result.metrics["test"]
         row |= {
             "Span F1": test.spans.f1,
             "Span F1 Macro": test.spans.macro_f1,
             "Partial F1": test.spans.matches["partial"].f1,
             "Type F1": test.spans.matches["type"].f1,
-            "Strict F1": test.strict.f1 if test.strict else None,
+            "Strict F1": test.strict_seqeval.f1 if test.strict_seqeval else None,
             "Seen F1": test.seen.f1,
             "Unseen F1": test.unseen.f1,
             "Invalid Transitions": test.invalid_transitions,
-            "Validation Span F1": result.scores["validation"].spans.f1,
+            "Validation Span F1": validation.spans.f1,
         }
         row |= {"Best Epoch": result.best_epoch, "Precision Used": result.precision_used}
-    elif record.status == "searched" and record.curve:
-        best = max(record.curve, key=lambda epoch: epoch.f1)
-        row |= {f"Validation {title}": getattr(best, name) for name, title in _FIGURES.items()}
+    elif record.phase == "search" and record.is_trained and record.curve:
+        best = max(record.curve, key=lambda epoch: epoch.score(record.config.selection_metric))
+        row["Validation Span F1"] = best.validation_span_f1
+        row |= {f"Validation {title}": getattr(best, _epoch_field(name)) for name, title in _FIGURES.items()}
         row["Best Epoch"] = best.epoch
     return row

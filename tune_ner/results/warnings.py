@@ -28,12 +28,12 @@ def cautions(results: RunResults) -> list[str]:
 def _tie(found: Sequence[LeaderboardEntry]) -> str:
     best = found[0].ranked
     tied = sum(
-        item.ranked.mean_f1 == best.mean_f1 and bool(item.ranked.stopped) == bool(best.stopped) for item in found
+        item.ranked.mean_score == best.mean_score and bool(item.ranked.pruned) == bool(best.pruned) for item in found
     )
     if tied < 2:
         return ""
     return (
-        f"{tied} configurations share the highest validation F1, {best.mean_f1:.3f}: validation does not choose "
+        f"{tied} configurations share the highest validation F1, {best.mean_score:.3f}: validation does not choose "
         "between them, and the first is the one with the lowest validation loss."
     )
 
@@ -72,7 +72,7 @@ def _sentences_with_entities(results: RunResults, found: Sequence[LeaderboardEnt
 
 def _nothing_found(found: Sequence[LeaderboardEntry]) -> str:
     trials = [record for entry in found for record in entry.records if record.result]
-    empty = sum(not any(epoch.f1 for epoch in record.curve) for record in trials)
+    empty = sum(not any(epoch.validation_seqeval_f1 for epoch in record.curve) for record in trials)
     if not empty:
         return ""
     return (

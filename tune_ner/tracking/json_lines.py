@@ -7,12 +7,13 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, get_args
 
 from tune_ner.audit.findings import AuditReport
-from tune_ner.config.trial_config import TrialConfig
+from tune_ner.config.trial_config import SelectionMetric, TrialConfig
 from tune_ner.data.corpus import SPLIT_NAMES
 from tune_ner.errors import RunFolderError
 from tune_ner.evaluation.confidence_intervals import Interval
@@ -125,28 +126,27 @@ class JsonDisplay(Display, RunEvents):
         self._tell(
             "epoch_ended",
             trial=trial.trial_id,
-            epoch=figures.epoch,
             epochs=trial.epochs,
-            validation_f1=figures.f1,
-            validation_precision=figures.precision,
-            validation_recall=figures.recall,
-            validation_loss=figures.loss,
-            training_loss=figures.training_loss,
+            **asdict(figures),
         )
 
     def trial_ended(self, record: TrialRecord) -> None:
         """`trial_ended`: F1 of exact spans where the trial finished, seqeval's best epoch where it was searched."""
-        scores = record.result.scores if record.result else {}
-        searched = record.best_f1 if record.status == "searched" else None
+        metrics = record.result.metrics if record.result else {}
         self._tell(
             "trial_ended",
             trial=record.trial_id,
             status=record.status,
+            phase=record.phase,
             configuration=record.config.model_dump(),
             epochs_run=len(record.curve),
             best_epoch=record.result.best_epoch if record.result else None,
-            validation_f1=scores["validation"].spans.f1 if scores else searched,
-            test_f1=scores["test"].spans.f1 if scores else None,
+            **{f"best_validation_{record.config.selection_metric}": record.best_score},
+            **{
+                f"{split_name}_{metric}": of_split.score(metric)
+                for split_name, of_split in metrics.items()
+                for metric in get_args(SelectionMetric)
+            },
             seconds=record.seconds,
             error=record.error,
         )
@@ -183,9 +183,9 @@ def _best(leaderboard_entries: Sequence[LeaderboardEntry]) -> dict[str, object] 
     return {
         "configuration": best.ranked.configuration.model_dump(exclude={"seed", "fold"}),
         "trials": [record.trial_id for record in best.records],
-        "validation_f1": best.validation.estimate,
+        "validation_span_f1": best.validation.estimate,
         "validation_interval": _ends(best.validation),
-        "test_f1": best.test.estimate,
+        "test_span_f1": best.test.estimate,
         "test_interval": _ends(best.test),
         "others": len(others),
         "others_like_best": sum(1 for entry in others if entry.tied),

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +27,11 @@ URI_VARIABLE = "MLFLOW_TRACKING_URI"
 _RUN_TAG, _TRIAL_TAG, _PARENT_TAG = "tune_ner.run", "tune_ner.trial", "mlflow.parentRunId"
 _OUTCOME_TAG, _ERROR_TAG = "tune_ner.outcome", "tune_ner.error"
 _STATUS = {
-    "finished": "FINISHED",
-    "searched": "FINISHED",
-    "stopped": "KILLED",
+    "completed": "FINISHED",
+    "early_stopped": "FINISHED",
+    "pruned": "KILLED",
     "diverged": "FAILED",
     "failed": "FAILED",
-}
-_EPOCH_METRICS = {
-    "validation_f1": "f1",
-    "validation_precision": "precision",
-    "validation_recall": "recall",
-    "validation_accuracy": "accuracy",
-    "validation_loss": "loss",
-    "training_loss": "training_loss",
 }
 _ARTEFACTS = ("report.html", "space.yaml", "trials.jsonl", "audit.json", "*.csv", "ranking.*", "figures", "best")
 _LONGEST_PARAMETER = 500
@@ -178,7 +171,9 @@ class MlflowRuns(RunEvents):
 
     def _add_epoch(self, trial: TrialConfig, figures: EpochMetrics) -> None:
         run_id = self._ids.get(trial.trial_id) or self._begin_trial(trial)
-        self._log(run_id, {name: getattr(figures, key) for name, key in _EPOCH_METRICS.items()}, step=figures.epoch)
+        self._log(
+            run_id, {name: value for name, value in asdict(figures).items() if name != "epoch"}, step=figures.epoch
+        )
 
     def _end_trial(self, record: TrialRecord) -> None:
         run_id = self._ids.get(record.trial_id) or self._begin_trial(record.config)
@@ -242,10 +237,9 @@ def _final(record: TrialRecord) -> dict[str, float | None]:
     metrics: dict[str, float | None] = {"seconds": record.seconds}
     if record.result:
         metrics["best_epoch"] = record.result.best_epoch
-        for split_name, scores in record.result.scores.items():
+        for split_name, scores in record.result.metrics.items():
             metrics[f"{split_name}_span_f1"] = scores.spans.f1
-        test = record.result.test
-        metrics |= {"test_precision": test.precision, "test_recall": test.recall, "test_f1": test.f1}
+            metrics[f"{split_name}_seqeval_f1"] = scores.seqeval.f1
     return metrics
 
 

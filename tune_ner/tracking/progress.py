@@ -188,7 +188,8 @@ class LiveProgress(RunEvents):
     def epoch_ended(self, trial: TrialConfig, figures: EpochMetrics) -> None:
         """Show the trial's epoch and its validation F1."""
         self._pace.measured(trial, figures.epoch)
-        state = (self._title(trial), f"epoch {figures.epoch}/{trial.epochs}", f"validation F1 {figures.f1:.4f}")
+        score = f"validation_{trial.selection_metric} {figures.score(trial.selection_metric):.4f}"
+        state = (self._title(trial), f"epoch {figures.epoch}/{trial.epochs}", score)
         self._states[trial.trial_id] = state
         self._refresh()
 
@@ -200,9 +201,7 @@ class LiveProgress(RunEvents):
         self._states.pop(record.trial_id, None)
         self._pace.ended(record)
         self._bar.advance(self._task)
-        f1 = record.result.scores["validation"].spans.f1 if record.result else None  # what the ranking goes by
-        if record.status == "searched":
-            f1 = record.best_f1
+        f1 = record.best_score if record.is_trained else None
         if f1 is not None:
             self._best = max(self._best or (f1, title), (f1, title), key=lambda best: best[0])
         task = self._bar.tasks[0]
@@ -275,9 +274,9 @@ def _outcome(record: TrialRecord, f1: float | None) -> str:
     """How a trial ended, in rich's markup."""
     if record.result:
         early = "" if len(record.curve) == record.config.epochs else ", stopped early"
-        return f"validation F1 {f1:.4f} (epoch {record.result.best_epoch}){early}"
-    if record.status == "searched":
-        return f"validation F1 {f1:.4f}"
-    if record.status == "stopped":
-        return f"[yellow]stopped[/] after epoch {len(record.curve)} of {record.config.epochs}"
+        return f"validation_{record.config.selection_metric} {f1:.4f} (epoch {record.result.best_epoch}){early}"
+    if record.is_trained:
+        return f"validation_{record.config.selection_metric} {f1:.4f}"
+    if record.status == "pruned":
+        return f"[yellow]pruned[/] after epoch {len(record.curve)} of {record.config.epochs}"
     return "[yellow]diverged[/]" if record.status == "diverged" else "[red]failed[/]"

@@ -1,10 +1,11 @@
-"""What a trial leaves: plain figures, free of torch, so that records can be read anywhere."""
+"""Results of a trial as plain data without torch, so that records can be read anywhere."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
+from tune_ner.config.trial_config import SelectionMetric
 from tune_ner.data.corpus import Span, SplitName
 from tune_ner.evaluation.seqeval_metrics import SeqevalMetrics, TypeMetrics
 from tune_ner.evaluation.span_metrics import SpanScores
@@ -12,35 +13,58 @@ from tune_ner.evaluation.span_metrics import SpanScores
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """Validation figures after an epoch; `training_loss` is the last logged one, None before the first.
+    """Validation metrics after an epoch.
 
-    `tokens` are the subwords trained on in this epoch; 0 where that was not written down.
+    Attributes:
+        epoch: counted from 1.
+        validation_loss: mean cross-entropy.
+        validation_seqeval_precision, validation_seqeval_recall, validation_seqeval_f1: seqeval over the labelled words.
+        validation_accuracy: share of labelled words with the correct tag.
+        validation_span_precision, validation_span_recall, validation_span_f1: exact character spans.
+        training_loss: the last logged training loss; None before the first.
+        tokens: subwords trained on in this epoch.
     """
 
     epoch: int
-    loss: float
-    precision: float
-    recall: float
-    f1: float
-    accuracy: float
+    validation_loss: float
+    validation_seqeval_precision: float
+    validation_seqeval_recall: float
+    validation_seqeval_f1: float
+    validation_accuracy: float
+    validation_span_precision: float
+    validation_span_recall: float
+    validation_span_f1: float
     training_loss: float | None
     tokens: int = 0
+
+    def score(self, selection_metric: SelectionMetric) -> float:
+        """Return the validation value of the selection metric."""
+        value: float = getattr(self, f"validation_{selection_metric}")
+        return value
 
 
 @dataclass(frozen=True)
 class SplitMetrics:
-    """How well the predicted spans of a part meet the gold spans as annotated.
+    """Metrics of the best epoch's predictions on one split.
 
-    `seen` and `unseen` split gold and predictions by whether their surface form was an entity in train;
-    `strict` is seqeval's strict mode (None for a scheme that it does not have), `invalid_transitions` the
-    share of neighbouring predicted tags that the scheme forbids.
+    Attributes:
+        seqeval: seqeval's default mode over the labelled words.
+        spans: predicted against gold character spans.
+        seen, unseen: exact span metrics by whether the entity's text is an entity in train.
+        strict_seqeval: seqeval's strict mode; None for a scheme that it does not support.
+        invalid_transitions: share of neighbouring predicted tags that the scheme forbids.
     """
 
+    seqeval: SeqevalMetrics
     spans: SpanScores
     seen: TypeMetrics
     unseen: TypeMetrics
-    strict: SeqevalMetrics | None
+    strict_seqeval: SeqevalMetrics | None
     invalid_transitions: float
+
+    def score(self, selection_metric: SelectionMetric) -> float:
+        """Return the value of the selection metric on this split."""
+        return self.spans.f1 if selection_metric == "span_f1" else self.seqeval.f1
 
 
 @dataclass(frozen=True)
@@ -71,20 +95,24 @@ class TrialCost:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """All that a finished trial leaves.
+    """The result of a completed trial.
 
-    `validation` and `test` are seqeval's figures of the best epoch, `scores` those of its spans, and `spans`
-    the spans it predicted on these two parts (one tuple a sentence, in the order of the split). `encoding` is
-    the account of each part, `seconds` the time of each stage (start, load, encode, train, evaluate, save),
-    `batching_used` how batches were laid out in the end, `accumulated_steps` into how many steps a batch was
-    divided that did not fit, `note` what a user should know of this, and `training_log` pairs of a step and the mean
-    loss since the step logged before.
+    Attributes:
+        epochs: validation metrics of every epoch.
+        best_epoch: the epoch with the highest selection metric, whose weights were restored.
+        metrics: metrics of the best epoch on validation and test.
+        predicted_spans: predicted spans on validation and test, one tuple per sentence in the order of the split.
+        test_loss: mean cross-entropy on test.
+        encoding: for each split, the entities that tags, words or truncation lost.
+        training_log: pairs of a step and the mean training loss since the previous logged step.
+        seconds: time of each stage (start, load, encode, train, evaluate, save).
+        batching_used: the batching that was used in the end.
+        accumulated_steps: steps that a batch was divided into because it did not fit into memory.
+        note: a remark for the user about batching or memory; empty if there is none.
     """
 
     epochs: tuple[EpochMetrics, ...]
     best_epoch: int
-    validation: SeqevalMetrics
-    test: SeqevalMetrics
     test_loss: float
     encoding: dict[SplitName, dict[str, Any]]
     labels: tuple[str, ...]
@@ -99,5 +127,5 @@ class TrialResult:
     batching_used: str = "padded"
     accumulated_steps: int = 1
     note: str = ""
-    scores: dict[SplitName, SplitMetrics] = field(default_factory=dict)
-    spans: dict[SplitName, tuple[tuple[Span, ...], ...]] = field(default_factory=dict)
+    metrics: dict[SplitName, SplitMetrics] = field(default_factory=dict)
+    predicted_spans: dict[SplitName, tuple[tuple[Span, ...], ...]] = field(default_factory=dict)

@@ -12,7 +12,6 @@ from tune_ner.config.trial_config import TrialConfig
 from tune_ner.data.corpus import Sentence, Span
 from tune_ner.evaluation.seen_entities import SeenEntities
 from tune_ner.evaluation.seqeval_metrics import (
-    SeqevalMetrics,
     TypeMetrics,
     invalid_transitions,
     seqeval_figures,
@@ -64,10 +63,6 @@ class Scorer:
         flat, firsts = of_words.tolist(), self._part.subwords.split.firsts.tolist()
         return [flat[first:after] for first, after in pairwise(firsts)]
 
-    def figures(self, predicted: list[list[str]]) -> SeqevalMetrics:
-        """seqeval's figures over the words that carry a label."""
-        return seqeval_figures(self._gold, self._labelled(predicted), self._types)
-
     def spans(self, predicted: list[list[str]]) -> tuple[tuple[Span, ...], ...]:
         """The predicted spans of each sentence, as character offsets into its text."""
         return tuple(
@@ -75,16 +70,31 @@ class Scorer:
             for index, tags in enumerate(predicted)
         )
 
-    def scores(self, predicted: list[list[str]]) -> SplitMetrics:
-        """Figures against the gold spans as annotated, whatever words, scheme and truncation made of them."""
+    def epoch_metrics(self, predicted: list[list[str]]) -> dict[str, float]:
+        """Compute the metrics of one epoch, keyed as the fields of `EpochMetrics` without `validation_`."""
+        seqeval = seqeval_figures(self._gold, self._labelled(predicted), self._types)
+        spans = score_spans([sentence.spans for sentence in self._sentences], self.spans(predicted), self._types)
+        return {
+            "seqeval_precision": seqeval.precision,
+            "seqeval_recall": seqeval.recall,
+            "seqeval_f1": seqeval.f1,
+            "accuracy": seqeval.accuracy,
+            "span_precision": spans.precision,
+            "span_recall": spans.recall,
+            "span_f1": spans.f1,
+        }
+
+    def metrics(self, predicted: list[list[str]]) -> SplitMetrics:
+        """Compute all metrics; gold are the annotated spans, whatever words, scheme and truncation made of them."""
         gold = [sentence.spans for sentence in self._sentences]
         spans = self.spans(predicted)
         tags = self._labelled(predicted)
         return SplitMetrics(
+            seqeval=seqeval_figures(self._gold, tags, self._types),
             spans=score_spans(gold, spans, self._types),
             seen=self._by_form(gold, spans, seen=True),
             unseen=self._by_form(gold, spans, seen=False),
-            strict=strict_figures(self._gold, tags, self._types, self._scheme.name),
+            strict_seqeval=strict_figures(self._gold, tags, self._types, self._scheme.name),
             invalid_transitions=invalid_transitions(tags, self._scheme.name),
         )
 

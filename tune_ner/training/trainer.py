@@ -21,7 +21,6 @@ from tune_ner.training.result import EpochMetrics
 from tune_ner.training.scoring import Scorer
 
 LOGGING_STEPS = 50
-_EPOCH_METRICS = ("precision", "recall", "f1", "accuracy")
 
 OnEpoch = Callable[[EpochMetrics], None]
 
@@ -101,14 +100,13 @@ class TrialTrainer(ResumableTrainer):
 class BestEpoch(transformers.TrainerCallback):
     """Scores every epoch on validation and keeps the best one's weights and tags in memory."""
 
-    def __init__(
-        self, scorer: Scorer, on_epoch: OnEpoch, clock: StageClock, tokens: int, target_f1: float | None = None
-    ) -> None:
+    def __init__(self, scorer: Scorer, on_epoch: OnEpoch, clock: StageClock, tokens: int, config: TrialConfig) -> None:
         self._scorer = scorer
         self._on_epoch = on_epoch
         self._clock = clock
         self._tokens = tokens
-        self._stop_at_f1 = target_f1
+        self._metric = config.selection_metric
+        self._target_f1 = config.target_f1
         self._weights: dict[str, torch.Tensor] = {}
         self._latest: list[list[str]] = []
         self.epochs: list[EpochMetrics] = []
@@ -119,9 +117,8 @@ class BestEpoch(transformers.TrainerCallback):
         """The figures of an epoch, by the names that the Trainer gives them."""
         with self._clock("evaluate"):
             self._latest = self._scorer.tags(split_name.output)
-            figures = self._scorer.figures(self._latest)
-        named = {f"eval_{name}": getattr(figures, name) for name in _EPOCH_METRICS}
-        return {"eval_loss": split_name.loss(batch_size), **named}
+            metrics = self._scorer.epoch_metrics(self._latest)
+        return {"eval_loss": split_name.loss(batch_size), **{f"eval_{name}": value for name, value in metrics.items()}}
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Called by the Trainer after each evaluation on validation."""
@@ -131,12 +128,11 @@ class BestEpoch(transformers.TrainerCallback):
         logged = [entry["loss"] for entry in state.log_history if "loss" in entry]
         figures = EpochMetrics(
             epoch=len(self.epochs) + 1,
-            loss=metrics["eval_loss"],
             training_loss=logged[-1] if logged else None,
             tokens=self._tokens,
-            **{name: metrics[f"eval_{name}"] for name in _EPOCH_METRICS},
+            **{name.replace("eval_", "validation_"): value for name, value in metrics.items()},
         )
-        if not self.epochs or figures.f1 > self.epochs[self.epoch - 1].f1:
+        if not self.epochs or figures.score(self._metric) > self.epochs[self.epoch - 1].score(self._metric):
             self.epoch = figures.epoch
             self.tags = self._latest
             with self._clock("save"):
@@ -149,7 +145,7 @@ class BestEpoch(transformers.TrainerCallback):
 
     @property
     def _reached(self) -> bool:
-        return self._stop_at_f1 is not None and self.epochs[-1].f1 >= self._stop_at_f1
+        return self._target_f1 is not None and self.epochs[-1].score(self._metric) >= self._target_f1
 
     def is_last(self, epochs: int) -> bool:
         """Whether a trial of so many epochs trains none after the latest."""

@@ -185,7 +185,7 @@ def _fit(
     # evaluation has a collator of its own, for the one of training counts what training computes
     evaluation = Collator(model, pad_id, packed=collate.packed)
     tokens = int(windows["train"].lengths.sum())
-    best = BestEpoch(scorer["validation"], on_epoch, clock, tokens, config.target_f1)
+    best = BestEpoch(scorer["validation"], on_epoch, clock, tokens, config)
 
     def predicted(split_name: SplitName) -> SplitOutput:
         with clock("evaluate"):
@@ -255,11 +255,9 @@ def _measured(trained: _Trained) -> TrialResult:
     return TrialResult(
         epochs=tuple(best.epochs),
         best_epoch=best.epoch,
-        validation=scorer["validation"].figures(best.tags),
-        test=scorer["test"].figures(tags),
         test_loss=test.loss(config.batch_size),
-        scores={"validation": scorer["validation"].scores(best.tags), "test": scorer["test"].scores(tags)},
-        spans={"validation": scorer["validation"].spans(best.tags), "test": scorer["test"].spans(tags)},
+        metrics={"validation": scorer["validation"].metrics(best.tags), "test": scorer["test"].metrics(tags)},
+        predicted_spans={"validation": scorer["validation"].spans(best.tags), "test": scorer["test"].spans(tags)},
         encoding={split_name: item.account.as_dict() for split_name, item in inputs.encoded.items()},
         labels=inputs.labels,
         training_log=tuple((int(e["step"]), e["loss"]) for e in trained.trainer.state.log_history if "loss" in e),

@@ -152,4 +152,4 @@ def _asked(keeper: Any, trial_id: str) -> str:
 
 def _candidates(records: Iterable[TrialRecord]) -> list[Candidate]:
     """Trials that were measured on test: what a search drew is chosen for its figure, and has none there."""
-    return [Candidate.of(record) for record in records if record.status != "searched"]
+    return [Candidate.of(record) for record in records if record.phase == "final"]

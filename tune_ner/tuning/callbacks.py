@@ -15,7 +15,7 @@ from ray import tune
 
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import RunFolderError, Terminated
-from tune_ner.results.records import TrialRecord
+from tune_ner.results.records import Phase, Status, TrialRecord
 from tune_ner.results.run_dir import RunDir
 from tune_ner.training.result import EpochMetrics
 from tune_ner.tuning.events import RunEvents
@@ -37,7 +37,7 @@ class RecordWriter(tune.Callback):
     def __init__(self, experiment: Experiment, folder: RunDir, events: RunEvents) -> None:
         self.run = folder.name
         self.checkpoints = folder.checkpoints.absolute()
-        self._gauges = RunGauges(self.run, folder.records())
+        self._gauges = RunGauges(self.run, experiment.space.selection_metric, folder.records())
         self._experiment = experiment
         self._folder = folder
         self._events = events
@@ -47,6 +47,7 @@ class RecordWriter(tune.Callback):
         self.records: list[TrialRecord] = []
         self.error: RunFolderError | None = None
         self.tries_left = 0
+        self.phase: Phase = "final"
         self._never_begun: list[TrialConfig] = []
 
     def __getstate__(self) -> dict[str, Any]:
@@ -71,11 +72,12 @@ class RecordWriter(tune.Callback):
         if "record" in result:
             self._record(trial, TrialRecord.model_validate_json(result.pop("record")))
         elif "figures" in result:
+            config = self._experiment.trial(trial.config)
             figures = _EPOCH.validate_python(result.pop("figures"))
             # A trial that ran out of GPU memory begins anew with smaller steps, and its epochs with it.
             self._epochs.setdefault(trial.trial_id, [])[figures.epoch - 1 :] = [figures]
-            self._gauges.measured(figures.f1)
-            self._events.epoch_ended(self._experiment.trial(trial.config), figures)
+            self._gauges.measured(figures.score(config.selection_metric))
+            self._events.epoch_ended(config, figures)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The worker itself died; what a trial raises ends in a record of its own."""
@@ -86,19 +88,22 @@ class RecordWriter(tune.Callback):
             return
         cause = trial.get_pickled_error() or "no cause known"
         first = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-        config = self._experiment.trial(trial.config)
-        self._record(trial, TrialRecord.failed(config, f"the worker died: {first}", self._seconds(trial)))
+        self._record(trial, self._ended(trial, "failed", error=f"the worker died: {first}"))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial that ends without a record was stopped by the scheduler."""
         if trial.trial_id not in self._recorded:
-            config, epochs = self._experiment.trial(trial.config), self._epochs.get(trial.trial_id, [])
-            self._record(trial, TrialRecord.stopped(config, epochs, self._seconds(trial)))
+            epochs = tuple(self._epochs.get(trial.trial_id, []))
+            self._record(trial, self._ended(trial, "pruned", epochs=epochs))
 
     def never_begun(self) -> list[TrialConfig]:
         """Trials whose worker died while it was made ready for them, and which Tune gives up; each is given once."""
         found, self._never_begun = self._never_begun, []
         return found
+
+    def _ended(self, trial: Any, status: Status, **outcome: Any) -> TrialRecord:
+        config = self._experiment.trial(trial.config)
+        return TrialRecord.of(config, status, self._seconds(trial), phase=self.phase, **outcome)
 
     def _seconds(self, trial: Any) -> float:
         return time.perf_counter() - self._started.get(trial.trial_id, time.perf_counter())
@@ -121,7 +126,7 @@ class RecordWriter(tune.Callback):
 def _without_spans(record: TrialRecord) -> TrialRecord:
     """The record without its predicted spans, which lie in a file of their own."""
     assert record.result
-    return record.model_copy(update={"result": replace(record.result, spans={})})
+    return record.model_copy(update={"result": replace(record.result, predicted_spans={})})
 
 
 class Interrupts(tune.Callback):

@@ -96,12 +96,13 @@ class LoggedEvents(RunEvents):
     def epoch_ended(self, trial: TrialConfig, figures: EpochMetrics) -> None:
         """The epoch's figures on validation."""
         LOGGER.info(
-            "trial %s: epoch %d of %d, validation F1 %.4f, loss %.4f",
+            "trial %s: epoch %d of %d, %s %.4f, loss %.4f",
             trial.trial_id,
             figures.epoch,
             trial.epochs,
-            figures.f1,
-            figures.loss,
+            f"validation_{trial.selection_metric}",
+            figures.score(trial.selection_metric),
+            figures.validation_loss,
         )
 
     def trial_ended(self, record: TrialRecord) -> None:

@@ -83,6 +83,7 @@ class Experiment:
                 "precision": self.space.precision,
                 "batching": self._batching(str(point["model"])),
                 "trim_vocabulary": self.space.trim_vocabulary,
+                "selection_metric": self.space.selection_metric,
                 "target_f1": self.space.target_f1,
             }
         )

@@ -8,22 +8,27 @@ from collections.abc import Iterable
 
 from ray.util.metrics import Gauge
 
+from tune_ner.config.trial_config import SelectionMetric
 from tune_ner.results.records import TrialRecord
 
-_STATUSES = ("waiting", "running", "finished", "searched", "stopped", "diverged", "failed")
+_STATUSES = ("waiting", "running", "completed", "pruned", "early_stopped", "diverged", "failed")
 
 
 class RunGauges:
-    """`tune_ner_trials` by status and `tune_ner_best_validation_f1` (seqeval's) of a run; lives in the driver.
+    """`tune_ner_trials` by status and `tune_ner_best_validation_SELECTION_METRIC` of a run; lives in the driver.
 
     Args:
         run: name of the run, the gauges' tag.
         earlier: the records of an earlier start.
     """
 
-    def __init__(self, run: str, earlier: Iterable[TrialRecord]) -> None:
+    def __init__(self, run: str, selection_metric: SelectionMetric, earlier: Iterable[TrialRecord]) -> None:
         self._trials = Gauge("tune_ner_trials", "Trials of a run by status.", ("run", "status"))
-        self._best = Gauge("tune_ner_best_validation_f1", "Best validation F1 (seqeval) of a run's trials.", ("run",))
+        self._best = Gauge(
+            f"tune_ner_best_validation_{selection_metric}",
+            f"Best validation {selection_metric} of a run's trials.",
+            ("run",),
+        )
         self._tags = {"run": run}
         self._ended: Counter[str] = Counter()
         self._running: set[str] = set()
@@ -31,7 +36,7 @@ class RunGauges:
         self._best_f1 = 0.0
         for record in earlier:
             self._ended[record.status] += 1
-            self._best_f1 = max(self._best_f1, record.best_f1 or 0.0)
+            self._best_f1 = max(self._best_f1, record.best_score or 0.0)
         self._tell()
 
     def expect(self, trials: int) -> None:

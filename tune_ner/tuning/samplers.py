@@ -21,7 +21,6 @@ from tune_ner.tuning.schedulers import FAILED
 from tune_ner.utils.redaction import masked
 
 SAMPLERS = ("tpe", "random")
-METRIC = "validation_f1"
 
 _SPACE = "tune_ner:space"
 _RUN = "tune_ner:run"
@@ -46,6 +45,7 @@ class Study:
         self.name = name
         self._run = run
         self.axes = search_axes(experiment.space)
+        self.selection_metric = experiment.space.selection_metric
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         logging.getLogger("alembic").setLevel(logging.ERROR)
         try:
@@ -126,7 +126,7 @@ class Study:
 
 def value_of(record: TrialRecord) -> float | None:
     """What a search goes by: the best validation F1 (seqeval's) of a trial's epochs; None for one that failed."""
-    return record.best_f1
+    return record.best_score
 
 
 class StudySearch(OptunaSearch):
@@ -144,7 +144,7 @@ class StudySearch(OptunaSearch):
         drawn = seed + len(study.study.get_trials(deepcopy=False))
         super().__init__(
             space=study.axes,
-            metric=METRIC,
+            metric=f"validation_{study.selection_metric}",
             mode="max",
             sampler=sampler_of(sampler, drawn),
             study_name=study.name,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule, TrialScheduler
 
+from tune_ner.config.trial_config import SelectionMetric
 from tune_ner.results.records import TrialRecord
 from tune_ner.tuning.scheduling import SchedulerConfig
 
@@ -18,7 +19,6 @@ FAILED = "failed"
 """Key of the report with a record: whether the trial failed, so that its figure is none."""
 
 _REPLICATE = ("seed", "fold")
-_MEASURE: dict[str, Any] = {"time_attr": "epoch", "metric": "validation_f1", "mode": "max"}
 if TYPE_CHECKING:
     _Rule = TrialScheduler
 else:
@@ -36,13 +36,17 @@ class EarlierTrial:
     @property
     def reports(self) -> list[dict[str, Any]]:
         """What was compared with others: all epochs, but for the last one of a trial that was not stopped."""
-        stopped = self.record.status == "stopped"
+        stopped = self.record.status == "pruned"
         judged = self.record.curve if stopped else self.record.curve[:-1]
-        return [{"epoch": epoch.epoch, "validation_f1": epoch.f1} for epoch in judged]
+        metric = self.record.config.selection_metric
+        return [{"epoch": epoch.epoch, f"validation_{metric}": epoch.score(metric)} for epoch in judged]
 
 
 def stopping_rule(
-    scheduler_config: SchedulerConfig, epochs: int, earlier: Sequence[EarlierTrial] = ()
+    scheduler_config: SchedulerConfig,
+    epochs: int,
+    selection_metric: SelectionMetric = "span_f1",
+    earlier: Sequence[EarlierTrial] = (),
 ) -> TrialScheduler | None:
     """The rule where the longest trial has `epochs`; None where nothing is ever stopped, which is Ray's default.
 
@@ -51,7 +55,7 @@ def stopping_rule(
     if not scheduler_config.rungs(epochs):
         return None
     kind = ConfigurationHalving if scheduler_config.scheduler == "asha" else ConfigurationMedian
-    rule = kind(scheduler_config, epochs)
+    rule = kind(scheduler_config, epochs, selection_metric)
     rule.remember(earlier)
     return rule
 
@@ -78,7 +82,7 @@ class _ByConfiguration(_Rule):
             for report in trial.reports:
                 self.on_trial_result(None, trial, report)
                 self._take_back()
-        self._behind = {_configuration(trial) for trial in earlier if trial.record.status == "stopped"}
+        self._behind = {_configuration(trial) for trial in earlier if trial.record.status == "pruned"}
 
     def _take_back(self) -> None:
         """What the latest report has led to is no decision."""
@@ -108,9 +112,9 @@ class _ByConfiguration(_Rule):
 class ConfigurationHalving(_ByConfiguration, ASHAScheduler):
     """ASHA: at its rungs, a configuration that is not among the best of those that came by is stopped."""
 
-    def __init__(self, scheduler_config: SchedulerConfig, epochs: int) -> None:
+    def __init__(self, scheduler_config: SchedulerConfig, epochs: int, selection_metric: SelectionMetric) -> None:
         super().__init__(
-            **_MEASURE,
+            **_measure(selection_metric),
             max_t=epochs,
             grace_period=scheduler_config.grace(epochs),
             reduction_factor=scheduler_config.reduction_factor,
@@ -123,8 +127,12 @@ class ConfigurationMedian(_ByConfiguration, MedianStoppingRule):
     the median of the others' running means is stopped. A replicate's epoch that another has reported adds nothing.
     """
 
-    def __init__(self, scheduler_config: SchedulerConfig, epochs: int) -> None:
-        super().__init__(**_MEASURE, grace_period=scheduler_config.grace(epochs), min_samples_required=_FEWEST_OTHERS)
+    def __init__(self, scheduler_config: SchedulerConfig, epochs: int, selection_metric: SelectionMetric) -> None:
+        super().__init__(
+            **_measure(selection_metric),
+            grace_period=scheduler_config.grace(epochs),
+            min_samples_required=_FEWEST_OTHERS,
+        )
         self._reported: dict[Hashable, int] = {}
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
@@ -146,6 +154,10 @@ class ConfigurationMedian(_ByConfiguration, MedianStoppingRule):
 
 
 _FEWEST_OTHERS = 3
+
+
+def _measure(selection_metric: SelectionMetric) -> dict[str, Any]:
+    return {"time_attr": "epoch", "metric": f"validation_{selection_metric}", "mode": "max"}
 
 
 def _configuration(trial: Any) -> Hashable:

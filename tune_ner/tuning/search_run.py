@@ -10,7 +10,7 @@ from itertools import count, islice
 from ray import tune
 
 from tune_ner.audit.findings import AuditReport
-from tune_ner.config.trial_config import TrialConfig
+from tune_ner.config.trial_config import SelectionMetric, TrialConfig
 from tune_ner.errors import SchedulingError, near_misses
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
@@ -149,7 +149,13 @@ def run_search(
             own.try_again([record for record in searched(experiment, found) if record not in earlier])
             searcher = StudySearch(own, strategy.sampler, strategy.sampler_seed, earlier)
             if left := _left(experiment, earlier, budget):
-                runner.search(searcher, left, scheduler_config, _BudgetStopper(budget), searched(experiment, earlier))
+                runner.search(
+                    searcher,
+                    left,
+                    scheduler_config,
+                    _BudgetStopper(budget, experiment.space.selection_metric),
+                    searched(experiment, earlier),
+                )
             so_far = [*earlier, *runner.records]
             own.reconcile(so_far)
             if unconfirmed := _unconfirmed(experiment, so_far, strategy):
@@ -189,7 +195,7 @@ def searched(experiment: Experiment, records: Sequence[TrialRecord]) -> list[Tri
 
 def to_confirm(experiment: Experiment, records: Sequence[TrialRecord], strategy: Strategy) -> list[TrialConfig]:
     """The best configurations of a search with fresh seeds, the best one first."""
-    whole = [record for record in searched(experiment, records) if record.status == "searched"]
+    whole = [record for record in searched(experiment, records) if record.phase == "search" and record.is_trained]
     best = sorted(whole, key=lambda record: -(value_of(record) or 0.0))[: strategy.top]
     (used,) = experiment.space.seed
     seeds = list(islice((seed for seed in count(1) if seed != used), strategy.seeds))
@@ -203,14 +209,15 @@ def _reached(record: TrialRecord, budget: Budget) -> bool:
 class _BudgetStopper(tune.Stopper):
     """Ends the search when its time is over or its aim is reached; running trials leave what they have."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, selection_metric: SelectionMetric) -> None:
         self._budget = budget
+        self._metric = f"validation_{selection_metric}"
         self._started = time.monotonic()
         self._best = 0.0
 
     def __call__(self, trial_id: str, result: dict[str, float]) -> bool:
         if FAILED in result:  # a report with a record; the trial that reaches the aim is to have one
-            self._best = max(self._best, result["validation_f1"])
+            self._best = max(self._best, result[self._metric])
         return False
 
     def stop_all(self) -> bool:

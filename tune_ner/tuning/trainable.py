@@ -18,7 +18,7 @@ from setproctitle import setproctitle
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import DivergedError, TuneNerError
 from tune_ner.results.best_model import ModelFiles
-from tune_ner.results.records import TrialRecord
+from tune_ner.results.records import Status, TrialRecord
 from tune_ner.training.result import EpochMetrics, TrialResult
 from tune_ner.tuning.best_model_store import model_files, offer
 from tune_ner.tuning.experiment import Experiment
@@ -103,7 +103,7 @@ def train(config: dict[str, Any], reference: list[Any], threads: int, measure_te
         tune.report(
             {
                 "epoch": figures.epoch,
-                "validation_f1": figures.f1,
+                f"validation_{trial.selection_metric}": figures.score(trial.selection_metric),
                 "figures": _EPOCH.dump_python(figures),
                 LAST: _is_last(trial, figures),
             }
@@ -111,9 +111,12 @@ def train(config: dict[str, Any], reference: list[Any], threads: int, measure_te
         setproctitle(title)  # Ray, which goes on now, has set its own
         gauges.begin()
 
+    def ended(status: Status, **outcome: Any) -> TrialRecord:
+        return TrialRecord.of(trial, status, seconds(), phase="final" if measure_test else "search", **outcome)
+
     def trained(result: TrialResult, model: TrainedModel) -> None:
         if place.keeper:
-            offer(place.keeper, TrialRecord.finished(trial, result, seconds()), model)
+            offer(place.keeper, TrialRecord.completed(trial, result, seconds()), model)
 
     setproctitle(title)
     try:
@@ -122,28 +125,28 @@ def train(config: dict[str, Any], reference: list[Any], threads: int, measure_te
         if measure_test:
             result = run_trial(trial, encoder, corpus, split, report, threads, tokenized, checkpoint, trained)
             result = replace(result, seconds={"start": started, **result.seconds})
-            record = TrialRecord.finished(trial, result, seconds())
+            record = TrialRecord.completed(trial, result, seconds())
         else:
             epochs = train_trial(trial, encoder, corpus, split, report, threads, tokenized, checkpoint)
             record = TrialRecord.searched(trial, epochs, seconds())
     except DivergedError as error:
-        record = TrialRecord.diverged(trial, reported, str(error), seconds())
+        record = ended("diverged", epochs=tuple(reported), error=str(error))
     except TuneNerError as error:
-        record = TrialRecord.failed(trial, str(error), seconds())
+        record = ended("failed", error=str(error))
     # The one place where a trial's failure, whatever it is, must not end the others. A scheduler's stop comes out of
     # `tune.report` as SystemExit, which is no Exception, and goes on to Ray.
     except Exception as error:  # noqa: BLE001
         message = f"{type(error).__name__}: {error}"
-        record = TrialRecord.failed(trial, message, seconds(), traceback.format_exc())
+        record = ended("failed", error=message, traceback=traceback.format_exc())
     gauges.end()
-    best = max((epoch.f1 for epoch in record.curve), default=0.0)
+    best = record.best_score or 0.0
     failed = record.status == "failed"
-    final = {"epoch": trial.epochs, "validation_f1": best, FAILED: failed, LAST: True}
+    final = {"epoch": trial.epochs, f"validation_{trial.selection_metric}": best, FAILED: failed, LAST: True}
     tune.report({**final, "record": record.model_dump_json()})
 
 
 def _is_last(trial: TrialConfig, figures: EpochMetrics) -> bool:
-    reached = trial.target_f1 is not None and figures.f1 >= trial.target_f1
+    reached = trial.target_f1 is not None and figures.score(trial.selection_metric) >= trial.target_f1
     return reached or figures.epoch >= trial.epochs
 
 
@@ -176,10 +179,10 @@ def _differences(there: TrialResult, here: TrialResult) -> tuple[str, ...]:
     """A line for each figure of the record that another training did not give."""
     figures: dict[str, Callable[[TrialResult], float]] = {
         "best epoch": lambda result: result.best_epoch,
-        "validation loss": lambda result: result.epochs[result.best_epoch - 1].loss,
-        "validation F1": lambda result: result.scores["validation"].spans.f1,
+        "validation loss": lambda result: result.epochs[result.best_epoch - 1].validation_loss,
+        "validation F1": lambda result: result.metrics["validation"].spans.f1,
         "test loss": lambda result: result.test_loss,
-        "test F1": lambda result: result.scores["test"].spans.f1,
+        "test F1": lambda result: result.metrics["test"].spans.f1,
     }
     return tuple(
         f"{name} {figure(there):.6g} in the record, {figure(here):.6g} here"

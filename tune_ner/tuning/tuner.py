@@ -64,6 +64,7 @@ class Runner:
         """Train these trials, started in their order and compared with `earlier` ones, and measure them on test."""
         if self._exported_to and trials:
             self._keeper = start_keeper(self._exported_to)
+        self._recorder.phase = "final"
         self._recorder.expect(len(trials))
         for tries_left in range(self._recovery.max_failures, -1, -1):
             self._recorder.tries_left = tries_left
@@ -88,12 +89,14 @@ class Runner:
         """Train as many trials as said, each where the searcher suggests, until the stopper says that it is enough;
         they are measured on validation alone, and compared with `earlier` ones.
         """
+        self._recorder.phase = "search"
         limited = ConcurrencyLimiter(searcher, self._resources.concurrent)
         self._fit(limited, trials, self._rule(scheduler_config, earlier), False, stopper)
 
     def _rule(self, scheduler_config: SchedulerConfig, earlier: Sequence[TrialRecord]) -> TrialScheduler | None:
         known = [EarlierTrial(record.trial_id, self._experiment.point(record.config), record) for record in earlier]
-        return stopping_rule(scheduler_config, self._experiment.space.most("epochs"), known)
+        space = self._experiment.space
+        return stopping_rule(scheduler_config, space.most("epochs"), space.selection_metric, known)
 
     def export(self, events: RunEvents) -> None:
         """Leave the winner's model in the run folder, if the run is to leave one."""

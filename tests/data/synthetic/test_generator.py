@@ -86,7 +86,7 @@ def test_a_size_below_one_is_refused(size: int) -> None:
 
 
 def test_every_process_makes_the_same_corpus(corpus: Corpus) -> None:
-    program = "from tune_ner.data.synthetic import synthetic_corpus; print(synthetic_corpus().fingerprint)"
+    program = "from tune_ner.data.synthetic.generator import synthetic_corpus; print(synthetic_corpus().fingerprint)"
     prints = {
         subprocess.run(
             [sys.executable, "-c", program],
