@@ -38,7 +38,7 @@ def test_an_earlier_state_gives_way(tmp_path: Path, earlier: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("records", "protocol"), [(SECOND, b"{}"), (FIRST + SECOND + FIRST, b"{}"), (FIRST, b'{"data": "other"}')]
+    ("records", "run_config"), [(SECOND, b"{}"), (FIRST + SECOND + FIRST, b"{}"), (FIRST, b'{"data": "other"}')]
 )
 def test_trials_that_would_be_lost_are_kept(tmp_path: Path, records: bytes, run_config: bytes) -> None:
     target = a_state(tmp_path / "run", records, run_config)

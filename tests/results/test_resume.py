@@ -47,7 +47,7 @@ def test_a_protocol_that_is_missing_or_damaged_is_named(tmp_path: Path, content:
     file = tmp_path / "run_config.json"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(RunFolderError, match=r"protocol\.json"):
+    with pytest.raises(RunFolderError, match=r"run_config\.json"):
         check_same(file, PROTOCOL)
 
 

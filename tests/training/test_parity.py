@@ -27,6 +27,11 @@ EPOCHS = 3
 LEARNING_RATE = 1e-2
 SEED = 7
 FIGURES = ("precision", "recall", "f1", "accuracy")
+EPOCH_FIELDS = {
+    "validation_loss": "loss",
+    "validation_accuracy": "accuracy",
+    **{f"validation_seqeval_{name}": name for name in ("precision", "recall", "f1")},
+}
 BRACKETS = {"DISORDER": ("(", ")"), "DRUG": ("[", "]"), "BODY": ("{", "}")}
 ROOT = Path(__file__).parents[2]
 
@@ -85,6 +90,7 @@ def run_package(text: Path, model: Path, scheme: str) -> TrialResult:
             "seed": SEED,
             "epochs": EPOCHS,
             "precision": "fp32",
+            "selection_metric": "seqeval_f1",
         }
     )
     return run_trial(config, resolve_encoder(str(model)), corpus, split_corpus(corpus, SplitSpec()), threads=1)
@@ -93,8 +99,8 @@ def run_package(text: Path, model: Path, scheme: str) -> TrialResult:
 def assert_same_figures(result: TrialResult, loop: dict[str, Any]) -> None:
     assert list(result.labels) == loop["labels"]
     for ours, theirs in zip(result.epochs, loop["epochs"], strict=True):
-        for name in ("loss", *FIGURES):
-            assert getattr(ours, name) == pytest.approx(theirs[name], abs=1e-6), (ours.epoch, name)
+        for field, name in EPOCH_FIELDS.items():
+            assert getattr(ours, field) == pytest.approx(theirs[name], abs=1e-6), (ours.epoch, name)
     logged = [(entry["step"], entry["loss"]) for entry in loop["training_log"]]
     assert [step for step, _ in result.training_log] == [step for step, _ in logged]
     assert [loss for _, loss in result.training_log] == pytest.approx([loss for _, loss in logged], abs=1e-6)

@@ -63,14 +63,14 @@ def test_a_trial_s_curves_and_hyperparameters_are_in_a_folder_of_its_own(tmp_pat
     (folder,) = (tmp_path / "tensorboard").iterdir()
     assert folder.name == f"some_model-BIO-0.001-seed_42-{record.trial_id}"
     found = scalars(folder)
-    assert found["ray/tune/validation/f1"] == [(1, 0.25), (2, 0.5)]
+    assert found["ray/tune/validation/span_f1"] == [(1, 0.25), (2, 0.5)]
     assert found["ray/tune/validation/loss"] == [(1, 1.0), (2, 0.5)]
     ((step, loss),) = found["ray/tune/training/loss"]
     assert step == 2
     assert loss == pytest.approx(0.7)
     assert len(found["ray/tune/seconds"]) == 2
     assert found.keys() == {
-        *(f"ray/tune/validation/{name}" for name in ("f1", "precision", "recall", "accuracy", "loss")),
+        *(f"ray/tune/validation/{name}" for name in ("seqeval_f1", "span_f1", "span_recall", "accuracy", "loss")),
         "ray/tune/training/loss",
         "ray/tune/seconds",
     }
@@ -85,7 +85,8 @@ def test_a_run_that_goes_on_adds_trials_and_tells_one_that_began_anew_once(tmp_p
     earlier.epoch_ended(second.config, second.curve[0])
     told(TensorBoardFiles(tmp_path, title), second)
     folders = sorted((tmp_path / "tensorboard").iterdir(), key=lambda folder: "seed_2" in folder.name)
-    assert [scalars(folder)["ray/tune/validation/f1"] for folder in folders] == [[(1, 0.25)], [(1, 0.25), (2, 0.5)]]
+    curves = [scalars(folder)["ray/tune/validation/span_f1"] for folder in folders]
+    assert curves == [[(1, 0.25)], [(1, 0.25), (2, 0.5)]]
 
 
 def test_a_trial_that_fails_or_was_never_started_is_no_trouble(tmp_path: Path) -> None:

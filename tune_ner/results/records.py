@@ -147,4 +147,4 @@ class TrialRecord(BaseModel):
 
 def _end_status(config: TrialConfig, epochs: Sequence[EpochMetrics]) -> Status:
     """Return `early_stopped` if the target was reached before the last epoch, else `completed`."""
-    return "early_stopped" if len(epochs) < config.epochs else "completed"
+    return "early_stopped" if config.target_f1 is not None and len(epochs) < config.epochs else "completed"

@@ -130,7 +130,7 @@ class BestEpoch(transformers.TrainerCallback):
             epoch=len(self.epochs) + 1,
             training_loss=logged[-1] if logged else None,
             tokens=self._tokens,
-            **{name.replace("eval_", "validation_"): value for name, value in metrics.items()},
+            **{f"validation_{name[5:]}": value for name, value in metrics.items() if name.startswith("eval_")},
         )
         if not self.epochs or figures.score(self._metric) > self.epochs[self.epoch - 1].score(self._metric):
             self.epoch = figures.epoch

@@ -6,7 +6,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from tune_ner.results.run_log import LOGGER
 from tune_ner.training.result import EpochMetrics
 from tune_ner.tuning.events import RunEvents
 
-_FIGURES = ("f1", "precision", "recall", "accuracy", "loss")
+_UNLOGGED = ("epoch", "tokens", "training_loss")
 _UNNAMED = {"data_fingerprint", "model_fingerprint"}
 
 
@@ -71,7 +71,11 @@ class TensorBoardFiles(RunEvents):
         logged = self._trials[trial.trial_id]
         result = {
             "training_iteration": figures.epoch,
-            "validation": {name: getattr(figures, name) for name in _FIGURES},
+            "validation": {
+                name.removeprefix("validation_"): value
+                for name, value in asdict(figures).items()
+                if name not in _UNLOGGED
+            },
             "seconds": time.monotonic() - logged.started,
             **({} if figures.training_loss is None else {"training": {"loss": figures.training_loss}}),
         }
