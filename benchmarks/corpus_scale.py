@@ -66,7 +66,7 @@ def feed(step: Steps, corpus: Corpus) -> None:
     subwords = step("subwords", lambda: tokenize_sentences(corpus.sentences, tokenizer))
     scheme = SCHEMES["BIOES"]
     split_name = step(
-        "labels", lambda: label_sentences(corpus.sentences, subwords, scheme.labels(corpus.types), scheme)
+        "labels", lambda: label_sentences(corpus.sentences, subwords, scheme.labels(corpus.entity_types), scheme)
     )
     config = transformers.BertConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=1, intermediate_size=32)
     model = transformers.BertForTokenClassification(config)

@@ -72,8 +72,10 @@ def write_inputs(settings: Settings, folder: Path) -> tuple[Inputs, Workload]:
     weights drawn once.
     """
     corpus = load_corpus(settings.data, "strip" if settings.markup == "strip" else "keep")
-    if set(corpus.types) - set(MEDICAL_TYPES):
-        sys.exit(f"{settings.data}: found the types {', '.join(corpus.types)}; the loop knows DISORDER, DRUG and BODY")
+    if set(corpus.entity_types) - set(MEDICAL_TYPES):
+        sys.exit(
+            f"{settings.data}: found the types {', '.join(corpus.entity_types)}; the loop knows DISORDER, DRUG and BODY"
+        )
     rows = [{"text": s.text, "spans": [[x.start, x.end, x.label] for x in s.spans]} for s in corpus.sentences]
     inputs = Inputs(folder / "corpus.jsonl", folder / "model", folder / "space.yaml")
     inputs.corpus.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")

@@ -140,7 +140,7 @@ def _guessed(gold: Sequence[Span], share: float, random: Random) -> tuple[Span, 
 
 
 def _scores(corpus: Corpus, indices: Sequence[int], spans: Sequence[Sequence[Span]]) -> SplitMetrics:
-    scores = score_spans([corpus.sentences[i].spans for i in indices], spans, corpus.types)
+    scores = score_spans([corpus.sentences[i].spans for i in indices], spans, corpus.entity_types)
     seqeval = SeqevalMetrics(scores.precision, scores.recall, scores.f1, 0.9, scores.support, {})
     half = TypeMetrics(scores.precision, scores.recall, scores.f1, scores.support // 2)
     return SplitMetrics(seqeval, scores, half, half, None, 0.0)

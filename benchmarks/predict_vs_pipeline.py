@@ -55,7 +55,7 @@ def main(
         "pipeline simple, one at a time": lambda texts: read(pipes["simple"], texts, 1),
         f"pipeline simple, batches of {BATCH}": lambda texts: read(pipes["simple"], texts, BATCH),
     }
-    compare(sentences, ways, corpus.types)
+    compare(sentences, ways, corpus.entity_types)
     race([sentence.text for sentence in sentences], ways, rounds)
 
 

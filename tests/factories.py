@@ -23,7 +23,7 @@ CORPUS = Corpus(
         Sentence("b", "Ta [inte] medicin.", (Span(10, 17, "DRUG"),)),
         Sentence("c", "Ont i <b>halsen</b>.", (Span(9, 15, "BODY"),)),
     ),
-    types=("DISORDER", "DRUG", "BODY"),
+    entity_types=("DISORDER", "DRUG", "BODY"),
 )
 SPLIT = Split(train=(0,), validation=(1,), test=(2,))
 

@@ -8,7 +8,7 @@ from tune_ner.data.splits import Split
 
 def gazetteer_of(*marked: str) -> Gazetteer:
     corpus = a_corpus(*marked)
-    return learn_gazetteer(corpus.sentences, corpus.types)
+    return learn_gazetteer(corpus.sentences, corpus.entity_types)
 
 
 def test_the_longest_form_is_matched_on_words() -> None:
@@ -44,13 +44,13 @@ def test_forms_that_are_mostly_plain_text_are_left_out() -> None:
 
 def test_scores_are_those_of_the_exact_match() -> None:
     corpus = a_corpus("Ta <DRUG salva>.", "Ta <DRUG salva>.", "Ta <DRUG salva> mot <DISORDER klåda>.")
-    scores = score_parts(corpus, a_split(1, 1, 1), learn_gazetteer(corpus.sentences[:1], corpus.types).predict)
+    scores = score_parts(corpus, a_split(1, 1, 1), learn_gazetteer(corpus.sentences[:1], corpus.entity_types).predict)
     assert scores["validation"].f1 == 1.0
     assert (scores["test"].precision, scores["test"].recall) == (1.0, 0.5)
 
 
 def finding_severity(corpus: Corpus, split: Split) -> str | None:
-    gazetteer = learn_gazetteer(part_of(corpus, split.train), corpus.types)
+    gazetteer = learn_gazetteer(part_of(corpus, split.train), corpus.entity_types)
     finding = gazetteer_finding(score_parts(corpus, split, gazetteer.predict), gazetteer)
     return finding.severity if finding else None
 

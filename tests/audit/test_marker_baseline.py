@@ -10,11 +10,11 @@ from tune_ner.evaluation.span_metrics import SpanScores
 
 
 def rule_of(corpus: Corpus) -> MarkupRule:
-    return learn_rule(part_of(corpus, plain_split().train), corpus.types)
+    return learn_rule(part_of(corpus, plain_split().train), corpus.entity_types)
 
 
 def scores_of(corpus: Corpus) -> SpanScores:
-    return score_on(part_of(corpus, plain_split().test), rule_of(corpus).predict, corpus.types)
+    return score_on(part_of(corpus, plain_split().test), rule_of(corpus).predict, corpus.entity_types)
 
 
 @pytest.mark.parametrize("inside", [True, False])
@@ -41,7 +41,7 @@ def test_a_one_sided_mark_gives_entities_of_the_usual_length(opening: str, closi
 
 def test_entities_of_two_words_are_predicted_with_two() -> None:
     corpus = a_corpus(*(f"Han tar #<DRUG medel {i}> varje dag." for i in range(30)))
-    rule = learn_rule(corpus.sentences, corpus.types)
+    rule = learn_rule(corpus.sentences, corpus.entity_types)
     assert rule.predict("Hon tar #salva 7 i morgon.") == (Span(9, 16, "DRUG"),)
 
 
@@ -49,7 +49,7 @@ def test_merged_spans_are_learnt_to_reach_to_the_last_mark() -> None:
     merged = [f"Både <BODY {{näsa{i}}} och {{öga}}> svider." for i in range(20)]
     apart = [f"Få <DISORDER (hosta{i})> och <DISORDER (feber)> nu." for i in range(20)]
     corpus = a_corpus(*merged, *apart)
-    rule = learn_rule(corpus.sentences, corpus.types)
+    rule = learn_rule(corpus.sentences, corpus.entity_types)
     assert [rule.predict(s.text) for s in corpus.sentences[20:]] == [s.spans for s in corpus.sentences[20:]]
     assert all(sentence.spans[0] in rule.predict(sentence.text) for sentence in corpus.sentences[:20])
 

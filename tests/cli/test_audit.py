@@ -102,7 +102,7 @@ def test_tokenizers_are_audited_by_name(tmp_path: Path) -> None:
     [
         (["--data", "nowhere.txt"], "no such file or folder"),
         (["--data", "synthetic:0"], "expected a number of sentences"),
-        (["--data", "synthetic:2"], "not one entity"),
+        (["--data", "synthetic:2"], "without any entity"),
         (["--data", "synthetic:100", "--model", "tiny:9"], "tiny:9"),
         (["--data", "synthetic:100", "--output", "no/such/folder/a.json"], "does not exist"),
         (["--data", "synthetic:100", "--output", "."], "is a folder"),

@@ -17,7 +17,7 @@ def with_sentence(sentence: Sentence) -> Corpus:
 
 
 @pytest.mark.parametrize(
-    ("value", "field"), [(ASTMA.spans[0], "start"), (ASTMA, "text"), (CORPUS, "sentences"), (CORPUS, "types")]
+    ("value", "field"), [(ASTMA.spans[0], "start"), (ASTMA, "text"), (CORPUS, "sentences"), (CORPUS, "entity_types")]
 )
 def test_nothing_of_a_corpus_can_be_reassigned(value: object, field: str) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -26,6 +26,12 @@ def test_nothing_of_a_corpus_can_be_reassigned(value: object, field: str) -> Non
 
 def test_a_span_covers_its_half_open_range_of_characters() -> None:
     assert [span.text_in(ASTMA.text) for span in ASTMA.spans] == ["Astma", "lungorna"]
+
+
+def test_the_representation_of_a_corpus_is_a_summary() -> None:
+    assert repr(CORPUS) == (
+        "Corpus('one', 2 sentences, entities {DISORDER: 1, DRUG: 0, BODY: 1}, splits {train: 1, test: 1})"
+    )
 
 
 def test_spans_sort_by_their_place() -> None:
@@ -57,7 +63,7 @@ def test_a_span_of_an_unlisted_type_is_refused_with_its_place(source: str, place
     [
         dataclasses.replace(CORPUS, name="another name"),
         dataclasses.replace(CORPUS, notes=()),
-        dataclasses.replace(CORPUS, parts={"test": (1,), "train": (0,)}),
+        dataclasses.replace(CORPUS, splits={"test": (1,), "train": (0,)}),
         with_sentence(dataclasses.replace(ASTMA, source="/elsewhere/b.jsonl:9")),
         with_sentence(dataclasses.replace(ASTMA, id="another id")),
     ],
@@ -74,9 +80,9 @@ def test_the_fingerprint_ignores_what_is_not_data(same: Corpus) -> None:
         with_sentence(dataclasses.replace(ASTMA, spans=ASTMA.spans[:1])),
         with_sentence(dataclasses.replace(ASTMA, spans=(Span(0, 4, "DISORDER"), ASTMA.spans[1]))),
         with_sentence(dataclasses.replace(ASTMA, spans=(Span(0, 5, "DRUG"), ASTMA.spans[1]))),
-        dataclasses.replace(CORPUS, types=("BODY", "DISORDER", "DRUG")),
-        dataclasses.replace(CORPUS, parts={}),
-        dataclasses.replace(CORPUS, parts={"train": (0,), "validation": (1,)}),
+        dataclasses.replace(CORPUS, entity_types=("BODY", "DISORDER", "DRUG")),
+        dataclasses.replace(CORPUS, splits={}),
+        dataclasses.replace(CORPUS, splits={"train": (0,), "validation": (1,)}),
         dataclasses.replace(CORPUS, sentences=(PLAIN, ASTMA)),
         dataclasses.replace(CORPUS, sentences=(*CORPUS.sentences, PLAIN)),
     ],
@@ -112,4 +118,4 @@ def test_medical_types_come_first_in_their_published_order(labels: list[str], or
 
 def test_parts_hold_the_indices_that_they_were_given() -> None:
     split_name: SplitName = "test"
-    assert CORPUS.parts[split_name] == (1,)
+    assert CORPUS.splits[split_name] == (1,)

@@ -240,7 +240,7 @@ def test_more_folds_than_groups_are_refused() -> None:
         split_corpus(corpus_of([5] * 4), SplitSpec(method="grouped", folds=5), 0)
 
 
-@pytest.mark.parametrize(("sizes", "split"), [([], "test"), ([9], "test"), ([5, 5], "validation")])
+@pytest.mark.parametrize(("sizes", "split_name"), [([], "test"), ([9], "test"), ([5, 5], "validation")])
 def test_fewer_groups_than_parts_are_refused(sizes: list[int], split_name: str) -> None:
     with pytest.raises(SplitError, match=rf"groups of near duplicates cannot be divided with a {split_name} size"):
         split_corpus(corpus_of(sizes), GROUPED)

@@ -1,6 +1,7 @@
 """`--data`: what it can name, and what is said when that cannot be a corpus."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def bracket_file(tmp_path: Path) -> Path:
 
 def test_synthetic_is_a_corpus_of_the_medical_types() -> None:
     corpus = load_corpus("synthetic")
-    assert corpus.types == MEDICAL_TYPES
+    assert corpus.entity_types == MEDICAL_TYPES
     assert len(corpus) == 1200
     assert load_corpus("synthetic:").fingerprint == corpus.fingerprint
 
@@ -41,8 +42,8 @@ def test_synthetic_can_be_asked_for_a_size(size: int) -> None:
 @pytest.mark.parametrize("size", ["0", "-3", "1.5", "many", " 5", "1_000", "²", "9" * 10, "9" * 5000])
 def test_a_synthetic_size_that_is_no_number_from_1_on_is_refused(size: str) -> None:
     message = fault_of(f"synthetic:{size}")
-    assert message.startswith(f"--data synthetic:{size:.20}: ")
-    assert "expected a number of sentences from 1 on" in message
+    assert message.startswith(f"synthetic:{size:.20}: ")
+    assert "expected a number of sentences" in message
     assert len(message) < 200
 
 
@@ -55,7 +56,7 @@ def test_stripping_a_corpus_without_markup_notes_that_there_was_none() -> None:
 @pytest.mark.parametrize("data", ["hub:", "hub::1177"])
 def test_a_hub_source_without_a_name_is_refused_with_its_form(data: str) -> None:
     message = fault_of(data)
-    assert message.startswith(f"--data {data}: no data set named")
+    assert message.startswith(f"{data}: no data set named")
     assert "expected hub:OWNER/NAME or hub:OWNER/NAME:CONFIG" in message
 
 
@@ -80,8 +81,8 @@ def test_a_hub_source_names_a_data_set_and_its_configuration(
     corpus = load_corpus(data)
     assert calls == [asked]
     assert corpus.name == data
-    assert corpus.parts == {"train": (1,), "test": (0,)}
-    assert corpus.types == (DISORDER,)
+    assert corpus.splits == {"train": (1,), "test": (0,)}
+    assert corpus.entity_types == (DISORDER,)
     assert corpus.notes == ("noted",)
 
 
@@ -98,8 +99,25 @@ def test_a_path_is_read_as_published_or_without_its_markup(
     corpus = load_corpus(str(bracket_file), markup)
     assert [sentence.text for sentence in corpus.sentences] == texts
     assert [span.text_in(sentence.text) for sentence in corpus.sentences for span in sentence.spans] == entities
-    assert corpus.types == (DRUG, BODY)
+    assert corpus.entity_types == (DRUG, BODY)
     assert corpus.name == "notes.txt"
+
+
+def test_a_path_object_is_read_like_its_string(bracket_file: Path) -> None:
+    assert load_corpus(bracket_file) == load_corpus(str(bracket_file))
+
+
+def test_a_path_object_never_names_the_generator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="synthetic: no such file"):
+        load_corpus(Path("synthetic"))
+
+
+@pytest.mark.parametrize("markup", ["foo", "Strip", "", None])
+def test_an_unknown_markup_mode_is_refused_with_the_known_ones(bracket_file: Path, markup: Any) -> None:
+    for load in (lambda: load_corpus(bracket_file, markup), lambda: load_corpus(bracket_file, markup=markup)):
+        with pytest.raises(DataError, match=r"markup.*keep, strip"):
+            load()
 
 
 def test_the_fingerprint_does_not_depend_on_where_a_file_lies(bracket_file: Path, tmp_path: Path) -> None:
@@ -116,7 +134,7 @@ def test_a_tilde_stands_for_the_home_folder(bracket_file: Path, monkeypatch: pyt
 
 def test_the_home_folder_of_nobody_is_refused() -> None:
     message = fault_of("~nobody-of-that-name/notes.txt")
-    assert message.startswith("--data ~nobody-of-that-name/notes.txt: no home folder is known")
+    assert message.startswith("~nobody-of-that-name/notes.txt: ")
     assert "give the full path" in message
 
 
@@ -131,7 +149,7 @@ def test_text_without_a_single_entity_is_refused_with_what_would_mark_one(tmp_pa
     path = tmp_path / "plain.txt"
     path.write_text("Ring 1177.\nSök vård.\n", encoding="utf-8")
     message = fault_of(str(path))
-    assert message.startswith(f"{path}: 2 sentences and not one entity in them")
+    assert message.startswith(f"{path}: 2 sentences without any entity")
     assert "expected annotated text: brackets ( ) [ ] { } around entities, or spans, or tags" in message
 
 

@@ -45,7 +45,7 @@ def test_any_row_is_a_sentence_or_is_refused_with_its_place(row: dict[str, Any],
     [
         (Sentence("a", "x" * 1_000_001, (Span(0, 1, "DRUG"),), "f:3"), "f:3: a sentence of 1,000,001 characters and 1"),
         (Sentence("a", "x" * 9, (Span(0, 1, "DRUG"),) * 10_001, "f:3"), "f:3: a sentence of 9 characters and 10,001"),
-        (Sentence("a", "x" * 1001, (Span(0, 1001, "DRUG"),) * 1000, "f:3"), "and 1,000 spans, 1,001,000 long together"),
+        (Sentence("a", "x" * 1001, (Span(0, 1001, "DRUG"),) * 1000, "f:3"), "and 1,000 spans, 1,001,000 long in total"),
     ],
 )
 def test_what_is_too_large_for_a_sentence_is_refused_from_every_source(

@@ -209,7 +209,7 @@ def test_each_kind_of_bracket_marks_the_type_that_the_spans_give_it() -> None:
     sentence = Sentence("0", "[ cell ] och { gen } (sic)", (Span(0, 8, "CELL"), Span(13, 20, "GENE")))
     result = strip_corpus(corpus_of(sentence))
     assert result.sentences == (Sentence("0", "cell och gen (sic)", (Span(0, 4, "CELL"), Span(9, 12, "GENE"))),)
-    assert result.types == ("CELL", "GENE")
+    assert result.entity_types == ("CELL", "GENE")
 
 
 def test_stripping_a_second_time_changes_nothing() -> None:

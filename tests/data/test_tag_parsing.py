@@ -51,11 +51,11 @@ def test_examples_of_the_rule(tags: str, expected: list[tuple[int, int, str]]) -
 
 
 @pytest.mark.parametrize(
-    ("tag", "parts"),
+    ("tag", "expected"),
     [("O", ("O", "")), ("B-DRUG", ("B", "DRUG")), ("I-body-part", ("I", "body-part")), ("U--", ("U", "-"))],
 )
-def test_a_tag_is_a_prefix_and_a_type(tag: str, parts: tuple[str, str]) -> None:
-    assert split_tag(tag) == parts
+def test_a_tag_is_a_prefix_and_a_type(tag: str, expected: tuple[str, str]) -> None:
+    assert split_tag(tag) == expected
 
 
 @pytest.mark.parametrize(

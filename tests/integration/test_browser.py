@@ -51,7 +51,7 @@ def a_trial(spans: tuple[tuple[Span, ...], ...], f1: float, seed: int) -> TrialR
     result = a_result((f1 / 2, f1))
     gold = [CORPUS.sentences[i].spans for i in SPLIT.validation]
     scores = {
-        split_name: replace(result.metrics[split_name], spans=score_spans(gold, spans, CORPUS.types))
+        split_name: replace(result.metrics[split_name], spans=score_spans(gold, spans, CORPUS.entity_types))
         for split_name in parts
     }
     config = a_config(seed=seed, learning_rate=seed * 1e-3)

@@ -95,7 +95,7 @@ def test_a_mistake_is_told_before_ray_starts(
     ("content", "expected"),
     [
         (b"", "the file is empty"),
-        (b"En mening utan markering.\n", "not one entity"),
+        (b"En mening utan markering.\n", "without any entity"),
         ("Ont i (h\xe4len).\n".encode("latin-1"), ":1: not UTF-8"),
     ],
 )

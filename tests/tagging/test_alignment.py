@@ -51,30 +51,30 @@ def encoded(
     )
 
 
-def ids_of(split_name: EncodedSplit) -> list[list[int]]:
-    return [row.tolist() for row in np.split(split_name.subwords.ids, split_name.subwords.windows[1:-1])]
+def ids_of(result: EncodedSplit) -> list[list[int]]:
+    return [row.tolist() for row in np.split(result.subwords.ids, result.subwords.windows[1:-1])]
 
 
-def labels_of(split_name: EncodedSplit) -> list[list[int]]:
-    return [row.tolist() for row in np.split(split_name.label_ids, split_name.subwords.windows[1:-1])]
+def labels_of(result: EncodedSplit) -> list[list[int]]:
+    return [row.tolist() for row in np.split(result.label_ids, result.subwords.windows[1:-1])]
 
 
-def tags_of(split_name: EncodedSplit, sentence: int = 0) -> list[str]:
-    firsts = split_name.subwords.split.firsts
-    return [LABELS[number] for number in split_name.tagged.label_ids[firsts[sentence] : firsts[sentence + 1]]]
+def tags_of(result: EncodedSplit, sentence: int = 0) -> list[str]:
+    firsts = result.subwords.split.firsts
+    return [LABELS[number] for number in result.tagged.label_ids[firsts[sentence] : firsts[sentence + 1]]]
 
 
-def places_of(split_name: EncodedSplit, sentence: int = 0) -> list[tuple[int, int] | None]:
+def places_of(result: EncodedSplit, sentence: int = 0) -> list[tuple[int, int] | None]:
     """Window and position at which each word of a sentence is read; None for a word that was cut."""
-    firsts, windows = split_name.subwords.split.firsts, split_name.subwords.windows
-    places = split_name.subwords.read_at[firsts[sentence] : firsts[sentence + 1]].tolist()
+    firsts, windows = result.subwords.split.firsts, result.subwords.windows
+    places = result.subwords.read_at[firsts[sentence] : firsts[sentence + 1]].tolist()
     rows = np.searchsorted(windows, places, "right") - 1
     return [None if at < 0 else (int(row), at - int(windows[row])) for at, row in zip(places, rows, strict=True)]
 
 
-def positions_of(split_name: EncodedSplit, sentence: int = 0) -> list[int | None]:
+def positions_of(result: EncodedSplit, sentence: int = 0) -> list[int | None]:
     """Where each word of a sentence that is one window is read; None for a word that was cut."""
-    return [place and place[1] for place in places_of(split_name, sentence)]
+    return [place and place[1] for place in places_of(result, sentence)]
 
 
 def pieces(tokenizer: Any, word: str) -> list[str]:
@@ -82,20 +82,20 @@ def pieces(tokenizer: Any, word: str) -> list[str]:
 
 
 def test_the_first_subword_carries_the_label_and_the_others_are_ignored(tokenizer: Any) -> None:
-    split_name = encoded(tokenizer, Sentence("s", TEXT, (DRUG,)))
+    result = encoded(tokenizer, Sentence("s", TEXT, (DRUG,)))
     drug, verb = (len(pieces(tokenizer, word)) for word in TEXT.split())
     assert drug > 1
-    assert labels_of(split_name) == [
+    assert labels_of(result) == [
         [IGNORED, IDS["B-DRUG"], *[IGNORED] * (drug - 1), IDS["O"], *[IGNORED] * (verb - 1), IGNORED]
     ]
-    assert positions_of(split_name) == [1, 1 + drug]
+    assert positions_of(result) == [1, 1 + drug]
 
 
 def test_with_alignment_all_every_subword_carries_the_label_of_its_word(tokenizer: Any) -> None:
-    split_name = encoded(tokenizer, Sentence("s", TEXT, (DRUG,)), subword_labels="all")
+    result = encoded(tokenizer, Sentence("s", TEXT, (DRUG,)), subword_labels="all")
     drug, verb = (len(pieces(tokenizer, word)) for word in TEXT.split())
-    assert labels_of(split_name) == [[IGNORED, *[IDS["B-DRUG"]] * drug, *[IDS["O"]] * verb, IGNORED]]
-    assert positions_of(split_name) == [1, 1 + drug]
+    assert labels_of(result) == [[IGNORED, *[IDS["B-DRUG"]] * drug, *[IDS["O"]] * verb, IGNORED]]
+    assert positions_of(result) == [1, 1 + drug]
 
 
 def test_input_ids_are_the_words_between_the_special_tokens(tokenizer: Any) -> None:
@@ -107,12 +107,12 @@ def test_input_ids_are_the_words_between_the_special_tokens(tokenizer: Any) -> N
 @pytest.mark.parametrize("subword_labels", ALIGNMENTS)
 @given(texts=st.lists(st.text(st.sampled_from("xyz åÅ\u200b\x07,-😀\u0308")), min_size=1, max_size=4))
 def test_rows_fit_together_whatever_the_text(tokenizer: Any, texts: list[str], subword_labels: SubwordLabels) -> None:
-    split_name = encoded(tokenizer, *texts, subword_labels=subword_labels, max_length=9, rule="punctuation")
-    assert len(ids_of(split_name)) == len(labels_of(split_name)) == split_name.account.sentences == len(texts)
-    for number, (ids, labels) in enumerate(zip(ids_of(split_name), labels_of(split_name), strict=True)):
-        positions = positions_of(split_name, number)
+    result = encoded(tokenizer, *texts, subword_labels=subword_labels, max_length=9, rule="punctuation")
+    assert len(ids_of(result)) == len(labels_of(result)) == result.account.sentences == len(texts)
+    for number, (ids, labels) in enumerate(zip(ids_of(result), labels_of(result), strict=True)):
+        positions = positions_of(result, number)
         assert len(ids) == len(labels) <= 9
-        assert len(positions) == len(split_name.subwords.split.of(number))
+        assert len(positions) == len(result.subwords.split.of(number))
         kept = [at for at in positions if at is not None]
         assert kept == sorted(set(kept))
         assert all(labels[at] != IGNORED for at in kept)
@@ -124,53 +124,51 @@ def test_words_and_entities_behind_the_limit_are_counted_as_cut(tokenizer: Any) 
     text = "xyz xyz xyz xyz xyz"
     sizes = len(pieces(tokenizer, "xyz"))
     spans = (Span(0, 3, "DRUG"), Span(4, 11, "DRUG"), Span(12, 19, "DISORDER"))
-    split_name = encoded(
-        tokenizer, Sentence("s", text, spans), Sentence("t", "xyz", spans[:1]), max_length=2 + 2 * sizes
-    )
-    assert [at is not None for at in positions_of(split_name)] == [True, True, False, False, False]
-    assert split_name.account.sentences == 2
-    assert split_name.account.words == 6
-    assert split_name.account.words_cut == 3
-    assert split_name.account.entities == 4
-    assert split_name.account.entities_cut == 2
-    assert split_name.account.subwords == 2 + 2 * sizes + 2 + sizes
+    result = encoded(tokenizer, Sentence("s", text, spans), Sentence("t", "xyz", spans[:1]), max_length=2 + 2 * sizes)
+    assert [at is not None for at in positions_of(result)] == [True, True, False, False, False]
+    assert result.account.sentences == 2
+    assert result.account.words == 6
+    assert result.account.words_cut == 3
+    assert result.account.entities == 4
+    assert result.account.entities_cut == 2
+    assert result.account.subwords == 2 + 2 * sizes + 2 + sizes
 
 
 def test_a_word_cut_in_its_middle_still_carries_its_label(tokenizer: Any) -> None:
-    split_name = encoded(tokenizer, Sentence("s", TEXT, (DRUG,)), max_length=3)
-    assert labels_of(split_name) == [[IGNORED, IDS["B-DRUG"], IGNORED]]
-    assert positions_of(split_name) == [1, None]
-    assert (split_name.account.words_cut, split_name.account.entities_cut) == (1, 0)
+    result = encoded(tokenizer, Sentence("s", TEXT, (DRUG,)), max_length=3)
+    assert labels_of(result) == [[IGNORED, IDS["B-DRUG"], IGNORED]]
+    assert positions_of(result) == [1, None]
+    assert (result.account.words_cut, result.account.entities_cut) == (1, 0)
 
 
 @pytest.mark.parametrize("invisible", ["\u200b", "\x07", "\u200e", "\ufeff"])
 def test_a_word_of_which_the_tokenizer_makes_nothing_has_no_position_and_counts_as_cut(
     tokenizer: Any, invisible: str
 ) -> None:
-    split_name = encoded(tokenizer, Sentence("s", f"xyz {invisible} xyz", (Span(4, 9, "DRUG"),)))
+    result = encoded(tokenizer, Sentence("s", f"xyz {invisible} xyz", (Span(4, 9, "DRUG"),)))
     size = len(pieces(tokenizer, "xyz"))
-    assert positions_of(split_name) == [1, None, 1 + size]
-    assert tags_of(split_name) == ["O", "B-DRUG", "I-DRUG"]
-    assert (split_name.account.words_cut, split_name.account.entities_cut) == (1, 1)
+    assert positions_of(result) == [1, None, 1 + size]
+    assert tags_of(result) == ["O", "B-DRUG", "I-DRUG"]
+    assert (result.account.words_cut, result.account.entities_cut) == (1, 1)
 
 
 @pytest.mark.parametrize("texts", [("",), ("", "xyz"), ("xyz", "  ")])
 def test_a_sentence_without_words_has_special_subwords_only(tokenizer: Any, texts: Sequence[str]) -> None:
-    split_name = encoded(tokenizer, *texts)
+    result = encoded(tokenizer, *texts)
     empty = [not text.strip() for text in texts].index(True)
-    assert labels_of(split_name)[empty] == [IGNORED, IGNORED]
-    assert places_of(split_name, empty) == []
+    assert labels_of(result)[empty] == [IGNORED, IGNORED]
+    assert places_of(result, empty) == []
 
 
 def test_problems_of_all_sentences_are_counted_by_kind(tokenizer: Any) -> None:
-    split_name = encoded(
+    result = encoded(
         tokenizer,
         Sentence("a", "xyz, xyz", (Span(0, 3, "DRUG"), Span(5, 5, "DRUG"), Span(5, 8, "DRUG"))),
         Sentence("b", "xyz, xyz", (Span(0, 3, "DRUG"), Span(4, 5, "DRUG"))),
     )
-    assert split_name.account.problems == {"off_boundary": 2, "empty": 1, "no_word": 1}
-    assert split_name.account.entities == 5
-    assert split_name.account.entities_cut == 0
+    assert result.account.problems == {"off_boundary": 2, "empty": 1, "no_word": 1}
+    assert result.account.entities == 5
+    assert result.account.entities_cut == 0
 
 
 def test_the_account_is_plain_data(tokenizer: Any) -> None:
@@ -246,17 +244,17 @@ def test_subwords_are_those_that_the_tokenizer_makes_of_whole_sentences(
 ) -> None:
     """Though it is asked for single words: ids, the words that they belong to, and windows."""
     texts = [*texts, *(sentence.text for sentence in synthetic_corpus(2, seed=len(texts)).sentences)]
-    split_name = encoded(any_tokenizer, *texts, max_length=max_length, stride=stride, rule=rule).subwords
+    result = encoded(any_tokenizer, *texts, max_length=max_length, stride=stride, rule=rule).subwords
     words = [[text[start:end] for start, end in split_words(text, rule)] for text in texts]
     windows = {"return_overflowing_tokens": True, "stride": stride} if stride else {}
     whole = any_tokenizer(words, is_split_into_words=True, truncation=True, max_length=max_length, **windows)
-    assert [row.tolist() for row in np.split(split_name.ids, split_name.windows[1:-1])] == whole["input_ids"]
+    assert [row.tolist() for row in np.split(result.ids, result.windows[1:-1])] == whole["input_ids"]
     owners = whole["overflow_to_sample_mapping"] if stride else range(len(texts))
     expected = [
-        [-1 if word is None else word + int(split_name.split.firsts[owner]) for word in whole.word_ids(row)]
+        [-1 if word is None else word + int(result.split.firsts[owner]) for word in whole.word_ids(row)]
         for row, owner in enumerate(owners)
     ]
-    assert [row.tolist() for row in np.split(split_name.words, split_name.windows[1:-1])] == expected
+    assert [row.tolist() for row in np.split(result.words, result.windows[1:-1])] == expected
 
 
 def test_a_corpus_in_several_pieces_is_that_in_one(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,8 +269,8 @@ def test_a_corpus_in_several_pieces_is_that_in_one(tokenizer: Any, monkeypatch: 
 
 
 def test_no_sentence_at_all_is_no_window(tokenizer: Any) -> None:
-    split_name = tokenize_sentences([], tokenizer)
-    assert (len(split_name.ids), split_name.windows.tolist(), len(split_name.read_at)) == (0, [0], 0)
+    result = tokenize_sentences([], tokenizer)
+    assert (len(result.ids), result.windows.tolist(), len(result.read_at)) == (0, [0], 0)
 
 
 WORDS = " ".join(["xyz", "zyx", "yxz"] * 9)
@@ -284,31 +282,31 @@ def test_with_a_stride_every_word_is_labelled_once_and_nothing_is_cut(
     tokenizer: Any, words: int, max_length: int, stride: int, subword_labels: SubwordLabels
 ) -> None:
     text = " ".join(WORDS.split()[:words])
-    split_name = encoded(tokenizer, text, "xyz", max_length=max_length, stride=stride, subword_labels=subword_labels)
-    assert split_name.account.words_cut == 0
-    assert split_name.subwords.lengths.max() <= max_length
-    places = split_name.subwords.read_at
+    result = encoded(tokenizer, text, "xyz", max_length=max_length, stride=stride, subword_labels=subword_labels)
+    assert result.account.words_cut == 0
+    assert result.subwords.lengths.max() <= max_length
+    places = result.subwords.read_at
     assert len(np.unique(places)) == len(places) == words + 1
-    assert (split_name.label_ids[places] != IGNORED).all()
+    assert (result.label_ids[places] != IGNORED).all()
     if subword_labels == "first":
-        assert (split_name.label_ids != IGNORED).sum() == words + 1
+        assert (result.label_ids != IGNORED).sum() == words + 1
 
 
 def test_a_word_is_read_in_the_window_where_it_has_most_context(tokenizer: Any) -> None:
-    split_name = encoded(tokenizer, WORDS, max_length=20, stride=8)
-    lengths = split_name.subwords.lengths
+    result = encoded(tokenizer, WORDS, max_length=20, stride=8)
+    lengths = result.subwords.lengths
     assert len(lengths) > 2
     firsts = [tokenizer.tokenize(word)[0] for word in WORDS.split()]
-    for piece, place in zip(firsts, places_of(split_name), strict=True):
+    for piece, place in zip(firsts, places_of(result), strict=True):
         assert place
         row, position = place
-        assert tokenizer.convert_ids_to_tokens(ids_of(split_name)[row][position]) == piece
+        assert tokenizer.convert_ids_to_tokens(ids_of(result)[row][position]) == piece
         edge = min(position, lengths[row] - 1 - position)
         outer = row in (0, len(lengths) - 1)
         assert edge >= 4 or outer
 
 
 def test_without_a_stride_the_windows_are_the_sentences(tokenizer: Any) -> None:
-    split_name = encoded(tokenizer, WORDS, "xyz", max_length=20)
-    assert len(split_name.subwords.windows) == 2 + 1
-    assert split_name.account.words_cut > 0
+    result = encoded(tokenizer, WORDS, "xyz", max_length=20)
+    assert len(result.subwords.windows) == 2 + 1
+    assert result.account.words_cut > 0

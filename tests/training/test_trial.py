@@ -127,7 +127,7 @@ def test_support_is_the_number_of_gold_entities_of_each_type(result: TrialResult
         ("test", result.metrics["test"].seqeval),
     ):
         counts = CORPUS.entity_counts(SPLIT["validation" if split_name == "validation" else "test"])
-        assert {label: figures.per_type[label].support for label in CORPUS.types} == counts
+        assert {label: figures.per_type[label].support for label in CORPUS.entity_types} == counts
         assert figures.support == sum(counts.values())
 
 
@@ -191,7 +191,7 @@ def test_every_scheme_and_alignment_trains_and_its_spans_are_its_figures(
     monkeypatch.setattr(encoders, "_TINY_VOCABULARY", 900)  # so that many words have several subwords
     monkeypatch.setattr(features, "_kept", {})  # which no other test may find
     result = trained(tagging_scheme=scheme, subword_labels=subword_labels)
-    assert result.labels == SCHEMES[scheme].labels(CORPUS.types)
+    assert result.labels == SCHEMES[scheme].labels(CORPUS.entity_types)
     assert result.metrics["test"].seqeval.f1 > 0
     for split_name in SCORED:
         figures = result.metrics["test"].seqeval if split_name == "test" else result.metrics["validation"].seqeval

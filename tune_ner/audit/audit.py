@@ -49,11 +49,11 @@ def audit_corpus(
     """
     train, test = ([corpus.sentences[index] for index in indices] for indices in (split.train, split.test))
     parts = {split_name: _size(corpus, split, split_name) for split_name in SPLIT_NAMES}
-    gazetteer = learn_gazetteer(train, corpus.types)
+    gazetteer = learn_gazetteer(train, corpus.entity_types)
     baselines: dict[str, dict[SplitName, SpanScores]] = {
         "gazetteer": score_parts(corpus, split, gazetteer.predict),
     }
-    rule = learn_rule(train, corpus.types)
+    rule = learn_rule(train, corpus.entity_types)
     findings: list[Finding | None] = []
     if rule.opening or rule.closing:
         baselines["markup rule"] = score_parts(corpus, split, with_types_of_forms(rule, gazetteer))

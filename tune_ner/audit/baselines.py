@@ -59,7 +59,7 @@ def score_on(sentences: Sequence[Sentence], predict: Predict, types: Sequence[st
 def score_parts(corpus: Corpus, split: Split, predict: Predict) -> dict[SplitName, SpanScores]:
     """The scores of a rule on the validation and the test part."""
     return {
-        split_name: score_on([corpus.sentences[index] for index in split[split_name]], predict, corpus.types)
+        split_name: score_on([corpus.sentences[index] for index in split[split_name]], predict, corpus.entity_types)
         for split_name in SCORED_PARTS
     }
 

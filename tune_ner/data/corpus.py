@@ -1,8 +1,9 @@
-"""The corpus: sentences with typed character spans, frozen from the moment they are loaded."""
+"""The corpus: immutable sentences with typed character spans."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,28 +14,39 @@ from tune_ner.errors import DataError
 
 SplitName = Literal["train", "validation", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "validation", "test")
+SPLIT_ALIASES: dict[str, SplitName] = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "devel": "validation",
+    "test": "test",
+    "testing": "test",
+}
 
 DISORDER, DRUG, BODY = "DISORDER", "DRUG", "BODY"
 MEDICAL_TYPES = (DISORDER, DRUG, BODY)
-"""The entity types of Swedish medical NER in the order of their class index on the hub (0, 1, 2)."""
+"""Entity types of Swedish medical NER in the order of their class indices on the hub (0, 1, 2)."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """An entity: the half-open range `[start, end)` of characters of its sentence's text, and its type."""
+    """An entity: the half-open character range `[start, end)` in its sentence's text, and its type."""
 
     start: int
     end: int
     label: str
 
     def text_in(self, text: str) -> str:
-        """The characters of `text` that the span covers."""
+        """Return the characters of `text` that the span covers."""
         return text[self.start : self.end]
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One text with its gold spans; `source` says where it came from (`file:line`), for messages."""
+    """A text with its gold spans; messages name its origin by `source` (`file:line`)."""
 
     id: str
     text: str
@@ -42,45 +54,53 @@ class Sentence:
     source: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Corpus:
-    """Sentences, the entity types in label order, and where given the parts they were published in.
+    """Sentences, their entity types in label order, and the published splits, if any.
 
-    `types` fixes the order of the labels and so the rows of a classification head. `parts` maps a
-    published part (`train`, `validation`, `test`) to sentence indices; it is empty for an unsplit
-    corpus. `notes` are things a reader of the results should know about how the data was read.
+    The order of `entity_types` is the order of the labels, and so of the rows of a classification head.
+    `splits` maps a published split (`train`, `validation`, `test`) to sentence indices; it is empty for an
+    unsplit corpus. `notes` describe how the data was read and are shown with the results.
+
+    Raises:
+        DataError: a span has a type that is not in `entity_types`.
     """
 
     name: str
     sentences: tuple[Sentence, ...]
-    types: tuple[str, ...]
-    parts: Mapping[SplitName, tuple[int, ...]] = field(default_factory=dict)
+    entity_types: tuple[str, ...]
+    splits: Mapping[SplitName, tuple[int, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        known = set(self.types)
+        known = set(self.entity_types)
         for sentence in self.sentences:
             for span in sentence.spans:
                 if span.label not in known:
                     raise DataError(
                         f"{sentence.source or sentence.id}: span {span} has the type {span.label!r}, "
-                        f"expected one of {', '.join(self.types)}"
+                        f"expected one of {', '.join(self.entity_types)}"
                     )
 
     def __len__(self) -> int:
         return len(self.sentences)
 
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{label}: {count}" for label, count in self.entity_counts().items())
+        splits = ", ".join(f"{name}: {len(indices)}" for name, indices in self.splits.items()) or "none"
+        return f"Corpus({self.name!r}, {len(self)} sentences, entities {{{counts}}}, splits {{{splits}}})"
+
     def entity_counts(self, indices: Iterable[int] | None = None) -> dict[str, int]:
-        """Number of gold spans per type, in label order, over all sentences or those given."""
+        """Return the number of gold spans per type, in label order, in all sentences or in those at `indices`."""
         chosen = self.sentences if indices is None else [self.sentences[i] for i in indices]
         counts = Counter(span.label for sentence in chosen for span in sentence.spans)
-        return {label: counts[label] for label in self.types}
+        return {label: counts[label] for label in self.entity_types}
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over types, texts, spans and published parts: equal for equal data wherever it was read."""
-        # ascii(), unlike repr(), writes a character alike whatever Unicode version Python knows
-        digest = hashlib.sha256(ascii((self.types, sorted(self.parts.items()))).encode())
+        """SHA-256 of types, texts, spans and published splits: equal for equal data, independent of its origin."""
+        # unlike repr(), ascii() does not depend on the Unicode version of this Python
+        digest = hashlib.sha256(ascii((self.entity_types, sorted(self.splits.items()))).encode())
         for sentence in self.sentences:
             spans = tuple((span.start, span.end, span.label) for span in sentence.spans)
             digest.update(ascii((sentence.text, spans)).encode())
@@ -88,12 +108,17 @@ class Corpus:
 
 
 def ordered_types(labels: Iterable[str]) -> tuple[str, ...]:
-    """Types in label order: the medical three as on the hub, any others sorted after them."""
+    """Return the distinct types in label order: the three medical types as on the hub, then the others sorted."""
     present = set(labels)
     medical = tuple(label for label in MEDICAL_TYPES if label in present)
     return medical + tuple(sorted(present - set(medical)))
 
 
 def valid_spans(sentence: Sentence) -> list[Span]:
-    """The spans that cover at least one character of their text."""
+    """Return the spans that cover at least one character of their text."""
     return [span for span in sentence.spans if 0 <= span.start < span.end <= len(sentence.text)]
+
+
+def split_from_name(name: str) -> SplitName | None:
+    """Return the split that a name such as `train`, `dev` or `train-00000-of-00001` denotes, or None."""
+    return SPLIT_ALIASES.get(re.split(r"[-_.]", name.lower(), maxsplit=1)[0])

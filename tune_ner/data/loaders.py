@@ -1,96 +1,124 @@
-"""`--data` → `Corpus`: where a corpus can come from, under the names that the command line uses."""
+"""Loading a corpus from a path, a hub data set, the generator or an object in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, get_args
 
-from tune_ner.data.corpus import SPLIT_NAMES, Corpus, Sentence, SplitName, ordered_types
+from tune_ner.data.corpus import SPLIT_NAMES, Corpus, Sentence, ordered_types
 from tune_ner.data.formats.files import read_path
 from tune_ner.data.formats.hub import read_hub
+from tune_ner.data.formats.tables import SplitSentences, read_table, read_tables
 from tune_ner.data.markup import MarkupMode, strip_corpus
 from tune_ner.data.synthetic.generator import synthetic_corpus
-from tune_ner.errors import DataError
+from tune_ner.errors import DataError, near_misses
 
 SYNTHETIC = "synthetic"
 HUB = "hub:"
 MAX_CHARACTERS = 1_000_000
-"""Of a sentence: some five hundred pages."""
+"""Characters of a sentence: some five hundred pages."""
 MAX_SPANS = 10_000
-"""Of a sentence; together they may cover as many characters as a sentence may have, each counted."""
+"""Spans of a sentence; the sum of their lengths is limited to `MAX_CHARACTERS`."""
 _SIZE_DIGITS = 9
 
+Source = str | os.PathLike[str] | Corpus | Mapping[str, Any] | Iterable[Any]
 
-def load_corpus(data: str, markup: MarkupMode = "keep") -> Corpus:
-    """The corpus that `data` names.
+
+def load_corpus(source: Source, markup: MarkupMode = "keep") -> Corpus:
+    """Load an annotated corpus.
 
     Args:
-        data: `hub:DATASET[:CONFIG]`, `synthetic[:SENTENCES]`, or the path of a file or folder (bracket
-            text, JSONL, CoNLL columns, parquet).
-        markup: `keep` the text and the spans as published, or `strip` the annotation from the text.
+        source: one of
+            - the path of a file or folder (bracket text, JSONL, CoNLL columns, parquet);
+            - `"hub:DATASET"` or `"hub:DATASET:CONFIG"`, a data set of the Hugging Face hub;
+            - `"synthetic"` or `"synthetic:SENTENCES"`, generated Swedish sentences;
+            - a `datasets.Dataset`, a pandas DataFrame or a list of dicts, with the columns `text` and `spans`,
+              `tokens` and `ner_tags`, or `sentence` and `entities`, and optionally `split`;
+            - a `datasets.DatasetDict`, or another mapping from split names to such tables;
+            - a `Corpus`, which is returned unchanged.
+        markup: `keep` texts and spans as published, or `strip` annotation markup from the texts.
 
     Raises:
-        DataError: what `data` names is not there, cannot be reached or read, has no entity in it, or a sentence
-            beyond `MAX_CHARACTERS` or `MAX_SPANS`.
+        DataError: the source does not exist, is unreachable or unreadable, or has no entity; a sentence exceeds
+            `MAX_CHARACTERS` or `MAX_SPANS`; or `markup` has another value.
     """
-    corpus = _load(data)
+    if markup not in get_args(MarkupMode):
+        modes = get_args(MarkupMode)
+        hint = near_misses(str(markup), modes)
+        raise DataError(f"markup: found {markup!r}, expected one of {', '.join(modes)}{hint}")
+    corpus = source if isinstance(source, Corpus) else _read(source)
     if markup == "strip":
         corpus = strip_corpus(corpus)
-        # inside a published span there may have been many
+        # one published span may have contained many bracket pairs
         _check_sizes(corpus.sentences)
     if not any(sentence.spans for sentence in corpus.sentences):
+        name = source if isinstance(source, str | os.PathLike) else corpus.name
         raise DataError(
-            f"{data}: {len(corpus)} sentences and not one entity in them; expected annotated text: brackets "
+            f"{name}: {len(corpus)} sentences without any entity; expected annotated text: brackets "
             "( ) [ ] { } around entities, or spans, or tags"
         )
     return corpus
 
 
-def _load(data: str) -> Corpus:
-    source, _, argument = data.partition(":")
-    if source == SYNTHETIC:
+def _read(source: Source) -> Corpus:
+    if isinstance(source, str):
+        return _read_named(source)
+    if isinstance(source, os.PathLike):
+        return _read_path(os.fspath(source))
+    name = type(source).__name__
+    if isinstance(source, Mapping):
+        return _corpus(name, *read_tables(source, name, name))
+    return _corpus(name, *read_table(source, name))
+
+
+def _read_named(source: str) -> Corpus:
+    kind, _, argument = source.partition(":")
+    if kind == SYNTHETIC:
         return synthetic_corpus(_size(argument)) if argument else synthetic_corpus()
-    if data.startswith(HUB):
+    if source.startswith(HUB):
         name, _, config = argument.partition(":")
         if not name:
-            raise DataError(f"--data {data}: no data set named; expected hub:OWNER/NAME or hub:OWNER/NAME:CONFIG")
-        return _assembled(data, *read_hub(name, config or None))
+            raise DataError(f"{source}: no data set named; expected hub:OWNER/NAME or hub:OWNER/NAME:CONFIG")
+        return _corpus(source, *read_hub(name, config or None))
+    return _read_path(source)
+
+
+def _read_path(source: str) -> Corpus:
     try:
-        path = Path(data).expanduser()
+        path = Path(source).expanduser()
     except RuntimeError as error:
         raise DataError(
-            f"--data {data}: no home folder is known for {data.split('/')[0]}; give the full path"
+            f"{source}: the home folder of {source.split('/')[0]} is unknown; give the full path"
         ) from error
-    return _assembled(path.absolute().name, *read_path(path))
+    return _corpus(path.absolute().name, *read_path(path))
 
 
 def _size(argument: str) -> int:
     if not argument.isdecimal() or len(argument) > _SIZE_DIGITS or int(argument) < 1:
         raise DataError(
-            f"--data synthetic:{argument[:20]}: expected a number of sentences from 1 on, in at most "
-            f"{_SIZE_DIGITS} digits"
+            f"synthetic:{argument[:20]}: expected a number of sentences, at least 1, in at most {_SIZE_DIGITS} digits"
         )
     return int(argument)
 
 
-def _assembled(name: str, found: list[tuple[SplitName | None, Sentence]], notes: tuple[str, ...]) -> Corpus:
+def _corpus(name: str, found: SplitSentences, notes: tuple[str, ...]) -> Corpus:
     sentences = tuple(sentence for _, sentence in found)
     _check_sizes(sentences)
-    indices = {
-        split_name: tuple(i for i, (of, _) in enumerate(found) if of == split_name) for split_name in SPLIT_NAMES
-    }
+    indices = {name: tuple(i for i, (split, _) in enumerate(found) if split == name) for name in SPLIT_NAMES}
     types = ordered_types(span.label for sentence in sentences for span in sentence.spans)
-    return Corpus(name, sentences, types, {split_name: rows for split_name, rows in indices.items() if rows}, notes)
+    return Corpus(name, sentences, types, {split: rows for split, rows in indices.items() if rows}, notes)
 
 
 def _check_sizes(sentences: Sequence[Sentence]) -> None:
-    """That every sentence can be one; with the line ends of a file lost, a whole corpus looks like a single one."""
+    """Raise DataError for an oversized sentence: a file that lost its line ends looks like a single one."""
     for sentence in sentences:
         characters, spans = len(sentence.text), len(sentence.spans)
         covered = sum(span.end - span.start for span in sentence.spans)
         if max(characters, covered) > MAX_CHARACTERS or spans > MAX_SPANS:
             raise DataError(
-                f"{sentence.source}: a sentence of {characters:,} characters and {spans:,} spans, {covered:,} long "
-                f"together; expected at most {MAX_CHARACTERS:,} characters and {MAX_SPANS:,} spans; write one sentence "
-                "a line, or cut the document into sentences"
+                f"{sentence.source}: a sentence of {characters:,} characters and {spans:,} spans, {covered:,} long in "
+                f"total; expected at most {MAX_CHARACTERS:,} characters and {MAX_SPANS:,} spans; write one sentence "
+                "per line, or split the document into sentences"
             )

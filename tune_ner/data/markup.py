@@ -115,8 +115,8 @@ def strip_corpus(corpus: Corpus) -> Corpus:
     odd = [sentence.source or sentence.id for sentence in corpus.sentences if unpaired_brackets(sentence.text)]
     if odd and not any(UNPAIRED in note for note in notes):
         notes.append(f"{UNPAIRED} in {len(odd)} sentences are kept as text: {first_places(odd)}")
-    types = ordered_types({span.label for sentence in sentences for span in sentence.spans} | {*corpus.types})
-    return replace(corpus, sentences=sentences, types=types, notes=tuple(notes))
+    types = ordered_types({span.label for sentence in sentences for span in sentence.spans} | {*corpus.entity_types})
+    return replace(corpus, sentences=sentences, entity_types=types, notes=tuple(notes))
 
 
 def first_places(places: Sequence[str]) -> str:

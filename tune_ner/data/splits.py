@@ -81,9 +81,9 @@ def split_corpus(corpus: Corpus, spec: SplitSpec = SplitSpec(), fold: int | None
 
 
 def _published_or_random(corpus: Corpus, spec: SplitSpec) -> Split:
-    rest: Sequence[int] = corpus.parts.get("train", () if corpus.parts else range(len(corpus)))
-    test: Sequence[int] | None = corpus.parts.get("test")
-    validation: Sequence[int] | None = corpus.parts.get("validation")
+    rest: Sequence[int] = corpus.splits.get("train", () if corpus.splits else range(len(corpus)))
+    test: Sequence[int] | None = corpus.splits.get("test")
+    validation: Sequence[int] | None = corpus.splits.get("validation")
     if test is None:
         rest, test = _draw(rest, spec.test_size, spec.seed, "test")
     if validation is None:

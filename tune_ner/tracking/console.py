@@ -29,7 +29,7 @@ def print_data(console: Console, experiment: Experiment) -> None:
         title_justify="left",
         title_style="bold",
     )
-    for heading in ("split", "sentences", "entities", *map(_plain, corpus.types)):
+    for heading in ("split", "sentences", "entities", *map(_plain, corpus.entity_types)):
         table.add_column(heading, justify="left" if heading == "split" else "right")
     for split_name in SPLIT_NAMES:
         counts = corpus.entity_counts(split[split_name])

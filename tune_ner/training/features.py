@@ -138,7 +138,7 @@ def trial_features(
 
 def _labelled(config: TrialConfig, corpus: Corpus, split: Split, tokenized: TokenizedSplit) -> TrialFeatures:
     scheme = SCHEMES[config.tagging_scheme]
-    labels = scheme.labels(corpus.types)
+    labels = scheme.labels(corpus.entity_types)
     sentences: dict[SplitName, list[Sentence]] = {
         split_name: [corpus.sentences[i] for i in split[split_name]] for split_name in SPLIT_NAMES
     }
@@ -146,4 +146,6 @@ def _labelled(config: TrialConfig, corpus: Corpus, split: Split, tokenized: Toke
         split_name: label_sentences(rows, tokenized.subwords[split_name], labels, scheme, config.subword_labels)
         for split_name, rows in sentences.items()
     }
-    return TrialFeatures(tokenized.tokenizer, corpus.types, labels, sentences, encoded, seen_entities(corpus, split))
+    return TrialFeatures(
+        tokenized.tokenizer, corpus.entity_types, labels, sentences, encoded, seen_entities(corpus, split)
+    )

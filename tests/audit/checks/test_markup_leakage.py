@@ -27,8 +27,8 @@ from tune_ner.data.corpus import Corpus
 
 def findings_of(corpus: Corpus) -> list[Finding]:
     train, test = part_of(corpus, plain_split().train), part_of(corpus, plain_split().test)
-    rule = learn_rule(train, corpus.types)
-    predict = with_types_of_forms(rule, learn_gazetteer(train, corpus.types))
+    rule = learn_rule(train, corpus.entity_types)
+    predict = with_types_of_forms(rule, learn_gazetteer(train, corpus.entity_types))
     return markup_findings(rule, score_parts(corpus, plain_split(), predict), test, "made.txt")
 
 
@@ -87,9 +87,9 @@ def test_a_mark_before_every_entity_is_an_error_even_if_it_does_not_tell_the_end
 def test_the_type_of_a_known_form_mends_marks_without_types() -> None:
     corpus = with_marks(plain_corpus(), same_marks("_", "_"))
     train, test = part_of(corpus, plain_split().train), part_of(corpus, plain_split().test)
-    rule, gazetteer = learn_rule(train, corpus.types), learn_gazetteer(train, corpus.types)
-    mended = score_on(test, with_types_of_forms(rule, gazetteer), corpus.types).f1
-    assert mended > score_on(test, rule.predict, corpus.types).f1 + 0.1
+    rule, gazetteer = learn_rule(train, corpus.entity_types), learn_gazetteer(train, corpus.entity_types)
+    mended = score_on(test, with_types_of_forms(rule, gazetteer), corpus.entity_types).f1
+    assert mended > score_on(test, rule.predict, corpus.entity_types).f1 + 0.1
 
 
 def test_boundary_figures_count_places_and_entities() -> None:

@@ -9,7 +9,7 @@ from tune_ner.evaluation.seen_entities import FormIndex
 
 
 def findings_of(corpus: Corpus) -> list[Finding]:
-    rule = learn_rule(corpus.sentences, corpus.types)
+    rule = learn_rule(corpus.sentences, corpus.entity_types)
     return broken_findings(rule, FormIndex(corpus.sentences, fold_case=True), corpus.sentences, "made.txt")
 
 

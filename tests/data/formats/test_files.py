@@ -379,7 +379,7 @@ def test_a_parquet_file_without_rows_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stem", "split"),
+    ("stem", "split_name"),
     [
         ("train", "train"),
         ("Training", "train"),
@@ -405,7 +405,7 @@ def test_the_parts_of_a_folder_may_differ_in_format(tmp_path: Path) -> None:
     written(tmp_path, "LICENSE", "\xff")
     (tmp_path / "old.jsonl").mkdir()
     corpus = load_corpus(str(tmp_path))
-    assert corpus.parts == {"train": (3,), "validation": (0,), "test": (1, 2)}
+    assert corpus.splits == {"train": (3,), "validation": (0,), "test": (1, 2)}
     assert corpus.notes == ("tags read as BIO",)
 
 
@@ -421,7 +421,7 @@ def test_other_folders_are_read_file_after_file_by_name(tmp_path: Path) -> None:
 
 
 def test_a_single_file_is_no_split_whatever_its_name(tmp_path: Path) -> None:
-    assert load_corpus(str(written(tmp_path, "train.txt", "( Astma )\n"))).parts == {}
+    assert load_corpus(str(written(tmp_path, "train.txt", "( Astma )\n"))).splits == {}
 
 
 def test_notes_of_the_files_of_a_folder_are_given_once(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def assert_clean(sentence: Sentence) -> None:
 def test_annotation_is_clean_and_exact(size: int, seed: int) -> None:
     corpus = synthetic_corpus(size, seed)
     assert len(corpus) == size
-    assert corpus.types == MEDICAL_TYPES
+    assert corpus.entity_types == MEDICAL_TYPES
     for sentence in corpus.sentences:
         assert_clean(sentence)
 
@@ -76,7 +76,7 @@ def test_names_ids_and_sources(corpus: Corpus) -> None:
     assert corpus.name == "synthetic:1200"
     assert [sentence.id for sentence in corpus.sentences] == [f"synthetic_{i}" for i in range(1200)]
     assert [sentence.source for sentence in corpus.sentences] == [f"synthetic:{i + 1}" for i in range(1200)]
-    assert not corpus.parts
+    assert not corpus.splits
 
 
 @pytest.mark.parametrize("size", [0, -5])
@@ -166,7 +166,7 @@ def test_distinct_forms_keep_growing(corpus: Corpus, large: Corpus) -> None:
 def test_some_test_forms_are_unseen_in_training(corpus: Corpus, seed: int) -> None:
     shuffled = list(corpus.sentences)
     Random(seed).shuffle(shuffled)
-    train, test = (Corpus("split", tuple(split_name), MEDICAL_TYPES) for split_name in (shuffled[:960], shuffled[960:]))
+    train, test = (Corpus("split", tuple(half), MEDICAL_TYPES) for half in (shuffled[:960], shuffled[960:]))
     seen, met = set(forms(train)), forms(test)
     distinct = set(met)
     assert 0.1 < sum(form not in seen for form in met) / len(met) < 0.5

@@ -40,7 +40,11 @@ def encoding_findings(
     for name, tokenizer in tokenizers.items():
         losses = {
             split_name: _loss(
-                [corpus.sentences[i] for i in split[split_name]], tokenizer, corpus.types, max_length, word_tokenizer
+                [corpus.sentences[i] for i in split[split_name]],
+                tokenizer,
+                corpus.entity_types,
+                max_length,
+                word_tokenizer,
             )
             for split_name in SPLIT_NAMES
         }

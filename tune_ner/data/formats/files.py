@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tune_ner.data.corpus import Sentence, SplitName
+from tune_ner.data.corpus import Sentence, split_from_name
 from tune_ner.data.formats.rows import Row, sentences_from_rows, tokens_to_text
+from tune_ner.data.formats.tables import SplitSentences, class_names
 from tune_ner.data.markup import UNPAIRED, first_places, published_spans, unpaired_brackets
 from tune_ner.data.tag_parsing import detect_dialect, split_tag
 from tune_ner.errors import DataError
@@ -16,22 +16,11 @@ from tune_ner.errors import DataError
 Reading = tuple[list[Sentence], tuple[str, ...]]
 """Sentences of a file, and notes on how it was read."""
 
-_PART_NAMES: dict[str, SplitName] = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "devel": "validation",
-    "test": "test",
-    "testing": "test",
-}
 _SNIFFED_LINES = 200
 _NO_DATA = frozenset({"README", "LICENSE", "LICENCE", "COPYING"})
 
 
-def read_path(path: Path) -> tuple[list[tuple[SplitName | None, Sentence]], tuple[str, ...]]:
+def read_path(path: Path) -> tuple[SplitSentences, tuple[str, ...]]:
     """The sentences of a file, or of a folder's files, each with the part that its file is named after.
 
     A folder whose data files are all named after parts (`train.jsonl`, `dev-1.conll` …) is a pre-made split;
@@ -46,14 +35,14 @@ def read_path(path: Path) -> tuple[list[tuple[SplitName | None, Sentence]], tupl
         files = _data_files(path) if path.is_dir() else [path]
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}; give a corpus file or a folder of them") from error
-    parts = [part_named(file.stem) for file in files]
-    if None in parts or path.is_file():
-        parts = [None] * len(files)
-    sentences: list[tuple[SplitName | None, Sentence]] = []
+    splits = [split_from_name(file.stem) for file in files]
+    if None in splits or path.is_file():
+        splits = [None] * len(files)
+    sentences: SplitSentences = []
     notes: dict[str, None] = {}
-    for file, split_name in zip(files, parts, strict=True):
+    for file, split in zip(files, splits, strict=True):
         found, file_notes = read_file(file)
-        sentences += [(split_name, sentence) for sentence in found]
+        sentences += [(split, sentence) for sentence in found]
         notes |= dict.fromkeys(file_notes)
     return sentences, tuple(notes)
 
@@ -72,11 +61,6 @@ def read_file(path: Path) -> Reading:
     if not sentences:
         raise DataError(f"{path}: no sentence in it; expected at least one")
     return sentences, notes
-
-
-def part_named(name: str) -> SplitName | None:
-    """The part that a name stands for, as `train`, `dev` or, like the hub's shards, `train-00000-of-00001`."""
-    return _PART_NAMES.get(re.split(r"[-_.]", name.lower(), maxsplit=1)[0])
 
 
 def _is_data(file: Path) -> bool:
@@ -235,21 +219,6 @@ def _read_parquet(path: Path) -> Reading:
         raise DataError(f"{path}: not a readable parquet file ({error})") from error
     places = ((f"{path}:{number}", row) for number, row in enumerate(rows, start=1))
     return sentences_from_rows(places, path.stem, names)
-
-
-def class_names(features: object) -> tuple[str, ...]:
-    """The names of the one `ClassLabel` within a data set's features, or nothing where there is none."""
-    names = getattr(features, "names", None)
-    if isinstance(names, list):
-        return tuple(names)
-    inner = getattr(features, "feature", None)
-    children = [inner] if inner is not None else []
-    if isinstance(features, dict):
-        keys = ("entities", "ner_tags", "type")
-        children = [features[key] for key in keys if key in features]
-    if isinstance(features, list):
-        children = features
-    return next((found for child in children if (found := class_names(child))), ())
 
 
 _READERS: dict[str, Callable[[Path], Reading]] = {
