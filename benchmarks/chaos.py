@@ -39,7 +39,7 @@ model: [tiny:1x32, tiny:2x32]
 tagging_scheme: [BIO, BIOES]
 learning_rate: [1.0e-3, 3.0e-3, 5.0e-3]
 epochs: 10
-words: punctuation
+word_tokenizer: punctuation
 seed: 42
 """
 _TIMEOUT = 300

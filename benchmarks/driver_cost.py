@@ -82,7 +82,7 @@ def main() -> None:
             "learning_rate": rates,
             "seed": list(range(_SEEDS)),
             "epochs": 1,
-            "words": "punctuation",
+            "word_tokenizer": "punctuation",
         },
         "driver cost",
     )

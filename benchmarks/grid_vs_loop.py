@@ -37,8 +37,8 @@ BATCH = 16
 MAX_LENGTH = 256
 GRID_OPTIONS = {
     "c": ("--batching", "padded"),
-    "d": ("--batching", "packed"),
-    "e": ("--batching", "packed", "--scheduler", "asha"),
+    "d": ("--batching", "padding_free"),
+    "e": ("--batching", "padding_free", "--scheduler", "asha"),
 }
 
 
@@ -96,7 +96,7 @@ def space(settings: Settings, inputs: Inputs) -> dict[str, Any]:
         "epochs": settings.epochs,
         "batch_size": BATCH,
         "max_length": MAX_LENGTH,
-        "words": "whitespace",
+        "word_tokenizer": "whitespace",
     }
 
 

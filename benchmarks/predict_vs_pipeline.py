@@ -69,8 +69,8 @@ def train(corpus: Corpus, split: Split, folder: Path) -> None:
         tagging_scheme="BIO",
         learning_rate=3e-4,
         seed=42,
-        words="punctuation",
-        batching="packed",
+        word_tokenizer="punctuation",
+        batching="padding_free",
         trim_vocabulary=True,
     )
     result = run_trial(config, encoder, corpus, split, on_trained=lambda _, trained: trained.save(folder))

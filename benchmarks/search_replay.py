@@ -39,7 +39,7 @@ SPACE = {
     "data": "synthetic:600",
     "model": "tiny:1x32",
     "epochs": 4,
-    "words": "punctuation",
+    "word_tokenizer": "punctuation",
     "tagging_scheme": ["BIO", "BIOES"],
     "learning_rate": {"loguniform": [1e-4, 3e-2]},
     "batch_size": {"int": [4, 32]},

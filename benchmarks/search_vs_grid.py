@@ -51,9 +51,9 @@ def space(arguments: argparse.Namespace) -> dict[str, Any]:
         "model": arguments.model,
         "seed": 42,
         "epochs": arguments.epochs,
-        "words": "punctuation",
+        "word_tokenizer": "punctuation",
         **AXES,
-        "first": GRID,
+        "initial_points": GRID,
     }
 
 

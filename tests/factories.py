@@ -99,7 +99,7 @@ def a_timed_record(
     ended: str = "2026-01-01T00:01:00.000+00:00",
     seconds: Mapping[str, float] = STAGE_SECONDS,
     cost: TrialCost | None = None,
-    batching: str = "packed",
+    batching: str = "padding_free",
     **changes: Any,
 ) -> TrialRecord:
     """The record of a finished trial with these times; without `cost` as an older version wrote it."""

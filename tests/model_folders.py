@@ -20,7 +20,7 @@ TYPES = ("DISORDER", "DRUG", "BODY")
 
 def an_untrained_model(**changes: Any) -> TrainedModel:
     """A tiny model whose head is so large that it finds entities, with a trial's configuration."""
-    config = a_config(**{"words": "punctuation", **changes})
+    config = a_config(**{"word_tokenizer": "punctuation", **changes})
     encoder = resolve_encoder(config.model)
     labels = SCHEMES[config.tagging_scheme].labels(TYPES)
     tokenizer = load_tokenizer(encoder, TEXTS)

@@ -217,7 +217,9 @@ def run_of_package(place: Path, command: str, words: Sequence[str]) -> None:
     if command == "submit":
         kind = "search" if "--search" in arguments else "grid"
         check_options(arguments, *(executed(place, [*start, name, "--help"]) for name in ("submit", kind)))
-    elif command == "grid" and {"notebook", "honest"} & set(arguments):  # of the hub, whose cache is read at the start
+    elif command == "grid" and {"notebook", "clean", "honest"} & set(
+        arguments
+    ):  # of the hub, whose cache is read at the start
         executed(place, [*start, command, *arguments, "--dry-run"])
     else:
         more = ["--dry-run"] if command in ("grid", "search") else []

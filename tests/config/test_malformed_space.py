@@ -43,9 +43,9 @@ ABSURD = {
     "two documents": "---\nmodel: a\n---\nmodel: b\n",
     "another version": "%YAML 9.9\n---\nmodel: a\n",
     "keys that are no names": "true: 1\nnull: 2\n1: 3\n",
-    "first as a list": "first: [1]\n",
-    "first of no axis": "first: {seed: [1]}\n",
-    "first that is no value": "first: {learning_rate: [{}], model: [[x]]}\n",
+    "initial points as a list": "initial_points: [1]\n",
+    "initial points of no axis": "initial_points: {seed: [1]}\n",
+    "initial points that are no values": "initial_points: {learning_rate: [{}], model: [[x]]}\n",
 }
 
 
@@ -80,7 +80,7 @@ model: [tiny:1x32, tiny:2x32]
 tagging_scheme: [BIO, BIOES]
 learning_rate: {loguniform: [1.0e-5, 1.0e-3]}
 split: {validation_size: 0.1, test_size: 0.1, seed: 67}
-first: {learning_rate: [1.0e-4], model: [tiny:1x32]}
+initial_points: {learning_rate: [1.0e-4], model: [tiny:1x32]}
 epochs: 10
 seed: 42
 """

@@ -30,7 +30,7 @@ NOTEBOOK_AXES: dict[str, list[Any]] = {
     "label_smoothing": [0.0],
     "dropout": [None],
     "max_length": [256],
-    "words": ["whitespace"],
+    "word_tokenizer": ["whitespace"],
     "stride": [0],
     "subword_labels": ["first"],
     "decoding": ["argmax"],
@@ -64,7 +64,7 @@ def file_with(folder: Path, content: str | bytes) -> str:
 
 
 def test_the_spaces_come_with_the_package() -> None:
-    assert {"notebook", "honest", "demo", "minilm", "search"} <= set(bundled_spaces())
+    assert {"notebook", "clean", "demo", "minilm", "search"} <= set(bundled_spaces())
 
 
 @every_bundled
@@ -102,12 +102,17 @@ def test_the_notebook_space_is_the_notebooks_protocol() -> None:
 
 def test_the_defaults_are_the_notebooks() -> None:
     searched = {name: NOTEBOOK_AXES[name] for name in ("model", "tagging_scheme", "learning_rate")}
-    assert parse_space(searched, "here") == load_space("notebook")
+    assert parse_space({**searched, "selection_metric": "seqeval_f1"}, "here") == load_space("notebook")
 
 
-def test_the_honest_space_is_the_notebooks_grid_on_clean_text_with_three_seeds() -> None:
-    found = load_space("honest")
-    assert found.axes == {**NOTEBOOK_AXES, "words": ["punctuation"], "seed": [1, 2, 3]}
+def test_former_names_are_accepted() -> None:
+    assert load_space("honest") == load_space("clean")
+    assert load_space("demo", {"batching": "packed"}).batching == "padding_free"
+
+
+def test_the_clean_space_is_the_notebooks_grid_on_clean_text_with_three_seeds() -> None:
+    found = load_space("clean")
+    assert found.axes == {**NOTEBOOK_AXES, "word_tokenizer": ["punctuation"], "seed": [1, 2, 3]}
     assert found.markup == "strip"
 
 
@@ -178,7 +183,7 @@ valid_spaces = st.builds(
     seed=st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=3, unique=True),
     epochs=st.integers(1, 10**6),
     split=st.fixed_dictionaries({"test_size": st.floats(0.01, 0.99), "seed": st.integers(0, 2**32 - 1)}),
-    words=st.sampled_from(["whitespace", "punctuation"]),
+    word_tokenizer=st.sampled_from(["whitespace", "punctuation"]),
     markup=st.sampled_from(["keep", "strip"]),
 )
 
@@ -302,8 +307,8 @@ def test_a_distribution_of_whole_numbers_holds_its_ends_and_no_fraction(value: f
             r"\(did you mean 'BIOES'\?\)",
         ),
         ({"tagging_scheme": "xyz"}, r"tagging_scheme\[0\]: found 'xyz', expected one of BIO, BIOES, IOB1, BILOU, IO"),
-        ({"words": "space"}, r"words\[0\]: found 'space', expected one of whitespace, punctuation.*"),
-        ({"subword_labels": "last"}, r"alignment\[0\]: found 'last', expected one of first, all.*"),
+        ({"word_tokenizer": "space"}, r"word_tokenizer\[0\]: found 'space', expected one of whitespace, punctuation.*"),
+        ({"subword_labels": "last"}, r"subword_labels\[0\]: found 'last', expected one of first, all.*"),
         ({3: 4}, r"\[3\]: found 3, expected the name of a key"),
         ({"model": "\ud800"}, r"model\[0\]: found '\\ud800', expected text without lone surrogates"),
     ],
@@ -472,9 +477,9 @@ def test_windows_must_move_on(stride: int, max_length: int, fits: bool) -> None:
 
 
 def test_what_a_search_tries_first_follows_an_option_that_takes_it_out_of_the_space() -> None:
-    said = load_space("search").first
+    said = load_space("search").initial_points
     assert "model" in said
     other = load_space("search", {"model": ["tiny:1x32"]})
     other.check_search()
-    assert other.first == {name: values for name, values in said.items() if name != "model"}
-    assert load_space("search", {"model": ["tiny:1x32", *said["model"]]}).first == said
+    assert other.initial_points == {name: values for name, values in said.items() if name != "model"}
+    assert load_space("search", {"model": ["tiny:1x32", *said["model"]]}).initial_points == said

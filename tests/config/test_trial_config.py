@@ -24,7 +24,7 @@ FIELDS: dict[str, Any] = {
     "label_smoothing": 0.0,
     "dropout": None,
     "max_length": 256,
-    "words": "whitespace",
+    "word_tokenizer": "whitespace",
     "subword_labels": "first",
     "stride": 0,
     "decoding": "argmax",
@@ -32,6 +32,7 @@ FIELDS: dict[str, Any] = {
     "precision": "auto",
     "batching": "padded",
     "trim_vocabulary": False,
+    "selection_metric": "span_f1",
     "target_f1": None,
 }
 OTHER: dict[str, Any] = {
@@ -49,14 +50,15 @@ OTHER: dict[str, Any] = {
     "label_smoothing": 0.1,
     "dropout": 0.0,
     "max_length": 128,
-    "words": "punctuation",
+    "word_tokenizer": "punctuation",
     "subword_labels": "all",
     "stride": 32,
     "decoding": "viterbi",
     "fold": 1,
     "precision": "fp32",
-    "batching": "packed",
+    "batching": "padding_free",
     "trim_vocabulary": True,
+    "selection_metric": "seqeval_f1",
     "target_f1": 0.9,
 }
 
@@ -118,7 +120,7 @@ def test_a_configuration_is_frozen(field: str) -> None:
 def test_the_defaults_are_the_notebooks() -> None:
     made = TrialConfig(data_fingerprint="d", model="m", tagging_scheme="BIO", learning_rate=1e-5, seed=0)
     assert (made.epochs, made.batch_size, made.weight_decay, made.max_length) == (5, 16, 0.01, 256)
-    assert (made.words, made.subword_labels, made.precision) == ("whitespace", "first", "auto")
+    assert (made.word_tokenizer, made.subword_labels, made.precision) == ("whitespace", "first", "auto")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +134,7 @@ def test_the_defaults_are_the_notebooks() -> None:
         *(("weight_decay", value) for value in (-0.01, float("nan"), float("inf"))),
         ("max_length", 2),
         ("tagging_scheme", "bio"),
-        ("words", "spaces"),
+        ("word_tokenizer", "spaces"),
         ("subword_labels", "last"),
         ("precision", "fp8"),
     ],

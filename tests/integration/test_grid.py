@@ -75,9 +75,9 @@ def refused(tmp_path: Path, *arguments: str) -> str:
         (["demo", "--max-concurrent", "0"], "--max-concurrent 0: expected 1 or more"),
         (["demo", "--max-concurrent", "100000"], "--max-concurrent 100000: expected at most"),
         (["demo", "--scheduler", "hyperband"], "--scheduler hyperband: expected fifo, asha or median"),
-        (["demo", "--stop-at-f1", "0"], "stop_at_f1: found 0.0, expected a number above 0"),
-        (["demo", "--stop-at-f1", "1.5"], "stop_at_f1: found 1.5, expected a number up to 1"),
-        (["demo", "--stop-at-f1", "nan"], "stop_at_f1: found nan, expected a"),
+        (["demo", "--target-f1", "0"], "target_f1: found 0.0, expected a number above 0"),
+        (["demo", "--target-f1", "1.5"], "target_f1: found 1.5, expected a number up to 1"),
+        (["demo", "--target-f1", "nan"], "target_f1: found nan, expected a"),
         (["demo", "--address", "127.0.0.1:1"], "the cluster at 127.0.0.1:1 cannot be reached"),
         (["demo", "--address", "ray://127.0.0.1:1"], "--address auto"),
     ],
@@ -253,7 +253,7 @@ def test_asha_stops_what_is_behind_and_each_trial_leaves_a_record(tmp_path: Path
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
 def test_a_trial_that_reaches_its_aim_trains_no_further_and_is_finished(tmp_path: Path) -> None:
-    arguments = [*ONE, "--epochs", "20", "--stop-at-f1", "0.05", "--scheduler", "asha", "--name", "run"]
+    arguments = [*ONE, "--epochs", "20", "--target-f1", "0.05", "--scheduler", "asha", "--name", "run"]
     outcome = run(tmp_path, *arguments)
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     (record,) = records_of(tmp_path / "run")
@@ -264,7 +264,7 @@ def test_a_trial_that_reaches_its_aim_trains_no_further_and_is_finished(tmp_path
     assert record["result"]["best_epoch"] == len(epochs)
     assert record["result"]["test"]["support"] > 0
     assert "stopped early" in outcome.stdout
-    assert "stop_at_f1: 0.05" in (tmp_path / "run" / "space.yaml").read_text()
+    assert "target_f1: 0.05" in (tmp_path / "run" / "space.yaml").read_text()
 
 
 def start(results: Path, *arguments: str) -> subprocess.Popen[str]:

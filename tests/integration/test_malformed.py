@@ -27,7 +27,7 @@ data: synthetic:60
 model: [tiny:1x32]
 tagging_scheme: [BIO, BIOES]
 learning_rate: [1.0e-3]
-first: {learning_rate: [1.0e-3]}
+initial_points: {learning_rate: [1.0e-3]}
 split: {validation_size: 0.2, test_size: 0.2, seed: 67}
 epochs: 1
 seed: [1, 2, 3, 4]

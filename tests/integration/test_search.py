@@ -26,9 +26,9 @@ model: tiny:1x32
 tagging_scheme: [BIO, BIOES]
 learning_rate: {loguniform: [1.0e-4, 1.0e-2]}
 batch_size: {int: [4, 16]}
-words: punctuation
+word_tokenizer: punctuation
 epochs: 2
-first: {learning_rate: 5.0e-3, batch_size: 8}
+initial_points: {learning_rate: 5.0e-3, batch_size: 8}
 """
 
 
@@ -67,9 +67,16 @@ def test_a_mistake_is_told_and_leaves_nothing(tmp_path: Path, arguments: list[st
 
 def test_all_that_keeps_a_space_from_being_searched_is_told_at_once(tmp_path: Path) -> None:
     space = tmp_path / "space.yaml"
-    space.write_text("model: tiny:1x32\nlearning_rate: 1.0e-3\nseed: [1, 2]\nsplit: {folds: 3}\nfirst: {epochs: 4}\n")
+    space.write_text(
+        "model: tiny:1x32\nlearning_rate: 1.0e-3\nseed: [1, 2]\nsplit: {folds: 3}\ninitial_points: {epochs: 4}\n"
+    )
     told = refused(tmp_path, str(space))
-    for expected in ("no axis has", "seed: found 2", "split.folds: a search", "first.epochs: 4 is not in the space"):
+    for expected in (
+        "no axis has",
+        "seed: found 2",
+        "split.folds: a search",
+        "initial_points.epochs: 4 is not in the space",
+    ):
         assert expected in told
 
 

@@ -78,12 +78,12 @@ def test_configurations_that_every_run_finished_stand_side_by_side_in_the_first_
 
 def test_what_sets_all_of_a_run_apart_does_not_keep_its_configurations_apart(tmp_path: Path) -> None:
     runs = {
-        "one": results(tmp_path, "one", [a_record(words="whitespace", seed=seed) for seed in (1, 2)]),
-        "two": results(tmp_path, "two", [a_record(words="punctuation", seed=1)]),
+        "one": results(tmp_path, "one", [a_record(word_tokenizer="whitespace", seed=seed) for seed in (1, 2)]),
+        "two": results(tmp_path, "two", [a_record(word_tokenizer="punctuation", seed=1)]),
     }
-    assert run_differences(runs) == {"words": ["whitespace", "punctuation"], "seed": ["1, 2", "1"]}
+    assert run_differences(runs) == {"word_tokenizer": ["whitespace", "punctuation"], "seed": ["1, 2", "1"]}
     assert len(common_table(runs)) == 1
-    assert "the runs differ in words (one: whitespace; two: punctuation)." in compared(runs)
+    assert "the runs differ in word_tokenizer (one: whitespace; two: punctuation)." in compared(runs)
 
 
 def test_encoders_are_never_taken_for_each_other(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def test_a_run_without_a_model_or_with_that_of_another_has_no_card(tmp_path: Pat
 def test_damaged_settings_cost_the_card_and_no_table(run: RunDir) -> None:
     file = run.models.best / SETTINGS_FILE
     file.write_text(file.read_text().replace('"whitespace"', '"letters"'))
-    with pytest.raises(ModelError, match=r"tune_ner\.json: words"):
+    with pytest.raises(ModelError, match=r"tune_ner\.json: word_tokenizer"):
         write_tables(RunResults(run))
     assert {"ranking.csv", "timings.csv", "ranking.tex"} <= {path.name for path in run.path.iterdir()}
     assert not (run.models.best / "README.md").exists()

@@ -53,9 +53,9 @@ def test_stopped_replicates_are_counted_beside_failed_ones(tmp_path: Path) -> No
 
 
 def test_an_axis_that_varies_gets_a_column() -> None:
-    table = trials_table([a_record(words="whitespace"), a_record(words="punctuation")])
-    assert sorted(table["words"]) == ["punctuation", "whitespace"]
-    assert "words" not in trials_table([a_record()]).columns
+    table = trials_table([a_record(word_tokenizer="whitespace"), a_record(word_tokenizer="punctuation")])
+    assert sorted(table["word_tokenizer"]) == ["punctuation", "whitespace"]
+    assert "word_tokenizer" not in trials_table([a_record()]).columns
 
 
 def test_curves_have_a_row_an_epoch() -> None:

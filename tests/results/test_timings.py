@@ -43,9 +43,9 @@ def test_an_encoder_and_a_way_of_batching_have_one_row_of_means() -> None:
     others = [a_timed_record(batching="padded", seed=2), a_timed_record(model="tiny:2x64")]
     table = timings_table([*others, *rates, a_failure()])
     assert list(zip(table["Model"], table["Batching"], table["Trials"], table["Seconds"], strict=True)) == [
-        ("tiny:1x32", "packed", 2, 60.0),
         ("tiny:1x32", "padded", 1, 50.0),
-        ("tiny:2x64", "packed", 1, 50.0),
+        ("tiny:1x32", "padding_free", 2, 60.0),
+        ("tiny:2x64", "padding_free", 1, 50.0),
     ]
 
 
@@ -123,8 +123,8 @@ def test_a_terminal_of_this_width_shows_every_figure(width: int) -> None:
 
 def test_markdown_has_the_same_tables() -> None:
     text = printed([a_timed_record(cost=a_cost())], markdown=True)
-    assert "| tiny:1x32 | packed | 1 | s | 1.0 | 2.0 | 3.0 | 40.0 | 3.0 | 0.5 | 0.5 | 50.0 |" in text
-    assert "| tiny:1x32 | packed | 100 | 125 | 1.0 GB | 2 % |" in text
+    assert "| tiny:1x32 | padding_free | 1 | s | 1.0 | 2.0 | 3.0 | 40.0 | 3.0 | 0.5 | 0.5 | 50.0 |" in text
+    assert "| tiny:1x32 | padding_free | 100 | 125 | 1.0 GB | 2 % |" in text
 
 
 def test_times_too_short_to_divide_by_give_no_speed() -> None:
@@ -147,7 +147,7 @@ def timed_records(draw: st.DrawFn) -> TrialRecord:
         draw(numbers),
         seconds={name: draw(numbers) for name in names},
         cost=cost,
-        batching=draw(st.sampled_from(["packed", "padded"])),
+        batching=draw(st.sampled_from(["padding_free", "padded"])),
         seed=draw(st.integers(0, 9)),
     )
 

@@ -34,7 +34,7 @@ def configuration(**changes: Any) -> TrialConfig:
         "learning_rate": 5e-3,
         "seed": 3,
         "epochs": 6,
-        "words": "punctuation",
+        "word_tokenizer": "punctuation",
         "lr_schedule": "cosine",
         "warmup": 0.1,
     }
@@ -57,9 +57,9 @@ def cut_off(config: TrialConfig, file: Path, after: int, every: int = 1) -> None
 @pytest.mark.parametrize(
     ("changes", "every", "after", "kept"),
     [
-        ({"batching": "packed"}, 1, 4, 4),
+        ({"batching": "padding_free"}, 1, 4, 4),
         ({"batching": "padded", "dropout": 0.3}, 2, 3, 2),
-        ({"batching": "packed", "trim_vocabulary": True, "label_smoothing": 0.1}, 3, 5, 3),
+        ({"batching": "padding_free", "trim_vocabulary": True, "label_smoothing": 0.1}, 3, 5, 3),
         ({"decoding": "viterbi", "tagging_scheme": "BIOES", "target_f1": 0.99}, 1, 1, 1),
     ],
 )

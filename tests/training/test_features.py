@@ -26,7 +26,8 @@ def test_trials_that_differ_in_rate_or_seed_share_their_inputs() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"tagging_scheme": "IO"}, {"words": "punctuation"}, {"subword_labels": "all"}, {"max_length": 9}]
+    "changes",
+    [{"tagging_scheme": "IO"}, {"word_tokenizer": "punctuation"}, {"subword_labels": "all"}, {"max_length": 9}],
 )
 def test_trials_that_encode_otherwise_do_not(changes: dict[str, object]) -> None:
     first = trial_features(a_config(), TINY, CORPUS, SPLIT)
@@ -44,7 +45,7 @@ def test_another_corpus_or_split_is_encoded_anew() -> None:
 
 
 def test_a_corpus_that_was_tokenized_elsewhere_gives_the_same_inputs() -> None:
-    config = a_config(tagging_scheme="BIOES", subword_labels="all", words="punctuation")
+    config = a_config(tagging_scheme="BIOES", subword_labels="all", word_tokenizer="punctuation")
     tokenizer = load_tokenizer(TINY, [CORPUS.sentences[i].text for i in SPLIT.train])
     tokenized = tokenize_split(config, CORPUS, SPLIT, tokenizer)
     given = trial_features(config, TINY, CORPUS, SPLIT, tokenized)

@@ -15,7 +15,7 @@ TINY = resolve_encoder("tiny:1x32")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU there is something to measure")
-@pytest.mark.parametrize("batching", ["packed", "padded"])
+@pytest.mark.parametrize("batching", ["padding_free", "padded"])
 def test_the_longest_windows_are_trained_on_and_without_a_gpu_nothing_is_measured(
     monkeypatch: pytest.MonkeyPatch, batching: str
 ) -> None:
@@ -32,4 +32,4 @@ def test_the_longest_windows_are_trained_on_and_without_a_gpu_nothing_is_measure
     monkeypatch.setattr(memory_module, "_step", watched)
     assert training_memory(config, TINY, inputs) == 0
     longest = sorted(inputs.windows["train"].lengths.tolist())[-4:]
-    assert sizes == 2 * [sum(longest) if batching == "packed" else 4 * longest[-1]]
+    assert sizes == 2 * [sum(longest) if batching == "padding_free" else 4 * longest[-1]]

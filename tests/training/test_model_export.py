@@ -50,14 +50,14 @@ def a_large_encoder(folder: Path) -> Encoder:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"batching": "packed", "trim_vocabulary": True},
+        {"batching": "padding_free", "trim_vocabulary": True},
         {"tagging_scheme": "BIOES", "subword_labels": "all", "decoding": "viterbi", "max_length": 12, "stride": 4},
-        {"words": "whitespace", "dropout": 0.2},
+        {"word_tokenizer": "whitespace", "dropout": 0.2},
     ],
     ids=str,
 )
 def test_an_exported_model_finds_what_its_trial_found_on_test(tmp_path: Path, changes: dict[str, Any]) -> None:
-    fields: dict[str, Any] = {"learning_rate": 8e-3, "epochs": 4, "words": "punctuation", **changes}
+    fields: dict[str, Any] = {"learning_rate": 8e-3, "epochs": 4, "word_tokenizer": "punctuation", **changes}
     config = a_config(**fields)
     result = trained(config, resolve_encoder(config.model), tmp_path / "best")
     found = Predictor.load(tmp_path / "best").predict([CORPUS.sentences[index].text for index in SPLIT.test])
@@ -69,7 +69,7 @@ def test_an_exported_model_finds_what_its_trial_found_on_test(tmp_path: Path, ch
 def test_a_trimmed_model_is_exported_with_its_whole_vocabulary_and_says_the_same(tmp_path: Path) -> None:
     encoder = a_large_encoder(tmp_path / "encoder")
     models: list[TrainedModel] = []
-    config = a_config(model=encoder.name, learning_rate=5e-3, epochs=2, batching="packed", trim_vocabulary=True)
+    config = a_config(model=encoder.name, learning_rate=5e-3, epochs=2, batching="padding_free", trim_vocabulary=True)
     run_trial(config, encoder, CORPUS, SPLIT, threads=1, on_trained=lambda _, model: models.append(model))
     (trained_model,) = models
     trained_model.save(tmp_path / "best")
@@ -120,11 +120,11 @@ def test_the_folder_has_plain_files_of_fp32_weights_with_named_labels(tmp_path: 
 
 
 def test_settings_come_back_as_they_were_written(tmp_path: Path) -> None:
-    config = a_config(words="punctuation", stride=8, decoding="viterbi", subword_labels="all", max_length=64)
+    config = a_config(word_tokenizer="punctuation", stride=8, decoding="viterbi", subword_labels="all", max_length=64)
     settings = ModelSettings.of(config, TYPES)
     settings.write(tmp_path)
     assert ModelSettings.read(tmp_path) == settings
-    assert (settings.trial_id, settings.words, settings.stride) == (config.trial_id, "punctuation", 8)
+    assert (settings.trial_id, settings.word_tokenizer, settings.stride) == (config.trial_id, "punctuation", 8)
     assert ModelSettings.read(tmp_path / "elsewhere") is None
 
 
@@ -132,7 +132,7 @@ def test_settings_come_back_as_they_were_written(tmp_path: Path) -> None:
     ("change", "expected"),
     [
         ({"format": 2}, "format: Input should be less than or equal to 1"),
-        ({"words": "letters"}, "words: Input should be 'whitespace' or 'punctuation'"),
+        ({"word_tokenizer": "letters"}, "word_tokenizer: Input should be 'whitespace' or 'punctuation'"),
         ({"stride": 300}, "stride 300 with max_length 256: expected a smaller stride"),
         ({"types": []}, "types"),
     ],

@@ -40,7 +40,7 @@ def configuration(**changes: Any) -> TrialConfig:
         "learning_rate": 5e-3,
         "seed": 1,
         "epochs": 4,
-        "words": "punctuation",
+        "word_tokenizer": "punctuation",
     }
     return TrialConfig(**{**fields, **changes})
 
@@ -310,8 +310,8 @@ def test_the_precision_used_is_the_wanted_one_where_the_device_has_it(
 
 
 def test_packed_trials_learn_as_padded_ones_do() -> None:
-    padded, packed = (trained(batching=batching) for batching in ("padded", "packed"))
-    assert (padded.batching_used, packed.batching_used) == ("padded", "packed")
+    padded, packed = (trained(batching=batching) for batching in ("padded", "padding_free"))
+    assert (padded.batching_used, packed.batching_used) == ("padded", "padding_free")
     # dropout draws other masks, nothing else differs
     assert packed.epochs[-1].validation_loss == pytest.approx(padded.epochs[-1].validation_loss, rel=0.3)
     assert padded.cost

@@ -212,7 +212,7 @@ SPACE = {
     "seed": [1, 2],
     "epochs": 4,
     "batch_size": 8,
-    "words": "punctuation",
+    "word_tokenizer": "punctuation",
 }
 
 

@@ -24,7 +24,7 @@ SPACE: dict[str, Any] = {
     "batch_size": {"int": [4, 8]},
     "epochs": 2,
     "seed": 7,
-    "first": {"learning_rate": ["1e-3", 2e-3], "batch_size": 4},
+    "initial_points": {"learning_rate": ["1e-3", 2e-3], "batch_size": 4},
 }
 
 
@@ -76,7 +76,7 @@ def test_equal_seeds_suggest_alike_and_others_do_not(tmp_path: Path, sampler: st
 
 
 def test_no_point_is_suggested_twice_and_a_small_space_comes_to_its_end(tmp_path: Path) -> None:
-    small = study(tmp_path, learning_rate=1e-3, first={})
+    small = study(tmp_path, learning_rate=1e-3, initial_points={})
     search = StudySearch(small, "random", 0)
     suggested: list[Any] = []
     while (point := _suggested(search, len(suggested))) != "FINISHED":

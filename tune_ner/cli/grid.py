@@ -33,7 +33,7 @@ Markup = Annotated[
 
 
 def grid(
-    space: Annotated[str, typer.Argument(help="A YAML file, or notebook, honest, demo or minilm.")] = "notebook",
+    space: Annotated[str, typer.Argument(help="A YAML file, or notebook, clean, demo or minilm.")] = "notebook",
     data: Data = None,
     markup: Markup = None,
     model: Annotated[
@@ -49,7 +49,7 @@ def grid(
     ] = None,
     words: Words = None,
     batching: Annotated[
-        str | None, typer.Option(help="auto, packed (no padding) or padded.", show_default="the space's")
+        str | None, typer.Option(help="auto, padding_free or padded.", show_default="the space's")
     ] = None,
     trim_vocabulary: Annotated[
         bool | None,
@@ -114,7 +114,7 @@ def grid(
         "seed": seed,
         "epochs": epochs,
         "split": split,
-        "words": words,
+        "word_tokenizer": words,
         "batching": batching,
         "trim_vocabulary": trim_vocabulary,
         "target_f1": target_f1,

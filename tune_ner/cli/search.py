@@ -108,7 +108,7 @@ def search(
         "tagging_scheme": scheme,
         "epochs": epochs,
         "split": split,
-        "words": words,
+        "word_tokenizer": words,
     }
     with told_errors() as console, logged_folder(results_dir, name or run_name(space)) as folder:
         from tune_ner.config.loading import load_space

@@ -13,8 +13,8 @@ from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 from yaml.reader import ReaderError
 
-from tune_ner.config.search_space import SHOWN, BatchingWish, SearchedName, SearchSpace, SplitSettings
-from tune_ner.config.trial_config import LearningRateSchedule, Precision, SchemeName
+from tune_ner.config.search_space import SHOWN, BatchingChoice, SearchedName, SearchSpace, SplitSettings
+from tune_ner.config.trial_config import LearningRateSchedule, Precision, SchemeName, SelectionMetric
 from tune_ner.data.markup import MarkupMode
 from tune_ner.data.splits import SplitMethod
 from tune_ner.errors import SpaceError, near_misses
@@ -23,6 +23,8 @@ from tune_ner.tagging.decoding import Decoding
 from tune_ner.tagging.tokenization import WordTokenizer
 
 MAX_SPACE_BYTES = 1_000_000
+SPACE_ALIASES = {"honest": "clean"}
+"""Former names of bundled spaces."""
 _HERE = Path(__file__).parent.parent
 # In an installed wheel the spaces lie in the package, in a checkout beside it.
 _BUNDLED = next((d for d in (_HERE / "search_spaces", _HERE.parent / "search_spaces") if d.is_dir()), _HERE)
@@ -46,8 +48,8 @@ def load_space(name: str, overrides: Mapping[str, Any] | None = None) -> SearchS
     if "split" in overrides:
         said = content.get("split")
         overrides["split"] = {**(said if isinstance(said, dict) else {}), **_split_option(overrides["split"])}
-    if isinstance(content.get("first"), dict):
-        content["first"] = _still_there(content["first"], overrides)
+    if isinstance(content.get("initial_points"), dict):
+        content["initial_points"] = _still_there(content["initial_points"], overrides)
     content |= overrides
     return parse_space(content, str(path))
 
@@ -66,9 +68,9 @@ def parse_space(content: Mapping[Any, Any], origin: str) -> SearchSpace:
         raise SpaceError("\n".join([f"{origin}: {count} in this search space", *lines])) from error
 
 
-def _still_there(first: Mapping[Any, Any], overrides: Mapping[str, Any]) -> dict[Any, Any]:
-    """What a search tries first, less what an option has taken out of the space."""
-    kept = dict(first)
+def _still_there(points: Mapping[Any, Any], overrides: Mapping[str, Any]) -> dict[Any, Any]:
+    """The initial points, less what an option has taken out of the space."""
+    kept = dict(points)
     for name in kept.keys() & overrides.keys():
         said, allowed = (value if isinstance(value, list) else [value] for value in (kept[name], overrides[name]))
         if left := [value for value in said if value in allowed]:
@@ -96,8 +98,8 @@ def _space_file(name: str) -> Path:
             return path
     except (OSError, RuntimeError) as error:  # a name too long, a folder that is closed, the home of nobody
         raise SpaceError(f"search space {name[:200]!r}: cannot be read: {error}"[:500]) from error
-    if name in bundled:
-        return bundled[name]
+    if (known := SPACE_ALIASES.get(name, name)) in bundled:
+        return bundled[known]
     raise SpaceError(
         f"search space {name!r}: no such file and none of the bundled spaces "
         f"{', '.join(bundled)}{near_misses(name, bundled)}"
@@ -197,13 +199,14 @@ def _explained(problem: dict[str, Any]) -> str:
 _LITERALS: dict[str, Any] = {
     "markup": MarkupMode,
     "precision": Precision,
-    "batching": BatchingWish,
+    "batching": BatchingChoice,
+    "selection_metric": SelectionMetric,
     "tagging_scheme": SchemeName,
     "lr_schedule": LearningRateSchedule,
-    "words": WordTokenizer,
+    "word_tokenizer": WordTokenizer,
     "subword_labels": SubwordLabels,
     "decoding": Decoding,
-    "first": SearchedName,
+    "initial_points": SearchedName,
     "split.method": SplitMethod,
 }
 

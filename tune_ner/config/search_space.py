@@ -36,7 +36,7 @@ from tune_ner.tagging.alignment import SubwordLabels
 from tune_ner.tagging.decoding import Decoding
 from tune_ner.tagging.tokenization import WordTokenizer
 
-BatchingWish = Literal["auto", "padded", "packed"]
+BatchingChoice = Literal["auto", "padding_free", "padded"]
 T = TypeVar("T")
 
 MOST_SPECIAL_TOKENS = 4
@@ -99,6 +99,10 @@ def _scalar(value: Any) -> Any:
     return value
 
 
+def _batching_alias(value: Any) -> Any:
+    return "padding_free" if value == "packed" else value
+
+
 def _plain(value: list[T] | Distribution) -> list[T] | dict[str, list[float]]:
     return value.as_yaml() if isinstance(value, Distribution) else value
 
@@ -127,7 +131,7 @@ SearchedName = Literal[
     "label_smoothing",
     "dropout",
     "max_length",
-    "words",
+    "word_tokenizer",
     "stride",
     "subword_labels",
     "decoding",
@@ -160,8 +164,8 @@ class SplitSettings(BaseModel):
 class SearchSpace(BaseModel):
     """What is searched: the data, and for every hyperparameter one value, a list of them, or a distribution.
 
-    The grid is the product of all lists; distributions are for a search, which tries the product of `first` before
-    anything else. The defaults are the notebook's.
+    The grid is the product of all lists; distributions are for a search, which tries the product of `initial_points`
+    before anything else. The defaults are the notebook's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -170,11 +174,11 @@ class SearchSpace(BaseModel):
     markup: MarkupMode = "keep"
     split: SplitSettings = SplitSettings()
     precision: Precision = "auto"
-    batching: BatchingWish = "auto"
+    batching: Annotated[BatchingChoice, BeforeValidator(_batching_alias)] = "auto"
     trim_vocabulary: StrictBool = True
     selection_metric: SelectionMetric = "span_f1"
     target_f1: Annotated[_Number, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
-    first: dict[SearchedName, Axis[Annotated[Any, AfterValidator(_scalar)]]] = {}
+    initial_points: dict[SearchedName, Axis[Annotated[Any, AfterValidator(_scalar)]]] = {}
     model: Axis[_Text]
     tagging_scheme: Axis[SchemeName] = ["BIO"]
     learning_rate: RealAxis[_Rate]
@@ -186,19 +190,19 @@ class SearchSpace(BaseModel):
     label_smoothing: RealAxis[_ZeroOrShare] = [0.0]
     dropout: RealAxis[_ZeroOrShare | None] = [None]
     max_length: Axis[Annotated[StrictInt, Field(ge=3)]] = [256]
-    words: Axis[WordTokenizer] = ["whitespace"]
+    word_tokenizer: Axis[WordTokenizer] = ["whitespace"]
     stride: Axis[Annotated[StrictInt, Field(ge=0)]] = [0]
     subword_labels: Axis[SubwordLabels] = ["first"]
     decoding: Axis[Decoding] = ["argmax"]
     seed: Replicates[Annotated[StrictInt, Field(ge=0, lt=2**32)]] = [42]
 
-    @field_validator("first", mode="before")
+    @field_validator("initial_points", mode="before")
     @classmethod
-    def _first_numbers(cls, first: Any) -> Any:
-        if not isinstance(first, Mapping):
-            return first
-        real = {name: [_yaml_number(value) for value in _as_list(first[name])] for name in _REAL if name in first}
-        return {**first, **real}
+    def _initial_numbers(cls, points: Any) -> Any:
+        if not isinstance(points, Mapping):
+            return points
+        real = {name: [_yaml_number(value) for value in _as_list(points[name])] for name in _REAL if name in points}
+        return {**points, **real}
 
     @model_validator(mode="after")
     def _windows_move_on(self) -> Self:
@@ -222,7 +226,7 @@ class SearchSpace(BaseModel):
         "label_smoothing",
         "dropout",
         "max_length",
-        "words",
+        "word_tokenizer",
         "stride",
         "subword_labels",
         "decoding",
@@ -287,9 +291,11 @@ class SearchSpace(BaseModel):
             )
         if self.split.folds:
             problems.append("split.folds: a search compares configurations on one split; write 0")
-        for name, values in self.first.items():
+        for name, values in self.initial_points.items():
             problems += [
-                f"first.{name}: {value!r} is not in the space" for value in values if not self.holds(name, value)
+                f"initial_points.{name}: {value!r} is not in the space"
+                for value in values
+                if not self.holds(name, value)
             ]
         if problems:
             raise SpaceError("\n".join(problems))
@@ -299,11 +305,12 @@ class SearchSpace(BaseModel):
         values = getattr(self, name)
         return values.holds(value) if isinstance(values, Distribution) else value in values
 
-    def first_points(self) -> list[dict[str, Any]]:
-        """What a search is to try first: the product of `first`; axes that it does not name are left to the search."""
-        if not self.first:
+    def expand_initial_points(self) -> list[dict[str, Any]]:
+        """Return the product of `initial_points`, which a search tries before it samples the others."""
+        if not self.initial_points:
             return []
-        return [dict(zip(self.first, values, strict=True)) for values in product(*self.first.values())]
+        names, values = self.initial_points.keys(), self.initial_points.values()
+        return [dict(zip(names, point, strict=True)) for point in product(*values)]
 
     @property
     def axes(self) -> dict[str, list[Any]]:

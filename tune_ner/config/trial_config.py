@@ -17,8 +17,8 @@ from tune_ner.tagging.decoding import Decoding
 from tune_ner.tagging.tokenization import WordTokenizer
 
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
+Batching = Literal["padding_free", "padded"]
 SelectionMetric = Literal["span_f1", "seqeval_f1"]
-Batching = Literal["padded", "packed"]
 LearningRateSchedule = Literal["linear", "cosine", "constant"]
 SchemeName = Literal["BIO", "BIOES", "IOB1", "BILOU", "IO"]
 
@@ -31,7 +31,7 @@ class TrialConfig(BaseModel):
     `data_fingerprint` names the text and gold spans, the split included, and `model_fingerprint` the
     pretrained weights (a hub revision or a digest of the files), so that a trial of changed data or
     weights is another trial. The learning rate rises over the share `warmup` of all steps and then falls as
-    `lr_schedule` says; `dropout` is that of all layers, None the encoder's own. A trial that reaches `stop_at_f1` on
+    `lr_schedule` says; `dropout` is that of all layers, None the encoder's own. A trial that reaches `target_f1` on
     validation trains no further epoch.
     """
 
@@ -51,7 +51,7 @@ class TrialConfig(BaseModel):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     max_length: Annotated[int, Field(ge=3)] = 256
-    words: WordTokenizer = "whitespace"
+    word_tokenizer: WordTokenizer = "whitespace"
     stride: Annotated[int, Field(ge=0)] = 0
     subword_labels: SubwordLabels = "first"
     decoding: Decoding = "argmax"

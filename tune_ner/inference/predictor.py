@@ -84,7 +84,7 @@ class Reading:
         stride = min(settings.stride or length // 4, length // 2)
         scheme = SCHEMES[settings.tagging_scheme]
         viterbi = ViterbiDecoder(scheme, labels) if settings.decoding == "viterbi" else None
-        return cls(labels, scheme, settings.words, length, stride, viterbi)
+        return cls(labels, scheme, settings.word_tokenizer, length, stride, viterbi)
 
     @property
     def types(self) -> tuple[str, ...]:

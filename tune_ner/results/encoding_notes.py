@@ -24,7 +24,7 @@ def encoding_notes(records: Sequence[TrialRecord]) -> list[str]:
     for record in records:
         if record.result:
             config = record.config
-            how = f"{config.model}, {config.tagging_scheme}, words by {config.words}"
+            how = f"{config.model}, {config.tagging_scheme}, words by {config.word_tokenizer}"
             for loss in _losses(record.result.encoding, config.max_length):
                 notes[f"{how}: {loss}"] = None
     return list(notes)

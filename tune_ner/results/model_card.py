@@ -102,9 +102,9 @@ def _print_use(layout: Layout, record: TrialRecord) -> None:
     config = record.config
     layout.line("MODEL is the folder of this file, or the name that it has on the hub.")
     layout.item(
-        f"`tune-ner predict` cuts texts into words as training did ({config.words}), reads a word at its first "
-        f"subword, decodes by the scheme ({config.decoding}) and reads long texts in overlapping windows: the figures "
-        "below are of that."
+        f"`tune-ner predict` cuts texts into words as training did ({config.word_tokenizer}), reads a word at its "
+        f"first subword, decodes by the scheme ({config.decoding}) and reads long texts in overlapping windows: the "
+        "figures below are of that."
     )
     layout.item(
         'The pipeline, with `aggregation_strategy="first"`, reads a word at its first subword too; it cuts what is '

@@ -194,10 +194,11 @@ class SearchResults:
         """The narrowed space as a file that a search takes, the command for it in its first line; None without one."""
         if isinstance(self.narrowed, str):
             return None
+        content = self.narrowed.model_dump(exclude={"initial_points"})
         return (
             f"# {self.narrowed_command}\n"
             f"# The region of the best {len(self.best)} of {len(self.whole)} trials.\n"
-            f"{yaml.safe_dump(self.narrowed.model_dump(exclude={'first'}), sort_keys=False, allow_unicode=True)}"
+            f"{yaml.safe_dump(content, sort_keys=False, allow_unicode=True)}"
         )
 
 
@@ -211,7 +212,7 @@ def narrowed_space(space: SearchSpace, best: Sequence[TrialConfig]) -> SearchSpa
     narrowed = {
         name: _narrowed(getattr(space, name), [getattr(config, name) for config in best]) for name in space.AXES
     }
-    return space.model_copy(update={**narrowed, "first": {}})
+    return space.model_copy(update={**narrowed, "initial_points": {}})
 
 
 def _narrowed(values: list[Any] | Distribution, found: Sequence[Any]) -> list[Any] | Distribution:

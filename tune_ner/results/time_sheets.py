@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from tune_ner.results.ranking_sheet import model_column
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.timings import STAGES, cost_axes, older_stages, run_span, timings_table
 from tune_ner.utils.renderers import MISSING, Column, Layout, Sheet
@@ -48,9 +47,7 @@ def stages_sheet(table: pd.DataFrame, varied: Sequence[str]) -> Sheet:
         shares = [_percent(row[f"{stage.title()} Share"]) for stage in stages]
         rows.append((*what, str(row["Trials"]), "s", *seconds, _seconds(row["Seconds"])))
         rows.append((*("" for _ in what), "", "%", *shares, _percent(1.0 if row["Seconds"] else None)))
-    return Sheet(
-        "Mean seconds of a trial by stage, and their share", (*_what_columns(table, varied), *columns), tuple(rows)
-    )
+    return Sheet("Mean seconds of a trial by stage, and their share", (*_what_columns(varied), *columns), tuple(rows))
 
 
 def speed_sheet(table: pd.DataFrame, varied: Sequence[str]) -> Sheet:
@@ -58,7 +55,7 @@ def speed_sheet(table: pd.DataFrame, varied: Sequence[str]) -> Sheet:
     headings = ("tokens/s", "with padding", "peak memory", "of matmul")
     return Sheet(
         "Subwords trained on a second, and the share of the measured matrix-product rate",
-        (*_what_columns(table, varied), *(Column(heading, right=True) for heading in headings)),
+        (*_what_columns(varied), *(Column(heading, right=True) for heading in headings)),
         tuple((*_what(row, varied), *_speed(row)) for _, row in table.iterrows()),
     )
 
@@ -94,8 +91,8 @@ def _shown_axes(done: Sequence[TrialRecord]) -> list[str]:
     return [*cost_axes(done), *differ]
 
 
-def _what_columns(table: pd.DataFrame, varied: Sequence[str]) -> tuple[Column, ...]:
-    return model_column(table["Model"]), Column("batching"), *(Column(name, wraps=True) for name in varied)
+def _what_columns(varied: Sequence[str]) -> tuple[Column, ...]:
+    return Column("model", wraps=True, min_width=14), Column("batching"), *(Column(name, wraps=True) for name in varied)
 
 
 def _what(row: pd.Series[Any], varied: Sequence[str]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ STAGES = ("start", "load", "encode", "train", "evaluate", "save")
 """The stages of a trial whose time its record holds; what is left of its wall time is `other`."""
 
 # The hyperparameters that decide what a trial costs, as far as they differ between the trials.
-_COST_AXES = ("batch_size", "max_length", "stride", "words", "decoding", "epochs")
+_COST_AXES = ("batch_size", "max_length", "stride", "word_tokenizer", "decoding", "epochs")
 _RESULT_AXES = {"Device": "device", "Threads": "threads", "Precision Used": "precision_used"}
 
 

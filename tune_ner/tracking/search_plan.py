@@ -33,11 +33,13 @@ class SearchPlan:
 def print_search_plan(console: Console, plan: SearchPlan) -> None:
     """Print what is searched and how, and what each trial gets."""
     space, strategy = plan.experiment.space, plan.strategy
-    first = "; ".join(", ".join(f"{name} {value}" for name, value in point.items()) for point in space.first_points())
+    first = "; ".join(
+        ", ".join(f"{name} {value}" for name, value in point.items()) for point in space.expand_initial_points()
+    )
     TerminalLayout(console).facts(
         {
             **searched_axes(space),
-            "first": first or "–",
+            "initial points": first or "–",
             "sampler": f"{strategy.sampler}, seed {strategy.sampler_seed}",
             "scheduler": plan.scheduler_config.scheduler,
             "ends": _end(plan.budget),

@@ -31,7 +31,7 @@ class TokenizedSplit:
 
 def tokenization(config: TrialConfig) -> tuple[object, ...]:
     """What trials must have in common to share their `TokenizedSplit`."""
-    return config.model, config.fold, config.words, config.max_length, config.stride
+    return config.model, config.fold, config.word_tokenizer, config.max_length, config.stride
 
 
 def tokenize_split(config: TrialConfig, corpus: Corpus, split: Split, tokenizer: Any) -> TokenizedSplit:
@@ -40,7 +40,7 @@ def tokenize_split(config: TrialConfig, corpus: Corpus, split: Split, tokenizer:
         split_name: tokenize_sentences(
             [corpus.sentences[i] for i in split[split_name]],
             tokenizer,
-            word_tokenizer=config.words,
+            word_tokenizer=config.word_tokenizer,
             max_length=config.max_length,
             stride=config.stride,
         )
@@ -124,7 +124,7 @@ def trial_features(
     Raises:
         EncoderError: the encoder's tokenizer cannot be loaded.
     """
-    said = config.tagging_scheme, config.words, config.subword_labels, config.max_length, config.stride
+    said = config.tagging_scheme, config.word_tokenizer, config.subword_labels, config.max_length, config.stride
     key = (encoder, corpus.fingerprint, split, *said)
     if key not in _kept:
         while len(_kept) >= _MOST_KEPT:

@@ -34,7 +34,7 @@ def training_memory(config: TrialConfig, encoder: Encoder, inputs: TrialFeatures
     if config.trim_vocabulary and can_trim(model):
         inputs.vocabulary.trim(model)
         windows = inputs.trimmed_windows["train"]
-    collate = Collator(model, inputs.tokenizer.pad_token_id, packed=config.batching == "packed")
+    collate = Collator(model, inputs.tokenizer.pad_token_id, packed=config.batching == "padding_free")
     batch = collate(windows.take(np.argsort(-windows.lengths)[: config.batch_size]))
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()

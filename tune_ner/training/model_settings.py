@@ -31,7 +31,7 @@ class ModelSettings(BaseModel):
     trial_id: Annotated[str, Field(min_length=1)]
     tagging_scheme: SchemeName
     types: Annotated[tuple[str, ...], Field(min_length=1)]
-    words: WordTokenizer
+    word_tokenizer: WordTokenizer
     subword_labels: SubwordLabels
     max_length: Annotated[int, Field(ge=3)]
     stride: Annotated[int, Field(ge=0)]

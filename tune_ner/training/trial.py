@@ -175,7 +175,9 @@ def _fit(
             vocabulary.trim(model)
         pad_id = inputs.tokenizer.pad_token_id
         sample = windows["train"].take(range(min(config.batch_size, len(windows["train"]))))
-        collate, note = collator_for(model, pad_id, packed=config.batching == "packed", sample=sample, seed=config.seed)
+        collate, note = collator_for(
+            model, pad_id, packed=config.batching == "padding_free", sample=sample, seed=config.seed
+        )
     scorer: dict[SplitName, Scorer] = {
         split_name: Scorer(
             config, inputs.sentences[split_name], inputs.encoded[split_name], inputs.labels, inputs.types, inputs.forms
@@ -268,7 +270,7 @@ def _measured(trained: _Trained) -> TrialResult:
         parameters=trained.parameters,
         seconds=trained.clock.seconds,
         cost=_cost(config, trained.trainer.model, trained.windows["train"], trained.collate, len(best.epochs)),
-        batching_used="packed" if trained.collate.packed else "padded",
+        batching_used="padding_free" if trained.collate.packed else "padded",
         accumulated_steps=trained.accumulated,
         note=trained.note,
     )

@@ -92,7 +92,7 @@ class Experiment:
         """How batches of this encoder are laid out: packed where that is made for it, unless the space says how."""
         if self.space.batching != "auto":
             return self.space.batching
-        return "packed" if architecture(self.encoders[model]) in PACKABLE else "padded"
+        return "padding_free" if architecture(self.encoders[model]) in PACKABLE else "padded"
 
     @cached_property
     def tokenizers(self) -> dict[tuple[str, int | None], Any]:
@@ -117,9 +117,9 @@ class Experiment:
         """
         from tune_ner.training.features import tokenization, tokenize_split  # brings torch
 
-        cuts = product(self.tokenizers, self.space.words, self.space.max_length, self.space.stride)
+        cuts = product(self.tokenizers, self.space.word_tokenizer, self.space.max_length, self.space.stride)
         trials = [
-            self.largest_trial(model, fold=fold, words=words, max_length=length, stride=stride)
+            self.largest_trial(model, fold=fold, word_tokenizer=words, max_length=length, stride=stride)
             for (model, fold), words, length, stride in cuts
         ]
         return {
@@ -145,7 +145,7 @@ class Experiment:
     def run_config(self, scheduler_config: SchedulerConfig) -> dict[str, Any]:
         """What its figures depend on; what a search is to try first may change between two starts of it."""
         return {
-            "space": json.loads(self.space.model_dump_json(exclude={"first"})),
+            "space": json.loads(self.space.model_dump_json(exclude={"initial_points"})),
             "data": self.data_fingerprint,
             "encoders": {name: encoder.fingerprint for name, encoder in self.encoders.items()},
             "scheduling": asdict(scheduler_config),
@@ -194,7 +194,7 @@ def prepare(space: SearchSpace) -> Experiment:
     splits = {fold: split_corpus(corpus, spec, fold) for fold in folds}
     fingerprint = hashlib.sha256(f"{corpus.fingerprint}{splits}".encode()).hexdigest()[:16]
     encoders = _encoders(space.model)
-    if space.batching == "packed":
+    if space.batching == "padding_free":
         _check_packable(encoders)
     return Experiment(space, corpus, splits, encoders, fingerprint)
 
@@ -209,7 +209,7 @@ def audit_experiment(experiment: Experiment) -> dict[int | None, AuditReport]:
             tokenizers={name: each for (name, where), each in experiment.tokenizers.items() if where == fold},
             # what is cut at worst; windows with a stride cut nothing
             max_length=min(space.max_length) if 0 in space.stride else _UNCUT,
-            word_tokenizer=space.words[0],
+            word_tokenizer=space.word_tokenizer[0],
             data_option=space.data,
         )
         for fold, split in experiment.splits.items()
@@ -241,6 +241,6 @@ def _check_packable(encoders: Mapping[str, Encoder]) -> None:
     refused = [f"{name} ({kind or 'unknown'})" for name, kind in others.items() if kind not in PACKABLE]
     if refused:
         raise EncoderError(
-            f"batching packed: not made for the architecture of {', '.join(refused)}; expected one of "
+            f"batching padding_free: not made for the architecture of {', '.join(refused)}; expected one of "
             f"{', '.join(sorted(PACKABLE))}. Use --batching auto, which pads the batches of the others."
         )

@@ -68,7 +68,7 @@ class Study:
         known = self.study.user_attrs.get(_SPACE)
         if known is None and not self.study.get_trials(deepcopy=False):
             self.study.set_user_attr(_SPACE, mine)
-            for point in self._experiment.space.first_points():
+            for point in self._experiment.space.expand_initial_points():
                 self.study.enqueue_trial({name: value for name, value in point.items() if name in self.axes})
             return
         found = known if isinstance(known, Mapping) else {}
@@ -184,5 +184,5 @@ def sampler_of(name: str, seed: int) -> optuna.samplers.BaseSampler:
 def _described(experiment: Experiment) -> dict[str, Any]:
     """What two searches must have in common for one to learn from the other, as plain data."""
     space = experiment.space
-    content = json.loads(space.model_dump_json(exclude={"first", "seed"}))
+    content = json.loads(space.model_dump_json(exclude={"initial_points", "seed"}))
     return {**content, "data": experiment.data_fingerprint}

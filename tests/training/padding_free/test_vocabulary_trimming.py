@@ -62,7 +62,7 @@ def test_a_model_without_one_plain_table_is_left_alone() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("batching", ["padded", "packed"])
+@pytest.mark.parametrize("batching", ["padded", "padding_free"])
 def test_a_trial_with_a_trimmed_vocabulary_ends_the_same(tmp_path: Any, batching: str) -> None:
     corpus = synthetic_corpus(400)
     folder = tmp_path / "encoder"
