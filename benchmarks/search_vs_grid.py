@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from benchmarks.measuring import ROOT
-from tune_ner.evaluation.confidence_intervals import paired_difference
+from tune_ner.evaluation.significance import paired_difference
 from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir

@@ -6,14 +6,14 @@ from tests.audit.corpora import BRACKETS, a_corpus, part_of, plain_corpus, plain
 from tune_ner.audit.baselines import score_on
 from tune_ner.audit.marker_baseline import MarkupRule, learn_rule, sample
 from tune_ner.data.corpus import Corpus, Span
-from tune_ner.evaluation.span_metrics import SpanScores
+from tune_ner.evaluation.span_metrics import SpanMetrics
 
 
 def rule_of(corpus: Corpus) -> MarkupRule:
     return learn_rule(part_of(corpus, plain_split().train), corpus.entity_types)
 
 
-def scores_of(corpus: Corpus) -> SpanScores:
+def scores_of(corpus: Corpus) -> SpanMetrics:
     return score_on(part_of(corpus, plain_split().test), rule_of(corpus).predict, corpus.entity_types)
 
 

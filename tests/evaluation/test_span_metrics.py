@@ -1,4 +1,4 @@
-"""Predicted spans against gold spans: worked cases for each outcome, and seqeval as the judge of exact match."""
+"""Span metrics: worked cases for each outcome, and seqeval as the reference for exact match."""
 
 from collections.abc import Sequence
 from random import Random
@@ -10,21 +10,15 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from seqeval.metrics import f1_score, precision_score, recall_score
 
+from tests.evaluation.strategies import sentences
 from tune_ner.data.corpus import Span
 from tune_ner.data.tag_parsing import chunks
-from tune_ner.evaluation.seqeval_metrics import TypeMetrics, seqeval_figures
-from tune_ner.evaluation.span_metrics import SCHEMAS, MatchCounts, SpanScores, score_spans, sentence_counts
+from tune_ner.evaluation.seqeval_metrics import TypeMetrics, seqeval_metrics
+from tune_ner.evaluation.span_metrics import SCHEMAS, MatchCounts, SpanMetrics, score_spans, sentence_counts
 
 TYPES = ("DRUG", "DISORDER", "BODY")
 Rows = list[list[Span]]
 
-spans = st.builds(
-    lambda start, length, label: Span(start, start + length, label),
-    st.integers(0, 12),
-    st.integers(1, 6),
-    st.sampled_from(TYPES),
-)
-sentences = st.lists(spans, max_size=6)
 pairs = st.lists(st.tuples(sentences, sentences), max_size=4).map(
     lambda rows: ([list(gold) for gold, _ in rows], [list(predicted) for _, predicted in rows])
 )
@@ -35,14 +29,14 @@ def matches(gold: Sequence[Span], predicted: Sequence[Span]) -> dict[str, MatchC
 
 
 def outcomes(gold: Span, predicted: Span) -> dict[str, str]:
-    """What each schema calls a single gold span with a single prediction."""
+    """Return the outcome of a gold span and a prediction under each schema."""
     names = ("correct", "incorrect", "partial", "missed", "spurious")
     found = matches([gold], [predicted])
     return {schema: "+".join(name for name in names if getattr(found[schema], name)) for schema in SCHEMAS}
 
 
 @pytest.mark.parametrize(
-    ("predicted", "strict", "exact", "partial", "by_type"),
+    ("predicted", "strict", "exact", "partial", "type_"),
     [
         (Span(4, 9, "DRUG"), "correct", "correct", "correct", "correct"),
         (Span(4, 9, "BODY"), "incorrect", "correct", "correct", "incorrect"),
@@ -52,19 +46,19 @@ def outcomes(gold: Span, predicted: Span) -> dict[str, str]:
     ],
     ids=["equal", "other type", "other range", "other type and range", "beside"],
 )
-def test_outcomes_of_one_pair(predicted: Span, strict: str, exact: str, partial: str, by_type: str) -> None:
-    expected = {"strict": strict, "exact": exact, "partial": partial, "type": by_type}
+def test_outcomes_of_one_pair(predicted: Span, strict: str, exact: str, partial: str, type_: str) -> None:
+    expected = {"strict": strict, "exact": exact, "partial": partial, "type": type_}
     assert outcomes(Span(4, 9, "DRUG"), predicted) == expected
 
 
-def test_figures_of_a_schema_are_those_of_semeval() -> None:
+def test_schema_metrics_follow_semeval() -> None:
     found = MatchCounts(correct=3, incorrect=1, partial=2, missed=2, spurious=4)
     assert (found.possible, found.actual) == (8, 10)
     assert (found.precision, found.recall) == pytest.approx((4 / 10, 4 / 8))
     assert found.f1 == pytest.approx(2 * 0.4 * 0.5 / 0.9)
 
 
-def test_a_sentence_with_every_outcome() -> None:
+def test_sentence_with_every_outcome() -> None:
     gold = [Span(0, 4, "DRUG"), Span(5, 9, "DRUG"), Span(10, 14, "BODY"), Span(20, 24, "BODY")]
     predicted = [Span(0, 4, "DRUG"), Span(5, 9, "BODY"), Span(10, 13, "BODY"), Span(30, 34, "DRUG")]
     scores = score_spans([gold], [predicted], TYPES)
@@ -83,71 +77,71 @@ def test_a_sentence_with_every_outcome() -> None:
     assert scores.macro_f1 == pytest.approx((0.5 + 0.0) / 2)
 
 
-def test_an_equal_span_is_not_given_to_a_neighbour_that_comes_first() -> None:
+def test_equal_spans_are_paired_before_overlapping_ones() -> None:
     nested = [Span(0, 20, "DISORDER"), Span(8, 20, "DISORDER")]
     found = matches(nested, [Span(8, 20, "DISORDER")])
     assert found["strict"] == MatchCounts(correct=1, incorrect=0, partial=0, missed=1, spurious=0)
 
 
-def test_an_equal_range_of_another_type_goes_before_a_larger_span_that_covers_it() -> None:
+def test_equal_range_of_another_type_is_paired_before_a_covering_span() -> None:
     found = matches([Span(0, 10, "DRUG"), Span(0, 12, "BODY")], [Span(0, 10, "BODY")])
     assert found["exact"] == MatchCounts(correct=1, incorrect=0, partial=0, missed=1, spurious=0)
 
 
-def test_the_largest_overlap_is_paired_and_of_equal_ones_that_of_the_same_type() -> None:
+def test_largest_overlap_is_paired_and_ties_prefer_the_same_type() -> None:
     largest = matches([Span(0, 10, "DRUG")], [Span(0, 3, "DRUG"), Span(3, 12, "BODY")])
     assert largest["type"] == MatchCounts(correct=0, incorrect=1, partial=0, missed=0, spurious=1)
     equal = matches([Span(0, 10, "DRUG")], [Span(0, 4, "BODY"), Span(6, 10, "DRUG")])
     assert equal["type"] == MatchCounts(correct=1, incorrect=0, partial=0, missed=0, spurious=1)
 
 
-def test_overlapping_gold_of_two_types_is_all_found() -> None:
+def test_overlapping_gold_spans_can_all_be_correct() -> None:
     gold = [Span(0, 10, "DISORDER"), Span(0, 10, "BODY"), Span(4, 6, "DRUG")]
     assert score_spans([gold], [gold], TYPES).f1 == 1.0
     assert matches(gold, gold)["type"].correct == 3
 
 
-def test_a_repeated_span_counts_once() -> None:
+def test_repeated_span_counts_once() -> None:
     span = Span(0, 3, "DRUG")
     assert matches([span], [span, span])["strict"] == MatchCounts(1, 0, 0, 0, 0)
     assert sentence_counts([[span, span]], [[span, span]]).tolist() == [[1, 0, 0]]
 
 
-def test_spans_of_different_sentences_never_meet() -> None:
+def test_spans_of_different_sentences_are_not_paired() -> None:
     span = Span(0, 3, "DRUG")
     scores = score_spans([[span], []], [[], [span]], TYPES)
     assert scores.matches["partial"] == MatchCounts(0, 0, 0, missed=1, spurious=1)
 
 
-def test_types_beyond_the_list_are_reported_after_it() -> None:
+def test_unlisted_types_are_reported_last() -> None:
     scores = score_spans([[Span(0, 1, "ÖGA")]], [[Span(0, 1, "ARM")]], TYPES)
     assert list(scores.per_type) == [*TYPES, "ARM", "ÖGA"]
     assert scores.support == 1
 
 
 @pytest.mark.parametrize("rows", [[], [[]], [[], []]])
-def test_where_there_is_no_span_figures_are_zero(rows: Rows) -> None:
+def test_metrics_without_spans_are_zero(rows: Rows) -> None:
     scores = score_spans(rows, rows, TYPES)
     assert (scores.precision, scores.recall, scores.f1, scores.macro_f1, scores.support) == (0.0, 0.0, 0.0, 0.0, 0)
     assert scores.matches["strict"].f1 == 0.0
     assert sentence_counts(rows, rows).shape == (len(rows), 3)
 
 
-def test_parts_of_different_length_are_refused() -> None:
+def test_different_numbers_of_sentences_raise_value_error() -> None:
     for function in (lambda: score_spans([[]], [], TYPES), lambda: sentence_counts([[]], [])):
-        with pytest.raises(ValueError, match="gold has 1 sentences and the predictions have 0"):
+        with pytest.raises(ValueError, match="gold has 1 sentences"):
             function()
 
 
-def test_scores_survive_json() -> None:
-    adapter = TypeAdapter(SpanScores)
+def test_metrics_round_trip_through_json() -> None:
+    adapter = TypeAdapter(SpanMetrics)
     scores = score_spans([[Span(0, 4, "DRUG")]], [[Span(0, 3, "DRUG"), Span(5, 6, "BODY")]], TYPES)
     assert adapter.validate_json(adapter.dump_json(scores)) == scores
 
 
 @pytest.mark.parametrize("letters", ["BI", "BIES", "I", "BILU"])
 @pytest.mark.parametrize("seed", range(40))
-def test_exact_match_of_the_spans_of_tags_is_seqevals_default(letters: str, seed: int) -> None:
+def test_exact_match_of_tags_equals_seqeval(letters: str, seed: int) -> None:
     random = Random(seed)
     labels = ["O", "O", *(f"{letter}-{label}" for letter in letters for label in TYPES)]
     sizes = [random.randint(0, 12) for _ in range(8)]
@@ -156,8 +150,8 @@ def test_exact_match_of_the_spans_of_tags_is_seqevals_default(letters: str, seed
 
     scores = score_spans(as_spans(gold), as_spans(predicted), TYPES)
 
-    theirs = seqeval_figures(gold, predicted, TYPES)
-    if "L" not in letters:  # seqeval's own functions read no BILOU
+    theirs = seqeval_metrics(gold, predicted, TYPES)
+    if "L" not in letters:  # seqeval's own functions do not support BILOU
         assert scores.precision == pytest.approx(precision_score(gold, predicted, zero_division=0))
         assert scores.recall == pytest.approx(recall_score(gold, predicted, zero_division=0))
         assert scores.f1 == pytest.approx(f1_score(gold, predicted, zero_division=0))
@@ -172,7 +166,7 @@ def as_spans(rows: Sequence[Sequence[str]]) -> Rows:
 
 
 @given(pairs)
-def test_every_span_is_counted_once_in_every_schema(rows: tuple[Rows, Rows]) -> None:
+def test_every_schema_counts_every_span_once(rows: tuple[Rows, Rows]) -> None:
     gold, predicted = rows
     scores = score_spans(gold, predicted, TYPES)
     for schema in SCHEMAS:
@@ -184,11 +178,11 @@ def test_every_span_is_counted_once_in_every_schema(rows: tuple[Rows, Rows]) -> 
 
 
 @given(pairs)
-def test_the_four_schemas_agree_with_each_other_and_with_the_counts(rows: tuple[Rows, Rows]) -> None:
+def test_schemas_are_consistent_with_sentence_counts(rows: tuple[Rows, Rows]) -> None:
     gold, predicted = rows
     scores = score_spans(gold, predicted, TYPES)
-    strict, exact, partial, by_type = (scores.matches[schema] for schema in ("strict", "exact", "partial", "type"))
-    assert strict.correct <= min(exact.correct, by_type.correct)
+    strict, exact, partial, type_ = (scores.matches[schema] for schema in ("strict", "exact", "partial", "type"))
+    assert strict.correct <= min(exact.correct, type_.correct)
     assert (exact.correct, exact.incorrect) == (partial.correct, partial.partial)
     assert len({(found.missed, found.spurious) for found in scores.matches.values()}) == 1
     assert (scores.precision, scores.recall, scores.f1) == pytest.approx((strict.precision, strict.recall, strict.f1))
@@ -197,7 +191,7 @@ def test_the_four_schemas_agree_with_each_other_and_with_the_counts(rows: tuple[
 
 
 @given(pairs)
-def test_gold_and_predictions_are_alike(rows: tuple[Rows, Rows]) -> None:
+def test_swapping_gold_and_predictions_swaps_the_errors(rows: tuple[Rows, Rows]) -> None:
     gold, predicted = rows
     forward, backward = sentence_counts(gold, predicted), sentence_counts(predicted, gold)
     assert forward.dtype == np.int64
@@ -206,7 +200,7 @@ def test_gold_and_predictions_are_alike(rows: tuple[Rows, Rows]) -> None:
 
 
 @given(pairs, st.randoms(use_true_random=False))
-def test_the_order_of_spans_does_not_matter(rows: tuple[Rows, Rows], random: Random) -> None:
+def test_order_of_spans_does_not_matter(rows: tuple[Rows, Rows], random: Random) -> None:
     gold, predicted = rows
     shuffled = [random.sample(row, len(row)) for row in gold], [random.sample(row, len(row)) for row in predicted]
     assert score_spans(*shuffled, TYPES) == score_spans(gold, predicted, TYPES)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.factories import a_record, a_run, a_stopped_trial
 from tune_ner.data.splits import Split
-from tune_ner.evaluation.span_metrics import ERROR_KINDS
+from tune_ner.evaluation.error_analysis import ERROR_KINDS
 from tune_ner.report.error_explorer import errors_of
 from tune_ner.results.leaderboard import RunResults
 

@@ -19,7 +19,7 @@ from tune_ner.audit.marker_baseline import learn_rule
 from tune_ner.data.corpus import SPLIT_NAMES, Corpus, SplitName
 from tune_ner.data.splits import Split
 from tune_ner.evaluation.seen_entities import seen_entities
-from tune_ner.evaluation.span_metrics import SpanScores
+from tune_ner.evaluation.span_metrics import SpanMetrics
 from tune_ner.tagging.tokenization import WordTokenizer
 
 
@@ -50,7 +50,7 @@ def audit_corpus(
     train, test = ([corpus.sentences[index] for index in indices] for indices in (split.train, split.test))
     parts = {split_name: _size(corpus, split, split_name) for split_name in SPLIT_NAMES}
     gazetteer = learn_gazetteer(train, corpus.entity_types)
-    baselines: dict[str, dict[SplitName, SpanScores]] = {
+    baselines: dict[str, dict[SplitName, SpanMetrics]] = {
         "gazetteer": score_parts(corpus, split, gazetteer.predict),
     }
     rule = learn_rule(train, corpus.entity_types)
@@ -77,7 +77,7 @@ def audit_corpus(
         parts=parts,
         baselines=baselines,
         contaminated=contaminated_test(corpus, split, levels),
-        entity_forms=seen_entities(corpus, split).forms,
+        entity_forms=seen_entities(corpus, split).texts,
         findings=worst_first([finding for finding in findings if finding is not None]),
         notes=corpus.notes,
     )

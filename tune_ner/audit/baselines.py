@@ -10,8 +10,8 @@ from tune_ner.audit.findings import Finding, percent
 from tune_ner.audit.marker_baseline import sample
 from tune_ner.data.corpus import Corpus, Sentence, Span, SplitName
 from tune_ner.data.splits import Split
-from tune_ner.evaluation.seen_entities import FormIndex, usage
-from tune_ner.evaluation.span_metrics import SpanScores, score_spans
+from tune_ner.evaluation.seen_entities import EntityMatcher, count_occurrences
+from tune_ner.evaluation.span_metrics import SpanMetrics, score_spans
 
 TRIVIAL_F1 = 0.9
 """F1 on the test part from which a rule without a model makes every model's score worthless."""
@@ -29,12 +29,12 @@ class Gazetteer:
     """
 
     types: dict[tuple[str, ...], str]
-    index: FormIndex
+    index: EntityMatcher
     only_usual: bool
 
     def predict(self, text: str) -> tuple[Span, ...]:
         """The spans of a text."""
-        found = self.index.matches(text)
+        found = self.index.find(text)
         return tuple(Span(start, end, self.types[form]) for start, end, form in found if form in self.types)
 
 
@@ -50,13 +50,13 @@ def learn_gazetteer(train: Sequence[Sentence], types: Sequence[str]) -> Gazettee
     return _gazetteer(train, *max(variants, key=held_out_f1))
 
 
-def score_on(sentences: Sequence[Sentence], predict: Predict, types: Sequence[str]) -> SpanScores:
+def score_on(sentences: Sequence[Sentence], predict: Predict, types: Sequence[str]) -> SpanMetrics:
     """The scores of a rule on sentences, exact match of type and characters."""
     gold = [sentence.spans for sentence in sentences]
     return score_spans(gold, [tuple(predict(sentence.text)) for sentence in sentences], types)
 
 
-def score_parts(corpus: Corpus, split: Split, predict: Predict) -> dict[SplitName, SpanScores]:
+def score_parts(corpus: Corpus, split: Split, predict: Predict) -> dict[SplitName, SpanMetrics]:
     """The scores of a rule on the validation and the test part."""
     return {
         split_name: score_on([corpus.sentences[index] for index in split[split_name]], predict, corpus.entity_types)
@@ -64,7 +64,7 @@ def score_parts(corpus: Corpus, split: Split, predict: Predict) -> dict[SplitNam
     }
 
 
-def gazetteer_finding(scores: dict[SplitName, SpanScores], gazetteer: Gazetteer) -> Finding | None:
+def gazetteer_finding(scores: dict[SplitName, SpanMetrics], gazetteer: Gazetteer) -> Finding | None:
     """An error when the gazetteer is as good as a model could be; otherwise the bar that a model must pass."""
     test = scores["test"]
     if not test.support:
@@ -99,9 +99,9 @@ def gazetteer_finding(scores: dict[SplitName, SpanScores], gazetteer: Gazetteer)
 
 
 def _gazetteer(train: Sequence[Sentence], fold_case: bool, only_usual: bool) -> Gazetteer:
-    index = FormIndex(train, fold_case)
+    index = EntityMatcher(train, fold_case)
     types = {form: max(sorted(labels), key=lambda label: labels[label]) for form, labels in index.labels.items()}
     if only_usual:
-        seen = usage(index, train)
+        seen = count_occurrences(index, train)
         types = {form: label for form, label in types.items() if seen[form].labelled >= seen[form].unlabelled}
     return Gazetteer(types, index, only_usual)

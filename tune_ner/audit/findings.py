@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 from tune_ner.data.corpus import Sentence, Span, SplitName
-from tune_ner.evaluation.span_metrics import SpanScores
+from tune_ner.evaluation.span_metrics import SpanMetrics
 
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
@@ -75,7 +75,7 @@ class AuditReport:
     data_fingerprint: str
     word_tokenizer: str
     parts: dict[SplitName, PartSize]
-    baselines: dict[str, dict[SplitName, SpanScores]]
+    baselines: dict[str, dict[SplitName, SpanMetrics]]
     contaminated: dict[str, tuple[int, ...]]
     entity_forms: frozenset[str]
     findings: tuple[Finding, ...]

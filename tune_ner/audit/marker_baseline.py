@@ -13,7 +13,7 @@ from typing import Literal
 from tune_ner.audit.checks.boundary_markers import Cue, learn_cues, letter_words, told
 from tune_ner.audit.findings import ratio
 from tune_ner.data.corpus import Sentence, Span, valid_spans
-from tune_ner.evaluation.span_index import SpanIndex
+from tune_ner.evaluation.seen_entities import SpanIndex
 from tune_ner.evaluation.span_metrics import score_spans
 
 Reach = Literal["nearest", "furthest", "white space", "words"]
@@ -52,7 +52,7 @@ class MarkupRule:
                 if (
                     closing is cue
                     and (span := markers.from_end(end, reach, words))
-                    and not taken.touches(span.start, span.end)
+                    and not taken.overlaps(span.start, span.end)
                 ):
                     spans.append(span)
         return tuple(spans)

@@ -22,7 +22,7 @@ from tune_ner.errors import TextError, visible
 
 if TYPE_CHECKING:
     from tune_ner.data.corpus import Span
-    from tune_ner.evaluation.span_metrics import SpanScores
+    from tune_ner.evaluation.span_metrics import SpanMetrics
     from tune_ner.inference.predictor import PredictedSpan, Predictor
 
 Format = Literal["jsonl", "text"]
@@ -163,10 +163,10 @@ class _Scored:
     `known` counts the sentences that the model was trained or chosen on, None where its folder does not say.
     """
 
-    whole: SpanScores
+    whole: SpanMetrics
     known: int | None
     sentences: int
-    unknown: SpanScores | None
+    unknown: SpanMetrics | None
 
 
 def _scored(predictor: Predictor, data: str, markup: MarkupMode) -> _Scored:
@@ -183,7 +183,7 @@ def _scored(predictor: Predictor, data: str, markup: MarkupMode) -> _Scored:
     return _Scored(_scores(pairs, types), seen, len(gold), _scores(new, types) if seen and new else None)
 
 
-def _scores(pairs: Sequence[tuple[Sequence[Span], Sequence[Span]]], types: Sequence[str]) -> SpanScores:
+def _scores(pairs: Sequence[tuple[Sequence[Span], Sequence[Span]]], types: Sequence[str]) -> SpanMetrics:
     from tune_ner.evaluation.span_metrics import score_spans
 
     return score_spans([gold for gold, _ in pairs], [predicted for _, predicted in pairs], types)
@@ -210,7 +210,7 @@ def _print_scores(console: Console, scored: _Scored, as_text: bool) -> None:
         )
 
 
-def _print_table(console: Console, scores: SpanScores, title: str) -> None:
+def _print_table(console: Console, scores: SpanMetrics, title: str) -> None:
     from tune_ner.evaluation.seqeval_metrics import TypeMetrics
 
     table = Table(box=None, pad_edge=False, title=Text(title, style="bold"), title_justify="left")

@@ -1,102 +1,110 @@
-"""Surface forms: the words of entities, and where they stand in a text, by longest match."""
+"""Entities that occur in train: comparison of seen and unseen entities, and longest-match lookup in a text."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
 
 from tune_ner.data.corpus import Corpus, Sentence, Span, valid_spans
 from tune_ner.data.splits import Split
-from tune_ner.evaluation.span_index import SpanIndex
 from tune_ner.tagging.tokenization import split_words
 
-Form = tuple[str, ...]
-"""The words of a surface form, cut at punctuation."""
+Words = tuple[str, ...]
+"""The words of an entity, split at white space and punctuation."""
 
 
 @dataclass(frozen=True)
 class SeenEntities:
-    """The surface forms that are entities in a train part: case-folded, white space evened out."""
+    """The normalized texts of the entities in a train split."""
 
-    forms: frozenset[str]
+    texts: frozenset[str]
 
     def is_seen(self, span: Span, text: str) -> bool:
-        """Whether the words of the span were an entity, of whatever type, in train."""
-        return surface_form(span.text_in(text)) in self.forms
+        """Return whether the words of the span are an entity of any type in train."""
+        return normalize_entity(span.text_in(text)) in self.texts
 
 
-def surface_form(text: str) -> str:
-    """A form as it is compared: case-folded, its white space evened out."""
+def normalize_entity(text: str) -> str:
+    """Fold case and collapse white space, as seen and unseen entities are compared."""
     return " ".join(text.casefold().split())
 
 
 def seen_entities(corpus: Corpus, split: Split) -> SeenEntities:
-    """The surface forms of the train part, to score entities that a model has seen and others apart."""
-    return SeenEntities(
-        frozenset(
-            surface_form(span.text_in(corpus.sentences[index].text))
-            for index in split.train
-            for span in valid_spans(corpus.sentences[index])
-        )
-    )
+    """Collect the entities of the train split."""
+    train = (corpus.sentences[index] for index in split.train)
+    return SeenEntities(frozenset(normalize_entity(span.text_in(s.text)) for s in train for span in valid_spans(s)))
 
 
-class FormIndex:
-    """Entity forms by their words, found in a text in time linear in its words.
+class EntityMatcher:
+    """Longest-match lookup of known entities in a text, on word boundaries.
 
-    The work of one place in a text is bounded by the lengths of the forms that begin with its word.
+    `labels` counts the entity types of each known entity. The time is linear in the words of the text; the work per
+    word is bounded by the number of different lengths of the entities that start with it.
     """
 
     def __init__(self, sentences: Iterable[Sentence], fold_case: bool) -> None:
         self.fold_case = fold_case
-        self.labels: dict[Form, Counter[str]] = defaultdict(Counter)
+        self.labels: dict[Words, Counter[str]] = defaultdict(Counter)
         for sentence in sentences:
             for span in valid_spans(sentence):
-                if form := self.form(span.text_in(sentence.text)):
-                    self.labels[form][span.label] += 1
+                if entity := self.words(span.text_in(sentence.text)):
+                    self.labels[entity][span.label] += 1
         lengths: dict[str, set[int]] = defaultdict(set)
-        for form in self.labels:
-            lengths[form[0]].add(len(form))
+        for entity in self.labels:
+            lengths[entity[0]].add(len(entity))
         self._lengths = {word: sorted(found, reverse=True) for word, found in lengths.items()}
 
-    def form(self, text: str) -> Form:
-        """The words of a text as a form."""
+    def words(self, text: str) -> Words:
+        """Return the words of a text as they are compared."""
         return self._words(text, split_words(text, "punctuation"))
 
-    def matches(self, text: str) -> Iterator[tuple[int, int, Form]]:
-        """Start, end and form of what stands in the text, the longest form first, from left to right."""
-        where = split_words(text, "punctuation")
-        words = self._words(text, where)
+    def find(self, text: str) -> Iterator[tuple[int, int, Words]]:
+        """Yield start, end and words of the known entities in a text, from left to right without overlap."""
+        ranges = split_words(text, "punctuation")
+        words = self._words(text, ranges)
         position = 0
         while position < len(words):
-            step = 1
-            for length in self._lengths.get(words[position], ()):
-                form = words[position : position + length]
-                if form in self.labels:
-                    yield where[position][0], where[position + len(form) - 1][1], form
-                    step = len(form)
-                    break
-            position += step
+            candidates = (words[position : position + n] for n in self._lengths.get(words[position], ()))
+            entity = next((candidate for candidate in candidates if candidate in self.labels), None)
+            if entity:
+                yield ranges[position][0], ranges[position + len(entity) - 1][1], entity
+            position += len(entity) if entity else 1
 
-    def _words(self, text: str, where: Sequence[tuple[int, int]]) -> Form:
-        words = (text[start:end] for start, end in where)
+    def _words(self, text: str, ranges: Sequence[tuple[int, int]]) -> Words:
+        words = (text[start:end] for start, end in ranges)
         return tuple(word.casefold() for word in words) if self.fold_case else tuple(words)
 
 
-@dataclass(frozen=True)
-class Usage:
-    """How often a form stands in the text, as an entity (or part of one) and outside of any."""
+class Occurrences(NamedTuple):
+    """How often an entity's words occur as (part of) an entity, and outside of any."""
 
     labelled: int
     unlabelled: int
 
 
-def usage(index: FormIndex, sentences: Iterable[Sentence]) -> dict[Form, Usage]:
-    """For each form of the index, how often the sentences label it and how often they do not."""
-    labelled, unlabelled = Counter[Form](), Counter[Form]()
+def count_occurrences(matcher: EntityMatcher, sentences: Iterable[Sentence]) -> dict[Words, Occurrences]:
+    """Count the labelled and unlabelled occurrences of each known entity."""
+    labelled, unlabelled = Counter[Words](), Counter[Words]()
     for sentence in sentences:
         spans = SpanIndex(sentence.spans)
-        for start, end, form in index.matches(sentence.text):
-            (labelled if spans.touches(start, end) else unlabelled)[form] += 1
-    return {form: Usage(labelled[form], unlabelled[form]) for form in index.labels}
+        for start, end, entity in matcher.find(sentence.text):
+            (labelled if spans.overlaps(start, end) else unlabelled)[entity] += 1
+    return {entity: Occurrences(labelled[entity], unlabelled[entity]) for entity in matcher.labels}
+
+
+class SpanIndex:
+    """Overlap queries on the spans of one text in logarithmic time; the spans may overlap."""
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        ordered = sorted((span.start, span.end) for span in spans)
+        self._starts = [start for start, _ in ordered]
+        self._furthest_ends = list(accumulate((end for _, end in ordered), max))
+
+    def overlaps(self, start: int, end: int) -> bool:
+        """Return whether a span shares a character with the range `[start, end)`."""
+        preceding = bisect_left(self._starts, end)
+        return preceding > 0 and self._furthest_ends[preceding - 1] > start

@@ -1,171 +1,229 @@
-"""Test parts drawn anew, and models trained anew: resampling over documents, variance between replicates.
+"""Significance tests between configurations: paired differences and comparisons with the best of many.
 
-Documents, not sentences or entities, are what is drawn, because the entities of one document are right or
-wrong together. Both methods need no more than two sums a document and replicate, the numerator `2 tp` and the
-denominator `2 tp + fp + fn` of F1, so that a draw is one row of a matrix product.
+Counts have the form that `tune_ner.evaluation.confidence_intervals` describes. `benchmarks/calibration.py` measures
+how often the tests report a difference between equal configurations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from math import comb, hypot, sqrt
 
 import numpy as np
-import numpy.typing as npt
 from scipy import optimize, special
 
-Floats = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.integer[Any]]
-Replicates = Counts | Sequence[Counts]
-Groups = npt.ArrayLike | Sequence[npt.ArrayLike] | None
+from tune_ner.evaluation.confidence_intervals import (
+    BOOTSTRAP_RESAMPLES,
+    Floats,
+    Groups,
+    RunCounts,
+    Sample,
+    SeedVariance,
+    batches,
+    bootstrap,
+    check_level,
+    degrees_of_freedom,
+    document_variance,
+    interval_of,
+    pooled_variance,
+    read_counts,
+)
 
-_CELLS = 2**20  # numbers of one matrix that are held at a time, 8 MiB
+_MAX_RESAMPLES = 200_000
 
 
 @dataclass(frozen=True)
-class Sample:
-    """The replicates of one configuration, added up by document.
+class Difference:
+    """Difference of two mean F1 scores, the limits of its confidence interval, and the p-value."""
 
-    `sums` has the shape `(replicates, documents, 2)`: numerator and denominator of F1. A document that a
-    replicate was not tested on is a row of zeros. `entities` is the number of gold entities, each counted
-    once however many replicates were tested on it. `strata` tells for each replicate, shape `(replicates,)`,
-    which of the arrays of counts it came from.
-    """
-
-    sums: Floats
-    entities: int
-    strata: npt.NDArray[np.intp]
-
-    @property
-    def documents(self) -> int:
-        """Number of documents."""
-        return int(self.sums.shape[1])
-
-    @property
-    def figures(self) -> Floats:
-        """The micro F1 of each replicate, shape `(replicates,)`; 0.0 where nothing is gold or predicted."""
-        totals = self.sums.sum(axis=1)
-        return _f1(totals, np.zeros(len(totals)))
-
-    @property
-    def estimate(self) -> float:
-        """The mean of `figures`, which is the figure of the configuration."""
-        return float(self.figures.mean())
+    difference: float
+    low: float
+    high: float
+    p_value: float
 
 
-def read_sample(replicates: Replicates, groups: Groups = None) -> Sample:
-    """Add the counts of each document up.
+def paired_difference(
+    a: RunCounts, b: RunCounts, *, groups: Groups = None, level: float = 0.95, resamples: int = 10_000, seed: int = 0
+) -> Difference:
+    """Compare two configurations on the same sentences: mean F1 of `a` minus mean F1 of `b`.
+
+    The p-value comes from `randomization_p_values`. The interval combines the intervals of `a` and `b` over documents
+    and their correlation in the bootstrap (Newcombe 1998, method 10; Zou and Donner 2008), which keeps a width if both
+    are all correct, with the variance between seeds. In close cases interval and p-value can disagree about zero.
 
     Args:
-        replicates: an array `(replicates, sentences, 3)` of true positives, false positives and false
-            negatives (or `(sentences, 3)` for one replicate), all of the same sentences; or, where the
-            sentences differ, as between folds, or hyperparameters do, a list of such arrays. What replicates
-            of one array differ by is chance alone.
-        groups: an id of its document for each sentence; for a list of arrays a list of id arrays, in which
-            an id means the same document everywhere. By default each sentence is its own document.
+        a: counts as described in `confidence_intervals`.
+        b: counts of the same shape: the same runs on the same sentences.
+        groups: document id of each sentence; by default each sentence is a document.
+        level: confidence level of the interval.
+        resamples: number of permutations of the test. The bootstrap, which only estimates variances, uses at most
+            2,000 resamples.
+        seed: random seed.
 
     Raises:
-        ValueError: there is no replicate or no sentence, a shape is not as above, or a count is negative.
+        ValueError: the counts or groups are malformed, or level or resamples are out of range.
     """
-    parts = [np.asarray(replicates)] if isinstance(replicates, np.ndarray) else [np.asarray(r) for r in replicates]
-    parts = [part[np.newaxis] if part.ndim == 2 else part for part in parts]
-    for part in parts:
-        if part.ndim != 3 or part.shape[2] != 3 or 0 in part.shape:
-            raise ValueError(f"counts must have the shape (replicates, sentences, 3), none of them 0: {part.shape}")
-        if part.min() < 0:
-            raise ValueError(f"counts must not be negative, but one is {part.min()}")
-    if not parts:
-        raise ValueError("there is no replicate")
-    documents, names = _documents(parts, groups, listed=not isinstance(replicates, np.ndarray))
-    sums, gold = [], np.zeros(documents)
-    strata = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-    for part, rows in zip(parts, names, strict=True):
-        right, wrong, missed = np.moveaxis(part.astype(np.float64), 2, 0)
-        for replicate in np.stack([2 * right, 2 * right + wrong + missed, right + missed], axis=2):
-            total = np.zeros((documents, 3))
-            np.add.at(total, rows, replicate)
-            sums.append(total[:, :2])
-            gold = np.maximum(gold, total[:, 2])
-    return Sample(np.stack(sums), int(gold.sum()), strata)
+    check_level(level, resamples)
+    one, other = _read_all({"a": a, "b": b}, groups).values()
+    scores = bootstrap([one, other], min(resamples, BOOTSTRAP_RESAMPLES), seed)
+    first, second = interval_of(one, scores[:, 0], level), interval_of(other, scores[:, 1], level)
+    correlation = _correlation(scores)
+    difference = first.estimate - second.estimate
+    seeds = seed_variances_of_differences(one, [other])[0].half_width(level)
+    below = hypot(_combine(first.estimate - first.low, second.high - second.estimate, correlation), seeds)
+    above = hypot(_combine(first.high - first.estimate, second.estimate - second.low, correlation), seeds)
+    return Difference(
+        difference=difference,
+        low=max(-1.0, difference - below),
+        high=min(1.0, difference + above),
+        p_value=randomization_p_values(one, [other], resamples, seed)[0],
+    )
 
 
-@dataclass(frozen=True)
-class Retraining:
-    """Variance of a figure (or of a difference of two) over other seeds; 0.0 where there is one replicate."""
+def not_significantly_worse(
+    configurations: Mapping[str, RunCounts],
+    best: str,
+    *,
+    groups: Groups = None,
+    level: float = 0.95,
+    resamples: int | None = None,
+    seed: int = 0,
+    family: int | None = None,
+) -> list[str]:
+    """Return the configurations that are not significantly worse than `best`, including `best`, in the given order.
 
-    variance: float
-    freedom: float
-
-    def draws(self, size: int, random: np.random.Generator) -> Floats:
-        """Chance deviations of the figure: Student's t, scaled, shape `(size,)`."""
-        if self.variance == 0.0:
-            return np.zeros(size)
-        return np.asarray(np.sqrt(self.variance) * random.standard_t(self.freedom, size))
-
-
-def retraining(sample: Sample) -> Retraining:
-    """What the figure of `sample` owes to its seeds, beyond what its documents explain.
-
-    Replicates of one array of counts differ by seed alone; where no array has two, as with one seed in each
-    fold, all are compared. Their variance is that of seeds and, because each model errs on documents of its
-    own, part of that of documents, which the bootstrap has already: it is estimated from the influence of each
-    document on F1 (Hampel 1974) and taken off.
-    """
-    groups = _strata(sample) if _repeated(sample) else [np.arange(len(sample.figures))]
-    freedom = sum(len(group) - 1 for group in groups)
-    if freedom == 0:
-        return Retraining(0.0, 0.0)
-    variance = _within(sample.figures, groups) / freedom - _by_documents(_influence(sample), groups, freedom)
-    return Retraining(max(0.0, variance) / len(sample.figures), freedom)
-
-
-def retraining_of_differences(reference: Sample, others: Sequence[Sample]) -> list[Retraining]:
-    """What the figure of `reference` less that of each of `others` owes to the seeds of both.
-
-    As `retraining`, from replicates that differ by seed alone where there are any: the variance of each
-    configuration, moderated by those of all others (`moderated`), since two or three seeds say little on their
-    own. Else, as with one seed in each fold or for each learning rate, from the differences between matched
-    replicates. Samples must have the same replicates.
-
-    Of what documents explain only half is taken off: all of it makes the estimate zero too often, and equal
-    configurations are then told apart in up to 8 % of cases, none in hardly any (`benchmarks/calibration.py`).
-    """
-    size = len(reference.figures)
-    if size == 1:
-        return [Retraining(0.0, 0.0)] * len(others)
-    if not _repeated(reference):
-        every = [np.arange(size)]
-        unmatched = [
-            (_within(reference.figures - other.figures, every) / (size - 1))
-            - _by_documents(_influence(reference) - _influence(other), every, size - 1) / 2
-            for other in others
-        ]
-        return [Retraining(max(0.0, variance) / size, size - 1) for variance in unmatched]
-    groups = _strata(reference)
-    freedom = sum(len(group) - 1 for group in groups)
-    samples = (reference, *others)
-    raw, total = moderated(np.array([_within(sample.figures, groups) / freedom for sample in samples]), freedom)
-    by_documents = [_by_documents(_influence(sample), groups, freedom) / 2 for sample in samples]
-    own, *theirs = np.maximum(0.0, raw - by_documents)
-    return [Retraining(float(own + variance) / size, total) for variance in theirs]
-
-
-def moderated(variances: Floats, freedom: float) -> tuple[Floats, float]:
-    """Variances of several groups drawn together as far as they look alike (Smyth 2004, "Linear models and
-    empirical Bayes methods", section 6.2), and their degrees of freedom.
-
-    Variances that scatter no more than samples of one variance would become that one, with the degrees of
-    freedom of all; the more they scatter, the more each remains its own.
+    `best` is usually the configuration with the highest F1 on the same counts, and the highest of many differs from
+    the lowest by chance alone. Holm's correction therefore counts all pairs of configurations, not only those with
+    `best`.
 
     Args:
-        variances: of the groups, shape `(groups,)`.
-        freedom: degrees of freedom of each of them, the same for all.
+        configurations: counts of the same shape, as described in `confidence_intervals`.
+        best: name of one of the configurations.
+        groups: document id of each sentence; by default each sentence is a document.
+        level: one minus the family-wise error rate.
+        resamples: number of permutations. By default at least 10,000, and more with many configurations so that the
+            smallest p-values can be resolved, up to 200,000: above about 100 configurations, compare the leading ones.
+        seed: random seed.
+        family: number of pairs to correct for, if more are compared than these.
+
+    Raises:
+        ValueError: `best` is unknown, the counts or groups are malformed, or level or resamples are out of range.
+    """
+    if best not in configurations:
+        raise ValueError(f"unknown configuration {best!r}; expected one of {', '.join(configurations)}")
+    pairs = max(comb(len(configurations), 2), family or 0)
+    # four times the number that can resolve the smallest p-value
+    resamples = resamples or min(_MAX_RESAMPLES, max(10_000, int(4 * pairs / (1 - level))))
+    check_level(level, resamples)
+    samples = _read_all(configurations, groups)
+    others = [name for name in samples if name != best]
+    p_values = randomization_p_values(samples[best], [samples[name] for name in others], resamples, seed)
+    adjusted = dict(zip(others, holm(p_values, family=pairs), strict=True))
+    return [
+        name
+        for name, sample in samples.items()
+        if name == best or sample.mean_f1 >= samples[best].mean_f1 or adjusted[name] > 1 - level
+    ]
+
+
+def holm(p_values: Sequence[float], *, family: int | None = None) -> list[float]:
+    """Adjust p-values so that `p <= alpha` keeps the family-wise error rate at `alpha` (Holm 1979).
+
+    Args:
+        p_values: in any order.
+        family: number of hypotheses, if there are more than these; the others count as not rejected, which is
+            conservative.
+
+    Raises:
+        ValueError: the family is smaller than the number of p-values.
+    """
+    size = len(p_values) if family is None else family
+    if size < len(p_values):
+        raise ValueError(f"got {len(p_values)} p-values for a family of {size}; expected at most {size}")
+    order = np.argsort(p_values, kind="stable")
+    scaled = np.minimum(1.0, (size - np.arange(len(order))) * np.asarray(p_values, dtype=np.float64)[order])
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.maximum.accumulate(scaled)
+    return [float(p) for p in adjusted]
+
+
+def randomization_p_values(reference: Sample, others: Sequence[Sample], resamples: int, seed: int) -> list[float]:
+    """Compute two-sided p-values of each of `others` against `reference` by approximate randomization.
+
+    Under the null hypothesis the outputs of both systems for a document are exchangeable; each permutation exchanges
+    the outputs of all runs for a random half of the documents (Noreen 1989; Yeh, "More accurate tests for the
+    statistical significance of result differences", 2000). The variance between seeds
+    (`seed_variances_of_differences`) is added to the permuted difference. The p-value is
+    `(1 + permutations with at least the observed difference) / (1 + permutations)`. All samples must have the same
+    documents and runs.
+    """
+    random = np.random.default_rng(seed)
+    samples = (reference, *others)
+    columns = np.concatenate([sample.columns for sample in samples], axis=1)
+    totals = np.split(columns.sum(axis=0), len(samples))
+    # the tolerance counts sums that differ only by rounding as ties, which are common in small splits
+    observed = [abs(reference.mean_f1 - other.mean_f1) - 1e-9 for other in others]
+    seeds = seed_variances_of_differences(reference, others)
+    extreme = [0] * len(others)
+    for size in batches(resamples, *columns.shape):
+        coins = random.integers(2, size=(size, reference.documents), dtype=np.int8)
+        own, *theirs = np.split((2.0 * coins - 1.0) @ columns, len(samples), axis=1)
+        for index, other in enumerate(others):
+            middle, swing = (totals[0] + totals[index + 1]) / 2, (own - theirs[index]) / 2
+            permuted = reference.resampled_f1(middle + swing) - other.resampled_f1(middle - swing)
+            permuted += seeds[index].draw(size, random)
+            extreme[index] += int((np.abs(permuted) >= observed[index]).sum())
+    return [(1 + count) / (1 + resamples) for count in extreme]
+
+
+def seed_variances_of_differences(reference: Sample, others: Sequence[Sample]) -> list[SeedVariance]:
+    """Estimate the variance between seeds of the F1 difference of `reference` and each of `others`.
+
+    If some runs differ only in the seed, the variance of each configuration is moderated by the others
+    (`moderate_variances`), because two or three seeds give a poor estimate. Otherwise, as with one seed per fold, it is
+    estimated from the differences between matched runs. All samples must have the same runs.
+
+    Only half of the document variance is subtracted. Subtracting all of it makes the estimate zero too often: up to
+    8 % of equal configurations are then reported as different, and almost none without subtraction
+    (`benchmarks/calibration.py`).
+    """
+    runs = len(reference.sums)
+    if runs == 1:
+        return [SeedVariance(0.0, 0.0)] * len(others)
+    if not reference.has_repeated_seeds:
+        every = [np.arange(runs)]
+        matched = [
+            pooled_variance(reference.f1_scores - other.f1_scores, every)
+            - document_variance(reference.influence - other.influence, every) / 2
+            for other in others
+        ]
+        return [SeedVariance(max(0.0, variance) / runs, runs - 1) for variance in matched]
+    groups, samples = reference.seed_groups, (reference, *others)
+    raw = np.array([pooled_variance(sample.f1_scores, groups) for sample in samples])
+    moderated, freedom = moderate_variances(raw, degrees_of_freedom(groups))
+    by_documents = [document_variance(sample.influence, groups) / 2 for sample in samples]
+    own, *theirs = np.maximum(0.0, moderated - by_documents)
+    return [SeedVariance(float(own + variance) / runs, freedom) for variance in theirs]
+
+
+def moderate_variances(variances: Floats, freedom: float) -> tuple[Floats, float]:
+    """Shrink variances towards a common value (Smyth 2004, "Linear models and empirical Bayes methods", section 6.2).
+
+    Variances that scatter no more than samples of one variance are replaced by their mean, with the degrees of freedom
+    of all; the more they scatter, the less they are shrunk.
+
+    Args:
+        variances: shape `(groups,)`.
+        freedom: degrees of freedom of each variance.
+
+    Returns:
+        The moderated variances and their degrees of freedom.
     """
     count = len(variances)
     if count < 2 or not variances.any():
         return variances, freedom
-    # the logarithm of a variance that is zero by rounding must not outweigh all others
+    # variances that are zero by rounding would dominate on the logarithmic scale
     least = max(1e-5 * float(np.median(variances[variances > 0])), np.finfo(np.float64).tiny)
     logs = np.log(np.maximum(variances, least))
     logs += np.log(freedom / 2) - special.digamma(freedom / 2)
@@ -177,119 +235,27 @@ def moderated(variances: Floats, freedom: float) -> tuple[Floats, float]:
     return (prior * common + freedom * variances) / (prior + freedom), min(prior + freedom, freedom * count)
 
 
-def bootstrap(samples: Sequence[Sample], resamples: int, seed: int) -> Floats:
-    """Figures of `samples` on documents drawn with replacement (Efron and Tibshirani 1993), one draw for all.
-
-    The samples must be of the same documents. A replicate of which a draw has nothing keeps its figure.
-
-    Returns:
-        An array of shape `(resamples, samples)`.
-    """
-    random = np.random.default_rng(seed)
-    documents = samples[0].documents
-    columns = np.concatenate([_columns(sample) for sample in samples], axis=1)
-    drawn = []
-    for size in _chunks(resamples, columns.shape):
-        # as many counts of how often each document is drawn, through one count over all draws at once
-        draws = random.integers(documents, size=(size, documents)) + np.arange(size)[:, np.newaxis] * documents
-        weights = np.bincount(draws.ravel(), minlength=size * documents).reshape(size, documents)
-        drawn.append(_figures(weights.astype(np.float64) @ columns, samples))
-    return np.concatenate(drawn)
+def _read_all(configurations: Mapping[str, RunCounts], groups: Groups) -> dict[str, Sample]:
+    shapes = {
+        name: [np.shape(array) for array in ([runs] if isinstance(runs, np.ndarray) else runs)]
+        for name, runs in configurations.items()
+    }
+    first = next(iter(shapes))
+    for name, shape in shapes.items():
+        if shape != shapes[first]:
+            raise ValueError(
+                f"counts of {name} have the shape {shape} but those of {first} {shapes[first]}; expected the same runs "
+                "on the same sentences"
+            )
+    return {name: read_counts(runs, groups) for name, runs in configurations.items()}
 
 
-def randomisation_p_values(reference: Sample, others: Sequence[Sample], resamples: int, seed: int) -> list[float]:
-    """P-values, two-sided, of each of `others` against `reference`: approximate randomisation over documents.
-
-    Under the null hypothesis it does not matter which of two systems said what of a document; so for each
-    document a coin decides whether their outputs, those of all replicates, change places (Noreen 1989; Yeh,
-    "More accurate tests for the statistical significance of result differences", 2000). To the difference of
-    such a draw comes what other seeds would have made of it (`retraining_of_differences`), where replicates tell.
-    The p-value is `(1 + draws with at least the observed difference) / (1 + draws)`. Samples must be of the
-    same documents and replicates.
-    """
-    random = np.random.default_rng(seed)
-    columns = np.concatenate([_columns(sample) for sample in (reference, *others)], axis=1)
-    width = columns.shape[1] // (1 + len(others))
-    totals = columns.sum(axis=0)
-    # sums that are equal but for rounding must count as equal: ties are common in small parts
-    observed = [abs(reference.estimate - other.estimate) - 1e-9 for other in others]
-    seeds = retraining_of_differences(reference, others)
-    extreme = [0] * len(others)
-    for size in _chunks(resamples, columns.shape):
-        coins = random.integers(2, size=(size, reference.documents), dtype=np.int8)
-        signed = (2.0 * coins - 1.0) @ columns
-        for index, other in enumerate(others):
-            mine, theirs = slice(0, width), slice((index + 1) * width, (index + 2) * width)
-            middle, swing = (totals[mine] + totals[theirs]) / 2, (signed[:, mine] - signed[:, theirs]) / 2
-            changed = (_figures(middle + swing, [reference]) - _figures(middle - swing, [other]))[:, 0]
-            changed += seeds[index].draws(size, random)
-            extreme[index] += int((np.abs(changed) >= observed[index]).sum())
-    return [(1 + count) / (1 + resamples) for count in extreme]
+def _combine(one: float, other: float, correlation: float) -> float:
+    return sqrt(max(0.0, one**2 - 2 * correlation * one * other + other**2))
 
 
-def _strata(sample: Sample) -> list[npt.NDArray[np.intp]]:
-    """Indices of the replicates of each stratum."""
-    return [np.flatnonzero(sample.strata == stratum) for stratum in np.unique(sample.strata)]
-
-
-def _repeated(sample: Sample) -> bool:
-    """Whether some replicates differ by seed alone."""
-    return len(np.unique(sample.strata)) < len(sample.strata)
-
-
-def _within(values: Floats, groups: Sequence[npt.NDArray[np.intp]]) -> float:
-    """Sum of squared deviations of rows from the mean row of their group."""
-    return sum(float(np.square(values[group] - values[group].mean(axis=0)).sum()) for group in groups)
-
-
-def _by_documents(influence: Floats, groups: Sequence[npt.NDArray[np.intp]], freedom: float) -> float:
-    """Variance of figures of one group that is due to documents, from the influences `(replicates, documents)`."""
-    documents = influence.shape[1]
-    return float(_within(influence, groups) / freedom * documents / max(documents - 1, 1))
-
-
-def _influence(sample: Sample) -> Floats:
-    """How much each document moves the F1 of each replicate, shape `(replicates, documents)`."""
-    totals = sample.sums[..., 1].sum(axis=1, keepdims=True)
-    residuals = sample.sums[..., 0] - sample.figures[:, np.newaxis] * sample.sums[..., 1]
-    return residuals / np.where(totals > 0, totals, 1.0)
-
-
-def _documents(parts: list[Counts], groups: Groups, *, listed: bool) -> tuple[int, list[npt.NDArray[np.intp]]]:
-    """Number of documents, and for each part the row of each sentence's document."""
-    lengths = [part.shape[1] for part in parts]
-    ids: list[npt.NDArray[Any]]
-    if groups is None:
-        ids = np.split(np.arange(sum(lengths)), np.cumsum(lengths)[:-1])
-    else:
-        # a list of id arrays of different lengths is no array, so the kind of `replicates` tells how to read it
-        ids = [np.asarray(part) for part in groups] if listed else [np.asarray(groups)]  # type: ignore[union-attr]
-    if [part.shape for part in ids] != [(length,) for length in lengths]:
-        raise ValueError(f"groups must have one id a sentence, {lengths}, but have the shapes {[i.shape for i in ids]}")
-    known, rows = np.unique(np.concatenate(ids), return_inverse=True)
-    return len(known), np.split(rows, np.cumsum(lengths)[:-1])
-
-
-def _columns(sample: Sample) -> Floats:
-    """Sums as a matrix `(documents, replicates * 2)`."""
-    return np.moveaxis(sample.sums, 1, 0).reshape(sample.documents, -1)
-
-
-def _figures(totals: Floats, samples: Sequence[Sample]) -> Floats:
-    """Figures of samples from totals `(draws, samples * replicates * 2)`, shape `(draws, samples)`."""
-    pairs = totals.reshape(len(totals), -1, 2)
-    f1 = _f1(pairs, np.concatenate([sample.figures for sample in samples]))
-    ends = np.cumsum([len(sample.sums) for sample in samples])[:-1]
-    return np.stack([part.mean(axis=1) for part in np.split(f1, ends, axis=1)], axis=1)
-
-
-def _f1(pairs: Floats, otherwise: Floats) -> Floats:
-    """`numerator / denominator` along the last axis, `otherwise` where the denominator is zero."""
-    numerator, denominator = pairs[..., 0], pairs[..., 1]
-    return np.where(denominator > 0, numerator / np.where(denominator > 0, denominator, 1.0), otherwise)
-
-
-def _chunks(resamples: int, shape: tuple[int, ...]) -> Iterator[int]:
-    size = max(1, _CELLS // max(shape))
-    for done in range(0, resamples, size):
-        yield min(size, resamples - done)
+def _correlation(scores: Floats) -> float:
+    """Return the correlation of the two columns, 0.0 if one is constant."""
+    if scores.std(axis=0).min() < 1e-6:
+        return 0.0
+    return float(np.clip(np.asarray(np.corrcoef(scores.T))[0, 1], -1.0, 1.0))

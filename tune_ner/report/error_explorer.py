@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tune_ner.data.corpus import Span, SplitName
-from tune_ner.evaluation.span_metrics import ERROR_KINDS, SpanError, span_errors
+from tune_ner.evaluation.error_analysis import ERROR_KINDS, SpanError, find_errors
 from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import Predictions
@@ -114,7 +114,7 @@ class _Collector:
         for index, text, gold, predicted in zip(
             predictions.indices, predictions.texts, predictions.gold, predictions.predicted, strict=True
         ):
-            if not (errors := span_errors(gold, predicted)):
+            if not (errors := find_errors(gold, predicted)):
                 continue
             if self._left <= 0 and self.found.trials:
                 # beside another trial, what is not here would pass for right

@@ -13,7 +13,7 @@ from itertools import combinations
 from statistics import fmean
 from typing import Any
 
-from tune_ner.evaluation.confidence_intervals import Difference, holm
+from tune_ner.evaluation.significance import Difference, holm
 from tune_ner.results.leaderboard import MOST_COMPARED, Evidence, LeaderboardEntry
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.selection import axis_values, configuration_of, varied_axes

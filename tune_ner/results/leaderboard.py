@@ -15,14 +15,9 @@ from tune_ner.config.loading import load_space
 from tune_ner.config.search_space import SearchSpace
 from tune_ner.data.corpus import Span, SplitName
 from tune_ner.errors import SpaceError
-from tune_ner.evaluation.confidence_intervals import (
-    Difference,
-    Interval,
-    f1_interval,
-    indistinguishable,
-    paired_difference,
-)
+from tune_ner.evaluation.confidence_intervals import Interval, f1_interval
 from tune_ner.evaluation.seen_entities import SeenEntities
+from tune_ner.evaluation.significance import Difference, not_significantly_worse, paired_difference
 from tune_ner.evaluation.span_metrics import sentence_counts
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import Predictions, RunDir
@@ -246,7 +241,7 @@ def _like_best(evidence: Evidence, groups: Sequence[Sequence[TrialRecord]]) -> d
             for place in (0, *places)
         }
         counts = {place: of_place for place, (of_place, _) in compared.items()}
-        found = indistinguishable(counts, "0", groups=compared["0"][1], family=family)
+        found = not_significantly_worse(counts, "0", groups=compared["0"][1], family=family)
         alike |= {place: str(place) in found for place in places}
     return alike
 

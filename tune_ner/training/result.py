@@ -8,7 +8,7 @@ from typing import Any
 from tune_ner.config.trial_config import SelectionMetric
 from tune_ner.data.corpus import Span, SplitName
 from tune_ner.evaluation.seqeval_metrics import SeqevalMetrics, TypeMetrics
-from tune_ner.evaluation.span_metrics import SpanScores
+from tune_ner.evaluation.span_metrics import SpanMetrics
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class SplitMetrics:
     """
 
     seqeval: SeqevalMetrics
-    spans: SpanScores
+    spans: SpanMetrics
     seen: TypeMetrics
     unseen: TypeMetrics
     strict_seqeval: SeqevalMetrics | None

@@ -14,8 +14,8 @@ from tune_ner.evaluation.seen_entities import SeenEntities
 from tune_ner.evaluation.seqeval_metrics import (
     TypeMetrics,
     invalid_transitions,
-    seqeval_figures,
-    strict_figures,
+    seqeval_metrics,
+    strict_seqeval_metrics,
 )
 from tune_ner.evaluation.span_metrics import score_spans
 from tune_ner.tagging.alignment import EncodedSplit
@@ -72,7 +72,7 @@ class Scorer:
 
     def epoch_metrics(self, predicted: list[list[str]]) -> dict[str, float]:
         """Compute the metrics of one epoch, keyed as the fields of `EpochMetrics` without `validation_`."""
-        seqeval = seqeval_figures(self._gold, self._labelled(predicted), self._types)
+        seqeval = seqeval_metrics(self._gold, self._labelled(predicted), self._types)
         spans = score_spans([sentence.spans for sentence in self._sentences], self.spans(predicted), self._types)
         return {
             "seqeval_precision": seqeval.precision,
@@ -90,11 +90,11 @@ class Scorer:
         spans = self.spans(predicted)
         tags = self._labelled(predicted)
         return SplitMetrics(
-            seqeval=seqeval_figures(self._gold, tags, self._types),
+            seqeval=seqeval_metrics(self._gold, tags, self._types),
             spans=score_spans(gold, spans, self._types),
             seen=self._by_form(gold, spans, seen=True),
             unseen=self._by_form(gold, spans, seen=False),
-            strict_seqeval=strict_figures(self._gold, tags, self._types, self._scheme.name),
+            strict_seqeval=strict_seqeval_metrics(self._gold, tags, self._types, self._scheme.name),
             invalid_transitions=invalid_transitions(tags, self._scheme.name),
         )
 

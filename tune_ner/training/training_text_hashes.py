@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from tune_ner.errors import ModelError
-from tune_ner.evaluation.seen_entities import surface_form
+from tune_ner.evaluation.seen_entities import normalize_entity
 
 KNOWN_FILE = "known_texts.bin"
 _BYTES = 8  # of a digest: among a million texts, a new one passes for known once in 10^13 times
@@ -60,5 +60,5 @@ class TrainingTextHashes:
 
 
 def _digest(text: str) -> bytes:
-    form = surface_form(text).encode("utf-8", "surrogatepass")
+    form = normalize_entity(text).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(form, digest_size=_BYTES).digest()

@@ -10,7 +10,7 @@ CORPUS = a_corpus("Ta <DRUG Alvedon>.", "x", "<DRUG alvedon>, <DRUG salva>, <DRU
 
 def test_forms_are_compared_whatever_their_case_spacing_and_type() -> None:
     seen = seen_entities(CORPUS, a_split(1, 1, 1))
-    assert seen.forms == {"alvedon"}
+    assert seen.texts == {"alvedon"}
     assert seen.is_seen(Span(0, 7, "DRUG"), "ALVEDON nu")
     assert not seen.is_seen(Span(0, 5, "DRUG"), "salva")
     spaced = seen_entities(a_corpus("<DISORDER ont  i magen>"), a_split(1, 0, 0))

@@ -5,12 +5,12 @@ from tune_ner.audit.checks.merged_spans import broken_findings
 from tune_ner.audit.findings import Finding
 from tune_ner.audit.marker_baseline import learn_rule
 from tune_ner.data.corpus import Corpus
-from tune_ner.evaluation.seen_entities import FormIndex
+from tune_ner.evaluation.seen_entities import EntityMatcher
 
 
 def findings_of(corpus: Corpus) -> list[Finding]:
     rule = learn_rule(corpus.sentences, corpus.entity_types)
-    return broken_findings(rule, FormIndex(corpus.sentences, fold_case=True), corpus.sentences, "made.txt")
+    return broken_findings(rule, EntityMatcher(corpus.sentences, fold_case=True), corpus.sentences, "made.txt")
 
 
 def test_spans_with_markers_inside_are_counted_with_what_they_swallow() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tune_ner.audit.findings import Finding, first_examples, percent, ratio, span_example
 from tune_ner.data.corpus import Corpus, valid_spans
 from tune_ner.data.splits import Split
-from tune_ner.evaluation.seen_entities import seen_entities, surface_form
+from tune_ner.evaluation.seen_entities import normalize_entity, seen_entities
 
 
 def surface_finding(corpus: Corpus, split: Split) -> Finding | None:
@@ -16,8 +16,8 @@ def surface_finding(corpus: Corpus, split: Split) -> Finding | None:
     if not entities:
         return None
     old = sum(seen.is_seen(span, sentence.text) for sentence, span in entities)
-    forms = {surface_form(span.text_in(sentence.text)) for sentence, span in entities}
-    old_forms = len(forms & seen.forms)
+    forms = {normalize_entity(span.text_in(sentence.text)) for sentence, span in entities}
+    old_forms = len(forms & seen.texts)
     new = [span_example(sentence, span) for sentence, span in entities if not seen.is_seen(span, sentence.text)]
     share = ratio(old, len(entities))
     return Finding(

@@ -16,8 +16,7 @@ from tune_ner.audit.findings import (
     span_example,
 )
 from tune_ner.data.corpus import Sentence, Span, valid_spans
-from tune_ner.evaluation.seen_entities import FormIndex, surface_form, usage
-from tune_ner.evaluation.span_index import SpanIndex
+from tune_ner.evaluation.seen_entities import EntityMatcher, SpanIndex, count_occurrences, normalize_entity
 
 NOTABLE = 0.01
 """Share of entities (or sentences) from which a fault of annotation is a warning."""
@@ -38,13 +37,13 @@ def label_conflicts(sentences: Sequence[Sentence]) -> Finding | None:
     """Forms that are entities of one type here and of another there; counted are those of the rarer types."""
     labels: dict[str, Counter[str]] = defaultdict(Counter)
     for sentence, span in entities_of(sentences):
-        labels[surface_form(span.text_in(sentence.text))][span.label] += 1
+        labels[normalize_entity(span.text_in(sentence.text))][span.label] += 1
     usual = {form: max(sorted(found), key=lambda label: found[label]) for form, found in labels.items()}
     conflicts = {form for form, found in labels.items() if len(found) > 1}
     rarer = [
         (sentence, span, usual[form])
         for sentence, span in entities_of(sentences)
-        for form in [surface_form(span.text_in(sentence.text))]
+        for form in [normalize_entity(span.text_in(sentence.text))]
         if span.label != usual[form]
     ]
     if not rarer:
@@ -69,8 +68,8 @@ def label_conflicts(sentences: Sequence[Sentence]) -> Finding | None:
 
 def unlabelled_forms(sentences: Sequence[Sentence]) -> Finding | None:
     """Places where the words of an entity stand without a label, on word boundaries and whatever their case."""
-    index = FormIndex(sentences, fold_case=True)
-    seen = usage(index, sentences)
+    index = EntityMatcher(sentences, fold_case=True)
+    seen = count_occurrences(index, sentences)
     gaps = {form: found.unlabelled for form, found in seen.items() if found.unlabelled}
     if not gaps:
         return None
@@ -111,12 +110,12 @@ def severity_by_share(count: int, of: int, notable: float = NOTABLE) -> Severity
     return "warning" if ratio(count, of) >= notable else "info"
 
 
-def _unlabelled_examples(index: FormIndex, sentences: Sequence[Sentence]) -> list[Example]:
+def _unlabelled_examples(index: EntityMatcher, sentences: Sequence[Sentence]) -> list[Example]:
     found: list[Example] = []
     for sentence in sentences:
         spans = SpanIndex(sentence.spans)
-        for start, end, form in index.matches(sentence.text):
-            if not spans.touches(start, end):
+        for start, end, form in index.find(sentence.text):
+            if not spans.overlaps(start, end):
                 label = index.labels[form].most_common(1)[0][0]
                 found.append(span_example(sentence, Span(start, end, label), "not labelled here"))
                 if len(found) == MAX_EXAMPLES:

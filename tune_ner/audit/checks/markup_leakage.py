@@ -11,7 +11,7 @@ from tune_ner.audit.checks.boundary_markers import SENTENCE_PUNCTUATION, Cue, Si
 from tune_ner.audit.findings import MAX_EXAMPLES, Example, Finding, percent, ratio, remedy_command, span_example
 from tune_ner.audit.marker_baseline import MarkupRule
 from tune_ner.data.corpus import Sentence, Span, SplitName, valid_spans
-from tune_ner.evaluation.span_metrics import SpanScores
+from tune_ner.evaluation.span_metrics import SpanMetrics
 
 MIN_PRECISION = 0.9
 MIN_COVERAGE = 0.1
@@ -69,7 +69,7 @@ def with_types_of_forms(rule: MarkupRule, gazetteer: Gazetteer) -> Predict:
 
     def predict(text: str) -> tuple[Span, ...]:
         return tuple(
-            Span(span.start, span.end, gazetteer.types.get(gazetteer.index.form(span.text_in(text)), span.label))
+            Span(span.start, span.end, gazetteer.types.get(gazetteer.index.words(span.text_in(text)), span.label))
             for span in rule.predict(text)
         )
 
@@ -77,7 +77,7 @@ def with_types_of_forms(rule: MarkupRule, gazetteer: Gazetteer) -> Predict:
 
 
 def markup_findings(
-    rule: MarkupRule, scores: dict[SplitName, SpanScores], test: Sequence[Sentence], data_option: str
+    rule: MarkupRule, scores: dict[SplitName, SpanMetrics], test: Sequence[Sentence], data_option: str
 ) -> list[Finding]:
     """What the cues in the text give away of the test part: one finding for a rule that solves it, or one a side."""
     whole = _rule_finding(rule, scores["test"], test, data_option)
@@ -138,7 +138,7 @@ def _remedy(cues: Sequence[Cue], data_option: str) -> str:
 
 
 def _rule_finding(
-    rule: MarkupRule, test: SpanScores, sentences: Sequence[Sentence], data_option: str
+    rule: MarkupRule, test: SpanMetrics, sentences: Sequence[Sentence], data_option: str
 ) -> Finding | None:
     untyped = test.matches["exact"].f1
     if max(test.f1, untyped) < TRIVIAL_F1:
@@ -166,7 +166,7 @@ def _rule_finding(
 
 
 def _type_finding(
-    rule: MarkupRule, test: SpanScores, sentences: Sequence[Sentence], data_option: str
+    rule: MarkupRule, test: SpanMetrics, sentences: Sequence[Sentence], data_option: str
 ) -> Finding | None:
     solved = {
         label: scores.f1

@@ -10,14 +10,14 @@ from tune_ner.audit.checks.boundary_markers import told
 from tune_ner.audit.findings import Example, Finding, first_examples, percent, remedy_command, span_example
 from tune_ner.audit.marker_baseline import MarkupRule
 from tune_ner.data.corpus import Sentence, Span, valid_spans
-from tune_ner.evaluation.seen_entities import Form, FormIndex
+from tune_ner.evaluation.seen_entities import EntityMatcher, Words
 
 NOTABLE = 0.015
 """Share of entities from which a heuristic's finds are more than chance likenesses."""
 
 
 def broken_findings(
-    rule: MarkupRule, index: FormIndex, sentences: Sequence[Sentence], data_option: str
+    rule: MarkupRule, index: EntityMatcher, sentences: Sequence[Sentence], data_option: str
 ) -> list[Finding]:
     """Spans with markers of other annotations inside, and spans that look like several entities in one."""
     merged = [_Merged(sentence, *found) for sentence in sentences for found in _with_markers_inside(rule, sentence)]
@@ -51,16 +51,16 @@ def _with_markers_inside(rule: MarkupRule, sentence: Sentence) -> list[tuple[Spa
     return [(span, hidden) for span, hidden in counted if hidden > 0]
 
 
-def _begins_and_ends_with_entities(index: FormIndex, span: Span, text: str) -> bool:
+def _begins_and_ends_with_entities(index: EntityMatcher, span: Span, text: str) -> bool:
     """Whether a span begins with a known entity of its type, ends with another, and has a word in between."""
-    words = index.form(span.text_in(text))
+    words = index.words(span.text_in(text))
     longest = len(words) - 2
     first = next((n for n in range(1, longest + 1) if _is_entity(index, words[:n], span.label)), 0)
     last = next((n for n in range(1, longest + 1) if _is_entity(index, words[-n:], span.label)), 0)
     return bool(first and last) and first + last < len(words)
 
 
-def _is_entity(index: FormIndex, form: Form, label: str) -> bool:
+def _is_entity(index: EntityMatcher, form: Words, label: str) -> bool:
     labels = index.labels.get(form)
     return labels is not None and labels[label] * 2 > labels.total()
 

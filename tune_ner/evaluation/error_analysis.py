@@ -1,0 +1,78 @@
+"""Pairing of gold and predicted spans, and the kinds of errors that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, NamedTuple, get_args
+
+from tune_ner.data.corpus import Span
+
+ErrorKind = Literal["missed", "spurious", "wrong type", "wrong boundary", "wrong type and boundary"]
+ERROR_KINDS: tuple[ErrorKind, ...] = get_args(ErrorKind)
+
+
+class SpanPair(NamedTuple):
+    """A gold span and the predicted span that it is compared with."""
+
+    gold: Span
+    predicted: Span
+
+    @property
+    def has_same_type(self) -> bool:
+        """Whether both spans have the same entity type."""
+        return self.gold.label == self.predicted.label
+
+    @property
+    def has_same_range(self) -> bool:
+        """Whether both spans cover the same characters."""
+        return (self.gold.start, self.gold.end) == (self.predicted.start, self.predicted.end)
+
+    @property
+    def overlap(self) -> int:
+        """Number of characters that both spans cover."""
+        return max(0, min(self.gold.end, self.predicted.end) - max(self.gold.start, self.predicted.start))
+
+
+class SpanError(NamedTuple):
+    """An error: `gold` is None for a spurious prediction, `predicted` is None for a missed entity."""
+
+    kind: ErrorKind
+    gold: Span | None
+    predicted: Span | None
+
+
+def pair_spans(gold: set[Span], predicted: set[Span]) -> list[SpanPair]:
+    """Pair each gold span with at most one prediction, and each prediction with at most one gold span.
+
+    Equal spans are paired first, then equal ranges of different type, then the spans that share most characters.
+    Ties go to the pair of the same type, then to the leftmost pair.
+    """
+    equal = gold & predicted
+    candidates = [SpanPair(true, guess) for true in gold - equal for guess in predicted - equal]
+    candidates = [pair for pair in candidates if pair.overlap or pair.has_same_range]
+    candidates.sort(key=lambda pair: (not pair.has_same_range, -pair.overlap, not pair.has_same_type, pair))
+    pairs = [SpanPair(span, span) for span in sorted(equal)]
+    used: set[Span] = set()  # one set is enough: the remaining gold and predicted spans have no span in common
+    for pair in candidates:
+        if used.isdisjoint(pair):
+            used.update(pair)
+            pairs.append(pair)
+    return pairs
+
+
+def find_errors(gold: Iterable[Span], predicted: Iterable[Span]) -> list[SpanError]:
+    """Return the errors of one sentence from left to right; an empty list if every span is correct."""
+    true, guessed = set(gold), set(predicted)
+    if true == guessed:
+        return []
+    pairs = pair_spans(true, guessed)
+    errors = [SpanError(kind, *pair) for pair in pairs if (kind := _error_kind(pair))]
+    errors += [SpanError("missed", span, None) for span in true - {pair.gold for pair in pairs}]
+    errors += [SpanError("spurious", None, span) for span in guessed - {pair.predicted for pair in pairs}]
+    return sorted(errors, key=lambda error: (error.gold or error.predicted, error.kind))
+
+
+def _error_kind(pair: SpanPair) -> ErrorKind | None:
+    if pair.has_same_range:
+        return None if pair.has_same_type else "wrong type"
+    return "wrong boundary" if pair.has_same_type else "wrong type and boundary"
