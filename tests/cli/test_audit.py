@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 from tests.audit.corpora import BRACKETS, plain_corpus, with_marks
 from tune_ner.cli.audit import audit
 from tune_ner.data.corpus import Corpus
-from tune_ner.errors import visible
+from tune_ner.utils.text import visible
 
 app = typer.Typer()
 app.command()(audit)

@@ -19,7 +19,7 @@ from tune_ner.report.html_report import RunPage, write_page
 from tune_ner.report.rendering import Page, html_of
 from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
-from tune_ner.utils.io import write_text
+from tune_ner.utils.io import atomic_write
 from tune_ner.utils.renderers import Column, Sheet
 
 Audits = dict[int | None, dict[str, Any]]
@@ -73,7 +73,7 @@ def test_any_text_stays_text(text: str) -> None:
 
 
 def test_a_lone_surrogate_does_not_keep_a_page_from_being_written(tmp_path: Path) -> None:
-    file = write_text(tmp_path / "page.html", html_of(texts_of("half a character: \udc80")))
+    file = atomic_write(tmp_path / "page.html", html_of(texts_of("half a character: \udc80")))
     assert island(file.read_text(encoding="utf-8"))["texts"] == ["half a character: \udc80"]
 
 

@@ -32,7 +32,7 @@ def test_a_run_s_head_tells_its_data_its_trials_and_its_space(tmp_path: Path) ->
     for expected in (
         "data corpus.jsonl, markup strip",
         "split random: test 0.2, validation 0.1, seed 67",
-        "trials 1 finished, 1 failed, 2 not run",
+        "trials 1 completed, 1 failed, 2 not run",
         "model tiny:1x32, tiny:1x64",
         "fixed tagging_scheme BIO, learning_rate 0.001, lr_schedule linear, warmup 0, epochs 5",
     ):
@@ -44,12 +44,12 @@ def test_a_search_is_told_with_its_distributions(tmp_path: Path) -> None:
     assert space != SPACE
     text = overview(a_run(tmp_path, [a_record(), a_failure(seed=2)], space=space))
     assert "learning_rate {loguniform: [0.0001, 0.01]}" in text
-    assert "trials 1 finished, 1 failed model" in text
+    assert "trials 1 completed, 1 failed model" in text
 
 
 def test_stopped_trials_are_told_apart_from_failed_ones(tmp_path: Path) -> None:
     folder = a_run(tmp_path, [a_record(), a_failure(seed=2), a_stopped_trial(seed=1)], space=SPACE)
-    assert "trials 1 finished, 1 failed, 1 stopped, 1 not run" in overview(folder)
+    assert "trials 1 completed, 1 pruned, 1 failed, 1 not run" in overview(folder)
 
 
 def test_folds_are_told(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_folds_are_told(tmp_path: Path) -> None:
 def test_a_space_that_is_not_there_or_faulty_leaves_what_the_records_tell(tmp_path: Path) -> None:
     folder = a_run(tmp_path, [a_record(seed=1), a_record(seed=2)], space="model: []\n")
     text = overview(folder)
-    assert "data not known trials 2 finished model tiny:1x32 tagging_scheme BIO learning_rate 0.001 seed 1, 2" in text
+    assert "data not known trials 2 completed model tiny:1x32 tagging_scheme BIO learning_rate 0.001 seed 1, 2" in text
     assert "note: the space is not known: " in text
     folder.space_file.unlink()
     assert "there is no space.yaml in " in overview(folder)

@@ -61,8 +61,8 @@ def test_records_come_back_as_they_were_written(folder: RunDir) -> None:
     for record in written:
         folder.append(record, CORPUS, SPLIT)
     read = folder.records()
-    assert [record.model_dump(exclude={"result": {"spans"}}) for record in read] == [
-        record.model_dump(exclude={"result": {"spans"}}) for record in written
+    assert [record.model_dump(exclude={"result": {"predicted_spans"}}) for record in read] == [
+        record.model_dump(exclude={"result": {"predicted_spans"}}) for record in written
     ]
 
 
@@ -180,20 +180,18 @@ def test_a_folder_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytes
 
 def test_a_record_of_a_newer_format_is_told(folder: RunDir) -> None:
     folder.append(a_failure(), CORPUS, SPLIT)
-    row = json.loads(folder.trials_file.read_text(encoding="utf-8")) | {"format": 2, "status": "paused"}
+    row = json.loads(folder.trials_file.read_text(encoding="utf-8")) | {"format": 3, "status": "paused"}
     folder.trials_file.write_text(json.dumps(row) + "\n", encoding="utf-8")
-    with pytest.raises(
-        RunFolderError, match=r"trials\.jsonl:1: a trial record of format 2, expected at most 1.*update"
-    ):
+    with pytest.raises(RunFolderError, match=r"trials\.jsonl:1: .*newer version .*format 3, expected 2"):
         folder.records()
 
 
 def test_a_record_without_scores_of_spans_is_told(folder: RunDir) -> None:
     folder.append(a_record(), CORPUS, SPLIT)
     row = json.loads(folder.trials_file.read_text(encoding="utf-8"))
-    row["result"]["scores"] = {}
+    row["result"]["metrics"] = {}
     folder.trials_file.write_text(json.dumps(row) + "\n", encoding="utf-8")
-    with pytest.raises(RunFolderError, match=r"trials\.jsonl:1: the record has no scores of exact spans"):
+    with pytest.raises(RunFolderError, match=r"trials\.jsonl:1: .*result\.metrics lacks validation, test"):
         folder.records()
 
 

@@ -2,11 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tune_ner.utils.redaction import masked, secret_values
+from tune_ner.utils.redaction import redact, secret_values
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "expected"),
     [
         ("postgresql://me:secret@host:5432/db", "postgresql://me:***@host:5432/db"),
         ("postgresql+psycopg2://me:p:w@host/db?x=1", "postgresql+psycopg2://me:***@host/db?x=1"),
@@ -26,37 +26,35 @@ from tune_ner.utils.redaction import masked, secret_values
         ("tokens=12 at 3:40", "tokens=12 at 3:40"),
     ],
 )
-def test_secrets_are_hidden_and_nothing_else(text: str, shown: str) -> None:
-    assert masked(text) == shown
+def test_only_secrets_are_redacted(text: str, expected: str) -> None:
+    assert redact(text) == expected
 
 
 @pytest.mark.parametrize(
     "name",
     ["RAY_AUTH_TOKEN", "HF_TOKEN", "MLFLOW_TRACKING_PASSWORD", "AWS_SECRET_ACCESS_KEY", "MY_API_KEY", "PASSWORD"],
 )
-def test_the_value_of_a_secret_variable_is_hidden_wherever_it_stands(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_values_of_secret_variables_are_redacted_everywhere(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "s3cr3t-value")
-    assert masked("refused: s3cr3t-value, again s3cr3t-value.") == "refused: ***, again ***."
+    assert redact("refused: s3cr3t-value, again s3cr3t-value.") == "refused: ***, again ***."
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("TOKENIZERS_PARALLELISM", "false-or-true"), ("HF_TOKEN", "no"), ("X", "abcdefgh")]
 )
-def test_other_variables_are_left_alone(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_of_other_variables_are_not_redacted(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, value)
     assert value not in secret_values()
-    assert masked(f"say {value}") == f"say {value}"
+    assert redact(f"say {value}") == f"say {value}"
 
 
 @pytest.mark.parametrize("name", ["PWD", "OLDPWD"])
-def test_the_working_folder_is_no_password(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_working_folder_is_not_redacted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "/home/me/corpus")
-    assert masked("/home/me/corpus/a.jsonl: no such file") == "/home/me/corpus/a.jsonl: no such file"
+    assert redact("/home/me/corpus/a.jsonl: no such file") == "/home/me/corpus/a.jsonl: no such file"
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters=":@="), max_size=60))
-def test_text_without_a_mark_of_secrets_stays(text: str) -> None:
+def test_text_without_secrets_is_unchanged(text: str) -> None:
     if not any(word in text for word in ("Bearer", "Basic", "hf_", *secret_values())):
-        assert masked(text) == text
+        assert redact(text) == text

@@ -15,8 +15,9 @@ from rich.text import Text
 
 from tune_ner.cli.console import told_errors
 from tune_ner.data.markup import MarkupMode
-from tune_ner.errors import TuneNerError, visible
+from tune_ner.errors import TuneNerError
 from tune_ner.tagging.tokenization import WordTokenizer
+from tune_ner.utils.text import visible
 
 if TYPE_CHECKING:
     from tune_ner.audit.findings import AuditReport, Finding

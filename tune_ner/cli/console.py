@@ -16,9 +16,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from tune_ner.errors import ModelError, OutputError, Terminated, TuneNerError, visible_lines
-from tune_ner.utils.redaction import masked
-from tune_ner.utils.streams import let_go
+from tune_ner.errors import ModelError, OutputError, Terminated, TuneNerError
+from tune_ner.utils.redaction import redact
+from tune_ner.utils.streams import discard_output
+from tune_ner.utils.text import visible_lines
 
 if TYPE_CHECKING:
     from tune_ner.config.trial_config import TrialConfig
@@ -54,7 +55,7 @@ class _Screen(Console):
     def on_broken_pipe(self) -> None:
         """Print no more; what is buffered goes nowhere."""
         self.quiet = True
-        let_go(self.file)
+        discard_output(self.file)
 
 
 @contextmanager
@@ -73,12 +74,12 @@ def told_errors() -> Iterator[Console]:
         Console(stderr=True).print(f"[bold red]error:[/] {_plain(error)}", highlight=False, soft_wrap=True)
         raise typer.Exit(error.exit_code) from None
     except BrokenPipeError:  # the reader has what it wanted
-        let_go(sys.stdout)
+        discard_output(sys.stdout)
         raise typer.Exit from None
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        let_go(sys.stdout)
+        discard_output(sys.stdout)
         Console(stderr=True).print(
             f"[bold red]error:[/] cannot be written: {error.strerror}: make room", highlight=False
         )
@@ -151,7 +152,7 @@ def _terminate(*_: object) -> None:
 
 
 def _plain(error: TuneNerError) -> str:
-    return escape(visible_lines(masked(str(error))))
+    return escape(visible_lines(redact(str(error))))
 
 
 @contextmanager

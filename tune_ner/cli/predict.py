@@ -18,7 +18,8 @@ from rich.text import Text
 from tune_ner.cli.console import told_errors
 from tune_ner.data.formats.raw_text import TextRow, check_file, check_text, read_texts, texts_of
 from tune_ner.data.markup import MarkupMode
-from tune_ner.errors import TextError, visible
+from tune_ner.errors import TextError
+from tune_ner.utils.text import visible
 
 if TYPE_CHECKING:
     from tune_ner.data.corpus import Span

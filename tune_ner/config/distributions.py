@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from tune_ner.errors import near_misses
+from tune_ner.utils.text import near_misses
 
 DistributionKind = Literal["uniform", "loguniform", "int"]
 KINDS: tuple[DistributionKind, ...] = get_args(DistributionKind)

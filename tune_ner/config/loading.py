@@ -17,10 +17,11 @@ from tune_ner.config.search_space import SHOWN, BatchingChoice, SearchedName, Se
 from tune_ner.config.trial_config import LearningRateSchedule, Precision, SchemeName, SelectionMetric
 from tune_ner.data.markup import MarkupMode
 from tune_ner.data.splits import SplitMethod
-from tune_ner.errors import SpaceError, near_misses
+from tune_ner.errors import SpaceError
 from tune_ner.tagging.alignment import SubwordLabels
 from tune_ner.tagging.decoding import Decoding
 from tune_ner.tagging.tokenization import WordTokenizer
+from tune_ner.utils.text import near_misses
 
 MAX_SPACE_BYTES = 1_000_000
 SPACE_ALIASES = {"honest": "clean"}

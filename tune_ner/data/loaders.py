@@ -13,7 +13,8 @@ from tune_ner.data.formats.hub import read_hub
 from tune_ner.data.formats.tables import SplitSentences, read_table, read_tables
 from tune_ner.data.markup import MarkupMode, strip_corpus
 from tune_ner.data.synthetic.generator import synthetic_corpus
-from tune_ner.errors import DataError, near_misses
+from tune_ner.errors import DataError
+from tune_ner.utils.text import near_misses
 
 SYNTHETIC = "synthetic"
 HUB = "hub:"

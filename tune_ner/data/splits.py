@@ -15,7 +15,8 @@ import numpy as np
 
 from tune_ner.data.corpus import SPLIT_NAMES, Corpus, SplitName
 from tune_ner.data.near_duplicates import find_duplicates
-from tune_ner.errors import SplitError, near_misses
+from tune_ner.errors import SplitError
+from tune_ner.utils.text import near_misses
 
 SplitMethod = Literal["random", "grouped"]
 Group = Sequence[int]

@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
-from tune_ner.errors import visible
 from tune_ner.report.figure import Figure
 from tune_ner.report.html_blocks import Links, Section, blocks_of
 from tune_ner.report.marks import interval_row, parts_with_intervals
 from tune_ner.results.comparison import Runs, print_comparison
+from tune_ner.utils.text import visible
 
 
 def comparison_sections(runs: Runs, file: Path) -> list[Section]:

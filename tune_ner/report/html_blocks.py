@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
-from tune_ner.errors import visible, visible_lines
 from tune_ner.report.figure import Figure
 from tune_ner.utils.renderers import Sheet
+from tune_ner.utils.text import visible, visible_lines
 
 Tone = Literal["plain", "good", "note", "warning", "error", "quiet"]
 

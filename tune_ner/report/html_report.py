@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tune_ner.errors import RunFolderError, visible
+from tune_ner.errors import RunFolderError
 from tune_ner.report.comparison_page import comparison_sections
 from tune_ner.report.curves import curves_data
 from tune_ner.report.error_explorer import SPLIT_NAMES, errors_of
@@ -18,8 +18,9 @@ from tune_ner.results.comparison import named_apart
 from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.overview import data_of
 from tune_ner.results.run_log import LOGGER
-from tune_ner.utils.io import write_bytes, write_text
+from tune_ner.utils.io import atomic_write
 from tune_ner.utils.renderers import Layout
+from tune_ner.utils.text import visible
 
 PAGE_FILE = "report.html"
 FIGURES_FOLDER = "figures"
@@ -53,7 +54,7 @@ class RunPage:
         Raises:
             RunFolderError: it cannot be written; it is then as it was before.
         """
-        return write_text(self.results.folder.path / PAGE_FILE, html_of(self.page))
+        return atomic_write(self.results.folder.path / PAGE_FILE, html_of(self.page))
 
     def write_figures(self) -> list[Path]:
         """Write every figure of the page as SVG and PNG into `figures/` of the run folder; gives the files.
@@ -68,8 +69,8 @@ class RunPage:
             raise RunFolderError(f"{folder}: cannot be made: {error.strerror or error}") from error
         written: list[Path] = []
         for figure in (figure for section in self.page.sections for figure in section.figures):
-            written.append(write_text(folder / f"{figure.name}.svg", figure.svg()))
-            written.append(write_bytes(folder / f"{figure.name}.png", figure.png()))
+            written.append(atomic_write(folder / f"{figure.name}.svg", figure.svg()))
+            written.append(atomic_write(folder / f"{figure.name}.png", figure.png()))
         return written
 
 
@@ -84,7 +85,7 @@ def write_comparison(runs: Sequence[RunResults], file: Path) -> Path:
     Raises:
         RunFolderError: it cannot be written; it is then as it was before.
     """
-    return write_text(file, html_of(Page("Runs compared", comparison_sections(named_apart(runs), file))))
+    return atomic_write(file, html_of(Page("Runs compared", comparison_sections(named_apart(runs), file))))
 
 
 def print_page(layout: Layout, page: RunPage) -> None:

@@ -7,8 +7,8 @@ import io
 import pandas as pd
 from rich.console import Console
 
-from tune_ner.errors import visible
 from tune_ner.utils.renderers import MarkdownLayout, Sheet
+from tune_ner.utils.text import visible
 
 
 def markdown_of(sheet: Sheet) -> str:

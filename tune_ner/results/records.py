@@ -13,7 +13,7 @@ from tune_ner.config.trial_config import TrialConfig, library_versions
 from tune_ner.data.corpus import SPLIT_NAMES
 from tune_ner.evaluation.span_metrics import SCHEMAS
 from tune_ner.training.result import EpochMetrics, TrialResult
-from tune_ner.utils.redaction import masked
+from tune_ner.utils.redaction import redact
 
 RECORD_FORMAT = 2
 
@@ -116,7 +116,7 @@ class TrialRecord(BaseModel):
         """
         for key in ("error", "traceback"):
             if outcome.get(key) is not None:
-                outcome[key] = masked(outcome[key])
+                outcome[key] = redact(outcome[key])
         return cls(trial_id=config.trial_id, status=status, phase=phase, config=config, seconds=seconds, **outcome)
 
     @classmethod

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from tune_ner.utils.redaction import masked
+from tune_ner.utils.redaction import redact
 
 LOGGER = logging.getLogger("tune_ner")
 """The package's own logger. At level INFO, which a `RunLog` sets, Ray tells what its workers print."""
@@ -29,7 +29,7 @@ _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 class RunLog:
     """What would go to standard output and standard error, in a file instead, with the records of `LOGGER`.
 
-    Lines that Python writes carry the time and come without secrets (`masked`); what native code writes to descriptor 2
+    Lines written by Python carry the time and are redacted (`redact`); output of native code to descriptor 2
     is taken as it comes. The file is opened for appending once its folder is there; what comes earlier waits for it.
     Should an error end the run before that, the last lines go to standard error. A full disk costs lines, not the run.
 
@@ -83,7 +83,7 @@ class RunLog:
         with self._lock:
             if self._ended:
                 return
-            told = f"{datetime.now():%Y-%m-%d %H:%M:%S} {masked(_COLOUR.sub('', text))}\n"
+            told = f"{datetime.now():%Y-%m-%d %H:%M:%S} {redact(_COLOUR.sub('', text))}\n"
             with suppress(OSError):
                 self._move()
                 os.write((self._file or self._early).fileno(), told.encode(*_ENCODING))
@@ -101,7 +101,7 @@ class RunLog:
         if self._file is not None or not self._path.parent.is_dir():
             return
         self._file = self._path.open("ab", buffering=0)
-        self._file.write(masked(self._waiting()).encode(*_ENCODING))
+        self._file.write(redact(self._waiting()).encode(*_ENCODING))
         if self._native is not None:
             os.dup2(self._file.fileno(), _STDERR)
 
@@ -110,7 +110,7 @@ class RunLog:
         return self._early.read().decode("utf-8", "replace")
 
     def _tell(self) -> None:
-        lines = masked(self._waiting()).splitlines()[-_LAST_LINES:]
+        lines = redact(self._waiting()).splitlines()[-_LAST_LINES:]
         if lines:
             print(*lines, sep="\n", file=sys.stderr)  # noqa: T201 - there is no other place left
 

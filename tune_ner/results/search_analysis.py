@@ -20,11 +20,11 @@ import yaml
 from tune_ner.config.distributions import Distribution
 from tune_ner.config.search_space import SearchSpace
 from tune_ner.config.trial_config import TrialConfig
-from tune_ner.errors import visible
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
 from tune_ner.results.selection import Candidate, configuration_of, rank, varied_axes
 from tune_ner.utils.renderers import MISSING, Column, Layout, Sheet
+from tune_ner.utils.text import visible
 
 if TYPE_CHECKING:
     from optuna.study import Study

@@ -19,7 +19,7 @@ from tune_ner.results.run_dir import RunDir
 from tune_ner.results.search_analysis import NARROWED_FILE
 from tune_ner.results.selection import varied_axes
 from tune_ner.results.timings import timings_table
-from tune_ner.utils.io import write_text
+from tune_ner.utils.io import atomic_write
 
 NOTEBOOK_COLUMNS = ["Model", "Tagging Scheme", "Learning Rate", "Precision", "Recall", "F1"]
 """The six columns of the notebook's table; precision, recall and F1 are those of the test part."""
@@ -214,9 +214,9 @@ def write_tables(results: RunResults) -> list[Path]:
         texts |= {name: table.to_csv(index=False) for name, table in search.tables().items()}
         if narrowed := search.narrowed_yaml():
             texts[NARROWED_FILE] = narrowed
-    written = [write_text(results.folder.path / name, text) for name, text in texts.items()]
+    written = [atomic_write(results.folder.path / name, text) for name, text in texts.items()]
     if card := model_card(results):
-        written.append(write_text(results.folder.models.best / CARD_FILE, card))
+        written.append(atomic_write(results.folder.models.best / CARD_FILE, card))
     return written
 
 

@@ -10,12 +10,12 @@ from rich.table import Table
 
 from tune_ner.audit.findings import AuditReport
 from tune_ner.data.corpus import SPLIT_NAMES
-from tune_ner.errors import visible
 from tune_ner.results.test_set_log import EarlierUse
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.resources import TrialResources
 from tune_ner.tuning.scheduling import SchedulerConfig
-from tune_ner.utils.redaction import masked
+from tune_ner.utils.redaction import redact
+from tune_ner.utils.text import visible
 
 
 def print_data(console: Console, experiment: Experiment) -> None:
@@ -42,7 +42,7 @@ def print_data(console: Console, experiment: Experiment) -> None:
 
 def print_note(console: Console, what: str) -> None:
     """Print something that a user should know; a terminal breaks it between words, a pipe gets it whole."""
-    _print(console, f"[yellow]note:[/] {_plain(masked(what))}")
+    _print(console, f"[yellow]note:[/] {_plain(redact(what))}")
 
 
 def _fold(fold: int | None, experiment: Experiment) -> str:

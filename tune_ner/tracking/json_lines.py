@@ -28,8 +28,8 @@ from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.resources import TrialResources
 from tune_ner.tuning.scheduling import SchedulerConfig
-from tune_ner.utils.redaction import masked
-from tune_ner.utils.streams import let_go
+from tune_ner.utils.redaction import redact
+from tune_ner.utils.streams import discard_output
 
 _FINDING_KEYS = ("severity", "title", "count", "of", "remedy")
 
@@ -111,7 +111,7 @@ class JsonDisplay(Display, RunEvents):
 
     def noted(self, what: str) -> None:
         """`note`."""
-        self._tell("note", message=masked(what))
+        self._tell("note", message=redact(what))
 
     def confirming(self, trials: int) -> None:
         """`confirming`."""
@@ -172,7 +172,7 @@ class JsonDisplay(Display, RunEvents):
             self._stream.write(json.dumps(_finite(told), allow_nan=False) + "\n")
             self._stream.flush()
         except BrokenPipeError:
-            let_go(self._stream)
+            discard_output(self._stream)
             self._stream = None
 
 

@@ -20,7 +20,7 @@ from tune_ner.results.run_dir import RunDir
 from tune_ner.training.result import EpochMetrics
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.resources import TrialResources
-from tune_ner.utils.redaction import masked
+from tune_ner.utils.redaction import redact
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 
@@ -82,7 +82,7 @@ class MlflowRuns(RunEvents):
             self._experiment = _experiment(self._client)
         # the client raises whatever its HTTP library, its address parser and the server's answer lead to
         except Exception as error:
-            reason = masked(" ".join(str(error).split()))[:300]
+            reason = redact(" ".join(str(error).split()))[:300]
             raise OutputError(
                 f"--track mlflow: the server that {URI_VARIABLE} names cannot be used: {reason}; check the address, "
                 "and that `mlflow server` runs there"
@@ -120,7 +120,7 @@ class MlflowRuns(RunEvents):
         # as above; whatever it is, the run must not mind
         except Exception as error:  # noqa: BLE001
             self._lost = True
-            reason = masked(" ".join(str(error).split()))[:300]
+            reason = redact(" ".join(str(error).split()))[:300]
             self._noted(f"the MLflow server is lost and told no more: {reason}; the run goes on, and all is recorded")
 
     def _begin(self) -> None:

@@ -17,12 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 from tune_ner.config.trial_config import TrialConfig
-from tune_ner.errors import visible
 from tune_ner.results.records import TrialRecord
 from tune_ner.tracking.console import describe_resources, print_note
 from tune_ner.training.result import EpochMetrics
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.resources import TrialResources
+from tune_ner.utils.text import visible
 
 _HOUR = 3600
 _BAR_WIDTH, _SHORT_BAR_WIDTH = 30, 10

@@ -18,7 +18,7 @@ from tune_ner.errors import StudyError
 from tune_ner.results.records import TrialRecord
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.schedulers import FAILED
-from tune_ner.utils.redaction import masked
+from tune_ner.utils.redaction import redact
 
 SAMPLERS = ("tpe", "random")
 
@@ -57,7 +57,7 @@ class Study:
         except Exception as error:
             reason = str(error).splitlines()[0][:300]
             raise StudyError(
-                f"study storage {masked(storage)}: cannot be opened: {masked(reason)}; expected "
+                f"study storage {redact(storage)}: cannot be opened: {redact(reason)}; expected "
                 "a database URL such as sqlite:///study.db, with a folder that is there"
             ) from error
         self._claim()

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tune_ner.errors import SchedulingError, near_misses
+from tune_ner.errors import SchedulingError
 from tune_ner.training.encoders import EncoderSize
+from tune_ner.utils.text import near_misses
 
 SCHEDULERS = ("fifo", "asha", "median")
 

@@ -11,7 +11,7 @@ from ray import tune
 
 from tune_ner.audit.findings import AuditReport
 from tune_ner.config.trial_config import SelectionMetric, TrialConfig
-from tune_ner.errors import SchedulingError, near_misses
+from tune_ner.errors import SchedulingError
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
 from tune_ner.tuning.best_model_store import lacks_model
@@ -24,6 +24,7 @@ from tune_ner.tuning.samplers import SAMPLERS, Study, StudySearch, value_of
 from tune_ner.tuning.schedulers import FAILED
 from tune_ner.tuning.scheduling import SchedulerConfig
 from tune_ner.tuning.tuner import going_on, heard, running
+from tune_ner.utils.text import near_misses
 
 STUDY_FILE = "study.db"
 

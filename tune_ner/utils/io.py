@@ -1,30 +1,67 @@
-"""Files that are written whole or not at all."""
+"""Reading JSON and writing files, with errors that name the file."""
 
 from __future__ import annotations
 
+import errno
+import json
+import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from tune_ner.errors import RunFolderError
 
 
-def write_text(path: Path, text: str) -> Path:
-    """Write a text; a lone surrogate, which has no UTF-8 form, becomes an escape. Gives the file.
+def atomic_write(path: Path, content: str | bytes) -> Path:
+    """Write a file completely or not at all, and return its path.
+
+    The content is on the disk on return. Lone surrogates, which have no UTF-8 form, are written as escapes.
 
     Raises:
-        RunFolderError: it cannot be written; it is then as it was before.
+        RunFolderError: the file cannot be written; an existing file is unchanged.
     """
-    return write_bytes(path, text.encode("utf-8", "backslashreplace"))
-
-
-def write_bytes(path: Path, content: bytes) -> Path:
-    """Write a file; see `write_text`."""
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     unfinished = path.with_name(f"{path.name}.unfinished")
     try:
-        unfinished.write_bytes(content)
+        with unfinished.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         unfinished.replace(path)
     except OSError as error:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
         raise RunFolderError(f"{path}: cannot be written: {error.strerror or error}") from error
     return path
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append a line to a file; it is on the disk on return.
+
+    Raises:
+        OSError: the line cannot be written; the file then has its former length.
+    """
+    data = (line + "\n").encode("utf-8", "backslashreplace")
+    with path.open("ab", buffering=0) as file:
+        before = file.seek(0, os.SEEK_END)
+        try:
+            if file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(before)  # a partial line would become the start of the next one
+            raise
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file.
+
+    Raises:
+        RunFolderError: the file is missing, unreadable or not JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise RunFolderError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:  # the latter from JSON nested without end
+        raise RunFolderError(f"{path}: not valid JSON: {error}") from error

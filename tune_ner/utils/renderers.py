@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tune_ner.errors import visible, visible_lines
+from tune_ner.utils.text import visible, visible_lines
 
 MISSING = "–"
 """What stands where a record has no figure."""

@@ -1,4 +1,4 @@
-"""Output whose reader went away."""
+"""Output streams whose reader has closed them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 
-def let_go(stream: IO[str]) -> None:
-    """Have what is buffered go nowhere: Python writes it once more when it ends, and would fail."""
-    with suppress(OSError), Path(os.devnull).open("w") as nowhere:  # a stream without a descriptor has no such end
-        os.dup2(nowhere.fileno(), stream.fileno())
+def discard_output(stream: IO[str]) -> None:
+    """Redirect a closed pipe to the null device: Python flushes it at exit, which would raise again."""
+    with suppress(OSError), Path(os.devnull).open("w") as null:  # streams without a descriptor need no redirection
+        os.dup2(null.fileno(), stream.fileno())

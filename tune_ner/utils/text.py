@@ -1,0 +1,63 @@
+"""Texts and numbers as they are shown to people."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+MISSING = "–"
+"""Shown in place of a missing value."""
+
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+_HOUR = 3600
+
+
+def near_misses(word: str, known: Iterable[str]) -> str:
+    """Return a hint such as ` (did you mean 'learning_rate'?)`, or an empty string if no known word is similar."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def visible(text: str) -> str:
+    """Return the text on one line, with every unprintable character, such as a tab, as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def visible_lines(text: str) -> str:
+    """Return the text with each of its lines made `visible`."""
+    return "\n".join(map(visible, text.split("\n")))
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count and its noun: `1 trial`, `2 trials`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def format_value(value: object) -> str:
+    """Return the value of a hyperparameter as people write it: 1e-05 and not 1.0000000000000001e-05."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def format_duration(seconds: float) -> str:
+    """Return a time in words: `4.2 s`, `3 min 07 s`, `2 h 05 min`."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < _HOUR:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // _HOUR:,} h {whole % _HOUR // 60:02d} min"
+
+
+def format_clock(seconds: float) -> str:
+    """Return a time in hours, minutes and seconds: `0:03:07`."""
+    whole = round(seconds)
+    return f"{whole // _HOUR}:{whole % _HOUR // 60:02d}:{whole % 60:02d}"
+
+
+def format_bytes(count: float) -> str:
+    """Return a number of bytes with a decimal unit: `512 MB`, `1.3 GB`."""
+    for unit in _UNITS:
+        if count < 999.5 or unit == _UNITS[-1]:
+            break
+        count /= 1000
+    return f"{count:.1f} {unit}" if count < 9.95 and unit != "B" else f"{count:,.0f} {unit}"
