@@ -136,7 +136,7 @@ def test_bad_input_is_told_with_exit_code_2_and_nothing_is_written(run: RunDir, 
         "nowhere": "no such folder",
         "empty": "it is empty",
         "file": "but a file",
-        "newer": "update",
+        "newer": "newer version",
         "lost": "damaged",
         "audit": "no audit",
     }

@@ -50,8 +50,10 @@ def test_every_event_of_a_run_is_an_object_of_its_own(tmp_path: Path) -> None:
     whole, failed, stopped = (line for line in lines if line["event"] == "trial_ended")
     assert (whole["status"], whole["validation_span_f1"], whole["test_span_f1"]) == ("completed", 0.5, 0.4)
     assert whole["configuration"]["learning_rate"] == 1e-3
-    assert (failed["status"], failed["error"], failed["validation_span_f1"]) == ("failed", "no\nmemory", None)
-    assert (stopped["status"], stopped["epochs_run"], stopped["test_span_f1"]) == ("pruned", 2, None)
+    assert (failed["status"], failed["error"]) == ("failed", "no\nmemory")
+    assert "validation_span_f1" not in failed
+    assert (stopped["status"], stopped["epochs_run"], stopped["best_validation_span_f1"]) == ("pruned", 2, 0.2)
+    assert "test_span_f1" not in stopped
     end = lines[-1]
     assert (end["event"], end["exit_code"], end["folder"]) == ("run_ended", 3, str(tmp_path / "run"))
     assert end["statuses"] == {"completed": 1, "failed": 1, "pruned": 1}
@@ -98,7 +100,8 @@ def test_a_searched_trial_has_its_best_validation_figure() -> None:
     stream = io.StringIO()
     JsonDisplay(stream, "mine").trial_ended(TrialRecord.searched(a_config(), a_result((0.5, 0.25)).epochs, 1.0))
     (line,) = told(stream)
-    assert (line["validation_span_f1"], line["test_span_f1"], line["epochs_run"]) == (0.5, None, 2)
+    assert (line["best_validation_span_f1"], line["epochs_run"]) == (0.5, 2)
+    assert "test_span_f1" not in line
 
 
 class _Gone(io.StringIO):

@@ -33,7 +33,7 @@ def test_every_end_of_a_trial_is_printed(console: Console) -> None:
     text = printed(console)
     assert "2 trials, 2 at once, each with 1 CPU thread." in text
     assert console.is_terminal or "http://127.0.0.1:8265" in text  # the view has it in a terminal
-    assert "[1/2] tiny:1x32 · BIO · 0.001 · seed 42: validation F1 0.5000 (epoch 2)" in text
+    assert "[1/2] tiny:1x32 · BIO · 0.001 · seed 42: validation_span_f1 0.5000 (epoch 2)" in text
     assert "[2/2] tiny:1x32 · BIO · 0.001 · seed 2:" in text
 
 
@@ -47,7 +47,7 @@ def test_a_terminal_shows_epoch_and_best_while_trials_run() -> None:
         progress.epoch_ended(running, done.result.epochs[0])
         view = Console(file=io.StringIO(), width=100)
         view.print(progress._view())
-    assert re.search(r"seed 2 +epoch 1/5 +validation F1 0\.5000", printed(view))
+    assert re.search(r"seed 2 +epoch 1/5 +validation_span_f1 0\.5000", printed(view))
     assert "best so far: validation F1 0.5000, tiny:1x32 · BIO · 0.001 · seed 42" in printed(view)
 
 
@@ -61,8 +61,8 @@ def test_early_ends_are_told_and_leave_less_to_do() -> None:
         progress.trial_ended(early)
         progress.trial_ended(stopped)
         assert 6.0 - progress._pace._saved - sum(progress._pace._done.values()) == pytest.approx(2.0)
-    assert "seed 1: validation F1 1.0000 (epoch 2), stopped early, 2.0 s" in printed(console)
-    assert "seed 2: stopped after epoch 1 of 5, 1.0 s" in printed(console)
+    assert "seed 1: validation_span_f1 1.0000 (epoch 2), stopped early, 2.0 s" in printed(console)
+    assert "seed 2: pruned after epoch 1 of 5, 1.0 s" in printed(console)
 
 
 def test_a_searched_trial_shows_its_best_validation_figure() -> None:
@@ -72,7 +72,7 @@ def test_a_searched_trial_shows_its_best_validation_figure() -> None:
         progress.trial_started(record.config)
         progress.trial_ended(record)
         assert progress._best
-    assert "seed 42: validation F1 0.5000, 3.0 s" in printed(console)
+    assert "seed 42: validation_span_f1 0.5000, 3.0 s" in printed(console)
 
 
 def test_the_time_left_of_a_search_ends_with_its_budget_and_what_confirms(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +133,7 @@ def test_the_view_is_never_wider_or_higher_than_the_terminal(width: int, height:
         lines = view_of(progress, width, height)
         assert len(lines) < height
         assert max(map(len, lines)) <= width
-        assert re.search(r"epoch 1/5 +validation F1 0\.5000", lines[0])
+        assert re.search(r"epoch 1/5 +validation_span_f1 0\.5000", lines[0])
         shown = sum("starting" in line or "epoch" in line for line in lines)
         assert f"… and {34 - shown} more" in "\n".join(lines) or shown == 34
         assert "http://127.0.0.1:8265" in "\n".join(lines)
@@ -195,5 +195,5 @@ def test_a_line_too_long_for_the_terminal_loses_some_of_its_title() -> None:
         progress.trial_started(record.config)
         progress.trial_ended(record)
     lines = [Text.from_ansi(line).plain for line in printed(console).splitlines()]
-    assert "[1/1] … · BIO · 0.001 · seed 42: validation F1 0.5000 (epoch 1), 2.0 s" in lines
+    assert "[1/1] …O · 0.001 · seed 42: validation_span_f1 0.5000 (epoch 1), 2.0 s" in lines
     assert max(map(len, lines)) == 70

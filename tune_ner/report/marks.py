@@ -45,14 +45,14 @@ def parts_with_intervals(values: Sequence[Mapping[str, Any]]) -> Chart:
     parts = ["validation", "test"]
     base = alt.Chart(rows(values)).encode(
         y=alt.Y("what:N", sort=None, title=None),
-        yOffset=alt.YOffset("part:N", sort=parts),
-        color=alt.Color("part:N", sort=parts, title=None),
+        yOffset=alt.YOffset("split:N", sort=parts),
+        color=alt.Color("split:N", sort=parts, title=None),
     )
     scale = alt.Scale(zero=False)
     interval = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=EXACT_F1, scale=scale), x2="high:Q")
     point = base.mark_point(size=60, filled=True, opacity=1).encode(
         x=alt.X("f1:Q", scale=scale),
-        shape=alt.Shape("part:N", sort=parts, legend=None),
+        shape=alt.Shape("split:N", sort=parts, legend=None),
         tooltip=tooltip("what", "split", "f1", "low", "high"),
     )
     return rows_high(alt.layer(interval, point), len({value["what"] for value in values}))

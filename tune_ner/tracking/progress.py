@@ -29,7 +29,7 @@ _BAR_WIDTH, _SHORT_BAR_WIDTH = 30, 10
 _NARROW = 80
 # best, dashboard, bar, the count of what is not shown, and the line that the cursor stands on
 _LINES_BESIDE_TRIALS = 5
-_STATE_WIDTHS = (len("epoch 10/10"), len("validation F1 0.0000"))
+_STATE_WIDTHS = (len("epoch 10/10"), len("validation_seqeval_f1 0.0000"))
 _GAP = 2
 
 

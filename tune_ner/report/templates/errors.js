@@ -7,7 +7,7 @@
   const element = tuneNer.element;
   const all = tuneNer.data.errors;
 
-  const part = tuneNer.choice("part", Object.keys(all).map((name) => [name, name]), restart);
+  const part = tuneNer.choice("split", Object.keys(all).map((name) => [name, name]), restart);
   const trial = tuneNer.choice("trial", [], update);
   const other = tuneNer.choice("beside", [], update);
   const label = tuneNer.choice("type", [], update);
