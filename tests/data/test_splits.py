@@ -1,4 +1,4 @@
-"""Dividing a corpus: every sentence in one part, the same for equal seeds, published parts honoured."""
+"""Random and published splits."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -12,27 +12,27 @@ from tune_ner.data.splits import SplitSpec, split_corpus
 from tune_ner.errors import SplitError
 
 
-def corpus_of(size: int, parts: Mapping[SplitName, tuple[int, ...]] | None = None, entities: bool = True) -> Corpus:
+def corpus_of(size: int, splits: Mapping[SplitName, tuple[int, ...]] | None = None, entities: bool = True) -> Corpus:
     spans = (Span(0, 5, "DISORDER"),) if entities else ()
     sentences = tuple(Sentence(str(number), f"Astma {number}", spans) for number in range(size))
-    return Corpus("my corpus", sentences, ("DISORDER",), parts or {})
+    return Corpus("my corpus", sentences, ("DISORDER",), splits or {})
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(10, 200), st.integers(0, 2**31), st.floats(0.1, 0.4), st.floats(0.15, 0.4))
-def test_every_sentence_is_in_exactly_one_part(size: int, seed: int, test: float, validation: float) -> None:
+def test_every_sentence_is_in_exactly_one_split(size: int, seed: int, test: float, validation: float) -> None:
     split = split_corpus(corpus_of(size), SplitSpec(test, validation, seed))
     assert sorted(split.train + split.validation + split.test) == list(range(size))
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(20, 200), st.integers(0, 1000))
-def test_equal_seeds_give_equal_parts(size: int, seed: int) -> None:
+def test_equal_seeds_give_equal_splits(size: int, seed: int) -> None:
     spec = SplitSpec(seed=seed)
     assert split_corpus(corpus_of(size), spec) == split_corpus(corpus_of(size), dataclasses.replace(spec))
 
 
-def test_another_seed_gives_other_parts_of_the_same_sizes() -> None:
+def test_another_seed_gives_other_splits_of_the_same_sizes() -> None:
     one, other = (split_corpus(corpus_of(100), SplitSpec(seed=seed)) for seed in (1, 2))
     assert set(one.test) != set(other.test)
     assert [len(one[split_name]) for split_name in SPLIT_NAMES] == [
@@ -40,7 +40,7 @@ def test_another_seed_gives_other_parts_of_the_same_sizes() -> None:
     ]
 
 
-def test_another_seed_draws_another_validation_part_beside_a_published_test_part() -> None:
+def test_another_seed_draws_another_validation_split_next_to_a_published_test_split() -> None:
     corpus = corpus_of(100, {"train": tuple(range(80)), "test": tuple(range(80, 100))})
     one, other = (split_corpus(corpus, SplitSpec(seed=seed)) for seed in (1, 2))
     assert set(one.validation) != set(other.validation)
@@ -51,22 +51,22 @@ def test_the_default_sizes_are_those_of_the_notebook() -> None:
     assert [len(split[split_name]) for split_name in SPLIT_NAMES] == [666, 75, 186]
 
 
-def test_validation_is_a_share_of_what_the_test_part_leaves() -> None:
+def test_the_validation_size_is_relative_to_the_sentences_outside_test() -> None:
     split = split_corpus(corpus_of(100), SplitSpec(test_size=0.5, validation_size=0.2))
     assert [len(split[split_name]) for split_name in SPLIT_NAMES] == [40, 10, 50]
 
 
-def test_sentences_are_fed_in_a_drawn_order() -> None:
+def test_train_is_shuffled() -> None:
     train = split_corpus(corpus_of(100)).train
     assert list(train) != sorted(train)
 
 
-def test_a_part_is_found_by_its_name() -> None:
+def test_a_split_is_accessible_by_its_name() -> None:
     split = split_corpus(corpus_of(50))
     assert (split["train"], split["validation"], split["test"]) == (split.train, split.validation, split.test)
 
 
-def test_published_parts_are_kept_in_their_order() -> None:
+def test_published_splits_are_kept_in_their_order() -> None:
     corpus = corpus_of(5, {"train": (4, 0, 1), "validation": (2,), "test": (3,)})
     split = split_corpus(corpus, SplitSpec(seed=1))
     assert (split.train, split.validation, split.test) == ((4, 0, 1), (2,), (3,))
@@ -74,8 +74,8 @@ def test_published_parts_are_kept_in_their_order() -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1000), st.sampled_from([("test", "validation"), ("validation", "test")]))
-def test_a_missing_part_is_drawn_from_train_alone(seed: int, parts: tuple[SplitName, SplitName]) -> None:
-    published, missing = parts
+def test_a_missing_split_is_drawn_from_train_only(seed: int, names: tuple[SplitName, SplitName]) -> None:
+    published, missing = names
     corpus = corpus_of(30, {"train": tuple(range(20)), published: tuple(range(20, 30))})
     split = split_corpus(corpus, SplitSpec(test_size=0.2, validation_size=0.2, seed=seed))
     assert split[published] == tuple(range(20, 30))
@@ -83,15 +83,15 @@ def test_a_missing_part_is_drawn_from_train_alone(seed: int, parts: tuple[SplitN
     assert sorted(split.train + split[missing]) == list(range(20))
 
 
-def test_both_missing_parts_are_drawn_from_a_lone_train_part() -> None:
+def test_two_missing_splits_are_drawn_from_train() -> None:
     assert split_corpus(corpus_of(50, {"train": tuple(range(50))})) == split_corpus(corpus_of(50))
 
 
-def test_too_few_sentences_are_refused_with_their_number_and_a_remedy() -> None:
+def test_too_few_sentences_are_refused() -> None:
     with pytest.raises(SplitError) as caught:
         split_corpus(corpus_of(1))
     message = str(caught.value)
-    assert "1 sentences cannot be divided" in message
+    assert "1 sentences cannot be split" in message
     assert "test size of 0.2" in message
     assert "larger corpus or change split.test_size" in message
 
@@ -100,24 +100,26 @@ def test_too_few_sentences_are_refused_with_their_number_and_a_remedy() -> None:
     "spec",
     [SplitSpec(test_size=0.0), SplitSpec(test_size=1.0), SplitSpec(test_size=-1.0), SplitSpec(test_size=float("nan"))],
 )
-def test_a_size_that_is_no_share_is_refused(spec: SplitSpec) -> None:
+def test_an_invalid_size_is_refused(spec: SplitSpec) -> None:
     with pytest.raises(SplitError, match=f"test size of {spec.test_size}"):
         split_corpus(corpus_of(20), spec)
 
 
-def test_a_validation_part_that_would_stay_empty_names_its_own_setting() -> None:
+def test_an_empty_validation_split_is_reported_with_its_setting() -> None:
     with pytest.raises(SplitError, match=r"1 sentences .* validation size of 0\.1.*split\.validation_size"):
         split_corpus(corpus_of(2), SplitSpec(test_size=0.5))
 
 
-@pytest.mark.parametrize("corpus", [corpus_of(0), corpus_of(3, {"test": (0, 1, 2)})], ids=["empty", "only a test part"])
+@pytest.mark.parametrize(
+    "corpus", [corpus_of(0), corpus_of(3, {"test": (0, 1, 2)})], ids=["empty", "only a test split"]
+)
 def test_a_corpus_with_nothing_to_train_on_is_refused(corpus: Corpus) -> None:
-    with pytest.raises(SplitError, match=f"the train part has 0 of {len(corpus)} sentences and no entity"):
+    with pytest.raises(SplitError, match=f"the train split has 0 of {len(corpus)} sentences and no entity"):
         split_corpus(corpus)
 
 
 @pytest.mark.parametrize("empty", SPLIT_NAMES)
-def test_a_part_without_entities_is_named_with_the_corpus_and_a_remedy(empty: SplitName) -> None:
+def test_a_split_without_entities_is_named(empty: SplitName) -> None:
     full, bare = corpus_of(6).sentences, corpus_of(6, entities=False).sentences
     rows: dict[SplitName, tuple[int, ...]] = {"train": (0, 1), "validation": (2, 3), "test": (4, 5)}
     sentences = tuple(bare[i] if i in rows[empty] else full[i] for i in range(6))
@@ -125,10 +127,10 @@ def test_a_part_without_entities_is_named_with_the_corpus_and_a_remedy(empty: Sp
     with pytest.raises(SplitError) as caught:
         split_corpus(corpus)
     message = str(caught.value)
-    assert f"my corpus: the {empty} part has 2 of 6 sentences and no entity" in message
+    assert f"my corpus: the {empty} split has 2 of 6 sentences and no entity" in message
     assert "Use a larger corpus, or another size or seed" in message
 
 
-def test_a_published_part_without_sentences_is_refused() -> None:
-    with pytest.raises(SplitError, match="the validation part has 0 of 3 sentences"):
+def test_an_empty_published_split_is_refused() -> None:
+    with pytest.raises(SplitError, match="the validation split has 0 of 3 sentences"):
         split_corpus(corpus_of(3, {"train": (0, 1), "validation": (), "test": (2,)}))

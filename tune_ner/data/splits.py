@@ -1,17 +1,15 @@
-"""Dividing a corpus into train, validation and test: by sentences or by groups of near duplicates, once or in folds."""
+"""Splitting a corpus into train, validation and test: by sentences or by groups of near duplicates, once or in folds."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
-import datasets
 import numpy as np
+import numpy.typing as npt
 
 from tune_ner.data.corpus import SPLIT_NAMES, Corpus, SplitName
 from tune_ner.data.near_duplicates import find_duplicates
@@ -19,18 +17,19 @@ from tune_ner.errors import SplitError
 from tune_ner.utils.text import near_misses
 
 SplitMethod = Literal["random", "grouped"]
-Group = Sequence[int]
-"""Indices of sentences that must stay together."""
+Indices = npt.NDArray[np.signedinteger[Any]]
+
+_DRAWS = 50
+"""Random assignments of groups to splits, of which the most balanced is used."""
 
 
 @dataclass(frozen=True)
 class SplitSpec:
-    """How to divide: `test_size` of all sentences, then `validation_size` of the rest, both with `seed`.
+    """How to split: `test_size` of all sentences, then `validation_size` of the rest, both with `seed`.
 
-    `method`: `random` draws sentences; `grouped` draws groups of near duplicates as `find_duplicates`
-    finds them, so that no sentence is tested on whose like was trained on. `folds`: 0 for one test part of
-    `test_size`; K from 2 on for K test parts that together are the corpus, `test_size` then having no say.
-    The defaults are the notebook's.
+    `method`: `random` draws sentences; `grouped` draws groups of near duplicates as found by `find_duplicates`,
+    so that no test sentence has a near duplicate in train. `folds`: 0 for one test split of `test_size`; K ≥ 2 for
+    K test splits that together are the corpus, independent of `test_size`. The defaults are the notebook's.
     """
 
     test_size: float = 0.2
@@ -42,7 +41,7 @@ class SplitSpec:
 
 @dataclass(frozen=True)
 class Split:
-    """The sentence indices of each part, in the order in which they are fed."""
+    """The sentence indices of train, validation and test, in training order."""
 
     train: tuple[int, ...]
     validation: tuple[int, ...]
@@ -54,18 +53,18 @@ class Split:
 
 
 def split_corpus(corpus: Corpus, spec: SplitSpec = SplitSpec(), fold: int | None = None) -> Split:
-    """Train, validation and test as `spec` asks for them; with folds, the split whose test part is `fold`.
+    """Split a corpus as `spec` describes; with folds, `fold` is the number of the test split.
 
-    Published parts are used where the method is `random` without folds, and what is missing is drawn from
-    the published train part. Whoever asks for `grouped` or for folds asks for other parts than the
-    published: these are then disregarded and all sentences of the corpus are divided anew.
+    The method `random` without folds keeps published splits and draws missing ones from the published train split.
+    With `grouped` or with folds, published splits are ignored and all sentences are split again.
 
-    Random parts are drawn by `datasets.Dataset.train_test_split`, as in the notebook, so that equal seeds
-    give its parts.
+    Random splits are drawn by `datasets.Dataset.train_test_split`, as in the notebook, so that equal seeds give
+    equal splits. Grouped splits are drawn several times by scikit-learn's `GroupShuffleSplit`, and folds by its
+    `GroupKFold`; the draw with the most equal shares of sentences and of entities by type is used.
 
     Raises:
-        SplitError: `fold` and `spec.folds` do not fit together, there are fewer sentences or groups than
-            parts, a size is no share, or a part would have no sentence or no entity.
+        SplitError: `spec` or `fold` is invalid, there are fewer sentences or groups than splits, or a split would
+            have no sentence or no entity.
     """
     _check_spec(spec, fold)
     if spec.method == "grouped":
@@ -74,11 +73,11 @@ def split_corpus(corpus: Corpus, spec: SplitSpec = SplitSpec(), fold: int | None
         split = _random_fold(corpus, spec, fold)
     else:
         split = _published_or_random(corpus, spec)
-    _check_parts(corpus, split)
+    _check_split(corpus, split)
     return split
 
 
-# ---- sentences drawn at random
+# ---- random sentences
 
 
 def _published_or_random(corpus: Corpus, spec: SplitSpec) -> Split:
@@ -94,151 +93,146 @@ def _published_or_random(corpus: Corpus, spec: SplitSpec) -> Split:
 
 def _random_fold(corpus: Corpus, spec: SplitSpec, fold: int) -> Split:
     if spec.folds > len(corpus):
-        raise SplitError(
-            f"{corpus.name}: {len(corpus)} sentences cannot be divided into {spec.folds} folds. Use a larger "
-            "corpus or lower split.folds."
-        )
-    drawn = np.random.default_rng(spec.seed).permutation(len(corpus))
-    folds = [split_name.tolist() for split_name in np.array_split(drawn, spec.folds)]
-    rest = list(chain.from_iterable(folds[:fold] + folds[fold + 1 :]))
-    train, validation = _draw(rest, spec.validation_size, spec.seed, "validation")
-    return Split(tuple(train), tuple(validation), tuple(folds[fold]))
+        raise _too_many_folds(corpus, f"{len(corpus)} sentences", spec.folds)
+    folds = np.array_split(np.random.default_rng(spec.seed).permutation(len(corpus)), spec.folds)
+    test = folds.pop(fold).tolist()
+    train, validation = _draw(np.concatenate(folds).tolist(), spec.validation_size, spec.seed, "validation")
+    return Split(tuple(train), tuple(validation), tuple(test))
 
 
 def _draw(indices: Sequence[int], size: float, seed: int, split_name: SplitName) -> tuple[list[int], list[int]]:
+    import datasets
+
     try:
-        parts = datasets.Dataset.from_dict({"index": list(indices)}).train_test_split(test_size=size, seed=seed)
+        drawn = datasets.Dataset.from_dict({"index": list(indices)}).train_test_split(test_size=size, seed=seed)
     except ValueError as error:
         raise _indivisible(f"{len(indices)} sentences", size, split_name) from error
-    # whole columns: a data set yields its rows one by one, ten thousand a second
-    train, drawn = (parts[name].with_format("numpy")["index"][:].tolist() for name in ("train", "test"))
-    return train, drawn
+    # whole columns: iterating over a data set yields only ten thousand rows a second
+    rest, chosen = (drawn[name].with_format("numpy")["index"][:].tolist() for name in ("train", "test"))
+    return rest, chosen
 
 
-# ---- groups of near duplicates, kept together
+# ---- groups of near duplicates
 
 
 def _grouped(corpus: Corpus, spec: SplitSpec, fold: int | None) -> Split:
-    groups = _near_groups(tuple(sentence.text for sentence in corpus.sentences))
+    groups = _near_duplicate_groups(tuple(sentence.text for sentence in corpus.sentences))
+    quantities = _quantities(corpus)
     if fold is None:
-        rest, test = _deal(corpus, groups, _quotas(groups, spec.test_size, "test"), spec.seed)
-    elif spec.folds > len(groups):
-        raise SplitError(
-            f"{corpus.name}: {len(corpus)} sentences in {len(groups)} groups of near duplicates cannot be "
-            f"divided into {spec.folds} folds. Use a larger corpus, or lower split.folds."
-        )
+        rest, test = _draw_groups(np.arange(len(corpus)), groups, quantities, spec, "test")
     else:
-        share, larger = divmod(len(corpus), spec.folds)
-        folds = _deal(corpus, groups, [share + (number < larger) for number in range(spec.folds)], spec.seed)
-        rest, test = list(chain(*folds[:fold], *folds[fold + 1 :])), folds[fold]
-    train, validation = _deal(corpus, rest, _quotas(rest, spec.validation_size, "validation"), spec.seed)
-    return Split(*(_fed(split_name, spec.seed) for split_name in (train, validation, test)))
+        rest, test = _group_fold(corpus, groups, quantities, spec, fold)
+    train, validation = _draw_groups(rest, groups, quantities, spec, "validation")
+    # shuffled, so that a batch does not consist of one group
+    shuffled = (np.random.default_rng(spec.seed).permutation(indices).tolist() for indices in (train, validation, test))
+    return Split(*map(tuple, shuffled))
 
 
 @lru_cache(maxsize=1)
-def _near_groups(texts: tuple[str, ...]) -> tuple[Group, ...]:
-    """The groups of near duplicates of a corpus; the last corpus's are kept, since every fold asks for them."""
+def _near_duplicate_groups(texts: tuple[str, ...]) -> Indices:
+    """Return the group of each text, shape (texts,); cached, because all folds share it."""
     near = find_duplicates(texts).near
     assert near is not None
-    groups: dict[int, list[int]] = {}
-    for index, group in enumerate(near.tolist()):
-        groups.setdefault(group, []).append(index)
-    return tuple(groups.values())
+    return near
 
 
-def _quotas(groups: Sequence[Group], size: float, split_name: SplitName) -> tuple[int, int]:
-    """Sentences for the rest and for the part drawn from it, rounded as `train_test_split` rounds."""
-    sentences = sum(map(len, groups))
-    drawn = math.ceil(sentences * size) if 0 < size < 1 else 0
-    if not 0 < drawn < sentences or len(groups) < 2:
-        raise _indivisible(f"{sentences} sentences in {len(groups)} groups of near duplicates", size, split_name)
-    return sentences - drawn, drawn
+def _quantities(corpus: Corpus) -> Indices:
+    """Return what splits should have their share of, shape (sentences, 1 + types): sentences, entities by type."""
+    columns = {label: number for number, label in enumerate(corpus.entity_types, start=1)}
+    quantities = np.zeros((len(corpus), 1 + len(columns)), np.int64)
+    quantities[:, 0] = 1
+    for row, sentence in zip(quantities, corpus.sentences, strict=True):
+        for span in sentence.spans:
+            row[columns[span.label]] += 1
+    return quantities
 
 
-class _Hand:
-    """What one part has been dealt, against its quota of sentences."""
-
-    def __init__(self, quota: int) -> None:
-        self.quota = self.room = quota
-        self.groups: list[Group] = []
-        self.entities = Counter[str]()
-
-    def take(self, group: Group, entities: Mapping[str, int]) -> None:
-        self.groups.append(group)
-        self.room -= len(group)
-        self.entities.update(entities)
-
-    def fullness(self, entities: Mapping[str, int], totals: Mapping[str, int]) -> float:
-        """Share of the entities of these types that the part holds, over the share of sentences it is due."""
-        return sum(n / totals[label] * self.entities[label] for label, n in entities.items()) / self.quota
+def _imbalance(quantities: Indices, chosen: Indices, share: float) -> float:
+    """Return how far the rows `chosen` are from `share` of each quantity, summed over the quantities."""
+    shares = quantities[chosen].sum(axis=0) / np.maximum(1, quantities.sum(axis=0))
+    return float(np.abs(shares - share).sum())
 
 
-def _deal(corpus: Corpus, groups: Sequence[Group], quotas: Sequence[int], seed: int) -> list[list[Group]]:
-    """The groups dealt out whole to parts of these numbers of sentences, or as near to them as groups allow.
+def _draw_groups(
+    indices: Indices, groups: Indices, quantities: Indices, spec: SplitSpec, split_name: Literal["validation", "test"]
+) -> tuple[Indices, Indices]:
+    """Return the indices of other sentences and those of a split: whole groups, about its size of each quantity."""
+    from sklearn.model_selection import GroupShuffleSplit
 
-    Greedily, as in scheduling by longest processing time (Graham, 1969): large groups first, so that small
-    ones can even out what they leave, and among equals those with most entities. Of the parts with room for
-    a group the one takes it that is shortest of its entities by type, then of sentences; where no part has
-    room, the one with most. The last groups go to parts that would stay empty.
-    """
-    entities = [Counter(span.label for index in group for span in corpus.sentences[index].spans) for group in groups]
-    totals = corpus.entity_counts(chain(*groups))
-    order = np.random.default_rng(seed).permutation(len(groups)).tolist()
-    order.sort(key=lambda number: (-len(groups[number]), -entities[number].total()))
-    hands = [_Hand(quota) for quota in quotas]
-    for left, number in zip(range(len(order), 0, -1), order, strict=True):
-        group, brought = groups[number], entities[number]
-        empty = [hand for hand in hands if not hand.groups]
-        able = empty if left <= len(empty) else [hand for hand in hands if hand.room >= len(group)]
-        if able:
-            chosen = min(able, key=lambda hand: (hand.fullness(brought, totals), -hand.room / hand.quota))
-        else:
-            chosen = max(hands, key=lambda hand: hand.room)
-        chosen.take(group, brought)
-    return [hand.groups for hand in hands]
+    size = spec.test_size if split_name == "test" else spec.validation_size
+    wanted = math.ceil(len(indices) * size) if 0 < size < 1 else 0
+    _, owners, sizes = np.unique(groups[indices], return_inverse=True, return_counts=True)
+    if not 0 < wanted < len(indices) or len(sizes) < 2:
+        raise _indivisible(f"{len(indices)} sentences in {len(sizes)} groups of near duplicates", size, split_name)
+    # a group larger than the split is not drawn, unless there is no choice
+    fits = sizes <= wanted
+    if fits.sum() < 2:
+        fits[:] = True
+    pool = np.flatnonzero(fits[owners])
+    number = min(max(1, round(wanted * fits.sum() / len(pool))), fits.sum() - 1)
+    draws = GroupShuffleSplit(_DRAWS, test_size=number, random_state=spec.seed).split(pool, groups=owners[pool])
+    drawn = min(
+        (pool[chosen] for _, chosen in draws),
+        key=lambda chosen: _imbalance(quantities[indices], chosen, wanted / len(indices)),
+    )
+    return np.delete(indices, drawn), indices[drawn]
 
 
-def _fed(groups: Sequence[Group], seed: int) -> tuple[int, ...]:
-    """The sentences of the groups in a drawn order, so that no batch is made of one group."""
-    indices = np.fromiter(chain(*groups), dtype=np.int64)
-    return tuple(np.random.default_rng(seed).permutation(indices).tolist())
+def _group_fold(
+    corpus: Corpus, groups: Indices, quantities: Indices, spec: SplitSpec, fold: int
+) -> tuple[Indices, Indices]:
+    """Return the sentences outside of a fold and those in it; folds consist of whole groups."""
+    from sklearn.model_selection import GroupKFold
+
+    number = len(np.unique(groups))
+    if spec.folds > number:
+        found = f"{len(corpus)} sentences in {number} groups of near duplicates"
+        raise _too_many_folds(corpus, found, spec.folds)
+    seeds = np.random.SeedSequence(spec.seed).generate_state(_DRAWS).tolist()
+    draws = (GroupKFold(spec.folds, shuffle=True, random_state=seed).split(groups, groups=groups) for seed in seeds)
+    folds = min(
+        map(list, draws), key=lambda folds: sum(_imbalance(quantities, test, 1 / spec.folds) for _, test in folds)
+    )
+    rest, test = folds[fold]
+    return rest, test
 
 
 # ---- checks
 
 
 def _check_spec(spec: SplitSpec, fold: int | None) -> None:
-    if spec.method not in get_args(SplitMethod):
-        known = get_args(SplitMethod)
-        hint = near_misses(spec.method, known)
-        raise SplitError(f"split.method: found {spec.method!r}, expected one of {', '.join(known)}{hint}")
+    methods = get_args(SplitMethod)
+    if spec.method not in methods:
+        hint = near_misses(spec.method, methods)
+        raise SplitError(f"split.method: found {spec.method!r}, expected one of {', '.join(methods)}{hint}")
     if spec.folds < 0 or spec.folds == 1:
-        raise SplitError(
-            f"split.folds: found {spec.folds}, expected 0 for a single test part or 2 or more folds; one fold "
-            "would leave nothing to train on"
-        )
+        raise SplitError(f"split.folds: found {spec.folds}, expected 0 for a single test split or at least 2 folds")
     if fold is None and spec.folds:
-        raise SplitError(f"{spec.folds} folds and none chosen; expected a fold from 0 to {spec.folds - 1}")
+        raise SplitError(f"{spec.folds} folds but no fold given; expected a fold from 0 to {spec.folds - 1}")
     if fold is not None and not spec.folds:
-        raise SplitError(f"fold {fold} of a split without folds; set split.folds to 2 or more, or choose no fold")
+        raise SplitError(f"fold {fold} of a split without folds; set split.folds to at least 2, or give no fold")
     if fold is not None and not 0 <= fold < spec.folds:
         raise SplitError(f"fold {fold} is out of range; expected a fold from 0 to {spec.folds - 1}")
 
 
-def _indivisible(what: str, size: float, split_name: SplitName) -> SplitError:
+def _indivisible(found: str, size: float, split_name: SplitName) -> SplitError:
     return SplitError(
-        f"{what} cannot be divided with a {split_name} size of {size}: a part would stay "
-        f"empty. Use a larger corpus or change split.{split_name}_size."
+        f"{found} cannot be split with a {split_name} size of {size}: a split would be empty. Use a larger corpus or "
+        f"change split.{split_name}_size."
     )
 
 
-def _check_parts(corpus: Corpus, split: Split) -> None:
+def _too_many_folds(corpus: Corpus, found: str, folds: int) -> SplitError:
+    return SplitError(
+        f"{corpus.name}: {found} cannot be split into {folds} folds. Use a larger corpus or lower split.folds."
+    )
+
+
+def _check_split(corpus: Corpus, split: Split) -> None:
     for split_name in SPLIT_NAMES:
         sentences = len(split[split_name])
-        entities = sum(corpus.entity_counts(split[split_name]).values())
-        if not entities:
+        if not any(corpus.entity_counts(split[split_name]).values()):
             raise SplitError(
-                f"{corpus.name}: the {split_name} part has {sentences} of {len(corpus)} sentences and no entity, "
-                "so that nothing can be learnt from it or measured on it. Use a larger corpus, or another "
-                "size or seed under `split`."
+                f"{corpus.name}: the {split_name} split has {sentences} of {len(corpus)} sentences and no entity, so it "
+                "is of no use for training or evaluation. Use a larger corpus, or another size or seed under `split`."
             )
