@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from tune_ner.errors import ModelError, OutputError, Terminated, TuneNerError
+from tune_ner.utils.console import discard_output, new_console, print_line
 from tune_ner.utils.redaction import redact
-from tune_ner.utils.streams import discard_output
-from tune_ner.utils.text import visible_lines
 
 if TYPE_CHECKING:
     from tune_ner.config.trial_config import TrialConfig
@@ -34,8 +32,6 @@ EXIT_FAILED_TRIALS = 3
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
-_PIPED_WIDTH = 120
-
 Scheme = Annotated[list[str] | None, typer.Option(help="BIO, BIOES, IOB1, BILOU, IO; repeatable.")]
 Epochs = Annotated[int | None, typer.Option(help="Epochs of every trial.")]
 Words = Annotated[
@@ -49,29 +45,17 @@ Track = Annotated[
 ]
 
 
-class _Screen(Console):
-    """A console whose reader may go away, as that of `| head` does: the command goes on without."""
-
-    def on_broken_pipe(self) -> None:
-        """Print no more; what is buffered goes nowhere."""
-        self.quiet = True
-        discard_output(self.file)
-
-
 @contextmanager
 def told_errors() -> Iterator[Console]:
     """A console to print to; a user's mistake is told on standard error, and its exit code is the command's."""
-    # of this stream, and not of whatever a run's log puts in its place
-    console = _Screen(file=sys.stdout)
-    if not console.is_terminal:
-        console.width = max(console.width, _PIPED_WIDTH)
+    console = new_console()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminate)
     try:
         yield console
         sys.stdout.flush()
     except TuneNerError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {_plain(error)}", highlight=False, soft_wrap=True)
+        print_line(new_console(sys.stderr), redact(str(error)), "error", "bold red")
         raise typer.Exit(error.exit_code) from None
     except BrokenPipeError:  # the reader has what it wanted
         discard_output(sys.stdout)
@@ -80,9 +64,7 @@ def told_errors() -> Iterator[Console]:
         if error.errno != errno.ENOSPC:
             raise
         discard_output(sys.stdout)
-        Console(stderr=True).print(
-            f"[bold red]error:[/] cannot be written: {error.strerror}: make room", highlight=False
-        )
+        print_line(new_console(sys.stderr), f"cannot be written: {error.strerror}: make room", "error", "bold red")
         raise typer.Exit(EXIT_MISTAKE) from None
     except KeyboardInterrupt as error:
         raise typer.Exit(code_of(error)) from None
@@ -149,10 +131,6 @@ def code_of(interrupt: KeyboardInterrupt) -> int:
 
 def _terminate(*_: object) -> None:
     raise Terminated
-
-
-def _plain(error: TuneNerError) -> str:
-    return escape(visible_lines(redact(str(error))))
 
 
 @contextmanager

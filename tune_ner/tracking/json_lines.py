@@ -28,8 +28,8 @@ from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.resources import TrialResources
 from tune_ner.tuning.scheduling import SchedulerConfig
+from tune_ner.utils.console import discard_output
 from tune_ner.utils.redaction import redact
-from tune_ner.utils.streams import discard_output
 
 _FINDING_KEYS = ("severity", "title", "count", "of", "remedy")
 

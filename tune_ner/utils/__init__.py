@@ -1,1 +1,1 @@
-"""Helpers without domain knowledge: files, streams, redaction and rendering."""
+"""Helpers without domain knowledge: files, text, tables, consoles and redaction."""

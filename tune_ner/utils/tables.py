@@ -1,0 +1,43 @@
+"""DataFrames as text: cells, alignment, Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from tune_ner.utils.text import MISSING, format_value, visible
+
+_NUMERIC = re.compile(r"[+−-]?[\d.,]+")
+_CODE = re.compile(r"(`[^`]*`)")
+_MARKUP = re.compile(r"([\\|<*\[\]])")
+
+
+def column_texts(column: pd.Series[Any]) -> list[str]:
+    """Return the cells of a column as texts: missing values as `–`, floats as short as `format_value` makes them."""
+    return [MISSING if value is None or value is pd.NA or value != value else format_value(value) for value in column]
+
+
+def is_right_aligned(cells: Sequence[str]) -> bool:
+    """Return whether every cell that is neither empty nor missing begins with a number."""
+    filled = [cell for cell in cells if cell not in ("", MISSING)]
+    return bool(filled) and all(_NUMERIC.match(cell) for cell in filled)
+
+
+def markdown_table(frame: pd.DataFrame) -> str:
+    """Return a DataFrame without its index as a Markdown table; markup in its cells is escaped."""
+    columns = [column_texts(frame[name]) for name in frame.columns]
+    escaped = pd.DataFrame(
+        [list(map(escape_markdown, row)) for row in zip(*columns, strict=True)],
+        columns=[escape_markdown(str(name)) for name in frame.columns],
+    )
+    alignment = ["right" if is_right_aligned(cells) else "left" for cells in columns]
+    return escaped.to_markdown(index=False, disable_numparse=True, colalign=alignment)
+
+
+def escape_markdown(text: str) -> str:
+    """Return a text on one line in which only `code` between backticks has a meaning in Markdown."""
+    pieces = _CODE.split(" ".join(map(visible, text.split("\n"))))
+    return "".join(piece if place % 2 else _MARKUP.sub(r"\\\1", piece) for place, piece in enumerate(pieces))
