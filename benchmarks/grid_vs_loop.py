@@ -97,6 +97,7 @@ def space(settings: Settings, inputs: Inputs) -> dict[str, Any]:
         "batch_size": BATCH,
         "max_length": MAX_LENGTH,
         "word_tokenizer": "whitespace",
+        "selection_metric": "seqeval_f1",
     }
 
 

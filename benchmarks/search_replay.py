@@ -29,7 +29,6 @@ import pandas as pd
 from scipy.interpolate import RegularGridInterpolator
 from scipy.stats import wilcoxon
 
-from tune_ner.config.search_axes import search_axes
 from tune_ner.config.search_space import SearchSpace
 from tune_ner.tuning.experiment import prepare
 from tune_ner.tuning.samplers import SAMPLERS, sampler_of
@@ -110,7 +109,7 @@ def replay(surface: Surface, sampler: str, seed: int, trials: int, at_once: int 
         After each trial, the height of the surface at the point that looks best.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    axes = search_axes(SearchSpace.model_validate(SPACE))
+    axes = SearchSpace.model_validate(SPACE).search_distributions
     study = optuna.create_study(direction="maximize", sampler=sampler_of(sampler, seed))
     scatter = np.random.default_rng(seed)
     curve: list[float] = []
@@ -173,7 +172,7 @@ def _trained(point: dict[str, Any]) -> float:
 
     experiment = _experiment()
     space = experiment.space
-    trial = experiment.trial({**{name: space.some(name) for name in space.AXES}, **point})
+    trial = experiment.trial({**{name: space.example(name) for name in space.HYPERPARAMETERS}, **point})
     epochs = train_trial(trial, experiment.encoders[trial.model], experiment.corpus, experiment.splits[None], threads=1)
     return max(epoch.validation_seqeval_f1 for epoch in epochs)
 

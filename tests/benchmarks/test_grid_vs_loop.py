@@ -149,7 +149,7 @@ def test_a_command_that_fails_tells_its_error(tmp_path: Path) -> None:
 def test_the_space_of_the_grid_is_a_valid_one_with_a_trial_for_each_of_the_loops(tmp_path: Path) -> None:
     inputs = Inputs(tmp_path / "corpus.jsonl", tmp_path / "model", tmp_path / "space.yaml")
     inputs.space.write_text(json.dumps(space(SETTINGS, inputs)), encoding="utf-8")
-    assert len(load_space(str(inputs.space)).points()) == 8
+    assert len(load_space(str(inputs.space)).grid_points()) == 8
     loop = command("a", SETTINGS, inputs, tmp_path)
     assert [loop.count(name) for name in ("--scheme", "--lr", "--seed")] == [2, 2, 2]
     assert command("e", SETTINGS, inputs, tmp_path)[-6:-2] == ["--batching", "padding_free", "--scheduler", "asha"]

@@ -58,7 +58,7 @@ def refused(tmp_path: Path, *arguments: str) -> str:
         (["demo", "--scheme", "BIOSE", "--epochs", "0"], "did you mean 'BIOES'?"),
         (["demo", "--scheme", "BIOSE", "--epochs", "0"], "epochs[0]: found 0, expected a number from 1 on"),
         (["demo", "--lr", "7"], "learning_rate[0]: found 7.0, expected a number below 1"),
-        (["demo", "--lr", "1e-3", "--lr", "1e-3"], "stands twice"),
+        (["demo", "--lr", "1e-3", "--lr", "1e-3"], "duplicate value 0.001"),
         (["demo", "--model", "./nowhere"], "model './nowhere': no such folder"),
         (["demo", "--model", "tiny:big"], "expected tiny:LAYERSxHIDDEN"),
         (["demo", "--model", "package:no_such_package"], "no such package is installed"),
@@ -116,7 +116,7 @@ def test_a_space_of_one_s_own_is_refused_with_all_its_problems(tmp_path: Path) -
     space = tmp_path / "own.yaml"
     space.write_text("model: []\nlerning_rate: 1e-5\nlearning_rate: [fast]\nseed: 1.5\n")
     output = refused(tmp_path, str(space))
-    for problem in ("own.yaml: 4 problems", "model: an empty axis", "did you mean 'learning_rate'?", "seed[0]"):
+    for problem in ("own.yaml: 4 problems", "model: found []", "did you mean 'learning_rate'?", "seed[0]"):
         assert problem in output
 
 

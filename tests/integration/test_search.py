@@ -46,7 +46,7 @@ def refused(tmp_path: Path, *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["demo"], "no axis has a distribution"),
+        (["demo"], "no hyperparameter has a distribution"),
         (["demo"], "or run the grid"),
         (["--trials", "0"], "--trials 0: expected 1 or more"),
         (["--time", "30"], "--time 30: expected a number with s, m, h or d, for instance 30m"),
@@ -72,10 +72,10 @@ def test_all_that_keeps_a_space_from_being_searched_is_told_at_once(tmp_path: Pa
     )
     told = refused(tmp_path, str(space))
     for expected in (
-        "no axis has",
+        "no hyperparameter has",
         "seed: found 2",
         "split.folds: a search",
-        "initial_points.epochs: 4 is not in the space",
+        "initial_points.epochs: 4 is not in",
     ):
         assert expected in told
 

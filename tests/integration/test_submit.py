@@ -29,7 +29,7 @@ from tune_ner.errors import ResourceError
         (["demo", "--address", "head:8265"], "expected that of the dashboard, for instance http://head:8265"),
         (["demo", "--address", "http://127.0.0.1:1"], "the job server at http://127.0.0.1:1 cannot be used"),
         (["demmo", "--address", "http://127.0.0.1:1"], "did you mean 'demo'?"),
-        (["demo", "--search", "--address", "http://127.0.0.1:1"], "no axis has a distribution"),
+        (["demo", "--search", "--address", "http://127.0.0.1:1"], "no hyperparameter has a distribution"),
         (["search", "--address", "http://127.0.0.1:1"], "found the distribution"),
         (["--search", "--address", "http://127.0.0.1:1"], "the job server at http://127.0.0.1:1 cannot be used"),
         (["demo", "--address", "http://127.0.0.1:1", "--name", "../out"], "expected letters, digits"),
@@ -52,7 +52,7 @@ def test_what_a_space_names_on_this_disk_goes_along(tmp_path: Path) -> None:
     Job("grid", space, "night").ship(folder)
     shipped = load_space(str(folder / "space.yaml"))
     assert (shipped.data, shipped.model) == ("inputs/corpus.jsonl", ["inputs/encoder", "tiny:1x32"])
-    assert (folder / shipped.data).read_text() == corpus.read_text()
+    assert (folder / "inputs" / "corpus.jsonl").read_text() == corpus.read_text()
     assert (folder / "inputs" / "encoder" / "config.json").exists()
     outcome = subprocess.run(
         [sys.executable, "-c", "import tune_ner.config.loading as s; print(s.__file__, *s.bundled_spaces())"],

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from optuna.distributions import FloatDistribution
 
 from tests.factories import a_config, a_failure, a_record, a_stopped_trial
-from tune_ner.config.distributions import Distribution
 from tune_ner.config.loading import load_space, parse_space
 from tune_ner.config.search_space import SearchSpace
 from tune_ner.results.records import TrialRecord
@@ -96,7 +96,7 @@ def test_the_narrowed_space_is_read_again_as_it_was(tmp_path: Path) -> None:
     file.write_text(text, encoding="utf-8")
     again = load_space(str(file))
     again.check_search()
-    assert isinstance(again.learning_rate, Distribution)
+    assert isinstance(again.learning_rate, FloatDistribution)
     best = [record.config.learning_rate for record in many()[-3:]]
     assert 1e-5 < again.learning_rate.low < min(best)
     assert max(best) < again.learning_rate.high <= 1e-2
@@ -108,8 +108,8 @@ def test_a_narrowed_space_holds_what_it_was_made_of_and_lies_in_the_old_one(foun
     best = [a_config(learning_rate=rate, batch_size=size, tagging_scheme="BIO") for rate, size in found]
     narrowed = narrowed_space(space, best)
     for config in best:
-        assert narrowed.holds("learning_rate", config.learning_rate)
-        assert narrowed.holds("batch_size", config.batch_size)
+        assert narrowed.contains("learning_rate", config.learning_rate)
+        assert narrowed.contains("batch_size", config.batch_size)
     assert narrowed.tagging_scheme == ["BIO"]
     for name in ("learning_rate", "batch_size"):
         old, new = space.distributions[name], getattr(narrowed, name)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
-from tune_ner.config.trial_config import SchemeName
+from tune_ner.config.hyperparameters import SchemeName
 from tune_ner.data.corpus import MEDICAL_TYPES
 from tune_ner.data.tag_parsing import Chunk, chunks
 from tune_ner.tagging.schemes import SCHEMES, TaggingScheme

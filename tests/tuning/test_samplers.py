@@ -9,7 +9,6 @@ from optuna.trial import TrialState
 
 from tests.factories import a_result
 from tune_ner.config.loading import parse_space
-from tune_ner.config.search_axes import search_axes
 from tune_ner.errors import StudyError
 from tune_ner.results.records import TrialRecord
 from tune_ner.tuning.experiment import Experiment, prepare
@@ -44,8 +43,8 @@ def record_of(study: Study, params: dict[str, Any], *f1: float) -> TrialRecord:
     return TrialRecord.searched(study.config(params), a_result(f1).epochs, 1.0)
 
 
-def test_the_axes_of_a_search_are_those_with_something_to_choose() -> None:
-    assert search_axes(experiment().space) == {
+def test_search_covers_hyperparameters_with_several_values() -> None:
+    assert experiment().space.search_distributions == {
         "tagging_scheme": CategoricalDistribution(["BIO", "BIOES"]),
         "learning_rate": FloatDistribution(1e-4, 1e-2, log=True),
         "batch_size": IntDistribution(4, 8),

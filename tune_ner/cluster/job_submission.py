@@ -66,10 +66,9 @@ class Job:
         (folder / "tune_ner" / "search_spaces").mkdir()
         for file in bundled_spaces().values():
             shutil.copy(file, folder / "tune_ner" / "search_spaces")
-        shipped = {name: _shipped(name, folder) for name in (self.space.data, *self.space.model)}
-        space = self.space.model_copy(
-            update={"data": shipped[self.space.data], "model": [shipped[name] for name in self.space.model]}
-        )
+        data = self.space.data and _shipped(self.space.data, folder)
+        models = [_shipped(name, folder) for name in self.space.model]
+        space = self.space.model_copy(update={"data": data, "model": models})
         (folder / "space.yaml").write_text(space.to_yaml(), encoding="utf-8")
 
 

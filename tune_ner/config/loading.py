@@ -1,11 +1,12 @@
-"""From a YAML file, or the name of a bundled one, to a validated search space."""
+"""Search spaces from YAML files, bundled names and Python mappings, with all validation errors in one message."""
 
 from __future__ import annotations
 
-import difflib
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
@@ -13,121 +14,137 @@ from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 from yaml.reader import ReaderError
 
-from tune_ner.config.search_space import SHOWN, BatchingChoice, SearchedName, SearchSpace, SplitSettings
-from tune_ner.config.trial_config import LearningRateSchedule, Precision, SchemeName, SelectionMetric
-from tune_ner.data.markup import MarkupMode
+from tune_ner.config.search_space import SHORT, InitialPoints, SearchSpace, SplitSettings
 from tune_ner.data.splits import SplitMethod
 from tune_ner.errors import SpaceError
-from tune_ner.tagging.alignment import SubwordLabels
-from tune_ner.tagging.decoding import Decoding
-from tune_ner.tagging.tokenization import WordTokenizer
 from tune_ner.utils.text import near_misses
 
 MAX_SPACE_BYTES = 1_000_000
 SPACE_ALIASES = {"honest": "clean"}
 """Former names of bundled spaces."""
-_HERE = Path(__file__).parent.parent
-# In an installed wheel the spaces lie in the package, in a checkout beside it.
-_BUNDLED = next((d for d in (_HERE / "search_spaces", _HERE.parent / "search_spaces") if d.is_dir()), _HERE)
+_PACKAGE = Path(__file__).parent.parent
+# an installed wheel contains the spaces, a checkout has them next to the package
+_BUNDLED = next((d for d in (_PACKAGE / "search_spaces", _PACKAGE.parent / "search_spaces") if d.is_dir()), _PACKAGE)
+_EXPECTED = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "a name",
+    "string_too_short": "a name",
+    "finite_number": "a finite number",
+    "model_type": "keys with values",
+    "dict_type": "keys with values",
+    "invalid_key": "the name of a key",
+    "string_unicode": "text without lone surrogates",
+    "greater_than": "a number above {gt}",
+    "greater_than_equal": "a number of at least {ge}",
+    "less_than": "a number below {lt}",
+    "less_than_equal": "a number of at most {le}",
+    "too_short": "at least one value",
+}
+"""What was expected, by pydantic's error type; names in braces are keys of the error's context."""
 
 
 def bundled_spaces() -> dict[str, Path]:
-    """The spaces that come with the package, by name."""
+    """Return the files of the bundled search spaces by name."""
     return {file.stem: file for file in sorted(_BUNDLED.glob("*.yaml"))}
 
 
-def load_space(name: str, overrides: Mapping[str, Any] | None = None) -> SearchSpace:
-    """The space in a YAML file, or the bundled one of this name, with some keys replaced.
+def load_space(
+    source: str | os.PathLike[str] | Mapping[str, Any], overrides: Mapping[str, Any] | None = None
+) -> SearchSpace:
+    """Load a search space.
+
+    Args:
+        source: a YAML file, the name of a bundled space, or the content as a mapping.
+        overrides: values that replace those of the source; `split` is a method or `kfold:K`.
 
     Raises:
-        SpaceError: no such space, a file that is no YAML mapping, or keys and values that are invalid,
-            all of them in one message.
+        SpaceError: no such space, not a YAML mapping, or invalid keys and values, all of them in one message.
     """
-    path = _space_file(name)
-    content = _read_yaml(path)
     overrides = dict(overrides or {})
+    if isinstance(source, Mapping):
+        content, origin = dict(source), "search space"
+    else:
+        path = _find_space(os.fspath(source))
+        content, origin = _read_yaml(path), str(path)
     if "split" in overrides:
-        said = content.get("split")
-        overrides["split"] = {**(said if isinstance(said, dict) else {}), **_split_option(overrides["split"])}
-    if isinstance(content.get("initial_points"), dict):
-        content["initial_points"] = _still_there(content["initial_points"], overrides)
-    content |= overrides
-    return parse_space(content, str(path))
+        split = content.get("split")
+        overrides["split"] = {**(split if isinstance(split, dict) else {}), **_parse_split(overrides["split"])}
+    if isinstance(points := content.get("initial_points"), dict):
+        content["initial_points"] = _points_within(points, overrides)
+    return parse_space({**content, **overrides}, origin)
 
 
-def parse_space(content: Mapping[Any, Any], origin: str) -> SearchSpace:
-    """A space from plain data; `origin` names it in messages.
+def parse_space(content: Mapping[Any, Any], origin: str = "search space") -> SearchSpace:
+    """Validate a search space given as plain data; `origin` names it in messages.
 
     Raises:
-        SpaceError: every invalid key and value, one a line.
+        SpaceError: every invalid key and value, one per line.
     """
     try:
         return SearchSpace.model_validate(dict(content))
     except ValidationError as error:
-        lines = [f"  {_explained(dict(problem))}" for problem in error.errors()]
+        lines = [f"  {_describe(dict(problem))}" for problem in error.errors()]
         count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
-        raise SpaceError("\n".join([f"{origin}: {count} in this search space", *lines])) from error
+        raise SpaceError("\n".join([f"{origin}: {count}", *lines])) from error
 
 
-def _still_there(points: Mapping[Any, Any], overrides: Mapping[str, Any]) -> dict[Any, Any]:
-    """The initial points, less what an option has taken out of the space."""
+def _points_within(points: Mapping[Any, Any], overrides: Mapping[str, Any]) -> dict[Any, Any]:
+    """Return the initial points without the values that overrides removed from the space."""
     kept = dict(points)
-    for name in kept.keys() & overrides.keys():
-        said, allowed = (value if isinstance(value, list) else [value] for value in (kept[name], overrides[name]))
-        if left := [value for value in said if value in allowed]:
-            kept[name] = left
-        else:
-            del kept[name]
-    return kept
+    for name in points.keys() & overrides.keys():
+        values, allowed = (value if isinstance(value, list) else [value] for value in (points[name], overrides[name]))
+        kept[name] = [value for value in values if value in allowed]
+    return {name: values for name, values in kept.items() if values != []}
 
 
-def _split_option(option: str) -> dict[str, Any]:
-    """`--split` as the keys of `split:`; folds are grouped too, since a leak in each of K folds is K leaks."""
-    method, _, folds = option.partition(":")
+def _parse_split(option: str) -> dict[str, Any]:
+    """Return `--split` as keys of `split:`; folds are grouped, so that near-duplicates never cross a fold's border."""
     if option in get_args(SplitMethod):
         return {"method": option, "folds": 0}
-    if method == "kfold" and folds.isdecimal() and len(folds) < 6 and int(folds) > 1:
-        return {"method": "grouped", "folds": int(folds)}
-    raise SpaceError(f"--split {option}: expected random, grouped, or kfold:K with K from 2 on")
+    if re.fullmatch(r"kfold:0*([2-9]|[1-9][0-9]{1,4})", option):
+        return {"method": "grouped", "folds": int(option[6:])}
+    raise SpaceError(f"--split {option[:60]}: expected random, grouped, or kfold:K with K of at least 2")
 
 
-def _space_file(name: str) -> Path:
+def _find_space(name: str) -> Path:
     bundled = bundled_spaces()
     try:
         path = Path(name).expanduser()
         if path.is_file():
             return path
-    except (OSError, RuntimeError) as error:  # a name too long, a folder that is closed, the home of nobody
+    except (OSError, RuntimeError) as error:  # name too long, closed folder, unknown home
         raise SpaceError(f"search space {name[:200]!r}: cannot be read: {error}"[:500]) from error
-    if (known := SPACE_ALIASES.get(name, name)) in bundled:
-        return bundled[known]
+    if (current := SPACE_ALIASES.get(name, name)) in bundled:
+        return bundled[current]
     raise SpaceError(
-        f"search space {name!r}: no such file and none of the bundled spaces "
+        f"search space {name!r}: no such file and no bundled space of this name; bundled are "
         f"{', '.join(bundled)}{near_misses(name, bundled)}"
     )
 
 
 class _Loader(yaml.SafeLoader):
-    """Without aliases, by which a small file can stand for more than any memory holds, and without double keys."""
+    """A safe loader without aliases, which can expand a small file beyond any memory, and without duplicate keys."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise ComposerError(None, None, "an alias; write its value out", self.peek_event().start_mark)  # type: ignore[no-untyped-call]
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise ComposerError(None, None, "found an alias; write out its value", mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in seen:
-                raise ConstructorError(None, None, f"the key {key.value!r} stands twice", key.start_mark)
+                raise ConstructorError(None, None, f"duplicate key {key.value!r}", key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
-        # What a value such as the date 2026-02-31 makes the constructor raise.
-        except (ValueError, TypeError, LookupError, AttributeError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError) as error:  # for instance the date 2026-02-31
             raise ConstructorError(None, None, f"found {str(node.value)[:60]!r}: {error}", node.start_mark) from error
 
 
@@ -140,16 +157,8 @@ def _read_yaml(path: Path) -> dict[Any, Any]:
         raise SpaceError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SpaceError(f"{path}: not UTF-8: {error.reason} at byte {error.start}; save it as UTF-8") from error
-    content = _parse_yaml(text, path)
-    if not isinstance(content, dict):
-        found = "nothing" if content is None else type(content).__name__
-        raise SpaceError(f"{path}: found {found}; expected keys such as `model:` and `learning_rate:`")
-    return content
-
-
-def _parse_yaml(text: str, path: Path) -> Any:
     try:
-        return yaml.load(text, _Loader)
+        content = yaml.load(text, _Loader)
     except RecursionError as error:
         raise SpaceError(f"{path}: nested too deeply; expected keys, each with one value or a list of them") from error
     except ReaderError as error:
@@ -158,67 +167,30 @@ def _parse_yaml(text: str, path: Path) -> Any:
     except yaml.MarkedYAMLError as error:
         place = f"{path}:{error.problem_mark.line + 1}" if error.problem_mark else path
         raise SpaceError(f"{place}: not YAML: {error.problem}") from error
+    if not isinstance(content, dict):
+        found = "nothing" if content is None else type(content).__name__
+        raise SpaceError(f"{path}: found {found}; expected keys such as `model:` and `learning_rate:`")
+    return content
 
 
-def _explained(problem: dict[str, Any]) -> str:
-    """One validation error of pydantic as key, what was found, and what was expected."""
-    location, kind, found = problem["loc"], problem["type"], SHOWN.repr(problem["input"])
+def _describe(problem: dict[str, Any]) -> str:
+    """Describe a pydantic error: key, what was found, and what was expected."""
+    location, kind, context = problem["loc"], problem["type"], problem.get("ctx", {})
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
-    context = problem.get("ctx", {})
     if kind == "extra_forbidden":
-        known = SplitSettings.model_fields if len(location) > 1 else SearchSpace.model_fields
+        owners: dict[Any, Any] = {"split": SplitSettings.model_fields, "initial_points": InitialPoints.__annotations__}
+        known = owners[location[0]] if len(location) > 1 else SearchSpace.model_fields
         return f"{key}: unknown key{near_misses(str(location[-1]), known)}; known are {', '.join(known)}"
     if kind == "missing":
-        return f"{key}: missing; expected one value or a list of them"
-    if kind == "too_short":
-        return f"{key}: an empty axis; expected at least one value"
-    if kind == "string_too_short":
-        return f"{key}: empty; expected a name"
-    if kind == "literal_error":
-        allowed = _allowed(location)
-        hint = _hint(problem["input"], allowed)
-        return f"{key}: found {found}, expected one of {', '.join(allowed)}{hint}"
+        return f"{key}: missing; expected one value or a list of values"
     if kind == "value_error":
         return f"{key}: {context['error']}" if key else str(context["error"])
-    expected = {
-        "int_type": "a whole number",
-        "float_type": "a number",
-        "bool_type": "true or false",
-        "string_type": "a name",
-        "finite_number": "a finite number",
-        "model_type": "keys with values",
-        "invalid_key": "the name of a key",
-        "string_unicode": "text without lone surrogates",
-        "greater_than": f"a number above {context.get('gt')}",
-        "greater_than_equal": f"a number from {context.get('ge')} on",
-        "less_than": f"a number below {context.get('lt')}",
-        "less_than_equal": f"a number up to {context.get('le')}",
-    }.get(kind, problem["msg"])
-    return f"{key}: found {found}, expected {expected}"
-
-
-_LITERALS: dict[str, Any] = {
-    "markup": MarkupMode,
-    "precision": Precision,
-    "batching": BatchingChoice,
-    "selection_metric": SelectionMetric,
-    "tagging_scheme": SchemeName,
-    "lr_schedule": LearningRateSchedule,
-    "word_tokenizer": WordTokenizer,
-    "subword_labels": SubwordLabels,
-    "decoding": Decoding,
-    "initial_points": SearchedName,
-    "split.method": SplitMethod,
-}
-
-
-def _allowed(location: tuple[Any, ...]) -> tuple[str, ...]:
-    names = [split_name for split_name in location if isinstance(split_name, str)]
-    literal: Any = _LITERALS.get(".".join(names), Literal["?"])
-    return get_args(literal)
-
-
-def _hint(found: object, allowed: tuple[str, ...]) -> str:
-    upper = {name.upper(): name for name in allowed}
-    close = difflib.get_close_matches(str(found).upper(), upper, n=1, cutoff=0.5)
-    return f" (did you mean {upper[close[0]]!r}?)" if close else ""
+    found = SHORT.repr(problem["input"])
+    if kind == "literal_error":
+        allowed = re.findall(r"'([^']*)'", context["expected"])
+        return (
+            f"{key}: found {found}, expected one of {', '.join(allowed)}{near_misses(str(problem['input']), allowed)}"
+        )
+    return (
+        f"{key}: found {found}, expected {_EXPECTED[kind].format(**context) if kind in _EXPECTED else problem['msg']}"
+    )

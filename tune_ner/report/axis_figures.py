@@ -108,7 +108,7 @@ def _slice(axis: str, measured: Sequence[TrialRecord], logarithmic: bool) -> Fig
 def _is_logarithmic(axis: str, space: SearchSpace | str) -> bool:
     """Whether the values of an axis were chosen by their order of magnitude, as learning rates are."""
     drawn = space.distributions.get(axis) if isinstance(space, SearchSpace) else None
-    return drawn.kind == "loguniform" if drawn else axis == "learning_rate"
+    return drawn.log if drawn else axis == "learning_rate"
 
 
 def _measured(results: RunResults) -> list[TrialRecord]:

@@ -82,8 +82,8 @@ def _front_matter(results: RunResults, record: TrialRecord) -> dict[str, Any]:
     }
     if _REVISION.fullmatch(config.model_fingerprint):
         found["base_model"] = config.model
-    if not isinstance(space, str) and space.data.startswith("hub:"):
-        found["datasets"] = [space.data.split(":")[1]]
+    if not isinstance(space, str) and (space.data or "").startswith("hub:"):
+        found["datasets"] = [(space.data or "").split(":")[1]]
     return found
 
 

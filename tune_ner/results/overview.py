@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, get_args
 
-from tune_ner.config.distributions import Distribution
+from tune_ner.config.distributions import NumberDistribution, format_distribution
 from tune_ner.config.search_space import SearchSpace, SplitSettings
 from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import Status, TrialRecord
@@ -47,7 +47,7 @@ def trials_of(space: SearchSpace | str, records: Sequence[TrialRecord]) -> int:
     """How many trials the run was to have; those that ended where its space is not known."""
     if isinstance(space, str) or space.distributions:
         return len(records)
-    return math.prod(len(values) for values in space.axes.values())
+    return math.prod(len(values) for values in space.grid_values.values())
 
 
 def split_of(split: SplitSettings) -> str:
@@ -65,7 +65,7 @@ def _trials(records: Sequence[TrialRecord], planned: int) -> str:
 
 def searched_axes(space: SearchSpace) -> dict[str, str]:
     """What was searched, axis by axis, and what was the same for all trials."""
-    axes = space.all_axes
+    axes = space.hyperparameters
     fixed = {name: values for name, values in axes.items() if isinstance(values, list) and len(values) == 1}
     return {
         **{name: _listed(values) for name, values in axes.items() if name not in fixed},
@@ -78,9 +78,9 @@ def _axes_of_records(records: Sequence[TrialRecord]) -> dict[str, str]:
     return {name: _listed(axis_values(records, name)) for name in names if records}
 
 
-def _listed(values: Sequence[Any] | Distribution) -> str:
-    if isinstance(values, Distribution):
-        return str(values)
+def _listed(values: list[Any] | NumberDistribution) -> str:
+    if not isinstance(values, list):
+        return format_distribution(values)
     shown = ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values[:_MOST_VALUES])
     return shown if len(values) <= _MOST_VALUES else f"{shown}, … ({len(values)})"
 

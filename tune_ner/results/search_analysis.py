@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import yaml
+from optuna.distributions import IntDistribution
 
-from tune_ner.config.distributions import Distribution
+from tune_ner.config.distributions import NumberDistribution, contains, format_distribution
 from tune_ner.config.search_space import SearchSpace
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.results.records import TrialRecord
@@ -210,27 +211,28 @@ def narrowed_space(space: SearchSpace, best: Sequence[TrialConfig]) -> SearchSpa
     occur. An axis on which all are alike keeps its distribution. Nothing is tried first: that was tried.
     """
     narrowed = {
-        name: _narrowed(getattr(space, name), [getattr(config, name) for config in best]) for name in space.AXES
+        name: _narrowed(getattr(space, name), [getattr(config, name) for config in best])
+        for name in space.HYPERPARAMETERS
     }
     return space.model_copy(update={**narrowed, "initial_points": {}})
 
 
-def _narrowed(values: list[Any] | Distribution, found: Sequence[Any]) -> list[Any] | Distribution:
-    if not isinstance(values, Distribution):
+def _narrowed(values: list[Any] | NumberDistribution, found: Sequence[Any]) -> list[Any] | NumberDistribution:
+    if isinstance(values, list):
         return [value for value in values if value in found] or values
-    inside = [value for value in found if values.holds(value)]
+    inside = [value for value in found if contains(values, value)]
     if len(set(inside)) < 2:
         return values
-    low, high = _widened(values.kind, min(inside), max(inside))
-    return Distribution(values.kind, max(values.low, low), min(values.high, high))
+    low, high = _widened(values, min(inside), max(inside))
+    return type(values)(max(values.low, low), min(values.high, high), log=values.log)
 
 
-def _widened(kind: str, low: float, high: float) -> tuple[float, float]:
+def _widened(distribution: NumberDistribution, low: Any, high: Any) -> tuple[Any, Any]:
     """The ends of a range moved apart; never together, which rounding might do."""
-    if kind == "int":
+    if isinstance(distribution, IntDistribution):
         whole = math.ceil(_WIDENING * (high - low))
         return low - whole, high + whole
-    if kind == "loguniform":
+    if distribution.log:
         factor = math.exp(_WIDENING * (math.log(high) - math.log(low)))
         return min(low, low / factor), max(high, high * factor)
     margin = _WIDENING * (high - low)
@@ -247,7 +249,7 @@ def _f1(record: TrialRecord) -> float:
 
 def _holds(space: SearchSpace, config: TrialConfig) -> bool:
     """Whether a space holds a trial; one that was edited by hand may not."""
-    return all(space.holds(name, getattr(config, name)) for name in space.AXES)
+    return all(space.contains(name, getattr(config, name)) for name in space.HYPERPARAMETERS)
 
 
 def _too_little(records: Sequence[TrialRecord], fewest: int) -> str:
@@ -288,9 +290,7 @@ def _study(space: SearchSpace, records: Sequence[TrialRecord]) -> Study:
     """The trials as an Optuna study in memory."""
     import optuna
 
-    from tune_ner.config.search_axes import search_axes
-
-    axes = search_axes(space)
+    axes = space.search_distributions
     told = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
@@ -393,11 +393,11 @@ def _changes(space: SearchSpace | str, narrowed: SearchSpace) -> str:
     """The axes that became narrower, and what is left of them."""
     if isinstance(space, str):
         return ""
-    after: Mapping[str, Any] = narrowed.all_axes
-    changed = [name for name, values in space.all_axes.items() if after[name] != values]
+    after = narrowed.hyperparameters
+    changed = {name: after[name] for name, values in space.hyperparameters.items() if after[name] != values}
     told = ", ".join(
-        f"{name} {after[name] if isinstance(after[name], Distribution) else ', '.join(map(str, after[name]))}"
-        for name in changed
+        f"{name} {', '.join(map(str, values)) if isinstance(values, list) else format_distribution(values)}"
+        for name, values in changed.items()
     )
     return f": {told}" if told else ""
 

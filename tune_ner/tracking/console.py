@@ -58,14 +58,16 @@ def print_plan(
     """Print every trial in the order of their start, what each gets, and what they leave on the disk."""
     trials = experiment.schedule
     table = Table(box=None, pad_edge=False, title=_PLAN_TITLE, title_justify="left", title_style="bold")
-    axes = {name: values for name, values in experiment.space.axes.items() if len(values) > 1 or name in _PLAN_AXES}
+    axes = {
+        name: values for name, values in experiment.space.grid_values.items() if len(values) > 1 or name in _PLAN_AXES
+    }
     for heading in ("#", "trial", *axes):
         table.add_column(heading, justify="right" if heading == "#" else "left", no_wrap=heading == "trial")
     for number, trial in enumerate(trials, start=1):
         table.add_row(str(number), trial.trial_id, *(_plain(f"{getattr(trial, name)}") for name in axes))
     console.print(table)
     _print(console, describe_resources(resources, len(trials)))
-    if rungs := scheduler_config.rungs(experiment.space.most("epochs")):
+    if rungs := scheduler_config.rungs(experiment.space.largest("epochs")):
         after = " and ".join(f"{rung}" for rung in rungs)
         _print(
             console,

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import IO, Any, get_args
 
 from tune_ner.audit.findings import AuditReport
-from tune_ner.config.trial_config import SelectionMetric, TrialConfig
+from tune_ner.config.hyperparameters import SelectionMetric
+from tune_ner.config.trial_config import TrialConfig
 from tune_ner.data.corpus import SPLIT_NAMES
 from tune_ner.errors import RunFolderError
 from tune_ner.evaluation.confidence_intervals import Interval

@@ -8,7 +8,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from tune_ner.config.trial_config import SchemeName, TrialConfig
+from tune_ner.config.hyperparameters import SchemeName
+from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import ModelError
 from tune_ner.tagging.alignment import SubwordLabels
 from tune_ner.tagging.decoding import Decoding

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tune_ner.config.trial_config import SelectionMetric
+from tune_ner.config.hyperparameters import SelectionMetric
 from tune_ner.data.corpus import Span, SplitName
 from tune_ner.evaluation.seqeval_metrics import SeqevalMetrics, TypeMetrics
 from tune_ner.evaluation.span_metrics import SpanMetrics

@@ -18,7 +18,7 @@ from tune_ner.config.trial_config import TrialConfig, library_versions
 from tune_ner.data.corpus import Corpus
 from tune_ner.data.loaders import load_corpus
 from tune_ner.data.splits import Split, split_corpus
-from tune_ner.errors import EncoderError
+from tune_ner.errors import EncoderError, SpaceError
 from tune_ner.results.run_dir import RunDir
 from tune_ner.results.test_set_log import EarlierUse, earlier_uses, fingerprint_of_split
 from tune_ner.training.encoders import (
@@ -59,18 +59,18 @@ class Experiment:
     @property
     def trials(self) -> list[TrialConfig]:
         """The configurations of the grid, in its order."""
-        return [self.trial(point) for point in self.space.points()]
+        return [self.trial(point) for point in self.space.grid_points()]
 
     def point(self, trial: TrialConfig) -> dict[str, object]:
         """The point of the space that gives this trial, whether its grid or its distributions hold it or not."""
-        return {name: getattr(trial, name) for name in self.space.all_axes}
+        return {name: getattr(trial, name) for name in self.space.hyperparameters}
 
     def largest_trial(self, model: str, **more: object) -> TrialConfig:
         """A trial of this encoder with the largest batches of the longest sentences; other values are any, or those
         of `more`.
         """
-        values = {name: self.space.some(name) for name in self.space.AXES}
-        sizes = {name: self.space.most(name) for name in ("batch_size", "max_length")}
+        values = {name: self.space.example(name) for name in self.space.HYPERPARAMETERS}
+        sizes = {name: self.space.largest(name) for name in ("batch_size", "max_length")}
         return self.trial({**values, "fold": next(iter(self.splits)), **sizes, "model": model, **more})
 
     def trial(self, point: dict[str, object]) -> TrialConfig:
@@ -154,7 +154,7 @@ class Experiment:
 
     def title(self, trial: TrialConfig) -> str:
         """What a person calls the trial, so that no other of the space is called the same."""
-        return trial.titled(self.space.named_axes)
+        return trial.titled(self.space.varied_hyperparameters)
 
     def cost(self, trial: TrialConfig) -> float:
         """How long a trial takes beside others; see `trial_cost`. Its epochs where its encoder's size is not known."""
@@ -169,14 +169,14 @@ class Experiment:
     def need(self) -> TrialNeed:
         """The estimated memory of the largest trial."""
         sizes = [encoder_size(encoder) for encoder in self.encoders.values()]
-        batch, length = self.space.most("batch_size"), self.space.most("max_length")
+        batch, length = self.space.largest("batch_size"), self.space.largest("max_length")
         return max((TrialNeed.of(size, batch, length) for size in sizes), key=lambda need: need.on_gpu)
 
     @property
     def disk_bytes(self) -> int:
         """Estimated bytes that the run leaves: records and predicted spans, no weights."""
         sentences = [len(split.validation) + len(split.test) for split in self.splits.values()]
-        trials = len(self.space.points()) // len(sentences)
+        trials = len(self.space.grid_points()) // len(sentences)
         return trials * sum(_RECORD_BYTES + count * _PREDICTION_BYTES for count in sentences)
 
 
@@ -184,10 +184,13 @@ def prepare(space: SearchSpace) -> Experiment:
     """Read the data, divide it, and find every encoder.
 
     Raises:
+        SpaceError: the space names no corpus.
         DataError, SplitError: the data cannot be read or divided.
         EncoderError: every encoder that cannot be found, in one message; or those that packed batches, asked
             for by name, are not made for.
     """
+    if space.data is None:
+        raise SpaceError("data: missing; add `data:` to the search space or pass --data, such as a file or hub:DATASET")
     corpus = load_corpus(space.data, space.markup)
     spec = space.split.spec
     folds: list[int | None] = list(range(spec.folds)) or [None]
@@ -210,7 +213,7 @@ def audit_experiment(experiment: Experiment) -> dict[int | None, AuditReport]:
             # what is cut at worst; windows with a stride cut nothing
             max_length=min(space.max_length) if 0 in space.stride else _UNCUT,
             word_tokenizer=space.word_tokenizer[0],
-            data_option=space.data,
+            data_option=space.data or "",
         )
         for fold, split in experiment.splits.items()
     }

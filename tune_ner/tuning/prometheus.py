@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from ray.util.metrics import Gauge
 
-from tune_ner.config.trial_config import SelectionMetric
+from tune_ner.config.hyperparameters import SelectionMetric
 from tune_ner.results.records import TrialRecord
 
 _STATUSES = ("waiting", "running", "completed", "pruned", "early_stopped", "diverged", "failed")

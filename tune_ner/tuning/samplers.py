@@ -12,7 +12,6 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
-from tune_ner.config.search_axes import search_axes
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import StudyError
 from tune_ner.results.records import TrialRecord
@@ -44,7 +43,7 @@ class Study:
         self._experiment = experiment
         self.name = name
         self._run = run
-        self.axes = search_axes(experiment.space)
+        self.axes = experiment.space.search_distributions
         self.selection_metric = experiment.space.selection_metric
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         logging.getLogger("alembic").setLevel(logging.ERROR)
@@ -115,7 +114,7 @@ class Study:
     def config(self, params: Mapping[str, Any]) -> TrialConfig:
         """The trial at some values of the searched axes."""
         space = self._experiment.space
-        fixed = {name: space.some(name) for name in space.AXES if name not in self.axes}
+        fixed = {name: space.example(name) for name in space.HYPERPARAMETERS if name not in self.axes}
         return self._experiment.trial({**fixed, **params})
 
     @property

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule, TrialScheduler
 
-from tune_ner.config.trial_config import SelectionMetric
+from tune_ner.config.hyperparameters import SelectionMetric
 from tune_ner.results.records import TrialRecord
 from tune_ner.tuning.scheduling import SchedulerConfig
 

@@ -10,7 +10,8 @@ from itertools import count, islice
 from ray import tune
 
 from tune_ner.audit.findings import AuditReport
-from tune_ner.config.trial_config import SelectionMetric, TrialConfig
+from tune_ner.config.hyperparameters import SelectionMetric
+from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import SchedulingError
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir

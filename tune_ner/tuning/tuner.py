@@ -96,7 +96,7 @@ class Runner:
     def _rule(self, scheduler_config: SchedulerConfig, earlier: Sequence[TrialRecord]) -> TrialScheduler | None:
         known = [EarlierTrial(record.trial_id, self._experiment.point(record.config), record) for record in earlier]
         space = self._experiment.space
-        return stopping_rule(scheduler_config, space.most("epochs"), space.selection_metric, known)
+        return stopping_rule(scheduler_config, space.largest("epochs"), space.selection_metric, known)
 
     def export(self, events: RunEvents) -> None:
         """Leave the winner's model in the run folder, if the run is to leave one."""
@@ -131,13 +131,13 @@ class Runner:
         with tempfile.TemporaryDirectory(prefix="tune-ner-ray-") as storage, heard_interrupts() as interrupts:
             tuner = tune.Tuner(
                 self._trainable(measure_test),
-                param_space=dict.fromkeys(self._experiment.space.all_axes),  # each point fills in all of them
+                param_space=dict.fromkeys(self._experiment.space.hyperparameters),  # each point fills in all of them
                 tune_config=tune.TuneConfig(
                     search_alg=algorithm,
                     num_samples=trials,
                     scheduler=rule,
                     reuse_actors=True,
-                    trial_name_creator=partial(_title, self._experiment.space.named_axes),
+                    trial_name_creator=partial(_title, self._experiment.space.varied_hyperparameters),
                     trial_dirname_creator=lambda trial: str(trial.trial_id),
                 ),
                 run_config=tune.RunConfig(
@@ -164,7 +164,7 @@ class Runner:
         # reaches the worker as one.
         place = RunPlace(
             self._recorder.run,
-            tuple(self._experiment.space.named_axes),
+            tuple(self._experiment.space.varied_hyperparameters),
             self._recorder.checkpoints,
             self._recovery.checkpoint_every,
             self._keeper,

@@ -14,8 +14,9 @@ _HOUR = 3600
 
 def near_misses(word: str, known: Iterable[str]) -> str:
     """Return a hint such as ` (did you mean 'learning_rate'?)`, or an empty string if no known word is similar."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    names = {name.casefold(): name for name in known}
+    close = difflib.get_close_matches(word.casefold(), names, n=1, cutoff=0.6)
+    return f" (did you mean {names[close[0]]!r}?)" if close else ""
 
 
 def visible(text: str) -> str:

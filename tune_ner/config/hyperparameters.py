@@ -1,0 +1,132 @@
+"""The table of hyperparameters; search spaces, options, error messages and the reference page are derived from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic.fields import FieldInfo
+
+from tune_ner.tagging.alignment import SubwordLabels
+from tune_ner.tagging.decoding import Decoding
+from tune_ner.tagging.tokenization import WordTokenizer
+
+Precision = Literal["auto", "fp32", "fp16", "bf16"]
+Batching = Literal["padding_free", "padded"]
+SelectionMetric = Literal["span_f1", "seqeval_f1"]
+LearningRateSchedule = Literal["linear", "cosine", "constant"]
+SchemeName = Literal["BIO", "BIOES", "IOB1", "BILOU", "IO"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Properties of a table row besides type and default.
+
+    Attributes:
+        help: one sentence, for `--help` and the reference page.
+        option: the command-line option without dashes, or empty.
+        has_range: whether a search space may give a distribution of numbers.
+    """
+
+    help: str
+    option: str = ""
+    has_range: bool = False
+
+
+def _parse_number(value: Any) -> Any:
+    """Convert text such as `1e-5`, which YAML reads as a string because it has no decimal point."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return value
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return value
+
+
+Text = Annotated[str, Strict(), Field(min_length=1)]
+Integer = Annotated[int, Strict(), Field(ge=0, lt=2**32)]
+PositiveInteger = Annotated[Integer, Field(ge=1)]
+Number = Annotated[float, Strict(), BeforeValidator(_parse_number), Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[Number, Field(lt=1)]
+
+
+class Hyperparameters(BaseModel):
+    """The table: one field per hyperparameter, in the order in which a grid enumerates them.
+
+    Types give the allowed values; defaults are the notebook's. To add a hyperparameter, add a field here.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    model: Annotated[Text, Row("Pretrained encoder: a Hub id, a folder, package:NAME or tiny:LAYERSxWIDTH.", "model")]
+    tagging_scheme: Annotated[SchemeName, Row("Tagging scheme of the word labels.", "scheme")] = "BIO"
+    learning_rate: Annotated[Fraction, Field(gt=0), Row("Peak learning rate of AdamW.", "lr", has_range=True)]
+    lr_schedule: Annotated[LearningRateSchedule, Row("Shape of the learning rate's decay after warmup.")] = "linear"
+    warmup: Annotated[Fraction, Row("Fraction of all steps in which the learning rate rises.", has_range=True)] = 0.0
+    epochs: Annotated[PositiveInteger, Row("Passes over the training split.", "epochs", has_range=True)] = 5
+    batch_size: Annotated[PositiveInteger, Row("Windows per training batch.", has_range=True)] = 16
+    weight_decay: Annotated[Number, Row("Weight decay of AdamW.", has_range=True)] = 0.01
+    label_smoothing: Annotated[Fraction, Row("Label smoothing of the cross-entropy loss.", has_range=True)] = 0.0
+    dropout: Annotated[Fraction | None, Row("Dropout of all layers; null keeps the encoder's own.", has_range=True)] = (
+        None
+    )
+    max_length: Annotated[Integer, Field(ge=3), Row("Largest number of subwords per window, with special tokens.")] = (
+        256
+    )
+    word_tokenizer: Annotated[WordTokenizer, Row("Split words at whitespace, or also at punctuation.", "words")] = (
+        "whitespace"
+    )
+    stride: Annotated[Integer, Row("Subwords that consecutive windows share; 0 truncates long sentences.")] = 0
+    subword_labels: Annotated[SubwordLabels, Row("Subwords of a word that carry its label: the first or all.")] = (
+        "first"
+    )
+    decoding: Annotated[Decoding, Row("Best tag of each word, or best valid sequence of tags.")] = "argmax"
+    seed: Annotated[Integer, Row("Random seed; several seeds repeat each configuration.", "seed")] = 42
+
+
+class RunSettings(BaseModel):
+    """Settings with one value in all trials of a run."""
+
+    precision: Annotated[Precision, Row("Floating-point precision; auto is fp16 on CUDA and fp32 elsewhere.")] = "auto"
+    selection_metric: Annotated[
+        SelectionMetric, Row("Validation metric that selects the best epoch, configuration and model.")
+    ] = "span_f1"
+    target_f1: Annotated[
+        Annotated[Number, Field(gt=0, le=1)] | None, Row("Selection metric at which a trial stops training.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """A row of the table, as derived code reads it."""
+
+    name: str
+    field: FieldInfo
+
+    @property
+    def row(self) -> Row:
+        """Help, option, and whether a range is allowed."""
+        return next(extra for extra in self.field.metadata if isinstance(extra, Row))
+
+    @property
+    def value_type(self) -> Any:
+        """The type of one value, with its constraints."""
+        return Annotated[self.field.annotation, *self.field.metadata]
+
+    @property
+    def base_type(self) -> type:
+        """`str`, `int` or `float`."""
+        annotation: Any = self.field.annotation
+        while args := get_args(annotation):
+            annotation = args[0]
+        return annotation if isinstance(annotation, type) else str
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The allowed values of a categorical hyperparameter; empty for free text and numbers."""
+        annotation = self.field.annotation
+        return get_args(annotation) if get_origin(annotation) is Literal else ()
+
+
+HYPERPARAMETERS = {name: Hyperparameter(name, field) for name, field in Hyperparameters.model_fields.items()}
