@@ -77,8 +77,8 @@ def feed(step: Steps, corpus: Corpus) -> None:
         collate_fn=Collator(model, tokenizer.pad_token_id, packed=True),  # type: ignore[arg-type] # it takes a batch as one
     )
     tokens = step("batches of one epoch", lambda: sum(batch["input_ids"].numel() for batch in loader))
-    arrays = [*vars(subwords).values(), *vars(subwords.split).values(), split_name.label_ids]
-    held = sum(array.nbytes for array in arrays if array is not subwords.split)
+    arrays = [*vars(subwords).values(), *vars(subwords.words).values(), split_name.label_ids]
+    held = sum(array.nbytes for array in arrays if array is not subwords.words)
     print(f"{step.size:>9,}  {tokens:,} subwords in {held / GIB:.2f} GiB, {held / tokens:.1f} bytes each", flush=True)
 
 

@@ -115,9 +115,10 @@ def test_a_path_object_never_names_the_generator(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.parametrize("markup", ["foo", "Strip", "", None])
 def test_an_unknown_markup_mode_is_refused_with_the_known_ones(bracket_file: Path, markup: Any) -> None:
-    for load in (lambda: load_corpus(bracket_file, markup), lambda: load_corpus(bracket_file, markup=markup)):
-        with pytest.raises(DataError, match=r"markup.*keep, strip"):
-            load()
+    with pytest.raises(DataError, match=r"markup.*keep, strip"):
+        load_corpus(bracket_file, markup)
+    with pytest.raises(DataError, match=r"markup.*keep, strip"):
+        load_corpus(bracket_file, markup=markup)
 
 
 def test_the_fingerprint_does_not_depend_on_where_a_file_lies(bracket_file: Path, tmp_path: Path) -> None:

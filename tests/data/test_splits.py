@@ -110,9 +110,7 @@ def test_an_empty_validation_split_is_reported_with_its_setting() -> None:
         split_corpus(corpus_of(2), SplitSpec(test_size=0.5))
 
 
-@pytest.mark.parametrize(
-    "corpus", [corpus_of(0), corpus_of(3, {"test": (0, 1, 2)})], ids=["empty", "only a test split"]
-)
+@pytest.mark.parametrize("corpus", [corpus_of(0), corpus_of(3, {"test": (0, 1, 2)})], ids=["empty", "only test"])
 def test_a_corpus_with_nothing_to_train_on_is_refused(corpus: Corpus) -> None:
     with pytest.raises(SplitError, match=f"the train split has 0 of {len(corpus)} sentences and no entity"):
         split_corpus(corpus)

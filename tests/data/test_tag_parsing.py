@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
-from tune_ner.data.tag_parsing import chunks, detect_dialect, split_tag
+from tune_ner.data.tag_parsing import detect_dialect, find_chunks, split_tag
 
 BIOES_TAGS = st.sampled_from(["O", *(f"{prefix}-{label}" for prefix in "BIES" for label in ("DRUG", "BODY-PART"))])
 BILOU_LETTERS = str.maketrans("ES", "LU")
@@ -14,19 +14,19 @@ BILOU_LETTERS = str.maketrans("ES", "LU")
 @settings(deadline=None)
 @given(st.lists(BIOES_TAGS, max_size=12))
 def test_any_sequence_is_read_as_seqeval_reads_it(tags: list[str]) -> None:
-    assert list(chunks(tags)) == [(first, last + 1, label) for label, first, last in get_entities(tags)]
+    assert list(find_chunks(tags)) == [(first, last + 1, label) for label, first, last in get_entities(tags)]
 
 
 @settings(deadline=None)
 @given(st.lists(BIOES_TAGS, max_size=12))
 def test_the_letters_of_bilou_mean_what_those_of_bioes_mean(tags: list[str]) -> None:
-    assert list(chunks(tag[0].translate(BILOU_LETTERS) + tag[1:] for tag in tags)) == list(chunks(tags))
+    assert list(find_chunks(tag[0].translate(BILOU_LETTERS) + tag[1:] for tag in tags)) == list(find_chunks(tags))
 
 
 @settings(deadline=None)
 @given(st.lists(BIOES_TAGS, max_size=12))
 def test_chunks_are_ordered_and_disjoint_and_cover_every_tagged_word(tags: list[str]) -> None:
-    covered = [position for first, after, _ in chunks(tags) for position in range(first, after)]
+    covered = [position for first, after, _ in find_chunks(tags) for position in range(first, after)]
     assert covered == [position for position, tag in enumerate(tags) if tag != "O"]
 
 
@@ -47,7 +47,7 @@ def test_chunks_are_ordered_and_disjoint_and_cover_every_tagged_word(tags: list[
     ],
 )
 def test_examples_of_the_rule(tags: str, expected: list[tuple[int, int, str]]) -> None:
-    assert list(chunks(tags.split())) == expected
+    assert list(find_chunks(tags.split())) == expected
 
 
 @pytest.mark.parametrize(

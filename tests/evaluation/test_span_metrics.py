@@ -12,7 +12,7 @@ from seqeval.metrics import f1_score, precision_score, recall_score
 
 from tests.evaluation.strategies import sentences
 from tune_ner.data.corpus import Span
-from tune_ner.data.tag_parsing import chunks
+from tune_ner.data.tag_parsing import find_chunks
 from tune_ner.evaluation.seqeval_metrics import TypeMetrics, seqeval_metrics
 from tune_ner.evaluation.span_metrics import SCHEMAS, MatchCounts, SpanMetrics, score_spans, sentence_counts
 
@@ -162,7 +162,7 @@ def test_exact_match_of_tags_equals_seqeval(letters: str, seed: int) -> None:
 
 
 def as_spans(rows: Sequence[Sequence[str]]) -> Rows:
-    return [[Span(*chunk) for chunk in chunks(tags)] for tags in rows]
+    return [[Span(*chunk) for chunk in find_chunks(tags)] for tags in rows]
 
 
 @given(pairs)

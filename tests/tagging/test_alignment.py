@@ -10,10 +10,17 @@ from hypothesis import strategies as st
 
 from tune_ner.data.corpus import Sentence, Span
 from tune_ner.data.synthetic.generator import synthetic_corpus
-from tune_ner.tagging import alignment as subwords_module
-from tune_ner.tagging.alignment import ALIGNMENTS, IGNORED, EncodedSplit, SubwordLabels, encode_part, tokenize_sentences
+from tune_ner.tagging import alignment as alignment_module
+from tune_ner.tagging.alignment import (
+    IGNORED,
+    SUBWORD_LABELS,
+    EncodedSplit,
+    SubwordLabels,
+    label_sentences,
+    tokenize_sentences,
+)
 from tune_ner.tagging.schemes import SCHEMES
-from tune_ner.tagging.tokenization import WORD_RULES, WordTokenizer, split_words
+from tune_ner.tagging.tokenization import WORD_TOKENIZERS, WordTokenizer, split_words
 from tune_ner.training.encoders import load_tokenizer, resolve_encoder
 
 BIO = SCHEMES["BIO"]
@@ -39,16 +46,8 @@ def encoded(
     stride: int = 0,
 ) -> EncodedSplit:
     given = [Sentence("s", item) if isinstance(item, str) else item for item in sentences]
-    return encode_part(
-        given,
-        tokenizer,
-        LABELS,
-        BIO,
-        word_tokenizer=rule,
-        subword_labels=subword_labels,
-        max_length=max_length,
-        stride=stride,
-    )
+    subwords = tokenize_sentences(given, tokenizer, word_tokenizer=rule, max_length=max_length, stride=stride)
+    return label_sentences(given, subwords, LABELS, BIO, subword_labels)
 
 
 def ids_of(result: EncodedSplit) -> list[list[int]]:
@@ -60,13 +59,13 @@ def labels_of(result: EncodedSplit) -> list[list[int]]:
 
 
 def tags_of(result: EncodedSplit, sentence: int = 0) -> list[str]:
-    firsts = result.subwords.split.firsts
-    return [LABELS[number] for number in result.tagged.label_ids[firsts[sentence] : firsts[sentence + 1]]]
+    firsts = result.subwords.words.firsts
+    return [LABELS[number] for number in result.word_label_ids[firsts[sentence] : firsts[sentence + 1]]]
 
 
 def places_of(result: EncodedSplit, sentence: int = 0) -> list[tuple[int, int] | None]:
     """Window and position at which each word of a sentence is read; None for a word that was cut."""
-    firsts, windows = result.subwords.split.firsts, result.subwords.windows
+    firsts, windows = result.subwords.words.firsts, result.subwords.windows
     places = result.subwords.read_at[firsts[sentence] : firsts[sentence + 1]].tolist()
     rows = np.searchsorted(windows, places, "right") - 1
     return [None if at < 0 else (int(row), at - int(windows[row])) for at, row in zip(places, rows, strict=True)]
@@ -104,15 +103,15 @@ def test_input_ids_are_the_words_between_the_special_tokens(tokenizer: Any) -> N
     assert tokenizer.convert_ids_to_tokens(ids) == expected
 
 
-@pytest.mark.parametrize("subword_labels", ALIGNMENTS)
+@pytest.mark.parametrize("subword_labels", SUBWORD_LABELS)
 @given(texts=st.lists(st.text(st.sampled_from("xyz åÅ\u200b\x07,-😀\u0308")), min_size=1, max_size=4))
 def test_rows_fit_together_whatever_the_text(tokenizer: Any, texts: list[str], subword_labels: SubwordLabels) -> None:
     result = encoded(tokenizer, *texts, subword_labels=subword_labels, max_length=9, rule="punctuation")
-    assert len(ids_of(result)) == len(labels_of(result)) == result.account.sentences == len(texts)
+    assert len(ids_of(result)) == len(labels_of(result)) == result.stats.sentences == len(texts)
     for number, (ids, labels) in enumerate(zip(ids_of(result), labels_of(result), strict=True)):
         positions = positions_of(result, number)
         assert len(ids) == len(labels) <= 9
-        assert len(positions) == len(result.subwords.split.of(number))
+        assert len(positions) == len(result.subwords.words.of(number))
         kept = [at for at in positions if at is not None]
         assert kept == sorted(set(kept))
         assert all(labels[at] != IGNORED for at in kept)
@@ -126,19 +125,19 @@ def test_words_and_entities_behind_the_limit_are_counted_as_cut(tokenizer: Any) 
     spans = (Span(0, 3, "DRUG"), Span(4, 11, "DRUG"), Span(12, 19, "DISORDER"))
     result = encoded(tokenizer, Sentence("s", text, spans), Sentence("t", "xyz", spans[:1]), max_length=2 + 2 * sizes)
     assert [at is not None for at in positions_of(result)] == [True, True, False, False, False]
-    assert result.account.sentences == 2
-    assert result.account.words == 6
-    assert result.account.words_cut == 3
-    assert result.account.entities == 4
-    assert result.account.entities_cut == 2
-    assert result.account.subwords == 2 + 2 * sizes + 2 + sizes
+    assert result.stats.sentences == 2
+    assert result.stats.words == 6
+    assert result.stats.words_cut == 3
+    assert result.stats.entities == 4
+    assert result.stats.entities_cut == 2
+    assert result.stats.subwords == 2 + 2 * sizes + 2 + sizes
 
 
 def test_a_word_cut_in_its_middle_still_carries_its_label(tokenizer: Any) -> None:
     result = encoded(tokenizer, Sentence("s", TEXT, (DRUG,)), max_length=3)
     assert labels_of(result) == [[IGNORED, IDS["B-DRUG"], IGNORED]]
     assert positions_of(result) == [1, None]
-    assert (result.account.words_cut, result.account.entities_cut) == (1, 0)
+    assert (result.stats.words_cut, result.stats.entities_cut) == (1, 0)
 
 
 @pytest.mark.parametrize("invisible", ["\u200b", "\x07", "\u200e", "\ufeff"])
@@ -149,7 +148,7 @@ def test_a_word_of_which_the_tokenizer_makes_nothing_has_no_position_and_counts_
     size = len(pieces(tokenizer, "xyz"))
     assert positions_of(result) == [1, None, 1 + size]
     assert tags_of(result) == ["O", "B-DRUG", "I-DRUG"]
-    assert (result.account.words_cut, result.account.entities_cut) == (1, 1)
+    assert (result.stats.words_cut, result.stats.entities_cut) == (1, 1)
 
 
 @pytest.mark.parametrize("texts", [("",), ("", "xyz"), ("xyz", "  ")])
@@ -166,13 +165,13 @@ def test_problems_of_all_sentences_are_counted_by_kind(tokenizer: Any) -> None:
         Sentence("a", "xyz, xyz", (Span(0, 3, "DRUG"), Span(5, 5, "DRUG"), Span(5, 8, "DRUG"))),
         Sentence("b", "xyz, xyz", (Span(0, 3, "DRUG"), Span(4, 5, "DRUG"))),
     )
-    assert result.account.problems == {"off_boundary": 2, "empty": 1, "no_word": 1}
-    assert result.account.entities == 5
-    assert result.account.entities_cut == 0
+    assert result.stats.problems == {"off_boundary": 2, "empty": 1, "no_word": 1}
+    assert result.stats.entities == 5
+    assert result.stats.entities_cut == 0
 
 
 def test_the_account_is_plain_data(tokenizer: Any) -> None:
-    account = encoded(tokenizer, Sentence("s", TEXT, (Span(0, 4, "DRUG"),))).account.as_dict()
+    account = encoded(tokenizer, Sentence("s", TEXT, (Span(0, 4, "DRUG"),))).stats.as_dict()
     assert set(account) == {
         *("sentences", "words", "words_cut", "subwords", "entities", "entities_cut", "problems"),
     }
@@ -237,7 +236,7 @@ def trained_tokenizer(kind: str) -> Any:
     texts=st.lists(st.text(st.sampled_from("xyzabcå åÅ\u200b\x07,-😀\u0308药\n")), min_size=1, max_size=5),
     max_length=st.integers(8, 14),
     stride=st.integers(0, 5),
-    rule=st.sampled_from(WORD_RULES),
+    rule=st.sampled_from(WORD_TOKENIZERS),
 )
 def test_subwords_are_those_that_the_tokenizer_makes_of_whole_sentences(
     any_tokenizer: Any, texts: list[str], max_length: int, stride: int, rule: WordTokenizer
@@ -251,20 +250,20 @@ def test_subwords_are_those_that_the_tokenizer_makes_of_whole_sentences(
     assert [row.tolist() for row in np.split(result.ids, result.windows[1:-1])] == whole["input_ids"]
     owners = whole["overflow_to_sample_mapping"] if stride else range(len(texts))
     expected = [
-        [-1 if word is None else word + int(result.split.firsts[owner]) for word in whole.word_ids(row)]
+        [-1 if word is None else word + int(result.words.firsts[owner]) for word in whole.word_ids(row)]
         for row, owner in enumerate(owners)
     ]
-    assert [row.tolist() for row in np.split(result.words, result.windows[1:-1])] == expected
+    assert [row.tolist() for row in np.split(result.word_ids, result.windows[1:-1])] == expected
 
 
 def test_a_corpus_in_several_pieces_is_that_in_one(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sentences = [*synthetic_corpus(7).sentences, Sentence("s", "", ()), Sentence("t", "\u200b x", ())]
     whole = tokenize_sentences(sentences, tokenizer, max_length=12, stride=3)
-    monkeypatch.setattr(subwords_module, "_AT_ONCE", 2)
+    monkeypatch.setattr(alignment_module, "_BATCH", 2)
     pieces = tokenize_sentences(sentences, tokenizer, max_length=12, stride=3)
-    for one, other in ((whole, pieces), (whole.split, pieces.split)):
+    for one, other in ((whole, pieces), (whole.words, pieces.words)):
         for name, values in vars(one).items():
-            if name != "split":
+            if name != "words":
                 assert values.tolist() == getattr(other, name).tolist()
 
 
@@ -276,14 +275,14 @@ def test_no_sentence_at_all_is_no_window(tokenizer: Any) -> None:
 WORDS = " ".join(["xyz", "zyx", "yxz"] * 9)
 
 
-@pytest.mark.parametrize("subword_labels", ALIGNMENTS)
+@pytest.mark.parametrize("subword_labels", SUBWORD_LABELS)
 @given(words=st.integers(1, 27), max_length=st.integers(10, 20), stride=st.integers(1, 7))
 def test_with_a_stride_every_word_is_labelled_once_and_nothing_is_cut(
     tokenizer: Any, words: int, max_length: int, stride: int, subword_labels: SubwordLabels
 ) -> None:
     text = " ".join(WORDS.split()[:words])
     result = encoded(tokenizer, text, "xyz", max_length=max_length, stride=stride, subword_labels=subword_labels)
-    assert result.account.words_cut == 0
+    assert result.stats.words_cut == 0
     assert result.subwords.lengths.max() <= max_length
     places = result.subwords.read_at
     assert len(np.unique(places)) == len(places) == words + 1
@@ -309,4 +308,4 @@ def test_a_word_is_read_in_the_window_where_it_has_most_context(tokenizer: Any) 
 def test_without_a_stride_the_windows_are_the_sentences(tokenizer: Any) -> None:
     result = encoded(tokenizer, WORDS, "xyz", max_length=20)
     assert len(result.subwords.windows) == 2 + 1
-    assert result.account.words_cut > 0
+    assert result.stats.words_cut > 0

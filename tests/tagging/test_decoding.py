@@ -1,3 +1,5 @@
+"""Transitions that schemes allow, and Viterbi decoding."""
+
 from itertools import pairwise, product
 
 import numpy as np
@@ -6,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tune_ner.tagging.decoding import ViterbiDecoder, allows
+from tests.tagging.reference import valid_pairs
+from tune_ner.tagging.decoding import ViterbiDecoder
 from tune_ner.tagging.schemes import SCHEMES
 
 EVERY_SCHEME = pytest.mark.parametrize("name", SCHEMES)
@@ -29,7 +32,7 @@ FORBIDDEN["BILOU"] = {
 
 
 def is_valid(name: str, tags: list[str]) -> bool:
-    return all(allows(SCHEMES[name], a, b) for a, b in pairwise(["", *tags, ""]))
+    return all(SCHEMES[name].allows(a, b) for a, b in pairwise(["", *tags, ""]))
 
 
 @EVERY_SCHEME
@@ -37,9 +40,16 @@ def test_forbidden_neighbours_are_those_of_the_scheme_s_table(name: str) -> None
     tags = ["", *SCHEMES[name].labels(["x", "y"])]
     pairs = {pair for pair in product(tags, tags) if pair != ("", "")}
     first_is_x = {(a, b) for a, b in pairs if (a + b).find("x") >= 0 and not a.endswith("y")}
-    forbidden = {(a, b) for a, b in first_is_x if not allows(SCHEMES[name], a, b)}
+    forbidden = {(a, b) for a, b in first_is_x if not SCHEMES[name].allows(a, b)}
     expected = {(a, b) for a, b in FORBIDDEN[name] if (a, b) in first_is_x}
     assert forbidden == expected
+
+
+@EVERY_SCHEME
+def test_allowed_neighbours_are_those_of_all_sets_of_entities(name: str) -> None:
+    tags = ["", *SCHEMES[name].labels(["x", "y"])]
+    allowed = {(a, b) for a, b in product(tags, tags) if SCHEMES[name].allows(a, b)}
+    assert allowed == valid_pairs(SCHEMES[name]) | {("", "")}
 
 
 @EVERY_SCHEME

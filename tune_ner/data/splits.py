@@ -1,4 +1,4 @@
-"""Splitting a corpus into train, validation and test: by sentences or by groups of near duplicates, once or in folds."""
+"""Splitting a corpus into train, validation and test, by sentences or groups of near duplicates, once or in folds."""
 
 from __future__ import annotations
 
@@ -233,6 +233,6 @@ def _check_split(corpus: Corpus, split: Split) -> None:
         sentences = len(split[split_name])
         if not any(corpus.entity_counts(split[split_name]).values()):
             raise SplitError(
-                f"{corpus.name}: the {split_name} split has {sentences} of {len(corpus)} sentences and no entity, so it "
-                "is of no use for training or evaluation. Use a larger corpus, or another size or seed under `split`."
+                f"{corpus.name}: the {split_name} split has {sentences} of {len(corpus)} sentences and no entity, so "
+                "nothing can be trained or evaluated on it. Use a larger corpus, or another size or seed under `split`."
             )

@@ -34,7 +34,7 @@ def split_tag(tag: str) -> tuple[str, str]:
     return prefix, label
 
 
-def chunks(tags: Iterable[str]) -> Iterator[Chunk]:
+def find_chunks(tags: Iterable[str]) -> Iterator[Chunk]:
     """The typed word ranges of a tag sequence, in order and without overlap, by the rule above."""
     start, open_label, position = 0, "", -1
     for position, tag in enumerate(tags):

@@ -14,7 +14,6 @@ from seqeval.metrics.sequence_labeling import get_entities, precision_recall_fsc
 from seqeval.metrics.v1 import precision_recall_fscore_support as strict_precision_recall_fscore_support
 from seqeval.scheme import BILOU, IOB1, IOB2, IOBES, Entities
 
-from tune_ner.tagging.decoding import allows
 from tune_ner.tagging.schemes import SCHEMES
 
 Tags = Sequence[Sequence[str]]
@@ -102,7 +101,7 @@ def invalid_transitions(tags: Tags, scheme_name: str) -> float:
     if scheme_name not in SCHEMES:
         raise ValueError(f"unknown tagging scheme {scheme_name!r}; expected one of {', '.join(SCHEMES)}")
     transitions = Counter(pair for row in tags if row for pair in pairwise(["", *row, ""]))
-    invalid = sum(count for pair, count in transitions.items() if not allows(SCHEMES[scheme_name], *pair))
+    invalid = sum(count for pair, count in transitions.items() if not SCHEMES[scheme_name].allows(*pair))
     return invalid / transitions.total() if transitions else 0.0
 
 

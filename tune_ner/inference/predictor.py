@@ -17,7 +17,7 @@ import torch
 
 from tune_ner.data.corpus import Sentence, Span
 from tune_ner.data.formats.raw_text import check_text
-from tune_ner.data.tag_parsing import OUTSIDE, split_tag
+from tune_ner.data.tag_parsing import OUTSIDE, find_chunks, split_tag
 from tune_ner.inference.model_dir import check_labels, check_settings, checked_folder, labels_of, load_tagger, scheme_of
 from tune_ner.tagging.alignment import IGNORED, Subwords, tokenize_sentences
 from tune_ner.tagging.decoding import ViterbiDecoder, word_labels
@@ -192,12 +192,12 @@ class Predictor:
     def _spans(
         self, texts: Sequence[str], subwords: Subwords, labels: Array, certainty: Array
     ) -> list[list[PredictedSpan]]:
-        split, tags = subwords.split, np.array(self.reading.labels, dtype=object)[labels]
+        split, tags = subwords.words, np.array(self.reading.labels, dtype=object)[labels]
         found: list[list[PredictedSpan]] = []
         for text, (first, after) in zip(texts, pairwise(split.firsts.tolist()), strict=True):
             spans = []
             if (labels[first:after] != self._outside).any():
-                for one, behind, label in self.reading.scheme.ranges(tags[first:after].tolist()):
+                for one, behind, label in find_chunks(tags[first:after].tolist()):
                     start, end = int(split.starts[first + one]), int(split.ends[first + behind - 1])
                     score = float(certainty[first + one : first + behind].mean())
                     spans.append(PredictedSpan(start, end, label, score, text[start:end]))

@@ -1,38 +1,46 @@
-"""Words → subwords and label ids, all sentences of a part at once, with an account of what was cut.
+"""Alignment of gold spans, words and subwords: windows, label ids, and a count of what labels cannot represent.
 
-A tokenizer of Hugging Face's `tokenizers` that is handed words makes the subwords of each word by itself; what
-stands beside it changes nothing, and special subwords come around the whole. So every distinct word is tokenized once,
-however often it occurs, and windows are laid out as `tokenizers` truncates: the first `max_length` subwords, or
-with a stride, windows each of which repeats the end of the one before.
+A fast tokenizer that is given words splits each of them independently of its neighbours and adds special tokens
+around the whole. So every distinct word is tokenized only once, and windows are laid out as `tokenizers` truncates:
+the first `max_length` subwords or, with a stride, windows that each repeat the end of the previous one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from tune_ner.data.corpus import Sentence
-from tune_ner.tagging.schemes import TaggingScheme
-from tune_ner.tagging.spans import Problem, TaggedWords, ragged, tag_words
-from tune_ner.tagging.tokenization import Ints, Words, WordTokenizer, split_texts
+from tune_ner.data.corpus import Sentence, Span
+from tune_ner.data.tag_parsing import OUTSIDE, Chunk, find_chunks
+from tune_ner.tagging.schemes import BEGIN, END, INSIDE, SINGLE, TaggingScheme
+from tune_ner.tagging.tokenization import Ints, Word, Words, WordTokenizer, split_texts
 
 SubwordLabels = Literal["first", "all"]
-ALIGNMENTS: tuple[SubwordLabels, ...] = get_args(SubwordLabels)
+SUBWORD_LABELS: tuple[SubwordLabels, ...] = get_args(SubwordLabels)
+
+Problem = Literal["empty", "outside_text", "no_word", "off_boundary", "overlap", "merged"]
+"""Reasons why tags do not represent a span: it has no characters; it exceeds its text; it covers no word; it starts or
+ends within a word; a later span overwrites one of its words; the scheme merges it with its neighbour."""
 
 IGNORED = -100
-"""Label id of a subword that does not count in the loss, as torch's cross entropy and transformers have it."""
+"""Label id of subwords that the loss ignores, as in torch and transformers."""
 
-_NO_WORD = -1
-_AT_ONCE = 50_000
+_NONE = -1
+_BATCH = 50_000
 
 
 @dataclass(frozen=True)
-class EncodingAccount:
-    """What became of a part's words and entities: cut by `max_length`, off word boundaries, overwritten …"""
+class EncodingStats:
+    """Numbers of sentences, words, subwords and entities of a split, and of those lost in encoding.
+
+    `words_cut` and `entities_cut` have no subword, because of `max_length` or because the tokenizer drops their
+    characters; an entity is cut if any of its words is. `problems` counts gold spans.
+    """
 
     sentences: int
     words: int
@@ -43,25 +51,25 @@ class EncodingAccount:
     problems: dict[Problem, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """The account as plain numbers, for a record."""
+        """Return the numbers as a JSON object."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Subwords:
-    """The sentences of a part as a tokenizer has them, the same for all tagging schemes.
+    """Tokenized sentences, the same for all tagging schemes.
 
-    Windows lie end to end; without a stride they are the sentences. `ids` and `words` have for each subword, special
-    ones included, its id and the number of its word in the part, -1 for a special one; shape (subwords,). Window `i`
-    reaches from `windows[i]` up to `windows[i + 1]`; shape (windows + 1,). `read_at` has for each word the subword
-    at which its prediction is read, -1 for one that was cut or that the tokenizer makes nothing of; shape (words,).
+    Windows lie end to end; without a stride, each is a sentence. `ids` and `word_ids` have the id of each subword,
+    special tokens included, and the number of its word in `words`, -1 for special tokens; shape (subwords,). Window
+    `i` is from `windows[i]` up to `windows[i + 1]`; shape (windows + 1,). `read_at` has for each word the subword at
+    which its label is predicted, -1 for words that were cut; shape (words,).
     """
 
     ids: npt.NDArray[np.int32]
-    words: npt.NDArray[np.int32]
+    word_ids: npt.NDArray[np.int32]
     windows: Ints
     read_at: Ints
-    split: Words
+    words: Words
 
     @property
     def lengths(self) -> Ints:
@@ -74,55 +82,35 @@ class Subwords:
         return np.repeat(np.arange(len(self.windows) - 1), self.lengths)
 
     @classmethod
-    def joined(cls, parts: Sequence[Subwords]) -> Subwords:
-        """The windows of some sentences, and behind them those of others."""
-        subwords = np.cumsum([0, *(len(split_name.ids) for split_name in parts)])
-        words = np.cumsum([0, *(len(split_name.split) for split_name in parts)])
+    def concatenate(cls, batches: Sequence[Subwords]) -> Subwords:
+        """Return the windows of all batches, in order."""
+        subwords = np.cumsum([0, *(len(batch.ids) for batch in batches)])
+        words = np.cumsum([0, *(len(batch.words) for batch in batches)])
 
-        def moved(values: Ints, by: Any) -> Ints:
-            return np.where(values == _NO_WORD, values, values + by).astype(values.dtype)
+        def shifted(values: Sequence[Ints], offsets: Ints) -> Ints:
+            pairs = zip(values, offsets, strict=False)
+            return np.concatenate([np.where(v == _NONE, v, v + offset).astype(v.dtype) for v, offset in pairs])
 
-        of_words = [moved(split_name.words, by) for split_name, by in zip(parts, words, strict=False)]
-        read_at = [moved(split_name.read_at, by) for split_name, by in zip(parts, subwords, strict=False)]
-        windows = [split_name.windows[:-1] + by for split_name, by in zip(parts, subwords, strict=False)]
         return cls(
-            np.concatenate([split_name.ids for split_name in parts]),
-            np.concatenate(of_words),
-            np.concatenate([*windows, subwords[-1:]]),
-            np.concatenate(read_at),
-            Words.joined([split_name.split for split_name in parts]),
+            np.concatenate([batch.ids for batch in batches]),
+            shifted([batch.word_ids for batch in batches], words).astype(np.int32),
+            np.append(shifted([batch.windows[:-1] for batch in batches], subwords), subwords[-1]),
+            shifted([batch.read_at for batch in batches], subwords),
+            Words.concatenate([batch.words for batch in batches]),
         )
 
 
 @dataclass(frozen=True)
 class EncodedSplit:
-    """A part ready for training: its subwords with the label id of each, shape (subwords,).
-
-    `tagged` has the label ids of its words, those that were cut included.
-    """
+    """Subwords ready for training: `label_ids` of shape (subwords,), and those of all words, shape (words,)."""
 
     subwords: Subwords
     label_ids: npt.NDArray[np.int16]
-    tagged: TaggedWords
-    account: EncodingAccount
+    word_label_ids: npt.NDArray[np.int16]
+    stats: EncodingStats
 
 
-def encode_part(
-    sentences: Sequence[Sentence],
-    tokenizer: Any,
-    labels: Sequence[str],
-    scheme: TaggingScheme,
-    *,
-    word_tokenizer: WordTokenizer = "whitespace",
-    subword_labels: SubwordLabels = "first",
-    max_length: int = 256,
-    stride: int = 0,
-) -> EncodedSplit:
-    """Sentences as subword ids with label ids: `tokenize_part`, then `label_part`."""
-    subwords = tokenize_sentences(
-        sentences, tokenizer, word_tokenizer=word_tokenizer, max_length=max_length, stride=stride
-    )
-    return label_sentences(sentences, subwords, labels, scheme, subword_labels)
+# ---- words to subwords
 
 
 def tokenize_sentences(
@@ -133,25 +121,96 @@ def tokenize_sentences(
     max_length: int = 256,
     stride: int = 0,
 ) -> Subwords:
-    """The subwords of a part.
+    """Return the subwords of sentences.
 
     Args:
-        sentences: the part's sentences, in order.
+        sentences: the sentences of a split, in order.
         tokenizer: a fast tokenizer of transformers.
-        word_rule: how texts are cut into words.
-        max_length: subwords, special ones included, after which a sentence is cut.
-        stride: with 0, what is cut is lost; otherwise it goes on in further windows, each of which repeats
-            this many subwords of the one before. A word is read in the window where it has most context on its
-            poorer side.
+        word_tokenizer: how texts are split into words.
+        max_length: maximal number of subwords in a window, special tokens included.
+        stride: 0 truncates longer sentences; otherwise they continue in further windows, each of which repeats this
+            many subwords of the previous one. A word is read in the window where its smaller context is largest.
     """
     texts = [sentence.text for sentence in sentences]
-    # in pieces, so that what lies beside the result on the way does not grow with the corpus
-    return Subwords.joined(
+    # in batches, so that temporary arrays do not grow with the corpus
+    return Subwords.concatenate(
         [
-            _tokenized(texts[first : first + _AT_ONCE], tokenizer, word_tokenizer, max_length, stride)
-            for first in range(0, max(1, len(texts)), _AT_ONCE)
+            _tokenize(texts[first : first + _BATCH], tokenizer, word_tokenizer, max_length, stride)
+            for first in range(0, max(1, len(texts)), _BATCH)
         ]
     )
+
+
+def _tokenize(
+    texts: Sequence[str], tokenizer: Any, word_tokenizer: WordTokenizer, max_length: int, stride: int
+) -> Subwords:
+    words, distinct, index = split_texts(texts, word_tokenizer)
+    pieces, piece_starts, prefix, suffix = _distinct_subwords(distinct, tokenizer)
+    # the subwords of all words end to end, without special tokens
+    sizes = np.diff(piece_starts)[index]
+    ids, word_ids = pieces[ragged(piece_starts[index], sizes)], np.repeat(np.arange(len(words), dtype=np.int32), sizes)
+    sentence_starts = np.append(0, np.cumsum(sizes))[words.firsts]
+    # the windows over them
+    room = max(0, max_length - len(prefix) - len(suffix))
+    owners, starts, lengths = _windows(np.diff(sentence_starts), room, stride)
+    windows = np.append(0, np.cumsum(lengths + len(prefix) + len(suffix)))
+    source = ragged(sentence_starts[owners] + starts, lengths)
+    target = ragged(windows[:-1] + len(prefix), lengths)
+    all_ids, all_words = np.full((2, windows[-1]), _NONE, dtype=np.int32)
+    all_ids[target], all_words[target] = ids[source], word_ids[source]
+    for place, special in enumerate(prefix):
+        all_ids[windows[:-1] + place] = special
+    for place, special in enumerate(suffix):
+        all_ids[windows[1:] - len(suffix) + place] = special
+    return Subwords(all_ids, all_words, windows, _read_at(all_words, windows, len(words)), words)
+
+
+def _distinct_subwords(words: list[str], tokenizer: Any) -> tuple[Ints, Ints, list[int], list[int]]:
+    """Return the subword ids of words end to end, where those of each word start, and the special ids around a text."""
+    options = {"is_split_into_words": True, "return_attention_mask": False}
+    rows = tokenizer([[word] for word in words], add_special_tokens=False, **options)["input_ids"] if words else []
+    sizes = np.fromiter(map(len, rows), np.int64, len(rows))
+    flat = np.fromiter((piece for row in rows for piece in row), np.int32, int(sizes.sum()))
+    example = next((word for word, row in zip(words, rows, strict=True) if row), None)
+    encoding = tokenizer([[example] if example else []], **options)
+    (ids,), is_special = encoding["input_ids"], [word is None for word in encoding.word_ids(0)]
+    prefix = is_special.index(False) if example else len(ids)
+    suffix = is_special[::-1].index(False) if example else 0
+    return flat, np.append(0, np.cumsum(sizes)), ids[:prefix], ids[len(ids) - suffix :]
+
+
+def _windows(sizes: Ints, room: int, stride: int) -> tuple[Ints, Ints, Ints]:
+    """Return for each window its sentence, its start in it and its length, for sentences of `sizes` subwords."""
+    counts = np.ones_like(sizes)
+    if stride:
+        counts += np.maximum(0, -((room - sizes) // (room - stride)))
+    owners = np.repeat(np.arange(len(sizes)), counts)
+    starts = ragged(np.zeros_like(counts), counts) * (room - stride)
+    return owners, starts, np.minimum(room, sizes[owners] - starts)
+
+
+def _read_at(word_ids: npt.NDArray[np.int32], windows: Ints, count: int) -> Ints:
+    """Return each word's first subword, in the window where it is farthest from an edge; shape (words,)."""
+    is_first = np.append(True, word_ids[1:] != word_ids[:-1])[: len(word_ids)]
+    is_first[windows[:-1][np.diff(windows) > 0]] = True
+    firsts = np.flatnonzero(is_first & (word_ids != _NONE))
+    window = np.repeat(np.arange(len(windows) - 1), np.diff(windows))[firsts]
+    context = np.minimum(firsts - windows[window], windows[window + 1] - 1 - firsts)
+    firsts = firsts[np.lexsort((-window, context))]
+    read_at: Ints = np.full(count, _NONE, dtype=np.int64)
+    # of several subwords of a word, the last assignment stays: most context, then the earliest window
+    read_at[word_ids[firsts]] = firsts
+    return read_at
+
+
+def ragged(starts: Ints, sizes: Ints) -> Ints:
+    """Return the ranges of `sizes` numbers from each of `starts`, end to end; shape (sum of sizes,)."""
+    before = np.cumsum(sizes) - sizes
+    numbers: Ints = np.repeat(starts - before, sizes) + np.arange(int(sizes.sum()))
+    return numbers
+
+
+# ---- spans to labels
 
 
 def label_sentences(
@@ -161,28 +220,28 @@ def label_sentences(
     scheme: TaggingScheme,
     subword_labels: SubwordLabels = "first",
 ) -> EncodedSplit:
-    """The labels of a part's subwords.
+    """Return the label ids of subwords.
 
-    A word has its label in the window where it is read, so that with overlapping windows each word counts once.
+    A word has its label in the window where it is read; so words in overlapping windows count once.
 
     Args:
-        sentences: the part's sentences, in order.
-        subwords: those of the same sentences.
+        sentences: the sentences of a split, in order.
+        subwords: the subwords of these sentences.
         labels: the label list; a label's index is its id.
-        scheme: the scheme that the tags are written in.
-        alignment: whether a word's `first` subword carries its label and the others are ignored, or `all` do.
+        scheme: the tagging scheme.
+        subword_labels: whether only the `first` subword of a word has its label, or `all` have; others are ignored.
     """
-    tagged = tag_words(sentences, subwords.split, scheme, labels)
+    tagged = label_words(sentences, subwords.words, scheme, labels)
     label_ids = np.full(len(subwords.ids), IGNORED, dtype=np.int16)
-    kept = subwords.read_at != _NO_WORD
+    kept = subwords.read_at != _NONE
     label_ids[subwords.read_at[kept]] = tagged.label_ids[kept]
     if subword_labels == "all":
-        of_word = np.flatnonzero(subwords.words != _NO_WORD)
-        word, window = subwords.words[of_word], subwords.window_of
-        carries = window[of_word] == window[subwords.read_at[word]]
-        label_ids[of_word[carries]] = tagged.label_ids[word[carries]]
+        of_word = np.flatnonzero(subwords.word_ids != _NONE)
+        word, window = subwords.word_ids[of_word], subwords.window_of
+        is_read = window[of_word] == window[subwords.read_at[word]]
+        label_ids[of_word[is_read]] = tagged.label_ids[word[is_read]]
     cut_before = np.append(0, np.cumsum(~kept))
-    account = EncodingAccount(
+    stats = EncodingStats(
         sentences=len(sentences),
         words=len(kept),
         words_cut=int(cut_before[-1]),
@@ -191,63 +250,117 @@ def label_sentences(
         entities_cut=int((cut_before[tagged.afters] > cut_before[tagged.firsts]).sum()),
         problems=tagged.problems,
     )
-    return EncodedSplit(subwords, label_ids, tagged, account)
+    return EncodedSplit(subwords, label_ids, tagged.label_ids, stats)
 
 
-def _tokenized(texts: Sequence[str], tokenizer: Any, rule: WordTokenizer, max_length: int, stride: int) -> Subwords:
-    split, forms, form = split_texts(texts, rule)
-    pieces, piece_starts, before, behind = _pieces(forms, tokenizer)
-    # the subwords of all words end to end, without special ones
-    sizes = np.diff(piece_starts)[form]
-    ids, words = pieces[ragged(piece_starts[form], sizes)], np.repeat(np.arange(len(form), dtype=np.int32), sizes)
-    sentence_starts = np.append(0, np.cumsum(sizes))[split.firsts]
-    # the windows over them
-    room = max(0, max_length - len(before) - len(behind))
-    owners, starts, lengths = _cut(np.diff(sentence_starts), room, stride)
-    windows = np.append(0, np.cumsum(lengths + len(before) + len(behind)))
-    taken = ragged(sentence_starts[owners] + starts, lengths)
-    at = ragged(windows[:-1] + len(before), lengths)
-    found = np.full(windows[-1], _NO_WORD, dtype=np.int32), np.full(windows[-1], _NO_WORD, dtype=np.int32)
-    found[0][at], found[1][at] = ids[taken], words[taken]
-    for place, piece in enumerate(before):
-        found[0][windows[:-1] + place] = piece
-    for place, piece in enumerate(behind):
-        found[0][windows[1:] - len(behind) + place] = piece
-    return Subwords(*found, windows, _read_at(found[1], windows, len(split)), split)
+@dataclass(frozen=True)
+class LabelledWords:
+    """Label ids of the words of many sentences, shape (words,), and the words of each gold span.
+
+    `firsts` and `afters` are the first word that a span covers and the word after the last, shape (spans,); both are
+    0 for a span that covers none.
+    """
+
+    label_ids: npt.NDArray[np.int16]
+    firsts: Ints
+    afters: Ints
+    problems: dict[Problem, int]
 
 
-def _pieces(forms: list[str], tokenizer: Any) -> tuple[Ints, Ints, list[int], list[int]]:
-    """The subword ids of words end to end, where each word's begin, and the special ids before and behind a text."""
-    options = {"is_split_into_words": True, "return_attention_mask": False}
-    rows = tokenizer([[form] for form in forms], add_special_tokens=False, **options)["input_ids"] if forms else []
-    sizes = np.fromiter(map(len, rows), np.int64, len(rows))
-    flat = np.fromiter((piece for row in rows for piece in row), np.int32, int(sizes.sum()))
-    said = next((form for form, row in zip(forms, rows, strict=True) if row), None)
-    encoding = tokenizer([[said] if said else []], **options)
-    (ids,), is_special = encoding["input_ids"], [word is None for word in encoding.word_ids(0)]
-    before = is_special.index(False) if said else len(ids)
-    behind = is_special[::-1].index(False) if said else 0
-    return flat, np.append(0, np.cumsum(sizes)), ids[:before], ids[len(ids) - behind :]
+def label_words(
+    sentences: Sequence[Sentence], words: Words, scheme: TaggingScheme, labels: Sequence[str]
+) -> LabelledWords:
+    """Return the labels of all words of many sentences.
+
+    A span covers every word with which it shares a character; spans without words are skipped, and later spans
+    overwrite earlier ones. `problems` counts the spans that are lost or changed.
+
+    Args:
+        sentences: the sentences.
+        words: the words of these sentences.
+        scheme: the tagging scheme.
+        labels: the label list; a label's index is its id.
+    """
+    spans = _Spans(sentences, words)
+    ids = {label: index for index, label in enumerate(labels)}
+    label_ids = np.full(len(words), ids[OUTSIDE], dtype=np.int16)
+    problems = Counter(spans.problems)
+    # the tags of spans that overlap, touch or are out of order depend on each other; such sentences are rare
+    entangled = spans.entangled_sentences()
+    separate = spans.has_words & ~np.isin(spans.owners, entangled)
+    firsts, afters, types = spans.firsts[separate], spans.afters[separate], spans.types[separate]
+    letters = np.array(
+        [[ids[f"{letter}-{label}"] for letter in scheme.letters] for label in spans.type_names], dtype=np.int16
+    ).reshape(-1, len(scheme.letters))
+    sizes = afters - firsts
+    label_ids[ragged(firsts, sizes)] = np.repeat(letters[types, INSIDE], sizes)
+    label_ids[firsts] = letters[types, BEGIN]
+    label_ids[afters - 1] = letters[types, END]
+    single = sizes == 1
+    label_ids[firsts[single]] = letters[types[single], SINGLE]
+    for index in entangled.tolist():
+        first, after = words.firsts[index : index + 2].tolist()
+        chunks = spans.chunks(index, first)
+        tags = scheme.tags(chunks, after - first)
+        label_ids[first:after] = [ids[tag] for tag in tags]
+        problems.update(_lost_chunks(chunks, tags))
+    return LabelledWords(label_ids, spans.firsts, spans.afters, {kind: n for kind, n in problems.items() if n})
 
 
-def _cut(sizes: Ints, room: int, stride: int) -> tuple[Ints, Ints, Ints]:
-    """The windows over sentences of `sizes` subwords: whose each is, where in the sentence it begins, its length."""
-    counts = np.ones_like(sizes)
-    if stride:
-        counts += np.maximum(0, -((room - sizes) // (room - stride)))
-    owners = np.repeat(np.arange(len(sizes)), counts)
-    starts = ragged(np.zeros_like(counts), counts) * (room - stride)
-    return owners, starts, np.minimum(room, sizes[owners] - starts)
+def _lost_chunks(chunks: Sequence[Chunk], tags: Sequence[str]) -> Iterator[Problem]:
+    found = set(find_chunks(tags))
+    for number, (first, after, label) in enumerate(chunks, start=1):
+        if any(start < after and first < end for start, end, _ in chunks[number:]):
+            yield "overlap"
+        elif (first, after, label) not in found:
+            yield "merged"
 
 
-def _read_at(words: npt.NDArray[np.int32], windows: Ints, count: int) -> Ints:
-    """The subword at which each word is read: its first one, in the window where that lies farthest from an edge."""
-    new = np.append(True, words[1:] != words[:-1])[: len(words)]
-    new[windows[:-1][np.diff(windows) > 0]] = True
-    firsts = np.flatnonzero(new & (words != _NO_WORD))
-    window = np.repeat(np.arange(len(windows) - 1), np.diff(windows))[firsts]
-    context = np.minimum(firsts - windows[window], windows[window + 1] - 1 - firsts)
-    firsts = firsts[np.lexsort((-window, context))]
-    read_at: Ints = np.full(count, _NO_WORD, dtype=np.int64)
-    read_at[words[firsts]] = firsts  # of a word's several the last, which has most context, the earliest of equals
-    return read_at
+class _Spans:
+    """The gold spans of many sentences, end to end, and the words that each covers; arrays have shape (spans,)."""
+
+    def __init__(self, sentences: Sequence[Sentence], words: Words) -> None:
+        offsets = [(span.start, span.end) for sentence in sentences for span in sentence.spans]
+        starts, ends = np.array(offsets, dtype=np.int64).reshape(-1, 2).T
+        labels = [span.label for sentence in sentences for span in sentence.spans]
+        self.type_names = sorted(set(labels))
+        numbers = {name: number for number, name in enumerate(self.type_names)}
+        self.types = np.fromiter((numbers[label] for label in labels), np.int64, len(labels))
+        counts = np.fromiter((len(sentence.spans) for sentence in sentences), np.int64, len(sentences))
+        self.owners = np.repeat(np.arange(len(sentences)), counts)
+        # all texts on one line, so that one search finds the words of all spans
+        lengths = np.fromiter((len(sentence.text) for sentence in sentences), np.int64, len(sentences))
+        line = np.cumsum(lengths + 1) - lengths - 1
+        of_word = np.repeat(line, np.diff(words.firsts))
+        length = lengths[self.owners]
+        first = np.searchsorted(of_word + words.ends, line[self.owners] + np.clip(starts, 0, length), "right")
+        after = np.searchsorted(of_word + words.starts, line[self.owners] + np.clip(ends, 0, length), "left")
+        is_empty = starts >= ends
+        self.has_words = has_words = (first < after) & ~is_empty
+        self.firsts, self.afters = np.where(has_words, first, 0), np.where(has_words, after, 0)
+        starts_off = words.starts[first[has_words]] != starts[has_words]
+        ends_off = words.ends[after[has_words] - 1] != ends[has_words]
+        self.problems: dict[Problem, int] = {
+            "outside_text": int(((starts < 0) | (ends > length)).sum()),
+            "empty": int(is_empty.sum()),
+            "no_word": int((~is_empty & ~has_words).sum()),
+            "off_boundary": int((starts_off | ends_off).sum()),
+        }
+
+    def entangled_sentences(self) -> Ints:
+        """Return the sentences with spans that are out of order, overlap or touch; ascending."""
+        owners, firsts, afters = self.owners[self.has_words], self.firsts[self.has_words], self.afters[self.has_words]
+        return np.unique(owners[1:][(np.diff(owners) == 0) & (firsts[1:] <= afters[:-1])])
+
+    def chunks(self, sentence: int, offset: int) -> list[Chunk]:
+        """Return the word ranges of a sentence's spans, relative to its first word `offset`."""
+        these = slice(*np.searchsorted(self.owners, [sentence, sentence + 1]))
+        rows = zip(
+            *(values[these].tolist() for values in (self.has_words, self.firsts, self.afters, self.types)), strict=True
+        )
+        return [(first - offset, after - offset, self.type_names[label]) for held, first, after, label in rows if held]
+
+
+def tags_to_spans(tags: Sequence[str], words: Sequence[Word]) -> tuple[Span, ...]:
+    """Return the spans that word tags mark, from the start of the first word to the end of the last."""
+    return tuple(Span(words[first][0], words[after - 1][1], label) for first, after, label in find_chunks(tags))

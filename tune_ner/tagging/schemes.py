@@ -1,22 +1,21 @@
-"""The tagging schemes as tables, and the way from typed word ranges to tags and back."""
+"""The tagging schemes as tables, and the tags that they give to typed word ranges."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
-from tune_ner.data.tag_parsing import OUTSIDE, Chunk, chunks, split_tag
+from tune_ner.data.tag_parsing import OUTSIDE, Chunk, split_tag
 
 SINGLE, BEGIN, INSIDE, END = range(4)
 
 
 @dataclass(frozen=True)
 class TaggingScheme:
-    """Which letter a word of an entity gets by its place in it.
+    """The prefix that a word of an entity gets by its place in it.
 
-    `touching` is the letter of the first word of an entity that follows one of its own type without a word
-    between; it differs from `begin` only in IOB1. `prefixes` is the order of the letters within a type.
+    `touching` is the prefix of the first word of an entity directly after one of the same type; it differs from
+    `begin` only in IOB1. `prefixes` is the order of the labels of a type.
     """
 
     name: str
@@ -28,18 +27,18 @@ class TaggingScheme:
     touching: str = ""
 
     def labels(self, types: Sequence[str]) -> tuple[str, ...]:
-        """The label list: `O`, then for each type in order one label a prefix."""
+        """Return the label list: `O`, then for each type in order one label per prefix."""
         return (OUTSIDE, *(f"{prefix}-{label}" for label in types for prefix in self.prefixes))
 
     @property
     def letters(self) -> tuple[str, str, str, str]:
-        """The letters of a word by its place in an entity, in the order SINGLE, BEGIN, INSIDE, END."""
+        """The prefixes by place in an entity, in the order SINGLE, BEGIN, INSIDE, END."""
         return self.single, self.begin, self.inside, self.end
 
-    def tags(self, ranges: Iterable[Chunk], words: int) -> list[str]:
-        """One tag for each of `words` words. A later range overwrites what an earlier one wrote."""
+    def tags(self, chunks: Iterable[Chunk], words: int) -> list[str]:
+        """Return one tag for each of `words` words; later chunks overwrite earlier ones."""
         tags = [OUTSIDE] * words
-        for first, after, label in ranges:
+        for first, after, label in chunks:
             touches = self.touching and first > 0 and split_tag(tags[first - 1])[1] == label
             for index in range(first, after):
                 tags[index] = f"{self._letter(index == first, index == after - 1)}-{label}"
@@ -47,30 +46,20 @@ class TaggingScheme:
                 tags[first] = f"{self.touching}-{label}"
         return tags
 
-    def _letter(self, first: bool, last: bool) -> str:
-        if first:
-            return self.single if last else self.begin
-        return self.end if last else self.inside
+    def allows(self, previous: str, following: str) -> bool:
+        """Return whether a valid tag sequence can contain two tags in succession; "" is the edge of a sentence."""
+        (left, left_type), (right, right_type) = (split_tag(tag) if tag else ("", "") for tag in (previous, following))
+        same_type = bool(left_type) and left_type == right_type
+        if same_type and left in (self.begin, self.inside, self.touching) and right in (self.inside, self.end):
+            return True
+        can_end = not left_type or left in (self.single, self.end, self.touching)
+        starts = (self.touching,) if self.touching and same_type else (self.single, self.begin)
+        return can_end and (not right_type or right in starts)
 
-    def ranges(self, tags: Sequence[str]) -> list[Chunk]:
-        """The typed word ranges that the tags mark, read by the rule of `tune_ner.data.chunks`."""
-        return list(chunks(tags))
-
-    def expresses(self, ranges: Iterable[Chunk]) -> bool:
-        """Whether `ranges`, in order, can be told from the tags that they give.
-
-        No scheme can hold overlapping ranges or empty ones; IO moreover merges neighbours of one type.
-        """
-        ordered = list(ranges)
-        if any(first >= after for first, after, _ in ordered):
-            return False
-        for (_, after, label), (first, _, following) in pairwise(ordered):
-            if first < after:
-                return False
-            merges = self.begin == self.inside and not self.touching
-            if merges and first == after and label == following:
-                return False
-        return True
+    def _letter(self, is_first: bool, is_last: bool) -> str:
+        if is_first:
+            return self.single if is_last else self.begin
+        return self.end if is_last else self.inside
 
 
 SCHEMES: dict[str, TaggingScheme] = {

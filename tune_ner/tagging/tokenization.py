@@ -1,4 +1,4 @@
-"""Cutting texts into the words that carry tags, with their character offsets."""
+"""Splitting texts into the words that carry tags, with their character offsets."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ import numpy.typing as npt
 import regex
 
 WordTokenizer = Literal["whitespace", "punctuation"]
-WORD_RULES: tuple[WordTokenizer, ...] = get_args(WordTokenizer)
+WORD_TOKENIZERS: tuple[WordTokenizer, ...] = get_args(WordTokenizer)
 
 Word = tuple[int, int]
 """Half-open character offsets of a word in its text."""
 
 Ints = npt.NDArray[np.signedinteger[Any]]
 
-# `re` does not count combining marks as word characters, so that `a` + U+0308 would fall into two words; but it
-# counts U+001C to U+001F as white space, as the notebook does, and `regex` does not.
+# `re` does not count combining marks as word characters and would split `a` + U+0308; but like the notebook, it
+# counts U+001C to U+001F as white space, which `regex` does not.
 _PATTERNS: dict[WordTokenizer, regex.Pattern[str]] = {
     "whitespace": regex.compile(r"[^\s\x1c-\x1f]+"),
     "punctuation": regex.compile(r"[\w\p{M}]+|[^\w\s\x1c-\x1f\p{M}]"),
 }
 _CODE_POINTS = 0x110000
-_GAP, _ALONE, _IN_RUN = range(3)
+_SPACE, _SINGLE, _IN_RUN = range(3)
 
 
 @dataclass(frozen=True)
 class Words:
     """The words of several texts, end to end.
 
-    `starts` and `ends` are a word's offsets in its own text, shape (words,). The words of text `i` are those from
-    `firsts[i]` up to `firsts[i + 1]`; shape (texts + 1,).
+    `starts` and `ends` are character offsets in the word's own text, shape (words,). The words of text `i` are those
+    from `firsts[i]` up to `firsts[i + 1]`; shape (texts + 1,).
     """
 
     starts: Ints
@@ -44,72 +44,73 @@ class Words:
         return len(self.starts)
 
     def of(self, text: int) -> list[Word]:
-        """The words of one text."""
+        """Return the words of one text."""
         these = slice(self.firsts[text], self.firsts[text + 1])
         return list(zip(self.starts[these].tolist(), self.ends[these].tolist(), strict=True))
 
     @classmethod
-    def joined(cls, parts: Sequence[Words]) -> Words:
-        """The words of some texts, and behind them those of others."""
-        before = np.cumsum([0, *(len(split_name) for split_name in parts)])
-        firsts = [split_name.firsts[:-1] + offset for split_name, offset in zip(parts, before, strict=False)]
+    def concatenate(cls, batches: Sequence[Words]) -> Words:
+        """Return the words of the texts of all batches, in order."""
+        offsets = np.cumsum([0, *map(len, batches)])
+        firsts = [batch.firsts[:-1] + offset for batch, offset in zip(batches, offsets, strict=False)]
         return cls(
-            np.concatenate([split_name.starts for split_name in parts]),
-            np.concatenate([split_name.ends for split_name in parts]),
-            np.concatenate([*firsts, before[-1:]]),
+            np.concatenate([batch.starts for batch in batches]),
+            np.concatenate([batch.ends for batch in batches]),
+            np.concatenate([*firsts, offsets[-1:]]),
         )
 
 
-def split_words(text: str, rule: WordTokenizer) -> list[Word]:
-    """The words of a text, in order.
+def split_words(text: str, word_tokenizer: WordTokenizer) -> list[Word]:
+    """Return the words of a text, in order.
 
-    `whitespace` takes maximal runs of non-white-space, as the notebook does; `punctuation` takes maximal
-    runs of letters, digits, marks and underscores, and every other visible character for itself.
+    `whitespace` splits at white space, as the notebook does; `punctuation` takes maximal runs of letters, digits,
+    marks and underscores, and every other visible character as a word of its own.
     """
-    return [match.span() for match in _PATTERNS[rule].finditer(text)]
+    return [match.span() for match in _PATTERNS[word_tokenizer].finditer(text)]
 
 
-def split_texts(texts: Sequence[str], rule: WordTokenizer) -> tuple[Words, list[str], Ints]:
-    """The words of many texts, by the rule of `split_words`, without a loop over texts or words.
+def split_texts(texts: Sequence[str], word_tokenizer: WordTokenizer) -> tuple[Words, list[str], Ints]:
+    """Split many texts with array operations, four times as fast as `split_words` on each of them.
 
     Returns:
-        The words; their distinct forms, in order of first occurrence; and for each word the number of its form,
+        The words; the distinct words in order of first occurrence; and for each word its index among these,
         shape (words,).
     """
     codes = np.frombuffer("\n".join(texts).encode("utf-32-le"), np.uint32)
-    kinds = _kinds(codes, rule)
+    kinds = _kinds(codes, word_tokenizer)
     runs = kinds == _IN_RUN
-    alone = kinds == _ALONE
-    starts = np.flatnonzero(alone | (runs & ~np.append(False, runs[:-1])))
-    ends = np.flatnonzero(alone | (runs & ~np.append(runs[1:], False))) + 1
+    singles = kinds == _SINGLE
+    starts = np.flatnonzero(singles | (runs & ~np.append(False, runs[:-1])))
+    ends = np.flatnonzero(singles | (runs & ~np.append(runs[1:], False))) + 1
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     text_starts = np.cumsum(lengths + 1) - lengths - 1
     firsts = np.append(np.searchsorted(starts, text_starts), len(starts))
     own_start = np.repeat(text_starts, np.diff(firsts))
     words = Words((starts - own_start).astype(np.int32), (ends - own_start).astype(np.int32), firsts)
-    return words, *_forms(codes, starts, ends)
+    return words, *_distinct(codes, starts, ends)
 
 
-def _kinds(codes: npt.NDArray[np.uint32], rule: WordTokenizer) -> npt.NDArray[np.uint8]:
-    """What each character is to the words: between them, a word for itself, or part of a run."""
+def _kinds(codes: npt.NDArray[np.uint32], word_tokenizer: WordTokenizer) -> npt.NDArray[np.uint8]:
+    """Return for each character whether it separates words, is a word of its own or belongs to a run."""
     present = np.zeros(_CODE_POINTS, dtype=bool)
     present[codes] = True
     table = np.zeros(_CODE_POINTS, dtype=np.uint8)
+    pattern = _PATTERNS[word_tokenizer]
     for code in np.flatnonzero(present).tolist():
-        if _PATTERNS[rule].fullmatch(chr(code)):
-            table[code] = _IN_RUN if _PATTERNS[rule].fullmatch(2 * chr(code)) else _ALONE
+        if pattern.fullmatch(chr(code)):
+            table[code] = _IN_RUN if pattern.fullmatch(2 * chr(code)) else _SINGLE
     return table[codes]
 
 
-def _forms(codes: npt.NDArray[np.uint32], starts: Ints, ends: Ints) -> tuple[list[str], Ints]:
-    """The distinct words among those that lie at `starts` to `ends` of a text, and which of them each one is."""
+def _distinct(codes: npt.NDArray[np.uint32], starts: Ints, ends: Ints) -> tuple[list[str], Ints]:
+    """Return the distinct words among those from `starts` to `ends`, and for each word its index among them."""
     import pyarrow as pa
 
     if not len(starts):
         return [], np.zeros(0, np.int32)
     sizes = 1 + (codes >= 0x80) + (codes >= 0x800) + (codes >= 0x10000)  # bytes of a character in UTF-8
     byte_starts = np.append(0, np.cumsum(sizes))
-    # word, gap, word … one behind the other, for such an array has no holes
+    # word, gap, word …: the strings of an Arrow array are contiguous
     bounds = byte_starts[np.stack([starts, ends], axis=1).ravel()]
     text = codes.tobytes().decode("utf-32-le").encode()
     pieces = pa.LargeStringArray.from_buffers(len(bounds) - 1, pa.py_buffer(bounds), pa.py_buffer(text))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tune_ner.tagging.spans import ragged
+from tune_ner.tagging.alignment import ragged
 
 Ints = npt.NDArray[np.signedinteger[Any]]
 

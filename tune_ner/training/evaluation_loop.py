@@ -12,8 +12,7 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import cross_entropy
 
-from tune_ner.tagging.alignment import IGNORED
-from tune_ner.tagging.spans import ragged
+from tune_ner.tagging.alignment import IGNORED, ragged
 from tune_ner.training.dataset import Windows
 from tune_ner.training.padding_free.collator import Collator, labelled_logits
 

@@ -18,10 +18,9 @@ from tune_ner.evaluation.seqeval_metrics import (
     strict_seqeval_metrics,
 )
 from tune_ner.evaluation.span_metrics import score_spans
-from tune_ner.tagging.alignment import EncodedSplit
+from tune_ner.tagging.alignment import EncodedSplit, tags_to_spans
 from tune_ner.tagging.decoding import ViterbiDecoder, word_labels
 from tune_ner.tagging.schemes import SCHEMES
-from tune_ner.tagging.spans import tags_to_spans
 from tune_ner.training.result import SplitMetrics
 
 
@@ -46,7 +45,7 @@ class Scorer:
         self._viterbi = ViterbiDecoder(self._scheme, labels) if config.decoding == "viterbi" else None
         self._kept = split_name.subwords.read_at >= 0
         self._kept_of_sentence = self._by_sentence(self._kept)
-        self._gold = self._labelled(self._names(split_name.tagged.label_ids))
+        self._gold = self._labelled(self._names(split_name.word_label_ids))
 
     def tags(self, output: np.ndarray[Any, Any]) -> list[list[str]]:
         """A tag for every word of every sentence; `O`, the first label, for words that were cut.
@@ -60,15 +59,12 @@ class Scorer:
         return self._by_sentence(np.array(self._labels, dtype=object)[ids])
 
     def _by_sentence(self, of_words: np.ndarray[Any, Any]) -> list[list[Any]]:
-        flat, firsts = of_words.tolist(), self._part.subwords.split.firsts.tolist()
+        flat, firsts = of_words.tolist(), self._part.subwords.words.firsts.tolist()
         return [flat[first:after] for first, after in pairwise(firsts)]
 
     def spans(self, predicted: list[list[str]]) -> tuple[tuple[Span, ...], ...]:
         """The predicted spans of each sentence, as character offsets into its text."""
-        return tuple(
-            tags_to_spans(tags, self._part.subwords.split.of(index), self._scheme)
-            for index, tags in enumerate(predicted)
-        )
+        return tuple(tags_to_spans(tags, self._part.subwords.words.of(index)) for index, tags in enumerate(predicted))
 
     def epoch_metrics(self, predicted: list[list[str]]) -> dict[str, float]:
         """Compute the metrics of one epoch, keyed as the fields of `EpochMetrics` without `validation_`."""

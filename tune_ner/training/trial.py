@@ -260,7 +260,7 @@ def _measured(trained: _Trained) -> TrialResult:
         test_loss=test.loss(config.batch_size),
         metrics={"validation": scorer["validation"].metrics(best.tags), "test": scorer["test"].metrics(tags)},
         predicted_spans={"validation": scorer["validation"].spans(best.tags), "test": scorer["test"].spans(tags)},
-        encoding={split_name: item.account.as_dict() for split_name, item in inputs.encoded.items()},
+        encoding={split_name: item.stats.as_dict() for split_name, item in inputs.encoded.items()},
         labels=inputs.labels,
         training_log=tuple((int(e["step"]), e["loss"]) for e in trained.trainer.state.log_history if "loss" in e),
         train_loss=trained.train_loss,

@@ -10,7 +10,7 @@ from typing import Any
 from tune_ner.audit.findings import Finding, percent, ratio
 from tune_ner.data.corpus import SPLIT_NAMES, Corpus, Sentence, SplitName
 from tune_ner.data.splits import Split
-from tune_ner.tagging.alignment import encode_part
+from tune_ner.tagging.alignment import label_sentences, tokenize_sentences
 from tune_ner.tagging.schemes import SCHEMES
 from tune_ner.tagging.tokenization import WordTokenizer
 
@@ -62,13 +62,13 @@ def _loss(
     # in batches, so that the subwords of a large corpus are not held all at once
     for first in range(0, len(sentences), _AT_ONCE):
         batch = sentences[first : first + _AT_ONCE]
-        encoded = encode_part(batch, tokenizer, labels, _SCHEME, word_tokenizer=word_tokenizer, max_length=max_length)
-        account = encoded.account
-        total["words"] += account.words - account.words_cut
-        total["subwords"] += account.subwords - special * account.sentences
-        total["unknown"] += int((encoded.subwords.ids == unknown_id).sum()) if unknown_id is not None else 0
-        total["entities"] += account.entities
-        total["entities_cut"] += account.entities_cut
+        subwords = tokenize_sentences(batch, tokenizer, word_tokenizer=word_tokenizer, max_length=max_length)
+        stats = label_sentences(batch, subwords, labels, _SCHEME).stats
+        total["words"] += stats.words - stats.words_cut
+        total["subwords"] += stats.subwords - special * stats.sentences
+        total["unknown"] += int((subwords.ids == unknown_id).sum()) if unknown_id is not None else 0
+        total["entities"] += stats.entities
+        total["entities_cut"] += stats.entities_cut
     return EncodingLoss(total["words"], total["subwords"], total["unknown"], total["entities"], total["entities_cut"])
 
 

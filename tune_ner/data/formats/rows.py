@@ -12,7 +12,7 @@ from reprlib import repr as shown
 from typing import Any
 
 from tune_ner.data.corpus import BODY, DISORDER, DRUG, MEDICAL_TYPES, Sentence, Span
-from tune_ner.data.tag_parsing import chunks, detect_dialect, split_tag
+from tune_ner.data.tag_parsing import detect_dialect, find_chunks, split_tag
 from tune_ner.errors import DataError
 
 PLACEHOLDER = 999
@@ -94,7 +94,7 @@ def tokens_to_text(tokens: Sequence[str], tags: Sequence[str], place: str) -> tu
     starts = [end - len(token) for end, token in zip(ends, tokens, strict=True)]
     try:
         spans = tuple(
-            Span(starts[first], ends[after - 1], canonical_type(label)) for first, after, label in chunks(tags)
+            Span(starts[first], ends[after - 1], canonical_type(label)) for first, after, label in find_chunks(tags)
         )
     except ValueError as error:
         raise DataError(f"{place}: {error}") from error
