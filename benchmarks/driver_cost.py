@@ -1,9 +1,9 @@
 # Run, from the repository root (about five minutes on two cores):
 #   python -m benchmarks.driver_cost
-"""What the driver itself costs: a grid whose trials return at once, with the record of a real trial.
+"""Cost of the driver: a grid whose trials return immediately, with the record of a real trial.
 
-Printed are seconds and the growth of the driver's resident memory for each trial. The records, predicted spans, gauges
-and progress are all as in a real run; what is left out is the training.
+Prints seconds and growth of the driver's resident memory per trial. Records, predicted spans, Prometheus metrics and
+events are those of a real run; only the training is left out.
 """
 
 from __future__ import annotations
@@ -25,46 +25,42 @@ from tune_ner.results.run_dir import RunDir
 from tune_ner.training.encoders import resolve_encoder
 from tune_ner.training.trial import run_trial
 from tune_ner.tuning import tuner
-from tune_ner.tuning.events import RunEvents
+from tune_ner.tuning.events import RunEvents, RunStart
 from tune_ner.tuning.experiment import prepare
-from tune_ner.tuning.grid_run import run_grid
-from tune_ner.tuning.resources import ResourceRequest, TrialResources
-from tune_ner.tuning.schedulers import FAILED, LAST
+from tune_ner.tuning.trainable import FAILED, IS_LAST, trial_of
 
 _SEEDS = 10
 
 
 def _with(record: str) -> Callable[..., None]:
-    """What stands in for a worker's `train`: it reports this record, of the trial that it is given, at once."""
+    """Return a replacement of a worker's `train` that reports this record, for its own trial, immediately."""
 
-    # the worker gives these names
-    def train(config: dict[str, Any], reference: Any, threads: int, measure_test: bool, place: Any) -> None:  # noqa: ARG001
-        template = TrialRecord.model_validate_json(record)
-        trial = template.config.model_copy(update=config)
+    def train(config: dict[str, Any], context: Any) -> None:  # noqa: ARG001 - the name is given
+        template, trial = TrialRecord.model_validate_json(record), trial_of(config)
         mine = template.model_copy(update={"config": trial, "trial_id": trial.trial_id})
         tune.report(
-            {"epoch": 1, "validation_span_f1": 0.5, FAILED: False, LAST: True, "record": mine.model_dump_json()}
+            {"epoch": 1, "validation_span_f1": 0.5, FAILED: False, IS_LAST: True, "record": mine.model_dump_json()}
         )
 
     return train
 
 
 class Memory(RunEvents):
-    """The driver's resident memory and the time, when Ray is up and after each trial."""
+    """Measures time and the driver's resident memory, when Ray is ready and after each trial."""
 
     def __init__(self) -> None:
         self._process = psutil.Process(os.getpid())
         self.seen: list[tuple[float, int]] = []
 
-    def run_started(self, resources: TrialResources, dashboard: str) -> None:
-        """Ray is up."""
-        self._look()
+    def on_run_start(self, start: RunStart) -> None:
+        """Measure when Ray is ready."""
+        self._measure()
 
-    def trial_ended(self, record: TrialRecord) -> None:
-        """Another one."""
-        self._look()
+    def on_trial_end(self, record: TrialRecord) -> None:
+        """Measure after a trial."""
+        self._measure()
 
-    def _look(self) -> None:
+    def _measure(self) -> None:
         self.seen.append((time.perf_counter(), self._process.memory_info().rss))
 
 
@@ -95,11 +91,11 @@ def main() -> None:
     vars(tuner)["train"] = _with(record)
     memory = Memory()
     with tempfile.TemporaryDirectory(prefix="tune-ner-driver-") as folder:
-        run_grid(experiment, RunDir.available(Path(folder), "run"), ResourceRequest(), memory)
-    _tell(memory.seen)
+        tuner.run_experiment(experiment, RunDir.available(Path(folder), "run"), events=memory)
+    _print(memory.seen)
 
 
-def _tell(seen: list[tuple[float, int]]) -> None:
+def _print(seen: list[tuple[float, int]]) -> None:
     count = len(seen) - 1
     quarter = max(1, count // 4)
     print(f"{count} instant trials, driver's resident memory {seen[0][1] / 1e6:.0f} → {seen[-1][1] / 1e6:.0f} MB")

@@ -31,7 +31,8 @@ from scipy.stats import wilcoxon
 
 from tune_ner.config.search_space import SearchSpace
 from tune_ner.tuning.experiment import prepare
-from tune_ner.tuning.samplers import SAMPLERS, sampler_of
+from tune_ner.tuning.options import SAMPLERS
+from tune_ner.tuning.samplers import optuna_sampler
 
 SURFACE = Path(__file__).with_name("search_surface.csv")
 SPACE = {
@@ -110,7 +111,7 @@ def replay(surface: Surface, sampler: str, seed: int, trials: int, at_once: int 
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     axes = SearchSpace.model_validate(SPACE).search_distributions
-    study = optuna.create_study(direction="maximize", sampler=sampler_of(sampler, seed))
+    study = optuna.create_study(direction="maximize", sampler=optuna_sampler(sampler, seed))
     scatter = np.random.default_rng(seed)
     curve: list[float] = []
     seen, height = -math.inf, 0.0

@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     from tune_ner.training.trial import run_trial
     from tune_ner.tuning.events import RunEvents
     from tune_ner.tuning.experiment import prepare
-    from tune_ner.tuning.grid_run import run_grid
-    from tune_ner.tuning.resources import ResourceRequest
-    from tune_ner.tuning.scheduling import SchedulerConfig
+    from tune_ner.tuning.options import ResourceRequest, RunOptions, SchedulerConfig, SearchSettings
+    from tune_ner.tuning.tuner import run_experiment
 
 _HOMES = {
     "tune_ner.config.loading": ("load_space", "parse_space"),
@@ -51,9 +50,8 @@ _HOMES = {
     "tune_ner.training.trial": ("run_trial",),
     "tune_ner.tuning.events": ("RunEvents",),
     "tune_ner.tuning.experiment": ("prepare",),
-    "tune_ner.tuning.grid_run": ("run_grid",),
-    "tune_ner.tuning.resources": ("ResourceRequest",),
-    "tune_ner.tuning.scheduling": ("SchedulerConfig",),
+    "tune_ner.tuning.options": ("ResourceRequest", "RunOptions", "SchedulerConfig", "SearchSettings"),
+    "tune_ner.tuning.tuner": ("run_experiment",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -74,8 +72,10 @@ __all__ = [  # noqa: RUF022 - in the order of the road
     "prepare",
     "ResourceRequest",
     "SchedulerConfig",
+    "RunOptions",
+    "SearchSettings",
     "RunEvents",
-    "run_grid",
+    "run_experiment",
     "RunDir",
     "TrialRecord",
     "load_results",

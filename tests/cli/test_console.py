@@ -56,7 +56,7 @@ class Notes(Display):
     def __init__(self) -> None:
         self.notes: list[str] = []
 
-    def noted(self, what: str) -> None:
+    def on_note(self, what: str) -> None:
         self.notes.append(what)
 
 

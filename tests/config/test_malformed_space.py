@@ -13,8 +13,8 @@ from tune_ner.config.loading import MAX_SPACE_BYTES, load_space
 from tune_ner.config.search_space import SearchSpace
 from tune_ner.errors import SchedulingError, SpaceError, StudyError
 from tune_ner.tuning.experiment import prepare
-from tune_ner.tuning.samplers import Study
-from tune_ner.tuning.search_run import Budget
+from tune_ner.tuning.options import SearchSettings
+from tune_ner.tuning.samplers import StudySampler
 
 ABSURD = {
     "a bomb of aliases": "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nmodel: [*c, *c]\n",
@@ -102,7 +102,7 @@ def test_a_damaged_space_is_read_or_refused_in_words(found: list[Damage]) -> Non
 @example("9" * 400 + "d")
 @example("²h")
 def test_a_time_is_seconds_or_refused(said: str) -> None:
-    message = refusal(SchedulingError, lambda: Budget(seconds=seconds_of(said)))
+    message = refusal(SchedulingError, lambda: SearchSettings(seconds=seconds_of(said)))
     assert message.startswith("--time " if message else "")
     assert len(message) < 500
 
@@ -117,6 +117,6 @@ def test_a_storage_that_is_none_is_refused_without_its_password(url: str) -> Non
     experiment = prepare(load_space("search", {"data": "synthetic:60", "model": ["tiny:1x32"]}))
     with a_folder() as folder:
         with contextlib.chdir(folder):
-            message = refusal(StudyError, lambda: Study(experiment, url, "night", "night"))
+            message = refusal(StudyError, lambda: StudySampler(experiment, SearchSettings(), url, "night"))
         assert message.startswith("study storage " if message else "")
         assert ":secret" not in message

@@ -4,12 +4,14 @@ from pathlib import Path
 from rich.console import Console
 
 from tests.factories import a_config, a_failure, a_record, a_run
+from tune_ner.config.loading import load_space
 from tune_ner.errors import RunFolderError
 from tune_ner.report.html_report import written_page
 from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
 from tune_ner.tracking.display import QuietDisplay, TerminalDisplay
-from tune_ner.tracking.progress import Workload
+from tune_ner.tuning.events import RunStart
+from tune_ner.tuning.experiment import prepare
 from tune_ner.tuning.resources import TrialResources
 
 
@@ -22,12 +24,12 @@ def test_quiet_tells_the_end_alone_and_all_that_went_wrong(tmp_path: Path) -> No
     display = QuietDisplay(console)
     records = [a_record((0.5,), seed=1), a_failure("no [weights] here", seed=2)]
     records.append(TrialRecord.of(a_config(seed=3), "diverged", 1.0, epochs=(), error="the loss is nan"))
-    with display.following(Workload(2, lambda _: 1.0)) as events:
-        events.run_started(TrialResources(1, 0.0, 2), "http://127.0.0.1:8265")
-        events.noted("a [model] is not exported")
-        events.trial_started(a_config())
-        events.trial_ended(records[0])
-    display.noted("the server is lost")
+    with display.following(prepare(load_space("demo", {"data": "synthetic:100"}))) as events:
+        events.on_run_start(RunStart(TrialResources(1, 0.0, 2), "http://127.0.0.1:8265", trials=2))
+        events.on_note("a [model] is not exported")
+        events.on_trial_start(a_config())
+        events.on_trial_end(records[0])
+    display.on_note("the server is lost")
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue() == ""
     display.ended(RunResults(a_run(tmp_path, records)), 4, RunFolderError("report.html: a folder"), 3)
@@ -75,13 +77,13 @@ def test_figures_that_cannot_be_written_cost_a_note(tmp_path: Path) -> None:
 
 def test_notes_are_printed_without_their_secrets() -> None:
     console = Console(file=io.StringIO(), width=120)
-    TerminalDisplay(console).noted("refused by https://me:pass-word@host")
+    TerminalDisplay(console).on_note("refused by https://me:pass-word@host")
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue() == "note: refused by https://me:***@host\n"
 
 
 def test_notes_are_printed_as_they_are_without_control_characters() -> None:
     console = Console(file=io.StringIO(), width=120)
-    TerminalDisplay(console).noted("[the server] is \x1b[31mlost")
+    TerminalDisplay(console).on_note("[the server] is \x1b[31mlost")
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue() == "note: [the server] is \\x1b[31mlost\n"

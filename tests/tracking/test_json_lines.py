@@ -10,11 +10,11 @@ from tune_ner.config.loading import load_space
 from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
 from tune_ner.tracking.json_lines import JsonDisplay, _finite
-from tune_ner.tracking.progress import Workload
 from tune_ner.training.result import EpochMetrics
+from tune_ner.tuning.events import RunStart
 from tune_ner.tuning.experiment import audit_experiment, prepare
+from tune_ner.tuning.options import SchedulerConfig
 from tune_ner.tuning.resources import TrialResources
-from tune_ner.tuning.scheduling import SchedulerConfig
 
 
 def told(stream: io.StringIO) -> list[dict[str, Any]]:
@@ -29,15 +29,15 @@ def test_every_event_of_a_run_is_an_object_of_its_own(tmp_path: Path) -> None:
         a_failure("no\nmemory", seed=2, epochs=2),
         a_stopped_trial(seed=3),
     ]
-    with display.following(Workload(3, lambda _: 1.0)) as events:
-        events.run_started(TrialResources(1, 0.0, 2), "")
-        events.noted("postgresql://me:secret@host is slow")
-        events.confirming(2)
+    with display.following(prepare(load_space("demo", {"data": "synthetic:100"}))) as events:
+        events.on_run_start(RunStart(TrialResources(1, 0.0, 2), trials=3))
+        events.on_note("postgresql://me:secret@host is slow")
+        events.on_confirmation_start(2)
         for record in records:
-            events.trial_started(record.config)
+            events.on_trial_start(record.config)
             for epoch in record.curve:
-                events.epoch_ended(record.config, epoch)
-            events.trial_ended(record)
+                events.on_epoch_end(record.config, epoch)
+            events.on_trial_end(record)
     display.ended(RunResults(a_run(tmp_path, records)), 3, Path("report.html"), 3)
     lines = told(stream)
     assert [line["event"] for line in lines[:6]] == [
@@ -90,7 +90,7 @@ def test_data_audit_and_plan_are_told() -> None:
 def test_numbers_that_json_does_not_have_are_null() -> None:
     stream = io.StringIO()
     figures = EpochMetrics(1, float("nan"), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, float("inf"))
-    JsonDisplay(stream, "mine").epoch_ended(a_config(), figures)
+    JsonDisplay(stream, "mine").on_epoch_end(a_config(), figures)
     (line,) = told(stream)
     assert (line["validation_loss"], line["training_loss"]) == (None, None)
     assert _finite({1: (float("-inf"), "x", [2.5])}) == {"1": [None, "x", [2.5]]}
@@ -98,7 +98,7 @@ def test_numbers_that_json_does_not_have_are_null() -> None:
 
 def test_a_searched_trial_has_its_best_validation_figure() -> None:
     stream = io.StringIO()
-    JsonDisplay(stream, "mine").trial_ended(TrialRecord.searched(a_config(), a_result((0.5, 0.25)).epochs, 1.0))
+    JsonDisplay(stream, "mine").on_trial_end(TrialRecord.searched(a_config(), a_result((0.5, 0.25)).epochs, 1.0))
     (line,) = told(stream)
     assert (line["best_validation_span_f1"], line["epochs_run"]) == (0.5, 2)
     assert "test_span_f1" not in line
@@ -111,6 +111,6 @@ class _Gone(io.StringIO):
 
 def test_a_reader_that_goes_away_does_not_end_the_run() -> None:
     display = JsonDisplay(_Gone(), "mine")
-    display.noted("one")
-    display.noted("two")
+    display.on_note("one")
+    display.on_note("two")
     assert display._stream is None

@@ -22,6 +22,7 @@ from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
 from tune_ner.results.tables import write_tables
 from tune_ner.tracking.mlflow import URI_VARIABLE, MlflowRuns
+from tune_ner.tuning.events import RunStart
 from tune_ner.tuning.resources import TrialResources
 
 pytest.importorskip("mlflow", reason="the extra `mlflow` is not installed")
@@ -114,12 +115,12 @@ def statuses(trials: dict[str, list[Any]]) -> dict[str, list[str]]:
 
 def told(runs: MlflowRuns, *records: TrialRecord) -> None:
     """The listener as a run calls it."""
-    runs.run_started(TrialResources(1, 0.0, 1), "")
+    runs.on_run_start(RunStart(TrialResources(1, 0.0, 1)))
     for record in records:
-        runs.trial_started(record.config)
+        runs.on_trial_start(record.config)
         for epoch in record.curve:
-            runs.epoch_ended(record.config, epoch)
-        runs.trial_ended(record)
+            runs.on_epoch_end(record.config, epoch)
+        runs.on_trial_end(record)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_each_end_of_a_trial_is_told_once_however_often_the_run_is_started(tmp_p
     first = MlflowRuns(folder, title, no_note)
     told(first, a_failure(seed=2, epochs=2))
     for trial in (killed.config, stopped.config):
-        first.trial_started(trial)
+        first.on_trial_start(trial)
     first._line.shutdown()
     second = MlflowRuns(folder, title, no_note)
     told(second, killed, retried)
@@ -182,7 +183,7 @@ def test_no_trial_is_left_running_when_a_run_ends(tmp_path: Path) -> None:
     folder = a_run(tmp_path, [record])
     runs = MlflowRuns(folder, title, no_note)
     told(runs, record)
-    runs.trial_started(cut_off)
+    runs.on_trial_start(cut_off)
     runs.ended(RunResults(folder), interrupted=True)
     _, trials = nested(folder)
     assert statuses(trials) == {record.trial_id: ["FINISHED"], cut_off.trial_id: ["KILLED"]}
@@ -234,7 +235,7 @@ def test_a_lost_server_costs_nothing_and_is_made_up_for_by_a_later_start(tmp_pat
     with a_server(tmp_path / "server", port):
         runs = MlflowRuns(folder, title, notes.append)
         told(runs, records[0])
-        runs.trial_started(a_config(seed=2, epochs=2))
+        runs.on_trial_start(a_config(seed=2, epochs=2))
         runs._line.submit(lambda: None).result()
     told(runs, records[1])
     runs.ended(RunResults(folder), interrupted=True)

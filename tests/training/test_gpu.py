@@ -72,8 +72,8 @@ def test_trials_of_bert_base_run_at_the_fraction_that_is_chosen(bert_base: Path,
     from tune_ner.config.loading import parse_space
     from tune_ner.results.run_dir import RunDir
     from tune_ner.tuning.experiment import prepare
-    from tune_ner.tuning.grid_run import plan_resources, run_grid
-    from tune_ner.tuning.resources import ResourceRequest
+    from tune_ner.tuning.options import RunOptions
+    from tune_ner.tuning.tuner import plan, run_experiment
 
     content = {
         "data": "synthetic:200",
@@ -83,9 +83,9 @@ def test_trials_of_bert_base_run_at_the_fraction_that_is_chosen(bert_base: Path,
         "epochs": 1,
     }
     experiment = prepare(parse_space(content, "test"))
-    chosen = plan_resources(experiment, ResourceRequest(), len(experiment.trials))
+    chosen = plan(experiment, RunOptions(), len(experiment.trials))
     assert 0 < chosen.gpus < 1
     assert chosen.concurrent > 1
-    records = run_grid(experiment, RunDir.available(tmp_path, "run"))
+    records = run_experiment(experiment, RunDir.available(tmp_path, "run"))
     assert [record.status for record in records] == ["completed"] * 4
     assert {record.result.precision_used for record in records if record.result} == {"fp16"}

@@ -1,4 +1,4 @@
-"""Whose weights a run keeps while it goes on, and whose it leaves."""
+"""Models that a run keeps and exports."""
 
 import errno
 import os
@@ -19,17 +19,17 @@ from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
 from tune_ner.results.selection import Candidate, winner
 from tune_ner.training.model_settings import ModelSettings
-from tune_ner.tuning import best_model_store as module
-from tune_ner.tuning.best_model_store import BestModelStore, export_winner, lacks_model, offer
+from tune_ner.tuning.best_model_store import BestModelStore, export_best, lacks_model, model_files, offer
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import prepare
-from tune_ner.tuning.grid_run import run_grid
+from tune_ner.tuning.options import RunOptions
+from tune_ner.tuning.tuner import run_experiment
 
 RATES = (1e-3, 2e-3, 3e-3)
 
 
-class Here:
-    """An object whose methods are called as those of an actor, at once and in this process."""
+class LocalActor:
+    """Calls the methods of an object like those of a Ray actor, immediately and in this process."""
 
     def __init__(self, actor: object) -> None:
         self._actor = actor
@@ -45,12 +45,12 @@ class Notes(RunEvents):
     def __init__(self) -> None:
         self.notes: list[str] = []
 
-    def noted(self, what: str) -> None:
-        self.notes.append(what)
+    def on_note(self, message: str) -> None:
+        self.notes.append(message)
 
 
 class Model:
-    """A trained model whose weights are its trial's name."""
+    """A trained model whose weights are the id of its trial."""
 
     def __init__(self, record: TrialRecord, problem: Exception | None = None) -> None:
         self._config = record.config
@@ -70,33 +70,35 @@ def without_ray(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(ray, "get", lambda value: value)
 
 
-def ended(folder: RunDir, records: Sequence[TrialRecord], problem: Exception | None = None) -> Here:
-    """A keeper that these trials were offered to, one after the other."""
-    keeper = Here(BestModelStore(folder.path, []))
+def a_store(run_dir: RunDir, records: Sequence[TrialRecord], problem: Exception | None = None) -> LocalActor:
+    """Return a store to which these trials were offered one after another."""
+    store = LocalActor(BestModelStore(run_dir.path, []))
     for record in records:
         if record.result:
-            offer(keeper, record, Model(record, problem))  # type: ignore[arg-type]
-    return keeper
+            offer(store, record.config, record.result, Model(record, problem))  # type: ignore[arg-type]
+    return store
 
 
-def again(trained: list[str], differences: tuple[str, ...] = ()) -> Callable[[TrialRecord], ModelFiles]:
-    def train(record: TrialRecord) -> ModelFiles:
-        trained.append(record.trial_id)
-        return module.model_files(Model(record), differences)  # type: ignore[arg-type]
+def retraining(retrained: list[str], differences: tuple[str, ...] = ()) -> Callable[[TrialRecord], ModelFiles]:
+    """Return a function that retrains a trial and notes its id."""
 
-    return train
+    def retrain(record: TrialRecord) -> ModelFiles:
+        retrained.append(record.trial_id)
+        return model_files(Model(record), differences)  # type: ignore[arg-type]
+
+    return retrain
 
 
-def exported(folder: RunDir, keeper: Any, **changes: Any) -> tuple[list[str], list[str]]:
-    """Which trials the end of a run trained again, and its notes."""
-    trained: list[str] = []
+def export(run_dir: RunDir, store: Any, **changes: Any) -> tuple[list[str], list[str]]:
+    """Export the best model; return the trials that were retrained, and the notes."""
+    retrained: list[str] = []
     events = Notes()
-    export_winner(folder, keeper, again(trained, **changes), events)
-    assert not (folder.path / ".best").exists()
-    return trained, events.notes
+    export_best(run_dir, run_dir.records(), store, retraining(retrained, **changes), events)
+    assert not (run_dir.path / ".best").exists()
+    return retrained, events.notes
 
 
-def test_the_winner_is_the_best_replicate_of_the_first_configuration() -> None:
+def test_the_best_trial_is_the_best_seed_of_the_best_configuration() -> None:
     lucky = [a_record((f1,), seed=seed, learning_rate=1e-3) for seed, f1 in enumerate((0.9, 0.1))]
     steady = [a_record((f1,), seed=seed, learning_rate=2e-3) for seed, f1 in enumerate((0.6, 0.7, 0.65))]
     best = winner(map(Candidate.of, [*lucky, *steady, a_failure(), a_stopped_trial((0.99,), learning_rate=5e-3)]))
@@ -108,48 +110,48 @@ def test_the_winner_is_the_best_replicate_of_the_first_configuration() -> None:
 
 @settings(deadline=None, max_examples=30)
 @given(scores=st.lists(st.integers(0, 9), min_size=1, max_size=8))
-def test_of_single_trials_the_winner_s_weights_are_always_there(
+def test_with_one_seed_the_best_weights_are_always_kept(
     tmp_path_factory: pytest.TempPathFactory, scores: list[int]
 ) -> None:
     records = [a_record((f1 / 10,), learning_rate=(number + 1) / 100) for number, f1 in enumerate(scores)]
-    folder = a_run(tmp_path_factory.mktemp("run"), records)
-    assert exported(folder, ended(folder, records)) == ([], [])
+    run_dir = a_run(tmp_path_factory.mktemp("run"), records)
+    assert export(run_dir, a_store(run_dir, records)) == ([], [])
     first = next(record for record, f1 in zip(records, scores, strict=True) if f1 == max(scores))
-    assert folder.models.exported == first.trial_id
-    assert (folder.models.best / "model.safetensors").read_text() == first.trial_id
+    assert run_dir.models.exported == first.trial_id
+    assert (run_dir.models.best / "model.safetensors").read_text() == first.trial_id
 
 
 @settings(deadline=None, max_examples=30)
 @given(order=st.permutations([(rate, seed) for rate in RATES for seed in range(2)]), data=st.data())
-def test_with_replicates_the_run_leaves_the_winner_and_trains_at_most_that_again(
+def test_with_several_seeds_the_best_model_is_exported_and_at_most_that_one_retrained(
     tmp_path_factory: pytest.TempPathFactory, order: list[tuple[float, int]], data: st.DataObject
 ) -> None:
     records = [a_record((data.draw(st.integers(0, 9)) / 10,), learning_rate=rate, seed=seed) for rate, seed in order]
-    folder = a_run(tmp_path_factory.mktemp("run"), records)
-    keeper = ended(folder, records)
-    kept = folder.models.kept
+    run_dir = a_run(tmp_path_factory.mktemp("run"), records)
+    store = a_store(run_dir, records)
+    kept = run_dir.models.kept
     best = winner(map(Candidate.of, records))
     assert best
-    trained, notes = exported(folder, keeper)
-    assert trained == ([] if kept == best.trial_id else [best.trial_id])
-    assert len(notes) == len(trained)
-    assert folder.models.exported == best.trial_id
-    assert not lacks_model(folder, records)
+    retrained, notes = export(run_dir, store)
+    assert retrained == ([] if kept == best.trial_id else [best.trial_id])
+    assert len(notes) == len(retrained)
+    assert run_dir.models.exported == best.trial_id
+    assert not lacks_model(run_dir, records)
 
 
-def test_only_what_leads_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_models_of_trials_that_lead_are_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     records = [a_record((f1,), learning_rate=rate) for f1, rate in zip((0.5, 0.3, 0.7), RATES, strict=True)]
-    folder = a_run(tmp_path, [])
+    run_dir = a_run(tmp_path, [])
     kept: list[str] = []
     monkeypatch.setattr(BestModelDir, "keep", lambda *arguments: kept.append(arguments[1]))
-    ended(folder, records)
+    a_store(run_dir, records)
     assert kept == [records[0].trial_id, records[2].trial_id]
 
 
-def test_a_keeper_knows_the_trials_of_an_earlier_start(tmp_path: Path) -> None:
+def test_a_store_compares_with_the_trials_of_earlier_sessions(tmp_path: Path) -> None:
     before, after = (a_record((f1,), learning_rate=rate) for f1, rate in ((0.5, 1e-3), (0.4, 2e-3)))
-    keeper = BestModelStore(tmp_path, [Candidate.of(before)])
-    assert not keeper.leads(Candidate.of(after))
+    store = BestModelStore(tmp_path, [Candidate.of(before)])
+    assert not store.is_best(Candidate.of(after))
 
 
 @pytest.mark.parametrize(
@@ -161,47 +163,46 @@ def test_a_keeper_knows_the_trials_of_an_earlier_start(tmp_path: Path) -> None:
         ValueError("this state dict does not fit"),
     ],
 )
-def test_what_cannot_be_sent_or_written_is_told_and_nothing_is_trained_in_vain(
-    tmp_path: Path, error: Exception
-) -> None:
+def test_a_model_that_cannot_be_sent_is_reported_and_not_retrained(tmp_path: Path, error: Exception) -> None:
     records = [a_record()]
-    folder = a_run(tmp_path, records)
-    trained: list[str] = []
+    run_dir = a_run(tmp_path, records)
+    retrained: list[str] = []
     events = Notes()
-    export_winner(folder, ended(folder, records, error), again(trained), events)
-    assert trained == []
-    assert not folder.models.best.exists()
+    export_best(run_dir, records, a_store(run_dir, records, error), retraining(retrained), events)
+    assert retrained == []
+    assert not run_dir.models.best.exists()
     assert str(error) in events.notes[0]
-    assert "the same command with --name run tries again" in events.notes[0]
-    assert lacks_model(folder, records)
+    assert "--name run" in events.notes[0]
+    assert lacks_model(run_dir, records)
 
 
-def test_a_full_disk_costs_the_model_and_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_prevents_the_export_but_keeps_the_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     records = [a_record()]
-    folder = a_run(tmp_path, records)
+    run_dir = a_run(tmp_path, records)
     monkeypatch.setattr(BestModelDir, "keep", full)
-    trained, notes = exported(folder, ended(folder, records))
-    assert trained == []
+    retrained, notes = export(run_dir, a_store(run_dir, records))
+    assert retrained == []
     assert "No space left on device" in notes[0]
-    assert [record.trial_id for record in folder.records()] == [records[0].trial_id]
+    assert [record.trial_id for record in run_dir.records()] == [records[0].trial_id]
 
 
-def test_a_model_that_came_out_otherwise_says_so(tmp_path: Path) -> None:
+def test_differences_after_retraining_are_reported(tmp_path: Path) -> None:
     records = [a_record()]
-    folder = a_run(tmp_path, records)
-    trained, notes = exported(folder, ended(folder, []), differences=("test F1 0.4 in the record, 0.5 here",))
-    assert trained == [records[0].trial_id]
-    assert notes[-1].endswith("did not come out as before: test F1 0.4 in the record, 0.5 here")
+    run_dir = a_run(tmp_path, records)
+    difference = "test_span_f1 0.4 in the record, 0.5 after retraining"
+    retrained, notes = export(run_dir, a_store(run_dir, []), differences=(difference,))
+    assert retrained == [records[0].trial_id]
+    assert notes[-1].endswith(difference)
 
 
-def test_a_run_without_a_finished_trial_leaves_no_model(tmp_path: Path) -> None:
-    folder = a_run(tmp_path, [a_failure(), a_stopped_trial(learning_rate=0.1)])
-    assert exported(folder, ended(folder, [])) == ([], [])
-    assert not folder.models.best.exists()
-    assert not lacks_model(folder, folder.records())
+def test_a_run_without_a_completed_trial_exports_no_model(tmp_path: Path) -> None:
+    run_dir = a_run(tmp_path, [a_failure(), a_stopped_trial(learning_rate=0.1)])
+    assert export(run_dir, a_store(run_dir, [])) == ([], [])
+    assert not run_dir.models.best.exists()
+    assert not lacks_model(run_dir, run_dir.records())
 
 
 SPACE = {
@@ -218,28 +219,28 @@ SPACE = {
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
-def test_a_grid_that_ran_without_export_trains_its_winner_again_and_then_lets_it_be(tmp_path: Path) -> None:
+def test_a_grid_that_ran_without_export_retrains_its_best_trial_once(tmp_path: Path) -> None:
     experiment = prepare(parse_space(SPACE, "test"))
 
     def run(export: bool) -> tuple[RunDir, list[str]]:
-        folder, events = RunDir.available(tmp_path, "grid", may_go_on=True), Notes()
-        run_grid(experiment, folder, events=events, export=export)
-        return folder, events.notes
+        run_dir, events = RunDir.available(tmp_path, "grid", may_go_on=True), Notes()
+        run_experiment(experiment, run_dir, options=RunOptions(export=export), events=events)
+        return run_dir, events.notes
 
-    folder, notes = run(export=False)
-    assert (notes, folder.models.exported) == ([], None)
+    run_dir, notes = run(export=False)
+    assert (notes, run_dir.models.exported) == ([], None)
     _, (note,) = run(export=True)
-    assert "it is trained once more" in note
-    best = winner(map(Candidate.of, folder.records()))
+    assert "retraining" in note
+    best = winner(map(Candidate.of, run_dir.records()))
     assert best
-    assert folder.models.exported == best.trial_id
-    settings = ModelSettings.read(folder.models.best)
+    assert run_dir.models.exported == best.trial_id
+    settings = ModelSettings.read(run_dir.models.best)
     assert settings
     assert settings.trained_again == ()
     texts = [experiment.corpus.sentences[index].text for index in experiment.splits[None].test]
-    found = [[span.span for span in spans] for spans in Predictor.load(folder.models.best).predict(texts)]
-    assert found == folder.predictions_of(best.trial_id, "test").predicted
+    found = [[span.span for span in spans] for spans in Predictor.load(run_dir.models.best).predict(texts)]
+    assert found == run_dir.predictions_of(best.trial_id, "test").predicted
     assert any(found)
-    written = (folder.models.best / "model.safetensors").stat().st_mtime_ns
+    written = (run_dir.models.best / "model.safetensors").stat().st_mtime_ns
     assert run(export=True)[1] == []
-    assert (folder.models.best / "model.safetensors").stat().st_mtime_ns == written
+    assert (run_dir.models.best / "model.safetensors").stat().st_mtime_ns == written

@@ -1,4 +1,4 @@
-"""What the driver writes down of a trial that Ray ends."""
+"""Records that the driver writes, and signals that it handles, without starting Ray."""
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -6,63 +6,73 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from tests.factories import a_result
 from tune_ner.config.loading import parse_space
+from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
-from tune_ner.tuning.callbacks import RecordWriter, heard_interrupts
+from tune_ner.tuning.callbacks import RecordWriter, handle_interrupts
 from tune_ner.tuning.events import RunEvents
-from tune_ner.tuning.experiment import prepare
+from tune_ner.tuning.experiment import Experiment, prepare
+from tune_ner.tuning.trainable import tune_config
 
 
-def test_epochs_that_are_trained_again_count_once(tmp_path: Path) -> None:
-    """As they are after a GPU ran out of memory: the trial begins anew with smaller steps."""
-    experiment = prepare(
-        parse_space({"data": "synthetic:60", "model": "tiny:1x32", "learning_rate": 1e-3, "epochs": 5}, "test")
-    )
-    folder = RunDir.available(tmp_path, "run")
-    folder.create(experiment.space.to_yaml())
-    record_writer = RecordWriter(experiment, folder, RunEvents())
-    (config,) = experiment.trials
-    trial = SimpleNamespace(trial_id="ray's", config=experiment.point(config))
+def a_writer(tmp_path: Path, **changes: Any) -> tuple[RecordWriter, RunDir, Experiment]:
+    space = {"data": "synthetic:60", "model": "tiny:1x32", "learning_rate": 1e-3, "epochs": 5, **changes}
+    experiment = prepare(parse_space(space, "test"))
+    run_dir = RunDir.available(tmp_path, "run")
+    run_dir.create(experiment.space.to_yaml())
+    return RecordWriter(experiment, run_dir, RunEvents(), []), run_dir, experiment
+
+
+def test_epochs_that_are_trained_twice_are_recorded_once(tmp_path: Path) -> None:
+    """A trial that ran out of GPU memory starts over with smaller steps."""
+    writer, run_dir, experiment = a_writer(tmp_path)
+    trial = SimpleNamespace(trial_id="key", config=tune_config(experiment.trials[0]))
     one, two = a_result((0.1, 0.2)).epochs
-    for figures in (one, two, one, two):
-        record_writer.on_trial_result(0, [], trial, {"figures": asdict(figures)})
-    record_writer.on_trial_complete(0, [], trial)
-    (record,) = folder.records()
-    assert (record.status, record.curve) == ("pruned", (one, two))
+    for metrics in (one, two, one, two):
+        writer.on_trial_result(0, [], trial, {"metrics": asdict(metrics)})
+    writer.on_trial_complete(0, [], trial)
+    (record,) = run_dir.records()
+    assert (record.config, record.status, record.curve) == (experiment.trials[0], "pruned", (one, two))
 
 
-def test_a_trial_whose_worker_died_before_it_began_is_tried_anew_while_there_are_tries(tmp_path: Path) -> None:
-    """Tune tries trials again that ran, and gives up those for which it was making a used worker ready."""
-    experiment = prepare(
-        parse_space({"data": "synthetic:60", "model": "tiny:1x32", "learning_rate": [1e-3, 2e-3]}, "t")
-    )
-    folder = RunDir.available(tmp_path, "run")
-    folder.create(experiment.space.to_yaml())
-    record_writer = RecordWriter(experiment, folder, RunEvents())
-    begun, waiting = (
-        SimpleNamespace(trial_id=f"ray's {n}", config=experiment.point(trial), get_pickled_error=lambda: None)
+def test_a_worker_that_dies_before_its_trial_starts_is_not_a_failure_while_retries_are_left(tmp_path: Path) -> None:
+    """Ray Tune retries trials that were running, but not those for which it was preparing a used worker."""
+    writer, run_dir, experiment = a_writer(tmp_path, learning_rate=[1e-3, 2e-3])
+    started, waiting = (
+        SimpleNamespace(trial_id=f"key-{n}", config=tune_config(trial), get_pickled_error=lambda: None)
         for n, trial in enumerate(experiment.trials)
     )
-    record_writer.tries_left = 1
-    record_writer.on_trial_start(0, [], begun)
-    for trial in (begun, waiting):
-        record_writer.on_trial_error(0, [], trial)
-    assert [record.config for record in folder.records()] == [experiment.trials[0]]
-    assert record_writer.never_begun() == [experiment.trials[1]]
-    assert record_writer.never_begun() == []
-    record_writer.tries_left = 0
-    record_writer.on_trial_error(0, [], waiting)
-    assert record_writer.never_begun() == []
-    assert [record.status for record in folder.records()] == ["failed", "failed"]
+    writer.retries_left = 1
+    writer.on_trial_start(0, [], started)
+    for trial in (started, waiting):
+        writer.on_trial_error(0, [], trial)
+    assert [record.config for record in run_dir.records()] == [experiment.trials[0]]
+    assert writer.take_never_started() == [experiment.trials[1]]
+    assert writer.take_never_started() == []
+    writer.retries_left = 0
+    writer.on_trial_error(0, [], waiting)
+    assert writer.take_never_started() == []
+    assert [record.status for record in run_dir.records()] == ["failed", "failed"]
 
 
-def test_an_interrupt_that_nobody_heard_is_raised_once_more() -> None:
+def test_a_second_record_of_a_trial_is_dropped(tmp_path: Path) -> None:
+    """A worker may die after it has sent the record, and another runs the trial again."""
+    writer, run_dir, experiment = a_writer(tmp_path)
+    trial = SimpleNamespace(trial_id="key", config=tune_config(experiment.trials[0]))
+    record = TrialRecord.searched(experiment.trials[0], a_result((0.5,)).epochs, 1.0)
+    for _ in range(2):
+        writer.on_trial_result(0, [], trial, {"record": record.model_dump_json()})
+    assert run_dir.records() == [record]
+
+
+def test_a_lost_interrupt_is_raised_again() -> None:
     before = signal.getsignal(signal.SIGINT)
-    with heard_interrupts() as interrupts:
+    with handle_interrupts() as interrupts:
         interrupts.on_step_begin(0, [])
         with suppress(KeyboardInterrupt):  # as Python does in a destructor
             signal.raise_signal(signal.SIGINT)
@@ -71,11 +81,11 @@ def test_an_interrupt_that_nobody_heard_is_raised_once_more() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_grid_in_a_thread_leaves_interrupts_to_the_main_one() -> None:
+def test_outside_of_the_main_thread_signals_are_not_handled() -> None:
     before = signal.getsignal(signal.SIGINT)
 
     def handler() -> object:
-        with heard_interrupts():
+        with handle_interrupts():
             return signal.getsignal(signal.SIGINT)
 
     with ThreadPoolExecutor(1) as pool:

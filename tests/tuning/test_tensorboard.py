@@ -13,20 +13,23 @@ from tune_ner.config.trial_config import TrialConfig
 from tune_ner.results.records import TrialRecord
 from tune_ner.tuning.tensorboard import TensorBoardFiles
 
+SEQEVAL = ("seqeval_precision", "seqeval_recall", "seqeval_f1")
+SPANS = ("span_precision", "span_recall", "span_f1")
+
 
 def title(trial: TrialConfig) -> str:
     return trial.titled()
 
 
-def told(files: TensorBoardFiles, record: TrialRecord) -> None:
-    files.trial_started(record.config)
+def send(files: TensorBoardFiles, record: TrialRecord) -> None:
+    files.on_trial_start(record.config)
     for epoch in record.curve:
-        files.epoch_ended(record.config, epoch)
-    files.trial_ended(record)
+        files.on_epoch_end(record.config, epoch)
+    files.on_trial_end(record)
 
 
 def events(folder: Path) -> Iterator[Any]:
-    """The events of a folder's only file: length and its checksum, an event, its checksum, again and again."""
+    """Read the events of a folder's only file: repeatedly the length, its checksum, an event, and its checksum."""
     (file,) = folder.iterdir()
     content, place = file.read_bytes(), 0
     while place < len(content):
@@ -56,73 +59,71 @@ def hyperparameters(folder: Path) -> set[str]:
     return names
 
 
-def test_a_trial_s_curves_and_hyperparameters_are_in_a_folder_of_its_own(tmp_path: Path) -> None:
+def test_each_trial_has_a_folder_with_its_curves_and_hyperparameters(tmp_path: Path) -> None:
     files = TensorBoardFiles(tmp_path, title)
     record = a_record((0.25, 0.5), model="KB/some model", epochs=2)
-    told(files, record)
+    send(files, record)
     (folder,) = (tmp_path / "tensorboard").iterdir()
     assert folder.name == f"some_model-BIO-0.001-seed_42-{record.trial_id}"
     found = scalars(folder)
-    assert found["ray/tune/validation/span_f1"] == [(1, 0.25), (2, 0.5)]
-    assert found["ray/tune/validation/loss"] == [(1, 1.0), (2, 0.5)]
-    ((step, loss),) = found["ray/tune/training/loss"]
+    assert found["validation/span_f1"] == [(1, 0.25), (2, 0.5)]
+    assert found["validation/loss"] == [(1, 1.0), (2, 0.5)]
+    ((step, loss),) = found["training/loss"]
     assert step == 2
     assert loss == pytest.approx(0.7)
-    assert len(found["ray/tune/seconds"]) == 2
+    assert len(found["seconds"]) == 2
     assert found.keys() == {
-        *(f"ray/tune/validation/{name}" for name in ("seqeval_f1", "span_f1", "span_recall", "accuracy", "loss")),
-        "ray/tune/training/loss",
-        "ray/tune/seconds",
+        *(f"validation/{name}" for name in (*SEQEVAL, *SPANS, "accuracy", "loss")),
+        "training/loss",
+        "seconds",
     }
     assert {"learning_rate", "tagging_scheme", "seed"} <= hyperparameters(folder)
 
 
-def test_a_run_that_goes_on_adds_trials_and_tells_one_that_began_anew_once(tmp_path: Path) -> None:
+def test_a_resumed_run_adds_trials_and_rewrites_one_that_started_over(tmp_path: Path) -> None:
     first, second = a_record((0.25,), seed=1, epochs=1), a_record((0.25, 0.5), seed=2, epochs=2)
     earlier = TensorBoardFiles(tmp_path, title)
-    told(earlier, first)
-    earlier.trial_started(second.config)
-    earlier.epoch_ended(second.config, second.curve[0])
-    told(TensorBoardFiles(tmp_path, title), second)
+    send(earlier, first)
+    earlier.on_trial_start(second.config)
+    earlier.on_epoch_end(second.config, second.curve[0])
+    send(TensorBoardFiles(tmp_path, title), second)
     folders = sorted((tmp_path / "tensorboard").iterdir(), key=lambda folder: "seed_2" in folder.name)
-    curves = [scalars(folder)["ray/tune/validation/span_f1"] for folder in folders]
+    curves = [scalars(folder)["validation/span_f1"] for folder in folders]
     assert curves == [[(1, 0.25)], [(1, 0.25), (2, 0.5)]]
 
 
-def test_a_trial_that_fails_or_was_never_started_is_no_trouble(tmp_path: Path) -> None:
+def test_trials_that_fail_or_never_started_have_no_curves(tmp_path: Path) -> None:
     files = TensorBoardFiles(tmp_path, title)
-    told(files, a_failure())
-    files.trial_ended(a_failure(seed=7))
+    send(files, a_failure())
+    files.on_trial_end(a_failure(seed=7))
     (folder,) = (tmp_path / "tensorboard").iterdir()
     assert scalars(folder) == {}
 
 
-def test_a_folder_that_cannot_be_written_ends_the_files_and_not_the_run(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_folder_that_cannot_be_written_does_not_end_the_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "tensorboard").write_text("in the way")
     files = TensorBoardFiles(tmp_path, title)
-    told(files, a_record())
-    files.trial_started(a_config(seed=3))
-    assert [record.message.split(": ")[1] for record in caplog.records] == ["no more files for TensorBoard"]
+    send(files, a_record())
+    files.on_trial_start(a_config(seed=3))
+    assert len(caplog.records) == 1
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_full_disk_does_not_keep_the_run_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_does_not_block_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     files = TensorBoardFiles(tmp_path, title)
     record = a_record([0.5] * 20, epochs=20)
-    files.trial_started(record.config)
+    files.on_trial_start(record.config)
     monkeypatch.setattr("tensorboardX.event_file_writer.EventsWriter.write_event", full)
 
-    def go_on() -> None:
+    def report() -> None:
         for epoch in record.curve:
-            files.epoch_ended(record.config, epoch)
-        files.trial_ended(record)
+            files.on_epoch_end(record.config, epoch)
+        files.on_trial_end(record)
 
-    run = threading.Thread(target=go_on, daemon=True)
+    run = threading.Thread(target=report, daemon=True)
     run.start()
     run.join(timeout=60)
     assert not run.is_alive()

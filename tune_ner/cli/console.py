@@ -103,8 +103,8 @@ def finish(
     try:
         write_tables(results)
     except ModelError as error:  # of the card, which is written last
-        display.noted(f"the model has no card: {error}")
-    page = written_page(results, display.noted)
+        display.on_note(f"the model has no card: {error}")
+    page = written_page(results, display.on_note)
     for tracker in trackers:
         tracker.ended(results, interrupt is not None)
     code = exit_code(results.records, interrupt)

@@ -122,55 +122,35 @@ def grid(
     with told_errors() as console, logged_folder(results_dir, name or run_name(space)) as folder:
         from tune_ner.config.loading import load_space
         from tune_ner.results.leaderboard import RunResults
-        from tune_ner.tracking.progress import Workload
         from tune_ner.tuning.events import Listeners
         from tune_ner.tuning.experiment import audit_experiment, earlier_test_uses, prepare
-        from tune_ner.tuning.recovery import FailureConfig
-        from tune_ner.tuning.resources import ResourceRequest
-        from tune_ner.tuning.scheduling import SchedulerConfig
+        from tune_ner.tuning.options import FailureConfig, ResourceRequest, RunOptions, SchedulerConfig
 
         display = display_of(console, folder.name, quiet, as_json)
-        request = ResourceRequest(cpus_per_trial, gpus_per_trial, max_concurrent)
-        scheduler_config = SchedulerConfig(scheduler, grace_period, reduction_factor)
-        failure_config = FailureConfig(max_failures, retry_failed, checkpoint_every)
+        options = RunOptions(
+            ResourceRequest(cpus_per_trial, gpus_per_trial, max_concurrent),
+            SchedulerConfig(scheduler, grace_period, reduction_factor),
+            FailureConfig(max_failures, retry_failed, checkpoint_every),
+            address,
+            dashboard,
+            export,
+        )
         resolved = load_space(space, given(overrides))
         resolved.check_grid()
-        from tune_ner.tuning.grid_run import kept, plan_resources, run_grid
+        from tune_ner.tuning.tuner import plan, run_experiment
 
         experiment = prepare(resolved)
         display.data(experiment)
         audits = audit_experiment(experiment)
         display.audit(audits, earlier_test_uses(experiment, folder))
         if dry_run:
-            resources = plan_resources(experiment, request, len(experiment.trials), address)
-            display.plan(experiment, resources, scheduler_config)
+            display.plan(experiment, plan(experiment, options, len(experiment.trials)), options.scheduler)
             return
-        trackers = trackers_of(track, folder, experiment.title, display.noted)
+        trackers = trackers_of(track, folder, experiment.title, display.on_note)
         interrupt: KeyboardInterrupt | None = None
         try:
-            earlier = folder.records() if folder.path.exists() else []
-            done = {record.trial_id for record in kept(earlier, retry_failed)}
-            left = [trial for trial in experiment.trials if trial.trial_id not in done]
-            workload = Workload(
-                len(experiment.trials),
-                experiment.cost,
-                sum(map(experiment.cost, left)),
-                experiment.title,
-                earlier=len(experiment.trials) - len(left),
-            )
-            with display.following(workload) as progress:
-                run_grid(
-                    experiment,
-                    folder,
-                    request,
-                    Listeners(progress, *trackers),
-                    scheduler_config=scheduler_config,
-                    failure_config=failure_config,
-                    audits=audits,
-                    address=address,
-                    dashboard=dashboard,
-                    export=export,
-                )
+            with display.following(experiment) as progress:
+                run_experiment(experiment, folder, None, options, Listeners(progress, *trackers), audits)
         except KeyboardInterrupt as error:
             interrupt = error
         if not folder.path.exists():

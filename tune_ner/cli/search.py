@@ -113,62 +113,49 @@ def search(
     with told_errors() as console, logged_folder(results_dir, name or run_name(space)) as folder:
         from tune_ner.config.loading import load_space
         from tune_ner.results.leaderboard import RunResults
-        from tune_ner.tracking.progress import Workload
         from tune_ner.tracking.search_plan import SearchPlan
         from tune_ner.tuning.events import Listeners
         from tune_ner.tuning.experiment import audit_experiment, earlier_test_uses, prepare
-        from tune_ner.tuning.recovery import FailureConfig
-        from tune_ner.tuning.resources import ResourceRequest
-        from tune_ner.tuning.scheduling import SchedulerConfig
+        from tune_ner.tuning.options import FailureConfig, ResourceRequest, RunOptions, SchedulerConfig, SearchSettings
 
         display = display_of(console, folder.name, quiet, as_json)
-        request = ResourceRequest(cpus_per_trial, gpus_per_trial, max_concurrent)
-        scheduler_config = SchedulerConfig(scheduler, grace_period, reduction_factor)
-        failure_config = FailureConfig(max_failures, retry_failed, checkpoint_every)
+        options = RunOptions(
+            ResourceRequest(cpus_per_trial, gpus_per_trial, max_concurrent),
+            SchedulerConfig(scheduler, grace_period, reduction_factor),
+            FailureConfig(max_failures, retry_failed, checkpoint_every),
+            address,
+            dashboard,
+            export,
+        )
         resolved = load_space(space, given(overrides))
         resolved.check_search()
-        from tune_ner.tuning.grid_run import plan_resources
-        from tune_ner.tuning.search_run import Budget, Strategy, run_search, searched
+        from tune_ner.tuning.tuner import plan, run_experiment
 
-        budget = Budget(trials, None if time is None else seconds_of(time), target_f1)
-        strategy = Strategy(sampler, sampler_seed, confirm, confirm_seeds)
+        settings = SearchSettings(
+            trials,
+            None if time is None else seconds_of(time),
+            target_f1,
+            sampler,
+            sampler_seed,
+            confirm,
+            confirm_seeds,
+            storage,
+            study,
+        )
         experiment = prepare(resolved)
         display.data(experiment)
         audits = audit_experiment(experiment)
         display.audit(audits, earlier_test_uses(experiment, folder))
         if dry_run:
-            resources = plan_resources(experiment, request, trials, address)
-            display.search_plan(SearchPlan(experiment, resources, scheduler_config, budget, strategy))
+            resources = plan(experiment, options, trials)
+            display.search_plan(SearchPlan(experiment, resources, options.scheduler, settings))
             return
         total = trials + confirm * confirm_seeds
-        trackers = trackers_of(track, folder, experiment.title, display.noted)
+        trackers = trackers_of(track, folder, experiment.title, display.on_note)
         interrupt: KeyboardInterrupt | None = None
         try:
-            workload = Workload(
-                trials,
-                experiment.cost,
-                title=experiment.title,
-                earlier=min(trials, len(searched(experiment, folder.records()))) if folder.path.exists() else 0,
-                seconds=budget.seconds,
-                confirmations=confirm * confirm_seeds,
-            )
-            with display.following(workload) as progress:
-                run_search(
-                    experiment,
-                    folder,
-                    request,
-                    Listeners(progress, *trackers),
-                    budget=budget,
-                    strategy=strategy,
-                    scheduler_config=scheduler_config,
-                    failure_config=failure_config,
-                    storage=storage,
-                    study=study,
-                    audits=audits,
-                    address=address,
-                    dashboard=dashboard,
-                    export=export,
-                )
+            with display.following(experiment) as progress:
+                run_experiment(experiment, folder, settings, options, Listeners(progress, *trackers), audits)
         except KeyboardInterrupt as error:
             interrupt = error
         if not folder.path.exists():

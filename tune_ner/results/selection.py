@@ -9,6 +9,7 @@ from typing import Any
 
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.results.records import TrialRecord
+from tune_ner.training.result import TrialResult
 
 _FIXED = frozenset({"data_fingerprint", "model_fingerprint", "precision", "fold"})
 _NAMED = frozenset({"model", "tagging_scheme", "learning_rate", "seed", "epochs"})
@@ -38,9 +39,14 @@ class Candidate:
         """Return the trial without its test metrics."""
         if record.result is None:
             return cls(record.trial_id, record.config, None, None, pruned=record.status == "pruned")
-        best = record.result.epochs[record.result.best_epoch - 1]
-        score = record.result.metrics["validation"].score(record.config.selection_metric)
-        return cls(record.trial_id, record.config, score, best.validation_loss)
+        return cls.of_result(record.config, record.result)
+
+    @classmethod
+    def of_result(cls, config: TrialConfig, result: TrialResult) -> Candidate:
+        """Return a completed trial without its test metrics."""
+        best = result.epochs[result.best_epoch - 1]
+        score = result.metrics["validation"].score(config.selection_metric)
+        return cls(config.trial_id, config, score, best.validation_loss)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from tune_ner.audit.findings import AuditReport
 from tune_ner.data.corpus import SPLIT_NAMES
 from tune_ner.results.test_set_log import EarlierUse
 from tune_ner.tuning.experiment import Experiment
+from tune_ner.tuning.options import SchedulerConfig
 from tune_ner.tuning.resources import TrialResources
-from tune_ner.tuning.scheduling import SchedulerConfig
 from tune_ner.utils.redaction import redact
 from tune_ner.utils.text import visible
 
@@ -74,7 +74,7 @@ def print_plan(
             f"ASHA: after epoch {after}, about 1 in {scheduler_config.reduction_factor} configurations continues, and "
             "the first to come.",
         )
-    _print(console, f"Memory: about {_gigabytes(experiment.need.on_cpu)} a trial on a CPU, by estimate.")
+    _print(console, f"Memory: about {_gigabytes(experiment.memory.on_cpu)} a trial on a CPU, by estimate.")
     console.print(
         f"Disk: about {experiment.disk_bytes / 1e6:.1f} MB of records and predicted spans, and the winner's weights.",
         highlight=False,

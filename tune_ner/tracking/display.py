@@ -15,12 +15,12 @@ from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.summary import print_early_end, print_failures, print_outcome
 from tune_ner.results.test_set_log import EarlierUse
 from tune_ner.tracking.console import print_audit, print_data, print_note, print_plan
-from tune_ner.tracking.progress import LiveProgress, Workload
+from tune_ner.tracking.progress import LiveProgress
 from tune_ner.tracking.search_plan import SearchPlan, print_search_plan
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
+from tune_ner.tuning.options import SchedulerConfig
 from tune_ner.tuning.resources import TrialResources
-from tune_ner.tuning.scheduling import SchedulerConfig
 from tune_ner.utils.renderers import TerminalLayout
 
 
@@ -39,10 +39,10 @@ class Display:
     def search_plan(self, plan: SearchPlan) -> None:
         """A search was asked for its plan alone."""
 
-    def noted(self, what: str) -> None:
+    def on_note(self, message: str) -> None:
         """Something that a user should know, at any time: a sentence without its full stop."""
 
-    def following(self, workload: Workload) -> AbstractContextManager[RunEvents]:
+    def following(self, experiment: Experiment) -> AbstractContextManager[RunEvents]:
         """A listener for the time in which trials run."""
         return nullcontext(RunEvents())
 
@@ -74,13 +74,13 @@ class TerminalDisplay(Display):
         """Print the axes, when the search ends, and what it confirms."""
         print_search_plan(self._console, plan)
 
-    def noted(self, what: str) -> None:
+    def on_note(self, message: str) -> None:
         """Print it, above the live view where there is one."""
-        print_note(self._console, what)
+        print_note(self._console, message)
 
-    def following(self, workload: Workload) -> LiveProgress:
+    def following(self, experiment: Experiment) -> LiveProgress:
         """The live view."""
-        return LiveProgress(self._console, workload)
+        return LiveProgress(self._console, experiment.cost, experiment.title)
 
     def ended(self, results: RunResults, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
         """Print the ranking and what it says, and where everything lies."""
@@ -105,13 +105,13 @@ class QuietDisplay(Display, RunEvents):
 
     def search_plan(self, plan: SearchPlan) -> None:
         """Print how many trials there would be."""
-        self._layout.line(f"At most {plan.budget.trials} trials, {plan.resources.concurrent} at once")
+        self._layout.line(f"At most {plan.search.trials} trials, {plan.resources.concurrent} at once")
 
-    def noted(self, what: str) -> None:
+    def on_note(self, message: str) -> None:
         """Keep it for the end."""
-        self._notes.append(what)
+        self._notes.append(message)
 
-    def following(self, workload: Workload) -> AbstractContextManager[RunEvents]:
+    def following(self, experiment: Experiment) -> AbstractContextManager[RunEvents]:
         """This display listens itself."""
         return nullcontext(self)
 

@@ -22,13 +22,12 @@ from tune_ner.results.leaderboard import LeaderboardEntry, RunResults
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.test_set_log import EarlierUse
 from tune_ner.tracking.display import Display
-from tune_ner.tracking.progress import Workload
 from tune_ner.tracking.search_plan import SearchPlan
 from tune_ner.training.result import EpochMetrics
-from tune_ner.tuning.events import RunEvents
+from tune_ner.tuning.events import RunEvents, RunStart
 from tune_ner.tuning.experiment import Experiment
+from tune_ner.tuning.options import SchedulerConfig
 from tune_ner.tuning.resources import TrialResources
-from tune_ner.tuning.scheduling import SchedulerConfig
 from tune_ner.utils.console import discard_output
 from tune_ner.utils.redaction import redact
 
@@ -78,60 +77,59 @@ class JsonDisplay(Display, RunEvents):
     def plan(self, experiment: Experiment, resources: TrialResources, scheduler_config: SchedulerConfig) -> None:
         """`plan`: every trial in the order of their start."""
         trials = [{"trial": trial.trial_id, "configuration": trial.model_dump()} for trial in experiment.schedule]
-        self._tell("plan", trials=trials, resources=_resources(resources), scheduler=scheduler_config.scheduler)
+        self._tell("plan", trials=trials, resources=_resources(resources), scheduler=scheduler_config.name)
 
     def search_plan(self, plan: SearchPlan) -> None:
         """`plan` of a search: how many trials at most, for how long, and what is confirmed."""
         self._tell(
             "plan",
-            most_trials=plan.budget.trials,
-            seconds=plan.budget.seconds,
-            target_f1=plan.budget.target_f1,
-            sampler=plan.strategy.sampler,
-            confirm=plan.strategy.top,
-            confirm_seeds=plan.strategy.seeds,
+            most_trials=plan.search.trials,
+            seconds=plan.search.seconds,
+            target_f1=plan.search.target_f1,
+            sampler=plan.search.sampler,
+            confirm=plan.search.confirm,
+            confirm_seeds=plan.search.confirm_seeds,
             resources=_resources(plan.resources),
-            scheduler=plan.scheduler_config.scheduler,
+            scheduler=plan.scheduler_config.name,
         )
 
-    def following(self, workload: Workload) -> AbstractContextManager[RunEvents]:
+    def following(self, experiment: Experiment) -> AbstractContextManager[RunEvents]:
         """This display listens itself."""
-        self._trials, self._earlier = workload.trials, workload.earlier
         return nullcontext(self)
 
-    def run_started(self, resources: TrialResources, dashboard: str) -> None:
+    def on_run_start(self, start: RunStart) -> None:
         """`run_started`."""
         self._tell(
             "run_started",
             run=self._run,
-            trials=self._trials,
-            earlier=self._earlier,
-            resources=_resources(resources),
-            dashboard=dashboard or None,
+            trials=start.trials,
+            earlier=start.recorded,
+            resources=_resources(start.resources),
+            dashboard=start.dashboard or None,
         )
 
-    def noted(self, what: str) -> None:
+    def on_note(self, message: str) -> None:
         """`note`."""
-        self._tell("note", message=redact(what))
+        self._tell("note", message=redact(message))
 
-    def confirming(self, trials: int) -> None:
+    def on_confirmation_start(self, trials: int) -> None:
         """`confirming`."""
         self._tell("confirming", trials=trials)
 
-    def trial_started(self, trial: TrialConfig) -> None:
+    def on_trial_start(self, trial: TrialConfig) -> None:
         """`trial_started`."""
         self._tell("trial_started", trial=trial.trial_id, configuration=trial.model_dump())
 
-    def epoch_ended(self, trial: TrialConfig, figures: EpochMetrics) -> None:
+    def on_epoch_end(self, trial: TrialConfig, metrics: EpochMetrics) -> None:
         """`epoch_ended`: seqeval's figures on validation."""
         self._tell(
             "epoch_ended",
             trial=trial.trial_id,
             epochs=trial.epochs,
-            **asdict(figures),
+            **asdict(metrics),
         )
 
-    def trial_ended(self, record: TrialRecord) -> None:
+    def on_trial_end(self, record: TrialRecord) -> None:
         """`trial_ended`: F1 of exact spans where the trial finished, seqeval's best epoch where it was searched."""
         metrics = record.result.metrics if record.result else {}
         self._tell(

@@ -18,8 +18,7 @@ from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
 from tune_ner.training.result import EpochMetrics
-from tune_ner.tuning.events import RunEvents
-from tune_ner.tuning.resources import TrialResources
+from tune_ner.tuning.events import RunEvents, RunStart
 from tune_ner.utils.redaction import redact
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
@@ -88,19 +87,19 @@ class MlflowRuns(RunEvents):
                 "and that `mlflow server` runs there"
             ) from error
 
-    def run_started(self, resources: TrialResources, dashboard: str) -> None:
+    def on_run_start(self, start: RunStart) -> None:
         """Begin the run there, or find the one of an earlier start."""
         self._queue(self._begin)
 
-    def trial_started(self, trial: TrialConfig) -> None:
+    def on_trial_start(self, trial: TrialConfig) -> None:
         """Begin a nested run with the hyperparameters."""
         self._queue(self._begin_trial, trial)
 
-    def epoch_ended(self, trial: TrialConfig, figures: EpochMetrics) -> None:
+    def on_epoch_end(self, trial: TrialConfig, metrics: EpochMetrics) -> None:
         """Add an epoch's figures."""
-        self._queue(self._add_epoch, trial, figures)
+        self._queue(self._add_epoch, trial, metrics)
 
-    def trial_ended(self, record: TrialRecord) -> None:
+    def on_trial_end(self, record: TrialRecord) -> None:
         """Add what a trial came to, and end its run."""
         self._queue(self._end_trial, record)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from operator import attrgetter
 from statistics import fmean
 from types import TracebackType
@@ -20,8 +19,7 @@ from tune_ner.config.trial_config import TrialConfig
 from tune_ner.results.records import TrialRecord
 from tune_ner.tracking.console import describe_resources, print_note
 from tune_ner.training.result import EpochMetrics
-from tune_ner.tuning.events import RunEvents
-from tune_ner.tuning.resources import TrialResources
+from tune_ner.tuning.events import RunEvents, RunStart
 from tune_ner.utils.text import visible
 
 _HOUR = 3600
@@ -33,47 +31,31 @@ _STATE_WIDTHS = (len("epoch 10/10"), len("validation_seqeval_f1 0.0000"))
 _GAP = 2
 
 
-@dataclass(frozen=True)
-class Workload:
-    """The trials that a run is to train.
-
-    Attributes:
-        trials: how many there will be, at most, those of an earlier start included.
-        cost: how long a trial takes beside the others.
-        work: that of all trials together; by default as much each as those that started have on average.
-        title: what a trial is called.
-        earlier: how many ended before.
-        seconds: when no more trials are begun, however few there were.
-        confirmations: how many trials follow then; see `RunEvents.confirming`.
-    """
-
-    trials: int
-    cost: Callable[[TrialConfig], float]
-    work: float | None = None
-    title: Callable[[TrialConfig], str] = attrgetter("title")
-    earlier: int = 0
-    seconds: float | None = None
-    confirmations: int = 0
-
-
 class _Pace:
-    """How much of a workload is done, and how long the rest will take at this rate."""
+    """How much of a run is done, and how long the rest will take at this rate."""
 
-    def __init__(self, workload: Workload) -> None:
-        self._workload = workload
-        self._left = workload.trials - workload.earlier
-        self._work = workload.work
-        self._budget = workload.seconds
-        self._confirmations = workload.confirmations
+    def __init__(self, cost: Callable[[TrialConfig], float]) -> None:
+        self._cost = cost
+        self._left = 0
+        self._work: float | None = None
+        self._budget: float | None = None
+        self._confirmations = 0
         self._costs: dict[str, float] = {}
         self._done: dict[str, float] = {}
         self._saved = 0.0
         self._started: float | None = None
 
+    def begin(self, start: RunStart) -> None:
+        """Take the size of the run."""
+        self._left = start.trials - start.recorded
+        self._work = start.cost
+        self._budget = start.seconds
+        self._confirmations = start.confirmations
+
     def started(self, trial: TrialConfig) -> None:
         """A trial was taken up."""
         self._started = self._started or time.monotonic()
-        self._costs[trial.trial_id] = self._workload.cost(trial)
+        self._costs[trial.trial_id] = self._cost(trial)
 
     def measured(self, trial: TrialConfig, epoch: int) -> None:
         """So many of a trial's epochs are over."""
@@ -81,7 +63,7 @@ class _Pace:
 
     def ended(self, record: TrialRecord) -> None:
         """A trial that ended early leaves the total less; one that failed says nothing about the others' time."""
-        cost = self._costs.setdefault(record.trial_id, self._workload.cost(record.config))
+        cost = self._costs.setdefault(record.trial_id, self._cost(record.config))
         self._done[record.trial_id] = len(record.curve) / record.config.epochs * cost
         self._saved += cost - self._done[record.trial_id]
 
@@ -115,16 +97,19 @@ class LiveProgress(RunEvents):
 
     Args:
         console: where.
-        workload: what is to be done.
+        cost: relative duration of a trial.
+        title: title of a trial.
     """
 
-    def __init__(self, console: Console, workload: Workload) -> None:
+    def __init__(
+        self,
+        console: Console,
+        cost: Callable[[TrialConfig], float],
+        title: Callable[[TrialConfig], str] = attrgetter("title"),
+    ) -> None:
         self._console = console
-        self._title_of = workload.title
-        self._trials = workload.trials
-        self._earlier = workload.earlier
-        self._at_most = workload.seconds is not None
-        self._pace = _Pace(workload)
+        self._title_of = title
+        self._pace = _Pace(cost)
         self._rows: list[str | None] = []
         self._states: dict[str, tuple[str, str, str]] = {}
         self._best: tuple[float, str] | None = None
@@ -137,7 +122,7 @@ class LiveProgress(RunEvents):
             TextColumn("{task.fields[left]}"),
             console=console,
         )
-        self._task = self._bar.add_task("", total=self._trials, completed=self._earlier, left="starting Ray")
+        self._task = self._bar.add_task("", total=0, left="starting Ray")
         self._live = _live(console, self._view) if console.is_terminal else None
 
     def __enter__(self) -> LiveProgress:
@@ -154,29 +139,32 @@ class LiveProgress(RunEvents):
         if self._live:
             self._live.stop()
 
-    def run_started(self, resources: TrialResources, dashboard: str) -> None:
-        """Say what runs at once and where Ray's dashboard is."""
-        if self._earlier:
-            self._print(f"{self._earlier} of {self._trials} trials ended before.")
-        if left := self._trials - self._earlier:
-            self._print(f"{'At most ' if self._at_most else ''}{describe_resources(resources, left)}")
-        self._dashboard = f"Ray dashboard: {dashboard}" if dashboard else ""
-        if dashboard and not self._live:
+    def on_run_start(self, start: RunStart) -> None:
+        """Print how many trials run at once and the address of Ray's dashboard."""
+        self._pace.begin(start)
+        self._bar.update(self._task, total=start.trials, completed=start.recorded)
+        if start.recorded:
+            self._print(f"{start.recorded} of {start.trials} trials ended before.")
+        if left := start.trials - start.recorded:
+            at_most = "At most " if start.seconds is not None else ""
+            self._print(f"{at_most}{describe_resources(start.resources, left)}")
+        self._dashboard = f"Ray dashboard: {start.dashboard}" if start.dashboard else ""
+        if start.dashboard and not self._live:
             self._print(self._dashboard)
         self._refresh()
 
-    def noted(self, what: str) -> None:
+    def on_note(self, message: str) -> None:
         """Print it."""
-        print_note(self._console, what)
+        print_note(self._console, message)
 
-    def confirming(self, trials: int) -> None:
+    def on_confirmation_start(self, trials: int) -> None:
         """Say so, and count these trials alone."""
         self._print(f"{trials} trials with fresh seeds confirm the best.")
         self._pace.confirming(trials)
         self._bar.update(self._task, total=trials, completed=0)
         self._refresh()
 
-    def trial_started(self, trial: TrialConfig) -> None:
+    def on_trial_start(self, trial: TrialConfig) -> None:
         """Show the trial among the running ones."""
         self._pace.started(trial)
         if trial.trial_id not in self._rows:
@@ -185,15 +173,15 @@ class LiveProgress(RunEvents):
         self._states[trial.trial_id] = (self._title(trial), "starting", "")
         self._refresh()
 
-    def epoch_ended(self, trial: TrialConfig, figures: EpochMetrics) -> None:
+    def on_epoch_end(self, trial: TrialConfig, metrics: EpochMetrics) -> None:
         """Show the trial's epoch and its validation F1."""
-        self._pace.measured(trial, figures.epoch)
-        score = f"validation_{trial.selection_metric} {figures.score(trial.selection_metric):.4f}"
-        state = (self._title(trial), f"epoch {figures.epoch}/{trial.epochs}", score)
+        self._pace.measured(trial, metrics.epoch)
+        score = f"validation_{trial.selection_metric} {metrics.score(trial.selection_metric):.4f}"
+        state = (self._title(trial), f"epoch {metrics.epoch}/{trial.epochs}", score)
         self._states[trial.trial_id] = state
         self._refresh()
 
-    def trial_ended(self, record: TrialRecord) -> None:
+    def on_trial_end(self, record: TrialRecord) -> None:
         """Print how the trial ended."""
         title = self._title(record.config)
         if record.trial_id in self._rows:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,12 +10,9 @@ from rich.markup import escape
 from tune_ner.results.overview import searched_axes
 from tune_ner.tracking.console import describe_resources
 from tune_ner.tuning.experiment import Experiment
+from tune_ner.tuning.options import SchedulerConfig, SearchSettings
 from tune_ner.tuning.resources import TrialResources
-from tune_ner.tuning.scheduling import SchedulerConfig
 from tune_ner.utils.renderers import TerminalLayout
-
-if TYPE_CHECKING:
-    from tune_ner.tuning.search_run import Budget, Strategy
 
 
 @dataclass(frozen=True)
@@ -26,13 +22,12 @@ class SearchPlan:
     experiment: Experiment
     resources: TrialResources
     scheduler_config: SchedulerConfig
-    budget: Budget
-    strategy: Strategy
+    search: SearchSettings
 
 
 def print_search_plan(console: Console, plan: SearchPlan) -> None:
     """Print what is searched and how, and what each trial gets."""
-    space, strategy = plan.experiment.space, plan.strategy
+    space, search = plan.experiment.space, plan.search
     first = "; ".join(
         ", ".join(f"{name} {value}" for name, value in point.items()) for point in space.expand_initial_points()
     )
@@ -40,20 +35,20 @@ def print_search_plan(console: Console, plan: SearchPlan) -> None:
         {
             **searched_axes(space),
             "initial points": first or "–",
-            "sampler": f"{strategy.sampler}, seed {strategy.sampler_seed}",
-            "scheduler": plan.scheduler_config.scheduler,
-            "ends": _end(plan.budget),
-            "confirms": f"the best {strategy.top} with {strategy.seeds} fresh seeds each, measured on test",
+            "sampler": f"{search.sampler}, seed {search.sampler_seed}",
+            "scheduler": plan.scheduler_config.name,
+            "ends": _end(search),
+            "confirms": f"the best {search.confirm} with {search.confirm_seeds} fresh seeds each, measured on test",
         }
     )
-    most = describe_resources(plan.resources, plan.budget.trials)
+    most = describe_resources(plan.resources, search.trials)
     console.print(f"At most {escape(most)}", highlight=False, soft_wrap=True)
 
 
-def _end(budget: Budget) -> str:
-    ends = [f"after {budget.trials} trials"]
-    if budget.seconds is not None:
-        ends.append(f"after {budget.seconds / 60:g} minutes")
-    if budget.target_f1 is not None:
-        ends.append(f"at validation F1 {budget.target_f1:g}")
+def _end(search: SearchSettings) -> str:
+    ends = [f"after {search.trials} trials"]
+    if search.seconds is not None:
+        ends.append(f"after {search.seconds / 60:g} minutes")
+    if search.target_f1 is not None:
+        ends.append(f"at validation F1 {search.target_f1:g}")
     return " or ".join(ends)

@@ -1,4 +1,4 @@
-"""What the driver does while trials run: it writes their records, and hears Ctrl-C."""
+"""Ray Tune callbacks of the driver: one writes the records, the other handles Ctrl-C and SIGTERM."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from pydantic import TypeAdapter
 from ray import tune
 
 from tune_ner.config.trial_config import TrialConfig
@@ -20,151 +19,145 @@ from tune_ner.results.run_dir import RunDir
 from tune_ner.training.result import EpochMetrics
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
-from tune_ner.tuning.prometheus import RunGauges
-
-_EPOCH = TypeAdapter(EpochMetrics)
+from tune_ner.tuning.prometheus import RunMetrics
+from tune_ner.tuning.trainable import EPOCH_METRICS, trial_of
 
 
 class RecordWriter(tune.Callback):
-    """Writes each trial's record in the driver, and passes on what happens.
+    """Writes the record of each trial that ends, and passes events on.
+
+    Args:
+        experiment: the experiment.
+        run_dir: the run folder.
+        events: listens to the run.
+        records: the records of earlier sessions; those of this session are appended.
 
     Attributes:
-        records: of the trials that ended, in that order.
-        error: why a record could not be written.
-        tries_left: how often trials are tried anew whose worker died before they began; see `never_begun`.
+        metrics: the run's Prometheus metrics.
+        phase: phase of the trials that run now.
+        retries_left: retries of trials whose worker died before they started; see `take_never_started`.
+        error: error of a record that could not be written.
     """
 
-    def __init__(self, experiment: Experiment, folder: RunDir, events: RunEvents) -> None:
-        self.run = folder.name
-        self.checkpoints = folder.checkpoints.absolute()
-        self._gauges = RunGauges(self.run, experiment.space.selection_metric, folder.records())
+    def __init__(self, experiment: Experiment, run_dir: RunDir, events: RunEvents, records: list[TrialRecord]) -> None:
+        self.phase: Phase = "final"
+        self.retries_left = 0
+        self.error: RunFolderError | None = None
+        self.metrics = RunMetrics(run_dir.name, experiment.space.selection_metric, records)
         self._experiment = experiment
-        self._folder = folder
+        self._run_dir = run_dir
         self._events = events
-        self._started: dict[str, float] = {}
+        self._records = records
+        # by Tune's key of a trial
+        self._start_times: dict[str, float] = {}
         self._epochs: dict[str, list[EpochMetrics]] = {}
         self._recorded: set[str] = set()
-        self.records: list[TrialRecord] = []
-        self.error: RunFolderError | None = None
-        self.tries_left = 0
-        self.phase: Phase = "final"
-        self._never_begun: list[TrialConfig] = []
+        self._never_started: list[TrialConfig] = []
 
     def __getstate__(self) -> dict[str, Any]:
-        # Tune saves its callbacks for a restore of its own; the display cannot be pickled and is not needed there.
+        # Tune pickles its callbacks to restore them, which is not used here.
         return {}
 
-    def expect(self, trials: int) -> None:
-        """So many trials are about to be run."""
-        self._gauges.expect(trials)
-
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A worker took the trial up."""
-        self._started[trial.trial_id] = time.perf_counter()
-        config = self._experiment.trial(trial.config)
-        self._gauges.started(config.trial_id)
-        self._events.trial_started(config)
+        """Note the start of an attempt."""
+        self._start_times[trial.trial_id] = time.perf_counter()
+        config = trial_of(trial.config)
+        self.metrics.trial_started(config.trial_id)
+        self._events.on_trial_start(config)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """An epoch ended, or the trial with its record."""
+        """Pass on an epoch, or write the record that the worker sent."""
         if "record" in result:
-            self._record(trial, TrialRecord.model_validate_json(result.pop("record")))
-        elif "figures" in result:
-            config = self._experiment.trial(trial.config)
-            figures = _EPOCH.validate_python(result.pop("figures"))
-            # A trial that ran out of GPU memory begins anew with smaller steps, and its epochs with it.
-            self._epochs.setdefault(trial.trial_id, [])[figures.epoch - 1 :] = [figures]
-            self._gauges.measured(figures.score(config.selection_metric))
-            self._events.epoch_ended(config, figures)
+            self._write(trial, TrialRecord.model_validate_json(result.pop("record")))
+        elif "metrics" in result:
+            config = trial_of(trial.config)
+            metrics = EPOCH_METRICS.validate_python(result.pop("metrics"))
+            # A trial that ran out of GPU memory starts over with smaller steps, and so do its epochs.
+            self._epochs.setdefault(trial.trial_id, [])[metrics.epoch - 1 :] = [metrics]
+            self.metrics.epoch_ended(metrics.score(config.selection_metric))
+            self._events.on_epoch_end(config, metrics)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """The worker itself died; what a trial raises ends in a record of its own."""
+        """Record a trial whose worker died; errors within a trial are in the record that its worker sends."""
         if trial.trial_id in self._recorded:
-            return  # it died after its work was done
-        if self.tries_left and trial.trial_id not in self._started:
-            self._never_begun.append(self._experiment.trial(trial.config))
+            return  # it died after it had sent the record
+        if self.retries_left and trial.trial_id not in self._start_times:
+            self._never_started.append(trial_of(trial.config))
             return
-        cause = trial.get_pickled_error() or "no cause known"
-        first = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-        self._record(trial, self._ended(trial, "failed", error=f"the worker died: {first}"))
+        cause = trial.get_pickled_error() or "unknown cause"
+        reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+        self._write(trial, self._ended(trial, "failed", error=f"the worker died: {reason}"))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial that ends without a record was stopped by the scheduler."""
+        """Record a trial that was pruned: it ends without a record from its worker."""
         if trial.trial_id not in self._recorded:
             epochs = tuple(self._epochs.get(trial.trial_id, []))
-            self._record(trial, self._ended(trial, "pruned", epochs=epochs))
+            self._write(trial, self._ended(trial, "pruned", epochs=epochs))
 
-    def never_begun(self) -> list[TrialConfig]:
-        """Trials whose worker died while it was made ready for them, and which Tune gives up; each is given once."""
-        found, self._never_begun = self._never_begun, []
-        return found
+    def take_never_started(self) -> list[TrialConfig]:
+        """Return, once, the trials that Tune gave up because the worker died while it was prepared for them."""
+        trials, self._never_started = self._never_started, []
+        return trials
 
     def _ended(self, trial: Any, status: Status, **outcome: Any) -> TrialRecord:
-        config = self._experiment.trial(trial.config)
-        return TrialRecord.of(config, status, self._seconds(trial), phase=self.phase, **outcome)
+        now = time.perf_counter()
+        seconds = now - self._start_times.get(trial.trial_id, now)
+        return TrialRecord.of(trial_of(trial.config), status, seconds, phase=self.phase, **outcome)
 
-    def _seconds(self, trial: Any) -> float:
-        return time.perf_counter() - self._started.get(trial.trial_id, time.perf_counter())
-
-    def _record(self, trial: Any, record: TrialRecord) -> None:
+    def _write(self, trial: Any, record: TrialRecord) -> None:
         if trial.trial_id in self._recorded:
-            return  # its worker died after its work was done, and another did it again
+            return  # its worker died after it had sent the record, and another ran the trial again
         self._recorded.add(trial.trial_id)
         self._epochs.pop(trial.trial_id, None)
         try:
-            self._folder.append(record, self._experiment.corpus, self._experiment.splits[record.config.fold])
+            self._run_dir.append(record, self._experiment.corpus, self._experiment.splits[record.config.fold])
         except RunFolderError as error:
-            self.error = error  # Tune raises another in its place
+            self.error = error  # Tune replaces it by an error of its own
             raise
-        self._gauges.ended(record)
-        self.records.append(record if not record.result else _without_spans(record))
-        self._events.trial_ended(record)
-
-
-def _without_spans(record: TrialRecord) -> TrialRecord:
-    """The record without its predicted spans, which lie in a file of their own."""
-    assert record.result
-    return record.model_copy(update={"result": replace(record.result, predicted_spans={})})
+        self.metrics.trial_ended(record)
+        if record.result:  # predicted spans are in a file of their own
+            record = record.model_copy(update={"result": replace(record.result, predicted_spans={})})
+        self._records.append(record)
+        self._events.on_trial_end(record)
 
 
 class Interrupts(tune.Callback):
-    """Raises KeyboardInterrupt once more if Ctrl-C was pressed and the run still goes on; Terminated for SIGTERM.
+    """Raises KeyboardInterrupt (or Terminated after SIGTERM) again if the run continues after a signal.
 
-    Where the first one is raised is a matter of chance. In a destructor, or in a callback that Python calls from C,
-    nobody hears it.
+    Python raises the first one anywhere. In a destructor, or in a callback from C, it is lost.
     """
 
     def __init__(self) -> None:
-        self._pressed: type[KeyboardInterrupt] | None = None
+        self._received: type[KeyboardInterrupt] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
-    def press(self, number: int, frame: Any) -> None:
-        """The handler of both signals."""
-        self._pressed = Terminated if number == signal.SIGTERM else KeyboardInterrupt
-        raise self._pressed
+    def handle(self, number: int, frame: Any) -> None:
+        """Handle SIGINT or SIGTERM."""
+        self._received = Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        raise self._received
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Called by Tune again and again while trials run."""
+        """Check for a signal; Tune calls this repeatedly while trials run."""
         self.raise_again()
 
     def raise_again(self) -> None:
-        """Raise what a signal asked for, if there was one; what is between may have raised another in its place."""
-        if self._pressed:
-            raise self._pressed
+        """Raise what a signal requested, if there was one; another error may have replaced the first."""
+        if self._received:
+            raise self._received
 
 
 @contextmanager
-def heard_interrupts() -> Iterator[Interrupts]:
-    """Ctrl-C and SIGTERM handled by the callback, where Python lets a handler be set: in the main thread."""
+def handle_interrupts() -> Iterator[Interrupts]:
+    """Handle Ctrl-C and SIGTERM by the callback; outside of the main thread, Python allows no signal handlers."""
     interrupts = Interrupts()
     if threading.current_thread() is not threading.main_thread():
         yield interrupts
         return
-    before = {number: signal.signal(number, interrupts.press) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, interrupts.handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield interrupts
     finally:

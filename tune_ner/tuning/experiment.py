@@ -1,4 +1,4 @@
-"""A search space made ready: data read and divided, encoders found, every trial named."""
+"""An experiment: a search space with its data split, its encoders resolved and its trials enumerated."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from tune_ner.training.encoders import (
     load_tokenizer,
     resolve_encoder,
 )
-from tune_ner.tuning.resources import TrialNeed
-from tune_ner.tuning.scheduling import SchedulerConfig, longest_first, trial_cost
+from tune_ner.tuning.options import SchedulerConfig
+from tune_ner.tuning.resources import MemoryEstimate
 
 if TYPE_CHECKING:
     from tune_ner.training.features import TokenizedSplit
@@ -40,14 +40,19 @@ if TYPE_CHECKING:
 _RECORD_BYTES = 4_000
 _PREDICTION_BYTES = 300
 
-_UNCUT = 2**30
+_NO_TRUNCATION = 2**30
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """Everything that a run needs, checked before Ray starts.
+    """A search space with everything that its trials need, validated before Ray starts.
 
-    `splits` are keyed by fold, or by None where there is one test part; `encoders` by the space's names.
+    Attributes:
+        space: the search space.
+        corpus: the corpus.
+        splits: the splits by fold; the key is None without folds.
+        encoders: the resolved encoders by their name in the search space.
+        data_fingerprint: hash of the corpus and its splits.
     """
 
     space: SearchSpace
@@ -58,23 +63,11 @@ class Experiment:
 
     @property
     def trials(self) -> list[TrialConfig]:
-        """The configurations of the grid, in its order."""
+        """Trials of the grid, in its order."""
         return [self.trial(point) for point in self.space.grid_points()]
 
-    def point(self, trial: TrialConfig) -> dict[str, object]:
-        """The point of the space that gives this trial, whether its grid or its distributions hold it or not."""
-        return {name: getattr(trial, name) for name in self.space.hyperparameters}
-
-    def largest_trial(self, model: str, **more: object) -> TrialConfig:
-        """A trial of this encoder with the largest batches of the longest sentences; other values are any, or those
-        of `more`.
-        """
-        values = {name: self.space.example(name) for name in self.space.HYPERPARAMETERS}
-        sizes = {name: self.space.largest(name) for name in ("batch_size", "max_length")}
-        return self.trial({**values, "fold": next(iter(self.splits)), **sizes, "model": model, **more})
-
-    def trial(self, point: dict[str, object]) -> TrialConfig:
-        """The configuration at a point of the space."""
+    def trial(self, point: Mapping[str, object]) -> TrialConfig:
+        """Return the configuration with these hyperparameters, seed and fold."""
         return TrialConfig.model_validate(
             {
                 **point,
@@ -89,38 +82,47 @@ class Experiment:
         )
 
     def _batching(self, model: str) -> str:
-        """How batches of this encoder are laid out: packed where that is made for it, unless the space says how."""
+        """Return the batching of an encoder; `auto` is padding-free where its architecture supports it."""
         if self.space.batching != "auto":
             return self.space.batching
         return "padding_free" if architecture(self.encoders[model]) in PACKABLE else "padded"
 
+    def largest_trial(self, model: str, **changes: object) -> TrialConfig:
+        """Return a trial of this encoder with the largest batches of the longest sentences.
+
+        Its other hyperparameters are arbitrary values of the search space, or those of `changes`.
+        """
+        values = {name: self.space.example(name) for name in self.space.HYPERPARAMETERS}
+        sizes = {name: self.space.largest(name) for name in ("batch_size", "max_length")}
+        return self.trial({**values, "fold": next(iter(self.splits)), **sizes, "model": model, **changes})
+
     @cached_property
     def tokenizers(self) -> dict[tuple[str, int | None], Any]:
-        """The tokenizer of each encoder and fold, for a `tiny:` one is trained.
+        """Tokenizers by encoder and fold, since a `tiny:` encoder has a tokenizer trained on each fold.
 
-        Those that cannot be loaded are missing; a trial will say what is wrong with them.
+        Tokenizers that cannot be loaded are missing; the trials of their encoder will report the error.
         """
-        found: dict[tuple[str, int | None], Any] = {}
+        tokenizers: dict[tuple[str, int | None], Any] = {}
         for fold, split in self.splits.items():
             texts = [self.corpus.sentences[index].text for index in split.train]
             for name, encoder in self.encoders.items():
                 with suppress(EncoderError):
-                    found[name, fold] = load_tokenizer(encoder, texts)
-        return found
+                    tokenizers[name, fold] = load_tokenizer(encoder, texts)
+        return tokenizers
 
     @cached_property
     def tokenized(self) -> dict[tuple[object, ...], TokenizedSplit]:
-        """The corpus as each tokenizer has it, by what trials must have in common to share it.
+        """The tokenized splits, by the hyperparameters that affect tokenization.
 
-        Once computed it goes with the experiment, and so reaches every worker through the object store: none tokenizes
-        for itself, and those of one machine read the same memory.
+        If it is computed before the experiment is put into Ray's object store, workers do not tokenize, and those of
+        one node share the memory.
         """
-        from tune_ner.training.features import tokenization, tokenize_split  # brings torch
+        from tune_ner.training.features import tokenization, tokenize_split  # imports torch
 
-        cuts = product(self.tokenizers, self.space.word_tokenizer, self.space.max_length, self.space.stride)
+        variants = product(self.tokenizers, self.space.word_tokenizer, self.space.max_length, self.space.stride)
         trials = [
             self.largest_trial(model, fold=fold, word_tokenizer=words, max_length=length, stride=stride)
-            for (model, fold), words, length, stride in cuts
+            for (model, fold), words, length, stride in variants
         ]
         return {
             tokenization(trial): tokenize_split(
@@ -131,87 +133,106 @@ class Experiment:
 
     @property
     def schedule(self) -> list[TrialConfig]:
-        """The same configurations in the order in which they are started: the longest first, encoder by encoder.
+        """Trials of the grid in the order in which they start: the longest first, encoder by encoder.
 
-        Trials of one encoder together, for its files are at hand then. Among them the larger learning rates first:
-        they are ahead after an early epoch, and a scheduler that keeps what is above those before it (`Scheduling`)
-        would keep every one of a rising row.
+        A grid whose longest trial starts last ends with one trial and idle machines. Trials of one encoder start
+        together, since its files are cached then. Among them, larger learning rates start first: they lead after early
+        epochs, and ASHA, which compares a trial with those before it, would prune nothing in an ascending order.
         """
-        places = {name: place for place, name in enumerate(self.encoders)}
-        trials = self.trials
-        ties = [(places[trial.model], -trial.learning_rate) for trial in trials]
-        return longest_first(trials, [self.cost(trial) for trial in trials], ties)
+        positions = {name: position for position, name in enumerate(self.encoders)}
+        return sorted(
+            self.trials,
+            # Costs are estimates: equal in two digits is equal, as are folds that differ by a sentence.
+            key=lambda trial: (-float(f"{self.cost(trial):.1e}"), positions[trial.model], -trial.learning_rate),
+        )
 
-    def run_config(self, scheduler_config: SchedulerConfig) -> dict[str, Any]:
-        """What its figures depend on; what a search is to try first may change between two starts of it."""
+    def run_config(self, scheduler: SchedulerConfig) -> dict[str, Any]:
+        """Return the settings that a resumed run must share with its earlier sessions, as plain data.
+
+        The initial points of a search may change.
+        """
         return {
             "space": json.loads(self.space.model_dump_json(exclude={"initial_points"})),
             "data": self.data_fingerprint,
             "encoders": {name: encoder.fingerprint for name, encoder in self.encoders.items()},
-            "scheduling": asdict(scheduler_config),
+            "scheduler": asdict(scheduler),
             "libraries": library_versions(),
         }
 
     def title(self, trial: TrialConfig) -> str:
-        """What a person calls the trial, so that no other of the space is called the same."""
+        """Return a readable name of a trial that is unique in this search space."""
         return trial.titled(self.space.varied_hyperparameters)
 
     def cost(self, trial: TrialConfig) -> float:
-        """How long a trial takes beside others; see `trial_cost`. Its epochs where its encoder's size is not known."""
-        size = self._sizes[trial.model]
-        return trial_cost(trial.epochs, len(self.splits[trial.fold].train), size) or float(trial.epochs)
+        """Return the relative duration of a trial; see `trial_cost`."""
+        return trial_cost(trial.epochs, len(self.splits[trial.fold].train), self._sizes[trial.model])
 
     @cached_property
     def _sizes(self) -> dict[str, EncoderSize]:
         return {name: encoder_size(encoder) for name, encoder in self.encoders.items()}
 
     @property
-    def need(self) -> TrialNeed:
-        """The estimated memory of the largest trial."""
-        sizes = [encoder_size(encoder) for encoder in self.encoders.values()]
+    def memory(self) -> MemoryEstimate:
+        """Estimated memory of the largest trial."""
         batch, length = self.space.largest("batch_size"), self.space.largest("max_length")
-        return max((TrialNeed.of(size, batch, length) for size in sizes), key=lambda need: need.on_gpu)
+        estimates = (MemoryEstimate.of(size, batch, length) for size in self._sizes.values())
+        return max(estimates, key=lambda estimate: estimate.on_gpu)
 
     @property
     def disk_bytes(self) -> int:
-        """Estimated bytes that the run leaves: records and predicted spans, no weights."""
+        """Estimated size of the records and predicted spans of a grid, without weights."""
         sentences = [len(split.validation) + len(split.test) for split in self.splits.values()]
-        trials = len(self.space.grid_points()) // len(sentences)
-        return trials * sum(_RECORD_BYTES + count * _PREDICTION_BYTES for count in sentences)
+        trials_per_fold = len(self.space.grid_points()) // len(sentences)
+        return trials_per_fold * sum(_RECORD_BYTES + count * _PREDICTION_BYTES for count in sentences)
 
 
-def prepare(space: SearchSpace) -> Experiment:
-    """Read the data, divide it, and find every encoder.
+def trial_cost(epochs: int, sentences: int, size: EncoderSize) -> float:
+    """Return the relative duration of a trial: epochs times train sentences times parameters of the linear layers.
+
+    A transformer layer has about 12 times the square of its width (Kaplan et al. 2020, "Scaling Laws for Neural
+    Language Models", section 2.1). Embeddings are looked up and cost little time. For an encoder of unknown shape, all
+    parameters count, and for one of unknown size only the epochs.
+    """
+    parameters = 12 * size.layers * size.hidden**2 or size.parameters
+    return float(epochs) * sentences * parameters or float(epochs)
+
+
+def prepare(space: SearchSpace, corpus: Corpus | None = None) -> Experiment:
+    """Load and split the data, and resolve every encoder.
+
+    Args:
+        space: the search space.
+        corpus: the corpus; by default loaded from `space.data`.
 
     Raises:
-        SpaceError: the space names no corpus.
-        DataError, SplitError: the data cannot be read or divided.
-        EncoderError: every encoder that cannot be found, in one message; or those that packed batches, asked
-            for by name, are not made for.
+        SpaceError: there is neither a corpus nor `space.data`.
+        DataError, SplitError: the data cannot be loaded or split.
+        EncoderError: encoders cannot be found, or do not support `batching: padding_free`; lists all of them.
     """
-    if space.data is None:
-        raise SpaceError("data: missing; add `data:` to the search space or pass --data, such as a file or hub:DATASET")
-    corpus = load_corpus(space.data, space.markup)
+    if corpus is None:
+        if space.data is None:
+            raise SpaceError("data: missing; add `data:` to the search space or pass --data FILE or hub:DATASET")
+        corpus = load_corpus(space.data, space.markup)
     spec = space.split.spec
     folds: list[int | None] = list(range(spec.folds)) or [None]
     splits = {fold: split_corpus(corpus, spec, fold) for fold in folds}
     fingerprint = hashlib.sha256(f"{corpus.fingerprint}{splits}".encode()).hexdigest()[:16]
-    encoders = _encoders(space.model)
+    encoders = _resolve_encoders(space.model)
     if space.batching == "padding_free":
-        _check_packable(encoders)
+        _check_padding_free(encoders)
     return Experiment(space, corpus, splits, encoders, fingerprint)
 
 
 def audit_experiment(experiment: Experiment) -> dict[int | None, AuditReport]:
-    """What is wrong with the data and each split of it, before anything is trained."""
+    """Audit the data and each split before anything is trained."""
     space = experiment.space
     return {
         fold: audit_corpus(
             experiment.corpus,
             split,
             tokenizers={name: each for (name, where), each in experiment.tokenizers.items() if where == fold},
-            # what is cut at worst; windows with a stride cut nothing
-            max_length=min(space.max_length) if 0 in space.stride else _UNCUT,
+            # the most that is truncated; windows with a stride truncate nothing
+            max_length=min(space.max_length) if 0 in space.stride else _NO_TRUNCATION,
             word_tokenizer=space.word_tokenizer[0],
             data_option=space.data or "",
         )
@@ -219,31 +240,31 @@ def audit_experiment(experiment: Experiment) -> dict[int | None, AuditReport]:
     }
 
 
-def earlier_test_uses(experiment: Experiment, folder: RunDir) -> list[EarlierUse]:
-    """The runs beside `folder` that measured on one of this experiment's test parts."""
+def earlier_test_uses(experiment: Experiment, run_dir: RunDir) -> list[EarlierUse]:
+    """Return the other runs in the same results folder that were measured on a test set of this experiment."""
     fingerprints = [fingerprint_of_split(experiment.corpus, split.test) for split in experiment.splits.values()]
-    return earlier_uses(folder.path.parent, fingerprints, but=folder.path.name)
+    return earlier_uses(run_dir.path.parent, fingerprints, but=run_dir.path.name)
 
 
-def _encoders(names: Sequence[str]) -> dict[str, Encoder]:
+def _resolve_encoders(names: Sequence[str]) -> dict[str, Encoder]:
     encoders: dict[str, Encoder] = {}
     problems: dict[str, None] = {}
     for name in names:
         try:
             encoders[name] = resolve_encoder(name)
         except EncoderError as error:
-            # Two models of one unreachable hub share their advice.
+            # models of an unreachable hub share their advice
             problems |= dict.fromkeys(str(error).splitlines())
     if problems:
         raise EncoderError("\n".join(problems))
     return encoders
 
 
-def _check_packable(encoders: Mapping[str, Encoder]) -> None:
+def _check_padding_free(encoders: Mapping[str, Encoder]) -> None:
     others = {name: architecture(encoder) for name, encoder in encoders.items()}
     refused = [f"{name} ({kind or 'unknown'})" for name, kind in others.items() if kind not in PACKABLE]
     if refused:
         raise EncoderError(
-            f"batching padding_free: not made for the architecture of {', '.join(refused)}; expected one of "
+            f"batching padding_free: architecture not supported: {', '.join(refused)}; expected one of "
             f"{', '.join(sorted(PACKABLE))}. Use --batching auto, which pads the batches of the others."
         )

@@ -1,4 +1,4 @@
-"""Gauges that Ray's metrics export: a run's trials and best figure, and what a worker's trial does just now."""
+"""Prometheus metrics, exported through Ray: trials and best score of a run, speed and memory of a worker."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from tune_ner.results.records import TrialRecord
 _STATUSES = ("waiting", "running", "completed", "pruned", "early_stopped", "diverged", "failed")
 
 
-class RunGauges:
-    """`tune_ner_trials` by status and `tune_ner_best_validation_SELECTION_METRIC` of a run; lives in the driver.
+class RunMetrics:
+    """`tune_ner_trials` by status and `tune_ner_best_validation_SELECTION_METRIC` of a run; for the driver.
 
     Args:
-        run: name of the run, the gauges' tag.
-        earlier: the records of an earlier start.
+        run: name of the run, the tag of its metrics.
+        selection_metric: the run's selection metric.
+        earlier: the records of earlier sessions.
     """
 
     def __init__(self, run: str, selection_metric: SelectionMetric, earlier: Iterable[TrialRecord]) -> None:
@@ -33,72 +34,72 @@ class RunGauges:
         self._ended: Counter[str] = Counter()
         self._running: set[str] = set()
         self._waiting = 0
-        self._best_f1 = 0.0
+        self._best_score = 0.0
         for record in earlier:
             self._ended[record.status] += 1
-            self._best_f1 = max(self._best_f1, record.best_score or 0.0)
-        self._tell()
+            self._best_score = max(self._best_score, record.best_score or 0.0)
+        self._update()
 
-    def expect(self, trials: int) -> None:
-        """So many trials are about to be run."""
+    def trials_scheduled(self, trials: int) -> None:
+        """Count trials that are about to be run."""
         self._waiting += trials
-        self._tell()
+        self._update()
 
-    def started(self, trial_id: str) -> None:
-        """A worker took a trial up, perhaps once more."""
+    def trial_started(self, trial_id: str) -> None:
+        """Count a trial that a worker started; further attempts do not count."""
         if trial_id not in self._running:
             self._running.add(trial_id)
             self._waiting = max(0, self._waiting - 1)
-        self._tell()
+        self._update()
 
-    def measured(self, f1: float) -> None:
-        """An epoch was measured on validation."""
-        self._best_f1 = max(self._best_f1, f1)
-        self._tell()
+    def epoch_ended(self, score: float) -> None:
+        """Update the best score."""
+        self._best_score = max(self._best_score, score)
+        self._update()
 
-    def ended(self, record: TrialRecord) -> None:
-        """A trial has its record."""
+    def trial_ended(self, record: TrialRecord) -> None:
+        """Count a trial that has a record."""
         self._running.discard(record.trial_id)
         self._ended[record.status] += 1
-        self._tell()
+        self._update()
 
-    def _tell(self) -> None:
+    def _update(self) -> None:
         counts = {**self._ended, "waiting": self._waiting, "running": len(self._running)}
         for status in _STATUSES:
             self._trials.set(counts.get(status, 0), {**self._tags, "status": status})
-        self._best.set(self._best_f1, self._tags)
+        self._best.set(self._best_score, self._tags)
 
 
-class TrialGauges:
-    """`tune_ner_tokens_per_second` and `tune_ner_memory_bytes` of the trial that a worker runs.
+class TrialMetrics:
+    """`tune_ner_tokens_per_second` and `tune_ner_memory_bytes` of a worker's trial.
 
-    Tokens are the subwords of an epoch over its seconds, its evaluation included. Memory is the most that the process
-    held at once, of its GPU where it has one (tag `device`: `gpu` or `cpu`).
+    Tokens are the subwords of an epoch; its seconds include the evaluation. Memory is the peak of the process, or of
+    its GPU if it has one (tag `device`: `gpu` or `cpu`).
 
     Args:
-        run: name of the run, the gauges' tag.
+        run: name of the run, the tag of its metrics.
     """
 
     def __init__(self, run: str) -> None:
-        self._tokens = Gauge("tune_ner_tokens_per_second", "Subwords trained on a second.", ("run",))
-        self._memory = Gauge("tune_ner_memory_bytes", "Most memory that the trial held at once.", ("run", "device"))
+        self._tokens = Gauge("tune_ner_tokens_per_second", "Subwords trained on per second.", ("run",))
+        self._memory = Gauge("tune_ner_memory_bytes", "Peak memory of a trial.", ("run", "device"))
         self._tags = {"run": run}
-        self._since = time.perf_counter()
+        self._start = time.perf_counter()
 
-    def begin(self) -> None:
-        """The trial, or its next epoch, begins now."""
-        self._since = time.perf_counter()
+    def epoch_started(self) -> None:
+        """Start the clock of an epoch."""
+        self._start = time.perf_counter()
 
     def epoch_ended(self, tokens: int) -> None:
-        """An epoch of so many subwords ended just now."""
+        """Update speed and memory after an epoch of `tokens` subwords."""
         import torch
 
         from tune_ner.training.profiling import peak_memory
 
-        self._tokens.set(tokens / (time.perf_counter() - self._since), self._tags)
+        self._tokens.set(tokens / (time.perf_counter() - self._start), self._tags)
         device = "gpu" if torch.cuda.is_available() else "cpu"
         self._memory.set(peak_memory(), {**self._tags, "device": device})
 
-    def end(self) -> None:
-        """The trial ended; its worker waits for another."""
+    def trial_ended(self) -> None:
+        """Set the speed to 0 until the next trial."""
         self._tokens.set(0, self._tags)

@@ -1,4 +1,4 @@
-"""The curves of a run's trials for TensorBoard, by Ray's own logger, in the run folder."""
+"""TensorBoard files of a run's trials in the run folder."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ray.tune.logger import TBXLoggerCallback
+from tensorboardX import SummaryWriter
+from tensorboardX.summary import hparams
 
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.results.records import TrialRecord
@@ -19,85 +19,80 @@ from tune_ner.results.run_log import LOGGER
 from tune_ner.training.result import EpochMetrics
 from tune_ner.tuning.events import RunEvents
 
-_UNLOGGED = ("epoch", "tokens", "training_loss")
-_UNNAMED = {"data_fingerprint", "model_fingerprint"}
+_NOT_LOGGED = {"epoch", "tokens"}
+_NOT_HYPERPARAMETERS = {"data_fingerprint", "model_fingerprint"}
 
-
-_EVERY_EVENT = 1_000_000
-
-
-@dataclass(eq=False)
-class _LoggedTrial:
-    """What Ray's logger asks of a trial: where its file goes, and its hyperparameters."""
-
-    local_path: str
-    evaluated_params: dict[str, Any]
-    started: float = field(default_factory=time.monotonic)
-
-    def init_local_path(self) -> None:
-        """Make the folder. A trial that begins anew is told from its first epoch, so that its old file goes."""
-        shutil.rmtree(self.local_path, ignore_errors=True)
-        Path(self.local_path).mkdir(parents=True)
+# A writer whose thread met a full disk takes no events from its queue; a run must not wait for it.
+_QUEUE_SIZE = 1_000_000
 
 
 class TensorBoardFiles(RunEvents):
-    """One event file a trial in `tensorboard/<title>-<id>/`: validation figures, losses and seconds by epoch, and the
-    hyperparameters once it has ended.
+    """One event file per trial in `tensorboard/TITLE-ID/`: metrics by epoch, and at the end the hyperparameters.
 
-    A folder that cannot be written ends the files, not the run.
+    If the folder cannot be written, the run continues without these files.
 
     Args:
         run: the run folder.
-        title: what a trial is called.
+        title: returns the title of a trial.
     """
 
     def __init__(self, run: Path, title: Callable[[TrialConfig], str]) -> None:
         self._folder = run / "tensorboard"
         self._title = title
-        self._logger = _patient_logger()
-        self._trials: dict[str, _LoggedTrial] = {}
-        self._broken = False
+        self._writers: dict[str, tuple[Any, float]] = {}
+        self._is_broken = False
 
-    def trial_started(self, trial: TrialConfig) -> None:
-        """Begin the trial's file."""
+    def on_trial_start(self, trial: TrialConfig) -> None:
+        """Create the trial's file; that of an earlier attempt is removed."""
         name = re.sub(r"[^\w.+-]+", "_", self._title(trial).replace(" · ", "-"))
-        parameters = trial.model_dump(exclude=_UNNAMED, exclude_none=True)
-        logged = _LoggedTrial(str(self._folder / f"{name}-{trial.trial_id}"), parameters)
-        self._trials[trial.trial_id] = logged
-        self._write(self._logger.log_trial_start, logged)
+        self._try(self._open, trial.trial_id, self._folder / f"{name}-{trial.trial_id}")
 
-    def epoch_ended(self, trial: TrialConfig, figures: EpochMetrics) -> None:
-        """Add an epoch's figures."""
-        logged = self._trials[trial.trial_id]
-        result = {
-            "training_iteration": figures.epoch,
-            "validation": {
-                name.removeprefix("validation_"): value
-                for name, value in asdict(figures).items()
-                if name not in _UNLOGGED
-            },
-            "seconds": time.monotonic() - logged.started,
-            **({} if figures.training_loss is None else {"training": {"loss": figures.training_loss}}),
-        }
-        self._write(self._logger.log_trial_result, figures.epoch, logged, result)
+    def on_epoch_end(self, trial: TrialConfig, metrics: EpochMetrics) -> None:
+        """Add the metrics of an epoch."""
+        self._try(self._add_epoch, trial.trial_id, metrics)
 
-    def trial_ended(self, record: TrialRecord) -> None:
-        """Add the hyperparameters and close the file."""
-        if logged := self._trials.pop(record.trial_id, None):
-            self._write(self._logger.log_trial_end, logged, record.status == "failed")
+    def on_trial_end(self, record: TrialRecord) -> None:
+        """Add the hyperparameters and the last metrics, and close the file."""
+        self._try(self._close, record)
 
-    def _write(self, write: Callable[..., None], *arguments: object) -> None:
-        if self._broken:
+    def _try(self, write: Callable[..., None], *arguments: object) -> None:
+        if self._is_broken:
             return
         try:
             write(*arguments)
         except OSError as error:
-            self._broken = True
-            LOGGER.warning("%s: no more files for TensorBoard: %s", self._folder, error)
+            self._is_broken = True
+            LOGGER.warning("%s: TensorBoard files are not written any more: %s", self._folder, error)
+
+    def _open(self, trial_id: str, folder: Path) -> None:
+        if trial_id in self._writers:
+            self._writers.pop(trial_id)[0].close()
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        writer = SummaryWriter(str(folder), max_queue=_QUEUE_SIZE, flush_secs=30)
+        self._writers[trial_id] = writer, time.monotonic()
+
+    def _add_epoch(self, trial_id: str, metrics: EpochMetrics) -> None:
+        writer, start = self._writers[trial_id]
+        for tag, value in {**_scalars(metrics), "seconds": time.monotonic() - start}.items():
+            writer.add_scalar(tag, value, metrics.epoch)
+        writer.flush()
+
+    def _close(self, record: TrialRecord) -> None:
+        if record.trial_id not in self._writers:
+            return
+        writer, _ = self._writers.pop(record.trial_id)
+        if record.curve:
+            parameters = record.config.model_dump(exclude=_NOT_HYPERPARAMETERS, exclude_none=True)
+            for summary in hparams(parameters, _scalars(record.curve[-1])):
+                writer.file_writer.add_summary(summary)
+        writer.close()
 
 
-def _patient_logger() -> Any:
-    """Ray's logger, whose writers never wait: one whose thread met a full disk would take ten events and no more."""
-    logger: Any = TBXLoggerCallback()  # type: ignore[no-untyped-call]
-    logger._summary_writer_cls = partial(logger._summary_writer_cls, max_queue=_EVERY_EVENT)
-    return logger
+def _scalars(metrics: EpochMetrics) -> dict[str, float]:
+    """Return the metrics of an epoch by their TensorBoard tag, for instance `validation/span_f1`."""
+    return {
+        name.replace("_", "/", 1): value
+        for name, value in asdict(metrics).items()
+        if name not in _NOT_LOGGED and value is not None
+    }

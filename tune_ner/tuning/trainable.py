@@ -1,10 +1,13 @@
-"""What runs in a worker: a trial, or the measurement of one."""
+"""Tasks that run in a Ray worker: training a trial, retraining the best one, and measuring memory.
+
+A trial travels between driver and worker as Tune's configuration ``{"trial": fields of its TrialConfig}``.
+"""
 
 from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -18,47 +21,68 @@ from setproctitle import setproctitle
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import DivergedError, TuneNerError
 from tune_ner.results.best_model import ModelFiles
-from tune_ner.results.records import Status, TrialRecord
+from tune_ner.results.records import Phase, Status, TrialRecord
 from tune_ner.training.result import EpochMetrics, TrialResult
 from tune_ner.tuning.best_model_store import model_files, offer
 from tune_ner.tuning.experiment import Experiment
-from tune_ner.tuning.prometheus import TrialGauges
-from tune_ner.tuning.schedulers import FAILED, LAST
+from tune_ner.tuning.prometheus import TrialMetrics
 
 if TYPE_CHECKING:
     from tune_ner.training.checkpoints import TrialCheckpoint
     from tune_ner.training.model_export import TrainedModel
 
-_EPOCH = TypeAdapter(EpochMetrics)
+IS_LAST = "is_last"
+"""Key of a report that is true after the last epoch of a trial, whose training cannot be shortened any more."""
+
+FAILED = "failed"
+"""Key of the report with a trial's record: whether the trial failed, so that it has no score."""
+
+EPOCH_METRICS = TypeAdapter(EpochMetrics)
 
 
 @lru_cache(maxsize=1)
-def _fetched(reference: Any) -> Experiment:
-    """The experiment, fetched once for all trials of a worker."""
+def _fetch(reference: Any) -> Experiment:
+    """Return the experiment from the object store, fetched once for all trials of a worker."""
     experiment: Experiment = ray.get(reference)
     return experiment
 
 
+def tune_config(trial: TrialConfig) -> dict[str, Any]:
+    """Return a trial as Tune's configuration."""
+    return {"trial": trial.model_dump()}
+
+
+def trial_of(config: Mapping[str, Any]) -> TrialConfig:
+    """Return the trial of Tune's configuration."""
+    return TrialConfig.model_validate(config["trial"])
+
+
 @dataclass(frozen=True)
-class RunPlace:
-    """What workers know of the run whose trials they train.
+class WorkerContext:
+    """Information about a run that its workers need.
 
     Attributes:
-        name: that of the run.
-        axes: the hyperparameters that a trial's title names besides the usual ones.
-        checkpoints: a folder for trials to be saved in; on a node that does not have the run folder, they are not.
-        checkpoint_every: after how many epochs; None for never.
-        keeper: the `ModelKeeper` that models are offered to; None where the run is to leave none.
+        run: name of the run.
+        experiment: reference to the experiment in the object store.
+        threads: CPU threads of a trial.
+        hyperparameters: names of those that vary and that a trial's title does not contain anyway.
+        phase: `search` for trials that are measured on validation only, `final` for those measured on test.
+        checkpoints: folder for checkpoints; unused on nodes that do not have the run folder.
+        checkpoint_every: epochs between two checkpoints; None for no checkpoints.
+        store: the `BestModelStore` of the run; None if no model is exported.
     """
 
-    name: str
-    axes: tuple[str, ...]
+    run: str
+    experiment: Any
+    threads: int
+    hyperparameters: tuple[str, ...]
+    phase: Phase
     checkpoints: Path
     checkpoint_every: int | None
-    keeper: Any = None
+    store: Any
 
     def checkpoint(self, trial_id: str) -> TrialCheckpoint | None:
-        """Where a trial is saved, and what an earlier start saved of it."""
+        """Return the checkpoint of a trial, with the state that an earlier session saved."""
         from tune_ner.training.checkpoints import TrialCheckpoint
 
         if self.checkpoint_every is None or not self.checkpoints.parent.is_dir():
@@ -66,137 +90,158 @@ class RunPlace:
         return TrialCheckpoint(self.checkpoints / f"{trial_id}.safetensors", trial_id, self.checkpoint_every)
 
 
-def train(config: dict[str, Any], reference: list[Any], threads: int, measure_test: bool, place: RunPlace) -> None:
-    """What runs in a worker: one trial, its epochs reported as they end and its record at the end.
+def train(config: dict[str, Any], context: WorkerContext) -> None:
+    """Run a trial; report each epoch and, at the end, the trial's record.
 
     Args:
-        config: a point of the space.
-        reference: where the experiment lies in the object store, in a list of one.
-        threads: CPU threads.
-        measure_test: whether the trial is measured on test, or on validation alone.
-        place: the run.
+        config: see `tune_config`.
+        context: the run.
     """
-    start = time.perf_counter()
-    from tune_ner.training.features import tokenization
-    from tune_ner.training.trial import run_trial, train_trial
+    _Attempt(trial_of(config), context).run()
 
-    experiment = _fetched(reference[0])
-    trial = experiment.trial(config)
-    encoder = experiment.encoders[trial.model]
-    checkpoint = place.checkpoint(trial.trial_id)
-    before = sum(checkpoint.seconds.values()) if checkpoint else 0.0
-    title = f"ray::tune_ner {trial.titled(place.axes)}"
-    gauges = TrialGauges(place.name)
-    started = time.perf_counter() - start
 
-    def seconds() -> float:
-        return before + time.perf_counter() - start
+class _Attempt:
+    """One attempt to run a trial."""
 
-    reported: list[EpochMetrics] = []
+    def __init__(self, trial: TrialConfig, context: WorkerContext) -> None:
+        self.start = time.perf_counter()
+        self.trial = trial
+        self.context = context
+        self.epochs: list[EpochMetrics] = []
+        self.checkpoint = context.checkpoint(trial.trial_id)
+        self.metrics = TrialMetrics(context.run)
+        self.process_title = f"ray::tune_ner {trial.titled(context.hyperparameters)}"
 
-    def report(figures: EpochMetrics) -> None:
-        # A trial that ran out of GPU memory begins anew with smaller steps, and its epochs with it.
-        reported[figures.epoch - 1 :] = [figures]
-        # those that an earlier start trained are only told
-        if not checkpoint or figures.epoch > checkpoint.epochs:
-            gauges.epoch_ended(figures.tokens)
+    def run(self) -> None:
+        """Run the trial and report its record."""
+        setproctitle(self.process_title)
+        record = self._record()
+        self.metrics.trial_ended()
         tune.report(
             {
-                "epoch": figures.epoch,
-                f"validation_{trial.selection_metric}": figures.score(trial.selection_metric),
-                "figures": _EPOCH.dump_python(figures),
-                LAST: _is_last(trial, figures),
+                "epoch": self.trial.epochs,
+                f"validation_{self.trial.selection_metric}": record.best_score or 0.0,
+                FAILED: record.status == "failed",
+                IS_LAST: True,
+                "record": record.model_dump_json(),
             }
         )
-        setproctitle(title)  # Ray, which goes on now, has set its own
-        gauges.begin()
 
-    def ended(status: Status, **outcome: Any) -> TrialRecord:
-        return TrialRecord.of(trial, status, seconds(), phase="final" if measure_test else "search", **outcome)
+    def _record(self) -> TrialRecord:
+        try:
+            return self._train()
+        except DivergedError as error:
+            return self._ended("diverged", epochs=tuple(self.epochs), error=str(error))
+        except TuneNerError as error:
+            return self._ended("failed", error=str(error))
+        # Whatever fails in a trial must not end the others. A scheduler's stop is raised by `tune.report` as
+        # SystemExit, which is not an Exception, and reaches Ray.
+        except Exception as error:  # noqa: BLE001
+            message = f"{type(error).__name__}: {error}"
+            return self._ended("failed", error=message, traceback=traceback.format_exc())
 
-    def trained(result: TrialResult, model: TrainedModel) -> None:
-        if place.keeper:
-            offer(place.keeper, TrialRecord.completed(trial, result, seconds()), model)
+    def _train(self) -> TrialRecord:
+        from tune_ner.training.features import tokenization
+        from tune_ner.training.trial import run_trial, train_trial
 
-    setproctitle(title)
-    try:
-        tokenized = experiment.tokenized.get(tokenization(trial))
-        corpus, split = experiment.corpus, experiment.splits[trial.fold]
-        if measure_test:
-            result = run_trial(trial, encoder, corpus, split, report, threads, tokenized, checkpoint, trained)
-            result = replace(result, seconds={"start": started, **result.seconds})
-            record = TrialRecord.completed(trial, result, seconds())
-        else:
-            epochs = train_trial(trial, encoder, corpus, split, report, threads, tokenized, checkpoint)
-            record = TrialRecord.searched(trial, epochs, seconds())
-    except DivergedError as error:
-        record = ended("diverged", epochs=tuple(reported), error=str(error))
-    except TuneNerError as error:
-        record = ended("failed", error=str(error))
-    # The one place where a trial's failure, whatever it is, must not end the others. A scheduler's stop comes out of
-    # `tune.report` as SystemExit, which is no Exception, and goes on to Ray.
-    except Exception as error:  # noqa: BLE001
-        message = f"{type(error).__name__}: {error}"
-        record = ended("failed", error=message, traceback=traceback.format_exc())
-    gauges.end()
-    best = record.best_score or 0.0
-    failed = record.status == "failed"
-    final = {"epoch": trial.epochs, f"validation_{trial.selection_metric}": best, FAILED: failed, LAST: True}
-    tune.report({**final, "record": record.model_dump_json()})
+        experiment = _fetch(self.context.experiment)
+        inputs = (
+            self.trial,
+            experiment.encoders[self.trial.model],
+            experiment.corpus,
+            experiment.splits[self.trial.fold],
+            self._report_epoch,
+            self.context.threads,
+            experiment.tokenized.get(tokenization(self.trial)),
+            self.checkpoint,
+        )
+        start_seconds = time.perf_counter() - self.start
+        if self.context.phase == "search":
+            return TrialRecord.searched(self.trial, train_trial(*inputs), self._seconds())
+        result = run_trial(*inputs, self._offer)
+        result = replace(result, seconds={"start": start_seconds, **result.seconds})
+        return TrialRecord.completed(self.trial, result, self._seconds())
+
+    def _offer(self, result: TrialResult, model: TrainedModel) -> None:
+        if self.context.store:
+            offer(self.context.store, self.trial, result, model)
+
+    def _report_epoch(self, metrics: EpochMetrics) -> None:
+        # A trial that ran out of GPU memory starts over with smaller steps, and so do its epochs.
+        self.epochs[metrics.epoch - 1 :] = [metrics]
+        # epochs of a checkpoint are reported again, but were not trained now
+        if not self.checkpoint or metrics.epoch > self.checkpoint.epochs:
+            self.metrics.epoch_ended(metrics.tokens)
+        score, target = metrics.score(self.trial.selection_metric), self.trial.target_f1
+        tune.report(
+            {
+                "epoch": metrics.epoch,
+                f"validation_{self.trial.selection_metric}": score,
+                "metrics": EPOCH_METRICS.dump_python(metrics),
+                IS_LAST: metrics.epoch >= self.trial.epochs or (target is not None and score >= target),
+            }
+        )
+        setproctitle(self.process_title)  # Ray has set its own
+        self.metrics.epoch_started()
+
+    def _ended(self, status: Status, **outcome: Any) -> TrialRecord:
+        return TrialRecord.of(self.trial, status, self._seconds(), phase=self.context.phase, **outcome)
+
+    def _seconds(self) -> float:
+        """Return the wall time of the trial, including that before its checkpoint."""
+        earlier = sum(self.checkpoint.seconds.values()) if self.checkpoint else 0.0
+        return earlier + time.perf_counter() - self.start
 
 
-def _is_last(trial: TrialConfig, figures: EpochMetrics) -> bool:
-    reached = trial.target_f1 is not None and figures.score(trial.selection_metric) >= trial.target_f1
-    return reached or figures.epoch >= trial.epochs
+def retrain(record: TrialRecord, experiment: list[Any]) -> ModelFiles:
+    """Train the trial of a record again and return its model.
 
+    The metrics are those of the record unless the hardware differs; differences are noted in the model folder.
 
-def train_again(record: TrialRecord, reference: list[Any]) -> ModelFiles:
-    """What runs in a worker to have the model of a recorded trial whose weights are gone.
-
-    A trial is a pure function of its configuration, so that the figures are the record's, but for other hardware. What
-    differs is written down beside the weights.
+    Args:
+        record: the record of a completed trial.
+        experiment: reference to the experiment, within a list so that Ray does not resolve it.
     """
     from tune_ner.training.features import tokenization
     from tune_ner.training.trial import run_trial
 
-    experiment, trial = _fetched(reference[0]), record.config
+    found, trial = _fetch(experiment[0]), record.config
     assert record.result
-    models: list[tuple[TrialResult, TrainedModel]] = []
-    run_trial(
+    models: list[TrainedModel] = []
+    result = run_trial(
         trial,
-        experiment.encoders[trial.model],
-        experiment.corpus,
-        experiment.splits[trial.fold],
+        found.encoders[trial.model],
+        found.corpus,
+        found.splits[trial.fold],
         threads=record.result.threads,
-        tokenized=experiment.tokenized.get(tokenization(trial)),
-        on_trained=lambda *outcome: models.append(outcome),
+        tokenized=found.tokenized.get(tokenization(trial)),
+        on_trained=lambda _, model: models.append(model),
     )
-    ((result, model),) = models
-    return model_files(model, _differences(record.result, result))
+    return model_files(models[0], _differences(record.result, result))
 
 
-def _differences(there: TrialResult, here: TrialResult) -> tuple[str, ...]:
-    """A line for each figure of the record that another training did not give."""
-    figures: dict[str, Callable[[TrialResult], float]] = {
+def _differences(recorded: TrialResult, retrained: TrialResult) -> tuple[str, ...]:
+    """Return a line for each metric that differs between two runs of a trial."""
+    metrics: dict[str, Callable[[TrialResult], float]] = {
         "best epoch": lambda result: result.best_epoch,
         "validation loss": lambda result: result.epochs[result.best_epoch - 1].validation_loss,
-        "validation F1": lambda result: result.metrics["validation"].spans.f1,
+        "validation_span_f1": lambda result: result.metrics["validation"].spans.f1,
         "test loss": lambda result: result.test_loss,
-        "test F1": lambda result: result.metrics["test"].spans.f1,
+        "test_span_f1": lambda result: result.metrics["test"].spans.f1,
     }
     return tuple(
-        f"{name} {figure(there):.6g} in the record, {figure(here):.6g} here"
-        for name, figure in figures.items()
-        if figure(there) != figure(here)
+        f"{name} {value(recorded):.6g} in the record, {value(retrained):.6g} after retraining"
+        for name, value in metrics.items()
+        if value(recorded) != value(retrained)
     )
 
 
-def measure_memory(trial: TrialConfig, reference: list[Any]) -> int:
-    """What runs in a worker to measure a trial."""
+def measure_memory(trial: TrialConfig, experiment: list[Any]) -> int:
+    """Return the GPU memory that training a trial takes, in bytes; 0 without a GPU."""
     from tune_ner.training.features import tokenization, trial_features
     from tune_ner.training.memory_probe import training_memory
 
-    experiment = _fetched(reference[0])
-    encoder, split = experiment.encoders[trial.model], experiment.splits[trial.fold]
-    inputs = trial_features(trial, encoder, experiment.corpus, split, experiment.tokenized.get(tokenization(trial)))
-    return training_memory(trial, encoder, inputs)
+    found = _fetch(experiment[0])
+    encoder, split = found.encoders[trial.model], found.splits[trial.fold]
+    features = trial_features(trial, encoder, found.corpus, split, found.tokenized.get(tokenization(trial)))
+    return training_memory(trial, encoder, features)

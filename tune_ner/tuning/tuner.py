@@ -1,151 +1,313 @@
-"""Trials of an experiment under Ray Tune: side by side, each recorded when it ends."""
+"""The run loop of grids and searches: trials run under Ray Tune, and each is recorded when it ends."""
 
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
+from itertools import count, islice
 from typing import Any
 
 import ray
 from ray import tune
-from ray.tune.schedulers import TrialScheduler
-from ray.tune.search import BasicVariantGenerator, ConcurrencyLimiter, Searcher
+from ray.tune.search import ConcurrencyLimiter
 
 from tune_ner.audit.findings import AuditReport
+from tune_ner.config.hyperparameters import SelectionMetric
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.results.best_model import ModelFiles
-from tune_ner.results.records import TrialRecord
-from tune_ner.results.resume import Protocol
+from tune_ner.results.records import Phase, TrialRecord
 from tune_ner.results.run_dir import RunDir
-from tune_ner.tuning.best_model_store import export_winner, start_keeper
-from tune_ner.tuning.callbacks import RecordWriter, heard_interrupts
-from tune_ner.tuning.events import Listeners, LoggedEvents, RunEvents
+from tune_ner.tuning.best_model_store import export_best, lacks_model, start_store
+from tune_ner.tuning.callbacks import RecordWriter, handle_interrupts
+from tune_ner.tuning.events import Listeners, LoggedEvents, RunEvents, RunStart
 from tune_ner.tuning.experiment import Experiment, audit_experiment
+from tune_ner.tuning.options import RunOptions, SchedulerConfig, SearchSettings
 from tune_ner.tuning.ray_session import cluster_machine, ray_session
-from tune_ner.tuning.recovery import FailureConfig
-from tune_ner.tuning.resources import Machine, ResourceRequest, TrialResources, trial_resources
-from tune_ner.tuning.schedulers import EarlierTrial, stopping_rule
-from tune_ner.tuning.scheduling import SchedulerConfig
+from tune_ner.tuning.resources import Machine, TrialResources, trial_resources
+from tune_ner.tuning.samplers import GridSampler, Sampler, StudySampler
+from tune_ner.tuning.schedulers import build_scheduler
 from tune_ner.tuning.tensorboard import TensorBoardFiles
-from tune_ner.tuning.trainable import RunPlace, measure_memory, train, train_again
+from tune_ner.tuning.trainable import FAILED, WorkerContext, measure_memory, retrain, train, trial_of
+
+STUDY_FILE = "study.db"
+
+Audits = Mapping[int | None, AuditReport]
 
 
-class Runner:
-    """An experiment in the object store of a Ray that runs: sets of its trials are trained on it, one after another."""
+def plan(experiment: Experiment, options: RunOptions, trials: int) -> TrialResources:
+    """Return the resources that each of `trials` trials would get; nothing is run.
+
+    Raises:
+        ResourceError: the requested resources are not available, or the cluster cannot be reached.
+    """
+    if options.address is None:
+        return trial_resources(Machine.local(), experiment.memory, options.resources, trials)
+    with ray_session(options.address, None, dashboard=False):
+        return trial_resources(cluster_machine(), experiment.memory, options.resources, trials)
+
+
+def run_experiment(
+    experiment: Experiment,
+    run_dir: RunDir,
+    search: SearchSettings | None = None,
+    options: RunOptions = RunOptions(),  # noqa: B008 - frozen
+    events: RunEvents | None = None,
+    audits: Audits | None = None,
+) -> list[TrialRecord]:
+    """Run a grid, or a search with the confirmation of its best configurations.
+
+    If the run folder exists, the run is resumed: trials with a record are not run again. A trial that fails does not
+    affect the others.
+
+    Args:
+        experiment: the prepared experiment.
+        run_dir: the run folder, new or of an earlier session.
+        search: budget and sampler of a search; None for a grid.
+        options: resources, scheduler, handling of failures.
+        events: listens to the run.
+        audits: result of `audit_experiment`, stored with a new run; computed by default.
+
+    Returns:
+        The records of all sessions without predicted spans, which are in files: of a grid in its order, of a search in
+        the order in which the trials ended.
+
+    Raises:
+        SpaceError: the search space has nothing to search.
+        StudyError: the study cannot be opened, or has another search space.
+        ResourceError: the requested resources are not available, or the cluster cannot be reached.
+        RunFolderError: the run folder cannot be written, another process uses it, or its run was started with another
+            search space, other data, encoders or libraries.
+    """
+    if search:
+        experiment.space.check_search()
+    listeners = Listeners(
+        *([events] if events else []), LoggedEvents(), TensorBoardFiles(run_dir.path, experiment.title)
+    )
+    run = _Run(experiment, run_dir, search, options, listeners)
+    with run.resumed() as found:
+        sampler = run.sampler() if search and search.storage else None
+        if run.is_complete and not (options.export and lacks_model(run_dir, found)):
+            if search:
+                (sampler or run.sampler()).reconcile(run.records)
+            return run.results()
+        with run.session(audits) as session:
+            if search:
+                session.search(sampler or run.sampler(), search, found)
+            session.train_final()
+        return run.results()
+
+
+class _Run:
+    """A run: its records, and the trials that are left."""
 
     def __init__(
         self,
         experiment: Experiment,
-        reference: Any,
-        resources: TrialResources,
-        record_writer: RecordWriter,
-        failure_config: FailureConfig,
-        exported_to: RunDir | None,
+        run_dir: RunDir,
+        search: SearchSettings | None,
+        options: RunOptions,
+        events: RunEvents,
     ) -> None:
-        self._experiment = experiment
-        self._reference = reference
-        self._resources = resources
-        self._recorder = record_writer
-        self._recovery = failure_config
-        self._exported_to = exported_to
-        self._keeper: Any = None
+        self.experiment = experiment
+        self.run_dir = run_dir
+        self.search = search
+        self.options = options
+        self.events = events
+        self.config = experiment.run_config(options.scheduler)
+        self.records: list[TrialRecord] = []
+
+    @contextmanager
+    def resumed(self) -> Iterator[list[TrialRecord]]:
+        """Lock an existing run folder, and read the records of earlier sessions.
+
+        Yields:
+            All of them; `records` are those whose trials are not run again.
+        """
+        if not self.run_dir.path.exists():
+            yield []
+            return
+        with self.run_dir.driven(self.config):
+            if self.run_dir.mend_last_line():
+                self.events.on_note(
+                    f"{self.run_dir.trials_file}: the last line was truncated and is removed; its trial is run again"
+                )
+            found = self.run_dir.records()
+            retry_failed = self.options.failures.retry_failed
+            self.records = [record for record in found if not (retry_failed and record.status == "failed")]
+            yield found
+
+    def sampler(self) -> StudySampler:
+        """Open the study of a search, by default in a file of the run folder."""
+        assert self.search
+        storage = self.search.storage or f"sqlite:///{self.run_dir.path / STUDY_FILE}"
+        return StudySampler(self.experiment, self.search, storage, self.run_dir.name)
+
+    def of_phase(self, phase: Phase) -> list[TrialRecord]:
+        """Return the records of a phase."""
+        return [record for record in self.records if record.phase == phase]
 
     @property
-    def records(self) -> list[TrialRecord]:
-        """The records of all trials that ended so far, in that order."""
-        return self._recorder.records
+    def search_trials(self) -> int:
+        """Number of trials that the search may still run."""
+        if self.search is None:
+            return 0
+        done, target = self.of_phase("search"), self.search.target_f1
+        is_reached = target is not None and any((record.best_score or 0.0) >= target for record in done)
+        return 0 if is_reached else max(0, self.search.trials - len(done))
 
-    def run(
-        self, trials: Sequence[TrialConfig], scheduler_config: SchedulerConfig, earlier: Sequence[TrialRecord] = ()
-    ) -> None:
-        """Train these trials, started in their order and compared with `earlier` ones, and measure them on test."""
-        if self._exported_to and trials:
-            self._keeper = start_keeper(self._exported_to)
-        self._recorder.phase = "final"
-        self._recorder.expect(len(trials))
-        for tries_left in range(self._recovery.max_failures, -1, -1):
-            self._recorder.tries_left = tries_left
-            points = [self._experiment.point(trial) for trial in trials]
-            # In the order of the points; a `grid_search` over them would copy them all for each one.
-            generator = BasicVariantGenerator(points_to_evaluate=points, max_concurrent=self._resources.concurrent)
-            self._fit(
-                generator, len(points), self._rule(scheduler_config, [*earlier, *self.records]), measure_test=True
-            )
-            trials = self._recorder.never_begun()
+    @property
+    def final_trials(self) -> list[TrialConfig]:
+        """Trials that are left to be measured on test, in the order in which they start."""
+        done = {record.trial_id for record in self.records}
+        trials = self.experiment.schedule if self.search is None else self._confirmations(self.search)
+        return [trial for trial in trials if trial.trial_id not in done]
+
+    def _confirmations(self, search: SearchSettings) -> list[TrialConfig]:
+        """Return the best configurations of the search with seeds that it did not use, the best configuration first."""
+        trained = [record for record in self.of_phase("search") if record.is_trained]
+        best = sorted(trained, key=lambda record: -(record.best_score or 0.0))[: search.confirm]
+        (used,) = self.experiment.space.seed
+        seeds = list(islice((seed for seed in count(1) if seed != used), search.confirm_seeds))
+        return [record.config.model_copy(update={"seed": seed}) for record in best for seed in seeds]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no trials are left."""
+        return not self.search_trials and not self.final_trials
+
+    def results(self) -> list[TrialRecord]:
+        """Return the records in the order of `run_experiment`."""
+        if self.search:
+            return self.records
+        order = {trial.trial_id: position for position, trial in enumerate(self.experiment.trials)}
+        return sorted(self.records, key=lambda record: order[record.trial_id])
+
+    def start(self, resources: TrialResources, dashboard: str) -> RunStart:
+        """Return the event of the run's start."""
+        if self.search is None:
+            total, left = len(self.experiment.trials), self.final_trials
+            cost = sum(map(self.experiment.cost, left))
+            return RunStart(resources, dashboard, total, total - len(left), cost)
+        total, recorded = self.search.trials, len(self.of_phase("search"))
+        return RunStart(
+            resources,
+            dashboard,
+            total,
+            min(total, recorded),
+            seconds=self.search.seconds,
+            confirmations=self.search.confirm * self.search.confirm_seeds,
+        )
+
+    @contextmanager
+    def session(self, audits: Audits | None) -> Iterator[_Session]:
+        """Start Ray, create a new run folder, and export the best model at the end."""
+        experiment, options = self.experiment, self.options
+        audits = audit_experiment(experiment) if audits is None else audits
+        trials = self.search.trials if self.search else len(self.final_trials)
+        machine = None if options.address else Machine.local()
+        if machine:  # refuse requests before Ray starts
+            trial_resources(machine, experiment.memory, options.resources, trials)
+        with ray_session(options.address, machine, options.dashboard) as dashboard, ExitStack() as stack:
+            _ = experiment.tokenized  # computed once, for all workers
+            reference = ray.put(experiment)
+            resources = _allocate(experiment, reference, options, machine or cluster_machine(), trials)
+            if not self.run_dir.path.exists():
+                reports = {fold: report.as_dict() for fold, report in audits.items()}
+                self.run_dir.create(experiment.space.to_yaml(), self.config, reports)
+                stack.enter_context(self.run_dir.driven(self.config))
+            self.events.on_run_start(self.start(resources, dashboard))
+            session = _Session(self, reference, resources)
+            yield session
+            if options.export:
+                export_best(self.run_dir, self.records, session.store, session.retrain, self.events)
+            self.run_dir.remove_checkpoints()
+
+
+class _Session:
+    """Ray with the experiment in its object store, on which sets of trials run one after another."""
+
+    def __init__(self, run: _Run, experiment: Any, resources: TrialResources) -> None:
+        self.store: Any = None
+        self._run = run
+        self._options = run.options
+        self._experiment = experiment
+        self._resources = resources
+        self._writer = RecordWriter(run.experiment, run.run_dir, run.events, run.records)
+
+    def search(self, sampler: StudySampler, search: SearchSettings, found: Sequence[TrialRecord]) -> None:
+        """Run the search until its budget is spent; its trials are measured on validation only.
+
+        Args:
+            sampler: the sampler.
+            search: the budget.
+            found: the records of earlier sessions, those of trials to run again included.
+        """
+        done = self._run.of_phase("search")
+        sampler.resume(done, [record for record in found if record.phase == "search" and record not in done])
+        if trials := self._run.search_trials:
+            stopper = _SearchStopper(search, self._run.experiment.space.selection_metric)
+            self._fit(sampler, trials, "search", self._options.scheduler, stopper)
+        sampler.reconcile(self._run.records)
+
+    def train_final(self) -> None:
+        """Run the trials of a grid, or those that confirm a search; they are measured on test."""
+        scheduler = self._options.scheduler if self._run.search is None else SchedulerConfig()
+        trials = self._run.final_trials
+        if not trials:
+            return
+        if self._run.search:
+            self._run.events.on_confirmation_start(len(trials))
+        if self._options.export:
+            self.store = start_store(self._run.run_dir, self._run.records)
+        self._writer.metrics.trials_scheduled(len(trials))
+        for retries_left in range(self._options.failures.max_failures, -1, -1):
+            self._writer.retries_left = retries_left
+            self._fit(GridSampler(trials), len(trials), "final", scheduler)
+            trials = self._writer.take_never_started()
             if not trials:
                 return
 
-    def search(
-        self,
-        searcher: Searcher,
-        trials: int,
-        scheduler_config: SchedulerConfig,
-        stopper: tune.Stopper,
-        earlier: Sequence[TrialRecord],
-    ) -> None:
-        """Train as many trials as said, each where the searcher suggests, until the stopper says that it is enough;
-        they are measured on validation alone, and compared with `earlier` ones.
-        """
-        self._recorder.phase = "search"
-        limited = ConcurrencyLimiter(searcher, self._resources.concurrent)
-        self._fit(limited, trials, self._rule(scheduler_config, earlier), False, stopper)
-
-    def _rule(self, scheduler_config: SchedulerConfig, earlier: Sequence[TrialRecord]) -> TrialScheduler | None:
-        known = [EarlierTrial(record.trial_id, self._experiment.point(record.config), record) for record in earlier]
-        space = self._experiment.space
-        return stopping_rule(scheduler_config, space.largest("epochs"), space.selection_metric, known)
-
-    def export(self, events: RunEvents) -> None:
-        """Leave the winner's model in the run folder, if the run is to leave one."""
-        if self._exported_to:
-            export_winner(self._exported_to, self._keeper, self._train_again, events)
-
-    def _train_again(self, record: TrialRecord) -> ModelFiles:
-        """The model of a trial that ended before, trained once more.
+    def retrain(self, record: TrialRecord) -> ModelFiles:
+        """Train the trial of a record again and return its model.
 
         Raises:
-            RayError: it could not be.
+            RayError: the training failed.
         """
         task = ray.remote(
             num_cpus=self._resources.cpus,
             num_gpus=self._resources.gpus,
-            max_retries=self._recovery.max_failures,
-        )(train_again)
-        files: ModelFiles = ray.get(task.remote(record, [self._reference]))
+            max_retries=self._options.failures.max_failures,
+        )(retrain)
+        files: ModelFiles = ray.get(task.remote(record, [self._experiment]))
         return files
 
     def _fit(
-        self,
-        algorithm: Any,
-        trials: int,
-        rule: TrialScheduler | None,
-        measure_test: bool,
-        stopper: tune.Stopper | None = None,
+        self, sampler: Sampler, trials: int, phase: Phase, config: SchedulerConfig, stopper: tune.Stopper | None = None
     ) -> None:
-        # A set without trials is done; Tune would take 0 for one.
-        if not trials:
-            return
-        with tempfile.TemporaryDirectory(prefix="tune-ner-ray-") as storage, heard_interrupts() as interrupts:
+        self._writer.phase = phase
+        space = self._run.experiment.space
+        earlier = self._run.of_phase(phase)
+        with tempfile.TemporaryDirectory(prefix="tune-ner-ray-") as storage, handle_interrupts() as interrupts:
             tuner = tune.Tuner(
-                self._trainable(measure_test),
-                param_space=dict.fromkeys(self._experiment.space.hyperparameters),  # each point fills in all of them
+                self._trainable(phase),
                 tune_config=tune.TuneConfig(
-                    search_alg=algorithm,
+                    search_alg=ConcurrencyLimiter(sampler, self._resources.concurrent),
                     num_samples=trials,
-                    scheduler=rule,
+                    scheduler=build_scheduler(config, space.largest("epochs"), space.selection_metric, earlier),
                     reuse_actors=True,
-                    trial_name_creator=partial(_title, self._experiment.space.varied_hyperparameters),
+                    trial_name_creator=partial(_title, tuple(space.varied_hyperparameters)),
                     trial_dirname_creator=lambda trial: str(trial.trial_id),
                 ),
                 run_config=tune.RunConfig(
-                    name=self._recorder.run,
+                    name=self._run.run_dir.name,
                     storage_path=storage,
                     verbose=0,
-                    failure_config=tune.FailureConfig(max_failures=self._recovery.max_failures),
-                    callbacks=[self._recorder, interrupts],
+                    failure_config=tune.FailureConfig(max_failures=self._options.failures.max_failures),
+                    callbacks=[self._writer, interrupts],
                     stop=stopper,
                 ),
             )
@@ -155,131 +317,68 @@ class Runner:
                 interrupts.raise_again()
                 raise
             except Exception:
-                if self._recorder.error:
-                    raise self._recorder.error from None
+                if self._writer.error:
+                    raise self._writer.error from None
                 raise
 
-    def _trainable(self, measure_test: bool) -> Any:
-        # Tune would fetch the experiment anew for each trial, a reused worker keeps it; within a list, the reference
-        # reaches the worker as one.
-        place = RunPlace(
-            self._recorder.run,
-            tuple(self._experiment.space.varied_hyperparameters),
-            self._recorder.checkpoints,
-            self._recovery.checkpoint_every,
-            self._keeper,
+    def _trainable(self, phase: Phase) -> Any:
+        run_dir = self._run.run_dir
+        context = WorkerContext(
+            run=run_dir.name,
+            experiment=self._experiment,
+            threads=self._resources.cpus,
+            hyperparameters=tuple(self._run.experiment.space.varied_hyperparameters),
+            phase=phase,
+            checkpoints=run_dir.checkpoints.absolute(),
+            checkpoint_every=self._options.failures.checkpoint_every,
+            store=self.store,
         )
-        with_data = tune.with_parameters(
-            train, reference=[self._reference], threads=self._resources.cpus, measure_test=measure_test, place=place
-        )
-        # Ray's pages call the workers so
-        with_data.__name__ = f"trials of {self._recorder.run}"
-        return tune.with_resources(with_data, {"cpu": self._resources.cpus, "gpu": self._resources.gpus})
+        trainable = tune.with_parameters(train, context=context)
+        trainable.__name__ = f"trials of {run_dir.name}"  # shown in Ray's dashboard
+        return tune.with_resources(trainable, {"cpu": self._resources.cpus, "gpu": self._resources.gpus})
 
 
-def _title(axes: Sequence[str], trial: Any) -> str:
-    """What Ray shows of a trial; of its configuration, a title needs what stands in the space."""
-    return TrialConfig.model_construct(**trial.config).titled(axes)
+def _title(hyperparameters: Sequence[str], trial: Any) -> str:
+    """Return the title of a trial for Ray's dashboard."""
+    return trial_of(trial.config).titled(hyperparameters)
 
 
-def heard(experiment: Experiment, folder: RunDir, events: RunEvents | None) -> RunEvents:
-    """All that listen to a run: the caller's listener, the package's log, and TensorBoard's files."""
-    own = LoggedEvents(), TensorBoardFiles(folder.path, experiment.title)
-    return Listeners(*([events] if events else []), *own)
-
-
-@contextmanager
-def going_on(folder: RunDir, run_config: Protocol, events: RunEvents) -> Iterator[list[TrialRecord]]:
-    """The records of an earlier start of a run, which is this process's alone; none of a run that is yet to begin.
-
-    Raises:
-        RunFolderError: another process has it, it began with something else, or a file of it is damaged.
-    """
-    if not folder.path.exists():
-        yield []
-        return
-    with folder.driven(run_config):
-        if folder.mend_last_line():
-            events.noted(f"{folder.trials_file}: the last line was torn and is dropped; its trial is run again")
-        yield folder.records()
-
-
-@contextmanager
-def running(
-    experiment: Experiment,
-    folder: RunDir,
-    request: ResourceRequest,
-    events: RunEvents,
-    *,
-    run_config: Protocol,
-    trials: int,
-    failure_config: FailureConfig,
-    audits: Mapping[int | None, AuditReport] | None,
-    address: str | None,
-    dashboard: bool,
-    export: bool,
-) -> Iterator[Runner]:
-    """A runner on a Ray of this machine, or on the cluster at `address`.
-
-    Args:
-        experiment: what trials are of.
-        folder: where records go; made unless it is there.
-        protocol: what a later start must have in common with this one.
-        wishes: what the user asks for each trial.
-        events: told what happens while it happens.
-        trials: how many there will be at most.
-        recovery: what to do about trials that do not end as they should.
-        audits: what `audit_experiment` found, if it was asked already; it is kept with the run.
-        address: a running Ray cluster; without it, Ray is started on this machine and ended on leaving.
-        dashboard: whether a Ray started here has its dashboard.
-        export: whether the winner's model is left in the folder.
-
-    Raises:
-        ResourceError: a wish that cannot be fulfilled, or no cluster at `address`.
-        RunFolderError: the folder or a record cannot be written.
-    """
-    audits = audit_experiment(experiment) if audits is None else audits
-    machine = None if address else Machine.local()
-    if machine:
-        # a wish that cannot be fulfilled is refused before Ray starts
-        trial_resources(machine, experiment.need, request, trials)
-    with ray_session(address, machine, dashboard) as page:
-        _ = experiment.tokenized  # so that it goes with the experiment
-        reference = ray.put(experiment)
-        resources = _shared_out(experiment, reference, request, machine or cluster_machine(), trials)
-        with ExitStack() as stack:
-            if not folder.path.exists():
-                found = {fold: report.as_dict() for fold, report in audits.items()}
-                folder.create(experiment.space.to_yaml(), run_config, found)
-                stack.enter_context(folder.driven(run_config))
-            events.run_started(resources, page)
-            record_writer = RecordWriter(experiment, folder, events)
-            runner = Runner(experiment, reference, resources, record_writer, failure_config, folder if export else None)
-            yield runner
-            runner.export(events)
-            folder.remove_checkpoints()
-
-
-def _shared_out(
-    experiment: Experiment, reference: Any, request: ResourceRequest, machine: Machine, trials: int
+def _allocate(
+    experiment: Experiment, reference: Any, options: RunOptions, machine: Machine, trials: int
 ) -> TrialResources:
-    """What each trial gets; where the user does not divide the GPUs, by the memory that trials are seen to take.
+    """Return the resources of each trial; unless the user set them, GPUs are shared by measured memory.
 
-    The largest trial of each encoder is tried for a moment, on a whole GPU.
+    The largest trial of each encoder is measured on a GPU of its own.
     """
-    resources = trial_resources(machine, experiment.need, request, trials)
+    request = options.resources
+    resources = trial_resources(machine, experiment.memory, request, trials)
     if not resources.gpus or request.gpus_per_trial is not None:
         return resources
     measure = ray.remote(num_cpus=resources.cpus, num_gpus=1, max_retries=0)(measure_memory)
-    largest = [experiment.largest_trial(model) for model in experiment.encoders]
-    measured = [_outcome(measure.remote(trial, [reference])) for trial in largest]
-    if 0 in measured:
-        return resources  # the estimate has to do
-    return trial_resources(machine, replace(experiment.need, measured=max(measured)), request, trials)
+    measured = 0
+    for model in experiment.encoders:
+        try:
+            measured = max(measured, ray.get(measure.remote(experiment.largest_trial(model), [reference])))
+        except ray.exceptions.RayError:  # the trials of the encoder will report the error
+            return resources
+    return trial_resources(machine, replace(experiment.memory, measured=measured), request, trials)
 
 
-def _outcome(measurement: Any) -> int:
-    try:
-        return int(ray.get(measurement))
-    except ray.exceptions.RayError:  # whatever is wrong with this encoder, its trial will say so
-        return 0
+class _SearchStopper(tune.Stopper):
+    """Ends a search when its time is over or its target is reached; running trials are recorded as pruned."""
+
+    def __init__(self, search: SearchSettings, selection_metric: SelectionMetric) -> None:
+        self._search = search
+        self._score = f"validation_{selection_metric}"
+        self._start = time.monotonic()
+        self._best = 0.0
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        if FAILED in result:  # a report with a record: the trial that reaches the target is to have one
+            self._best = max(self._best, result[self._score])
+        return False
+
+    def stop_all(self) -> bool:
+        seconds, target = self._search.seconds, self._search.target_f1
+        is_late = seconds is not None and time.monotonic() - self._start >= seconds
+        return is_late or (target is not None and self._best >= target)
