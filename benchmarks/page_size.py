@@ -29,7 +29,7 @@ from tune_ner.data.loaders import load_corpus
 from tune_ner.data.splits import Split, SplitSpec, split_corpus
 from tune_ner.evaluation.seqeval_metrics import SeqevalMetrics, TypeMetrics
 from tune_ner.evaluation.span_metrics import score_spans
-from tune_ner.report.html_report import RunPage
+from tune_ner.report.html_report import write_report
 from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
@@ -79,7 +79,8 @@ def measure(run: RunDir) -> Measured:
     start = time.perf_counter()
     write_tables(results)
     ranked = time.perf_counter()
-    page = RunPage(results).write()
+    page = write_report(results, print)
+    assert isinstance(page, Path), page
     written = time.perf_counter()
     return Measured(page.stat().st_size, ranked - start, written - ranked, seconds_to_load(page))
 

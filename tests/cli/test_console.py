@@ -79,7 +79,7 @@ def test_figures_that_cannot_be_written_cost_nothing_else(run: RunDir) -> None:
     display = Notes()
     assert finish(display, [], RunResults(run), 2, None) == 0
     (note,) = display.notes
-    assert note.startswith(f"figures not written: {run.path / 'figures'}: cannot be made")
+    assert note.startswith(f"charts not written: {run.path / 'figures'}: cannot be created")
     assert (run.path / "report.html").exists()
 
 

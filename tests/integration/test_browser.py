@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from selenium.webdriver import Chrome, Keys
@@ -14,7 +15,7 @@ from tests.factories import a_config, a_result
 from tune_ner.data.corpus import Corpus, Sentence, Span, SplitName
 from tune_ner.data.splits import Split
 from tune_ner.evaluation.span_metrics import score_spans
-from tune_ner.report.html_report import write_page
+from tune_ner.report.html_report import write_report
 from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
@@ -65,7 +66,8 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     folder.create("")
     for seed in range(1, 61):
         folder.append(a_trial(SECOND if seed == 1 else FIRST, 0.9 - seed / 100, seed), CORPUS, SPLIT)
-    page = write_page(RunResults(folder))
+    page = write_report(RunResults(folder), pytest.fail)
+    assert isinstance(page, Path)
     with browser(tmp_path_factory.mktemp("profile")) as started:
         started.get(page.as_uri())
         drawn = "return document.documentElement.dataset.drawn"
@@ -155,7 +157,7 @@ def test_the_test_part_is_shown_with_its_warning(page: Chrome) -> None:
 
 
 def test_a_long_table_turns_pages_and_sorts_by_keyboard(page: Chrome) -> None:
-    table = page.find_element(By.CSS_SELECTOR, "#ranking table")
+    table = page.find_element(By.CSS_SELECTOR, "#leaderboard table")
     shown = [row for row in table.find_elements(By.CSS_SELECTOR, "tbody tr") if row.is_displayed()]
     assert len(shown) == 50
     rate = table.find_element(By.XPATH, ".//th[button[text()='lr']]")
@@ -164,8 +166,8 @@ def test_a_long_table_turns_pages_and_sorts_by_keyboard(page: Chrome) -> None:
         button.send_keys(Keys.ENTER)
     assert rate.get_attribute("aria-sort") == "descending"
     assert table.find_elements(By.CSS_SELECTOR, "tbody tr")[0].find_elements(By.TAG_NAME, "td")[3].text == "0.06"
-    page.find_element(By.XPATH, "//*[@id='ranking']//button[text()='Next']").send_keys(Keys.ENTER)
-    assert "51–60 of 60 rows" in page.find_element(By.CSS_SELECTOR, "#ranking .pager").text
+    page.find_element(By.XPATH, "//*[@id='leaderboard']//button[text()='Next']").send_keys(Keys.ENTER)
+    assert "51–60 of 60 rows" in page.find_element(By.CSS_SELECTOR, "#leaderboard .pager").text
 
 
 def test_curves_are_the_best_at_first_and_can_be_chosen(page: Chrome) -> None:

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,13 +15,11 @@ from hypothesis import strategies as st
 from tests.factories import a_failure, a_finding, a_record, a_run, a_stopped_trial, an_audit
 from tune_ner.errors import RunFolderError
 from tune_ner.report.curves import MOST_DRAWN, curves_data
-from tune_ner.report.html_blocks import Heading, Paragraph, Points, Section, Table, blocks_of
-from tune_ner.report.html_report import RunPage, write_page
-from tune_ner.report.rendering import Page, html_of
+from tune_ner.report.html_report import Page, PageSection, run_page, write_report
+from tune_ner.report.sections import Section, Sentence, Table
 from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
 from tune_ner.utils.io import atomic_write
-from tune_ner.utils.renderers import Column, Sheet
 
 Audits = dict[int | None, dict[str, Any]]
 
@@ -54,26 +53,27 @@ def island(page: str) -> dict[str, Any]:
 
 
 def page_of(folder: Any) -> str:
-    return write_page(RunResults(folder)).read_text(encoding="utf-8")
+    return run_page(RunResults(folder)).html()
 
 
 def texts_of(text: str) -> Page:
     """A page with a text wherever a text can stand."""
-    said = Paragraph(text, label=text)
-    table = Table(Sheet(text, (Column(text), Column("x", right=True, group=text)), ((text, text),)))
-    return Page(text, [Section("one", text, (said, Points((said,)), Heading(text), table))], {"texts": [text]})
+    table = Table(pd.DataFrame([[text, text]], columns=pd.Index([text, f"{text} 2"], dtype=object), dtype=object), text)
+    content = (Sentence(text, label=text), {text: text}, table)
+    section = PageSection("one", text, (*content, Section(text, content)), links={text: text})
+    return Page(text, [section], {"texts": [text]}, text)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40) | st.just(HOSTILE))
 def test_any_text_stays_text(text: str) -> None:
-    page = html_of(texts_of(text))
-    assert Elements(page).names == Elements(html_of(texts_of("plain"))).names
+    page = texts_of(text).html()
+    assert Elements(page).names == Elements(texts_of("plain").html()).names
     assert island(page)["texts"] == [text]
 
 
 def test_a_lone_surrogate_does_not_keep_a_page_from_being_written(tmp_path: Path) -> None:
-    file = atomic_write(tmp_path / "page.html", html_of(texts_of("half a character: \udc80")))
+    file = atomic_write(tmp_path / "page.html", texts_of("half a character: \udc80").html())
     assert island(file.read_text(encoding="utf-8"))["texts"] == ["half a character: \udc80"]
 
 
@@ -91,8 +91,8 @@ def test_the_sections_come_in_the_order_in_which_a_reader_needs_them(tmp_path: P
     audits: Audits = {None: an_audit(a_finding("a leak", "error"))}
     page = page_of(a_run(tmp_path, [a_record(), a_record(learning_rate=2e-3)], audits=audits))
     sections = re.findall(r'<section id="(\w+)"', page)
-    first = ["audit", "ranking", "questions", "curves", "effects", "types"]
-    assert sections == [*first, "errors", "time", "run", "files"]
+    first = ["audit", "leaderboard", "hyperparameters", "curves", "entities", "errors"]
+    assert sections == [*first, "time", "run", "files"]
     for told in ("error: a leak", "Best by validation", "What does the learning rate do?", 'href="trials.jsonl"'):
         assert told in page
 
@@ -107,7 +107,7 @@ def test_nothing_on_a_page_is_fetched(tmp_path: Path) -> None:
 def test_a_run_without_a_finished_trial_has_a_page_that_says_so(tmp_path: Path) -> None:
     for name, records in (("none", []), ("failed", [a_failure("no weights")]), ("stopped", [a_stopped_trial()])):
         page = page_of(a_run(tmp_path, records, name))
-        assert "No trial finished" in page
+        assert "No trial was completed" in page
         assert "not audited" in page
         assert 'id="errors"' not in page
         assert ("no weights" in page) == (name == "failed")
@@ -116,7 +116,7 @@ def test_a_run_without_a_finished_trial_has_a_page_that_says_so(tmp_path: Path) 
 
 def test_a_half_finished_run_says_how_far_it_is(tmp_path: Path) -> None:
     space = "model: tiny:1x32\nlearning_rate: [1.0e-3, 2.0e-3]\n"
-    assert "1 of 2 trials ended." in page_of(a_run(tmp_path, [a_record()], space=space))
+    assert "1 of 2 trials have ended." in page_of(a_run(tmp_path, [a_record()], space=space))
 
 
 def test_a_search_shows_how_it_grew_and_what_was_confirmed(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_search_shows_how_it_grew_and_what_was_confirmed(tmp_path: Path) -> No
     ]
     folder = a_run(tmp_path, [*searched, a_record((0.5,), learning_rate=13e-4, seed=7)], space=space)
     page = page_of(folder)
-    assert re.findall(r'<section id="(\w+)"', page)[1:4] == ["ranking", "search", "curves"]
+    assert re.findall(r'<section id="(\w+)"', page)[1:5] == ["leaderboard", "hyperparameters", "search", "curves"]
     figures = island(page)["figures"]
     assert {"best_so_far", "importances", "values_learning_rate"} <= figures.keys()
     assert figures["values_learning_rate"]["encoding"]["x"]["scale"] == {"type": "log"}
@@ -150,7 +150,7 @@ def test_a_page_says_below_its_title_what_it_is_of(tmp_path: Path) -> None:
     space = "data: synthetic:50\nmodel: tiny:1x32\nlearning_rate: 1.0e-3\n"
     record = a_record().model_copy(update={"finished_at": "2026-11-25T19:33:10.123+00:00"})
     page = page_of(a_run(tmp_path, [record], space=space))
-    assert '<p class="about">synthetic:50, markup keep · 1 trial · 2026-11-25 19:33 UTC</p>' in page
+    assert '<p class="subtitle">synthetic:50, markup keep · 1 trial · 2026-11-25 19:33 UTC</p>' in page
 
 
 def test_an_exported_model_is_linked(tmp_path: Path) -> None:
@@ -163,8 +163,9 @@ def test_an_exported_model_is_linked(tmp_path: Path) -> None:
 def test_a_page_that_cannot_be_written_is_told_and_the_old_one_stays(tmp_path: Path) -> None:
     folder = a_run(tmp_path, [a_record()])
     (folder.path / "report.html").mkdir()
-    with pytest.raises(RunFolderError, match=r"report\.html: cannot be written"):
-        write_page(RunResults(folder))
+    notes: list[str] = []
+    assert isinstance(write_report(RunResults(folder), notes.append), RunFolderError)
+    assert notes == []
     assert not list(folder.path.glob("*.unfinished"))
 
 
@@ -172,7 +173,7 @@ def test_a_page_needs_the_predicted_spans(tmp_path: Path) -> None:
     folder = a_run(tmp_path, [a_record()])
     shutil.rmtree(folder.predictions)
     with pytest.raises(RunFolderError, match="Copy the run folder whole"):
-        write_page(RunResults(folder))
+        write_report(RunResults(folder), pytest.fail)
 
 
 def test_curves_have_the_places_of_their_values_and_no_loss_that_is_no_number() -> None:
@@ -189,19 +190,7 @@ def test_curves_have_the_places_of_their_values_and_no_loss_that_is_no_number() 
 
 def test_the_files_show_the_best_curves_alone(tmp_path: Path) -> None:
     records = [a_record((place / 100,), seed=place) for place in range(1, MOST_DRAWN + 9)]
-    sections = RunPage(RunResults(a_run(tmp_path, records))).page.sections
-    (curves,) = (section for section in sections if section.name == "curves")
+    sections = run_page(RunResults(a_run(tmp_path, records))).sections
+    (curves,) = (section for section in sections if section.anchor == "curves")
     drawn = {row["f1"] for row in curves.figures[0].spec["data"]["values"]}
     assert drawn == {place / 100 for place in range(9, MOST_DRAWN + 9)}
-
-
-def test_points_that_follow_each_other_are_one_list() -> None:
-    def told(layout: Any) -> None:
-        layout.item("one")
-        layout.item("two", "label", "red")
-        layout.line("three")
-        layout.item("four")
-
-    points, line, more = blocks_of(told)
-    assert points == Points((Paragraph("one"), Paragraph("two", "label", "error")))
-    assert (line, more) == (Paragraph("three"), Points((Paragraph("four"),)))

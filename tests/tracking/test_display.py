@@ -6,7 +6,7 @@ from rich.console import Console
 from tests.factories import a_config, a_failure, a_record, a_run
 from tune_ner.config.loading import load_space
 from tune_ner.errors import RunFolderError
-from tune_ner.report.html_report import written_page
+from tune_ner.report.html_report import write_report
 from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
 from tune_ner.tracking.display import QuietDisplay, TerminalDisplay
@@ -33,12 +33,12 @@ def test_quiet_tells_the_end_alone_and_all_that_went_wrong(tmp_path: Path) -> No
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue() == ""
     display.ended(RunResults(a_run(tmp_path, records)), 4, RunFolderError("report.html: a folder"), 3)
-    *notes, failed, diverged, early, page, best, results = console.file.getvalue().splitlines()
+    *notes, failed, diverged, early, best, page, results = console.file.getvalue().splitlines()
     assert notes == ["note: a [model] is not exported", "note: the server is lost"]
     assert failed == "failed: tiny:1x32 · BIO · 0.001 · seed 2: no [weights] here"
     assert diverged == "diverged: tiny:1x32 · BIO · 0.001 · seed 3: the loss is nan"
     assert early == "stopped early: 3 of 4 trials ended; the same command with --name run goes on"
-    assert page == "page not written: report.html: a folder"
+    assert page == "note: report not written: report.html: a folder"
     assert best.startswith("Best by validation: tiny:1x32 · BIO · 0.001, validation F1")
     assert results == f"Results: {tmp_path / 'run'}"
 
@@ -47,19 +47,19 @@ def test_a_page_that_cannot_be_written_costs_nothing(tmp_path: Path) -> None:
     folder = a_run(tmp_path, [a_record((0.5,))])
     (folder.path / "report.html").mkdir()
     results = RunResults(folder)
-    page = written_page(results, ignored)
+    page = write_report(results, ignored)
     assert isinstance(page, RunFolderError)
     console = Console(file=io.StringIO(), width=120)
     TerminalDisplay(console).ended(results, 1, page, 0)
     assert isinstance(console.file, io.StringIO)
     assert f"Results: {folder.path}" in console.file.getvalue()
-    assert f"page not written: {folder.path / 'report.html'}" in console.file.getvalue()
+    assert f"report not written: {folder.path / 'report.html'}" in console.file.getvalue()
 
 
 def test_a_page_that_is_written_is_named_and_its_figures_lie_beside_it(tmp_path: Path) -> None:
     results = RunResults(a_run(tmp_path, [a_record((0.5,))]))
     notes: list[str] = []
-    page = written_page(results, notes.append)
+    page = write_report(results, notes.append)
     assert page == tmp_path / "run" / "report.html"
     assert page.exists()
     assert {file.suffix for file in (tmp_path / "run" / "figures").iterdir()} == {".svg", ".png"}
@@ -70,9 +70,9 @@ def test_figures_that_cannot_be_written_cost_a_note(tmp_path: Path) -> None:
     folder = a_run(tmp_path, [a_record((0.5,))])
     (folder.path / "figures").write_text("no folder")
     notes: list[str] = []
-    page = written_page(RunResults(folder), notes.append)
+    page = write_report(RunResults(folder), notes.append)
     assert page == folder.path / "report.html"
-    assert notes == [f"figures not written: {folder.path / 'figures'}: cannot be made: File exists"]
+    assert notes == [f"charts not written: {folder.path / 'figures'}: cannot be created: File exists"]
 
 
 def test_notes_are_printed_without_their_secrets() -> None:

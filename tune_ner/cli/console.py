@@ -97,14 +97,14 @@ def finish(
     Raises:
         RunFolderError: a table cannot be written.
     """
-    from tune_ner.report.html_report import written_page
+    from tune_ner.report.html_report import write_report
     from tune_ner.results.tables import write_tables
 
     try:
         write_tables(results)
     except ModelError as error:  # of the card, which is written last
         display.on_note(f"the model has no card: {error}")
-    page = written_page(results, display.on_note)
+    page = write_report(results, display.on_note)
     for tracker in trackers:
         tracker.ended(results, interrupt is not None)
     code = exit_code(results.records, interrupt)

@@ -9,6 +9,7 @@ import typer
 
 from tune_ner.cli.console import EXIT_FAILED_TRIALS, exit_code, told_errors
 from tune_ner.errors import RunFolderError
+from tune_ner.utils.console import print_line, print_text
 
 
 def report(
@@ -31,18 +32,21 @@ def report(
     """
     with told_errors() as console:
         from tune_ner.report.html_report import write_comparison
-        from tune_ner.report.run_report import open_runs, print_report
-        from tune_ner.utils.renderers import MarkdownLayout, TerminalLayout
+        from tune_ner.report.run_report import open_runs, report_sections
+        from tune_ner.report.text import markdown_of, print_sections
 
         found = open_runs(runs)
-        layout = MarkdownLayout(console) if markdown else TerminalLayout(console)
         if output and len(found) < 2:
-            raise RunFolderError(f"--output {output}: a page that compares runs; expected two runs or more")
+            raise RunFolderError(f"--output {output}: only one run given; expected two runs or more to compare")
         if output and not output.parent.is_dir():
-            raise RunFolderError(f"--output {output}: there is no folder {output.parent}; make it, or choose another")
-        print_report(layout, found)
+            raise RunFolderError(f"--output {output}: folder {output.parent} does not exist; create it first")
+        sections = report_sections(found)
+        if markdown:
+            print_text(console, markdown_of(sections))
+        else:
+            print_sections(console, sections)
         if output:
-            layout.line(f"Comparison: {write_comparison(found, output)}")
+            print_line(console, str(write_comparison(found, output)), "Comparison")
     records = [record for run in found for record in run.records]
     nothing = any(not run.leaderboard_entries for run in found)
     raise typer.Exit(EXIT_FAILED_TRIALS if nothing else exit_code(records, None))

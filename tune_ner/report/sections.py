@@ -1,127 +1,213 @@
-"""Which sections the page of a run has, in the order in which a reader needs them."""
+"""Sections of a report on a run: titles, sentences and tables, from its results."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, Literal
 
-from tune_ner.report.axis_figures import effects_figure, slice_figures, values_figure
-from tune_ner.report.course_figures import growth_figure, importances_figure, stages_figure, time_figure
-from tune_ner.report.curves import curve_figures
-from tune_ner.report.figure import Figure
-from tune_ner.report.html_blocks import Block, Links, Paragraph, Section, blocks_of
-from tune_ner.report.standing_figures import forms_figure, ranking_figure, types_figure
+import pandas as pd
+
+from tune_ner.errors import RunFolderError
+from tune_ner.results.comparison import Runs, print_comparison
+from tune_ner.results.effects import summary_lines
 from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.overview import print_audit_section, print_overview, trials_of
-from tune_ner.results.search_analysis import SearchResults, print_confirmation, print_what_mattered
-from tune_ner.results.summary import print_answers, print_other_trials, print_ranking
+from tune_ner.results.records import TrialRecord
+from tune_ner.results.search_analysis import print_confirmation, print_what_mattered
+from tune_ner.results.summary import print_answers, print_early_end, print_failures, print_other_trials, print_ranking
 from tune_ner.results.time_sheets import print_timings
+from tune_ner.utils.renderers import Sheet
 
-_Source = TypeVar("_Source")
-
-_NOTHING_FINISHED = "No trial finished, so that nothing is ranked and no error can be shown."
-_FILES = {
-    "best/": "the best model",
-    "ranking.csv": "one row a configuration: means, intervals, replicates",
-    "ranking.md": "the ranked table for a document",
-    "ranking.tex": "the ranked table for a paper",
-    "figures/": "the figures as SVG and PNG",
-    "ner_results_with_lr.csv": "one row a trial",
-    "curves.csv": "one row an epoch",
-    "timings.csv": "where the time went",
-    "best_so_far.csv": "how the best of the search grew",
-    "importances.csv": "how much each searched axis mattered",
-    "narrowed.yaml": "the space to search next",
-    "space.yaml": "the space, every default spelt out",
-    "audit.json": "all that the audit found",
-    "trials.jsonl": "the record of every trial",
-    "predictions/": "what each trial found, sentence by sentence",
-    "run.log": "what happened, and what the libraries said",
-}
+Tone = Literal["plain", "good", "warning", "error", "quiet"]
 
 
-def sections_of(results: RunResults) -> list[Section]:
-    """The sections of a run's page; those that it has nothing for are empty."""
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence with a label in front of it."""
+
+    text: str
+    label: str = ""
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A DataFrame under its title; `hide_first` are the columns that a narrow console hides first."""
+
+    frame: pd.DataFrame
+    title: str = ""
+    hide_first: tuple[str, ...] = ()
+
+
+Item = Sentence | Table | Mapping[str, str]
+"""Content of a section; a mapping is a list of names and values."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled part of a report; `is_run` marks the first section of a run or of a comparison."""
+
+    title: str
+    content: tuple[Item, ...]
+    is_run: bool = False
+
+
+def overview_section(results: RunResults) -> Section:
+    """Return the data, the trials by status and the search space of a run."""
+    return Section(f"Run {results.folder.name}", _recorded(partial(print_overview, results=results)), is_run=True)
+
+
+def audit_section(audits: Mapping[int | None, Mapping[str, Any]]) -> Section:
+    """Return the verdict on the data, and each error and warning with a suggestion."""
+    return Section("Data audit", _recorded(partial(print_audit_section, audits=audits)))
+
+
+def leaderboard_section(results: RunResults) -> Section | None:
+    """Return the leaderboard and sentences on how far to trust it; None without a completed trial."""
+    if not results.leaderboard_entries:
+        return None
+    return Section("Leaderboard", _recorded(partial(print_ranking, results=results)))
+
+
+def effect_sections(results: RunResults) -> list[Section]:
+    """Return one section per question about a hyperparameter, with its answer."""
+    if not results.leaderboard_entries:
+        return []
+    return _recorded_sections(partial(print_answers, results=results))
+
+
+def search_sections(results: RunResults) -> list[Section]:
+    """Return the confirmation of a search's best configurations and the importance of its hyperparameters."""
+    if not results.search:
+        return []
     return [
-        Section("audit", "Audit", _without_first(partial(print_audit_section, audits=results.evidence.audits))),
-        _ranking(results),
-        _questions(results),
-        *([_search(results.search)] if results.search else []),
-        _curves(results),
-        _effects(results),
-        Section("types", "Types and forms", figures=_drawn(types_figure, forms_figure)(results)),
-        _errors(results),
-        _time(results),
-        Section("run", "The run", _overview(results)),
-        Section("files", "Files", _links(results)),
+        *_recorded_sections(partial(print_confirmation, search=results.search)),
+        *_recorded_sections(partial(print_what_mattered, search=results.search)),
     ]
 
 
-def _ranking(results: RunResults) -> Section:
-    notes = blocks_of(partial(print_other_trials, records=results.records))
-    unfinished = _unfinished(results)
-    if not results.leaderboard_entries:
-        return Section("ranking", "Ranking", (*unfinished, Paragraph(_NOTHING_FINISHED, tone="warning"), *notes))
-    table, *said = blocks_of(partial(print_ranking, results=results))
-    return Section("ranking", "Ranking", (*unfinished, *said), (ranking_figure(results),), (table, *notes))
-
-
-def _unfinished(results: RunResults) -> tuple[Block, ...]:
-    planned = trials_of(results.space, results.records)
-    if len(results.records) >= planned:
-        return ()
-    return (Paragraph(f"{len(results.records)} of {planned} trials ended.", "half-finished", "warning"),)
-
-
-def _questions(results: RunResults) -> Section:
-    if not results.leaderboard_entries:
-        return Section("questions", "Questions")
-    return Section("questions", "Questions", blocks_of(partial(print_answers, results=results)))
-
-
-def _search(search: SearchResults) -> Section:
-    return Section(
-        "search",
-        "Search",
-        blocks_of(partial(print_confirmation, search=search)),
-        _drawn(growth_figure, importances_figure)(search),
-        blocks_of(partial(print_what_mattered, search=search)),
+def notes_section(results: RunResults, trials: int) -> Section | None:
+    """Return notes on failed, pruned and missing trials of a run of `trials` trials; None without any."""
+    content = (
+        *_recorded(partial(print_other_trials, records=results.records)),
+        *_recorded(partial(print_early_end, results=results, trials=trials)),
     )
+    return Section("Notes", content) if content else None
 
 
-def _curves(results: RunResults) -> Section:
-    drawn = curve_figures(results.records)
-    return Section("curves", "Learning curves", figures=drawn, explorer="curves" if drawn else "")
+def brief_section(results: RunResults, trials: int) -> Section:
+    """Return failures, missing trials and the best configuration of a run of `trials` trials."""
+    found = results.leaderboard_entries
+    best = summary_lines(found, results.records)[:1] if found else []
+    content = (
+        *_recorded(partial(print_failures, records=results.records)),
+        *_recorded(partial(print_early_end, results=results, trials=trials)),
+        *map(Sentence, best),
+    )
+    return Section("", content)
 
 
-def _effects(results: RunResults) -> Section:
-    drawn = (*_drawn(effects_figure, values_figure)(results), *slice_figures(results))
-    return Section("effects", "Main effects", figures=drawn)
+def timings_section(records: Sequence[TrialRecord]) -> Section | None:
+    """Return seconds by stage, training speed and memory; None without a trial."""
+    content = _recorded(partial(print_timings, records=records))
+    return Section("Time and memory", content) if content else None
 
 
-def _errors(results: RunResults) -> Section:
-    return Section("errors", "Errors", explorer="errors" if results.leaderboard_entries else "")
+def files_section(results: RunResults, page: Path | RunFolderError, notes: Sequence[str] = ()) -> Section:
+    """Return the paths of the results, the best model and the page; `notes` are about files that were not written."""
+    best = [record.trial_id for entry in results.leaderboard_entries[:1] for record in entry.records]
+    exported = results.folder.models.exported
+    other = "" if exported in best else f" (of trial {exported}, which is not of the best configuration)"
+    paths = {
+        "Results": f"{results.folder.path}",
+        "Model": f"{results.folder.models.best}{other}" if exported else "",
+        "Report": f"{page}" if isinstance(page, Path) else "",
+    }
+    problems = [*notes, *([f"report not written: {page}"] if isinstance(page, RunFolderError) else [])]
+    warnings = (Sentence(problem, "note", "warning") for problem in problems)
+    return Section("", (*warnings, *(Sentence(path, label) for label, path in paths.items() if path)))
 
 
-def _time(results: RunResults) -> Section:
-    drawn = _drawn(time_figure, stages_figure)(results)
-    return Section("time", "Time", figures=drawn, after=_without_first(partial(print_timings, records=results.records)))
+def comparison_section(runs: Runs) -> Section:
+    """Return the best configuration of each run, the differences between the runs, and their shared configurations."""
+    return Section("Comparison of runs", _recorded(partial(print_comparison, runs=runs)), is_run=True)
 
 
-def _overview(results: RunResults) -> tuple[Block, ...]:
-    return _without_first(partial(print_overview, results=results))
+def outcome_sections(results: RunResults, trials: int) -> list[Section]:
+    """Return the sections printed at the end of a run of `trials` trials."""
+    sections = (
+        leaderboard_section(results),
+        *effect_sections(results),
+        *search_sections(results),
+        notes_section(results, trials),
+    )
+    return [section for section in sections if section]
 
 
-def _links(results: RunResults) -> tuple[Block, ...]:
-    there = {name: what for name, what in _FILES.items() if (results.folder.path / name).exists()}
-    return (Links(there),) if there else ()
+def run_sections(results: RunResults) -> list[Section]:
+    """Return all sections of the report on a run."""
+    sections = (
+        overview_section(results),
+        audit_section(results.evidence.audits),
+        *outcome_sections(results, trials_of(results.space, results.records)),
+        timings_section(results.records),
+    )
+    return [section for section in sections if section]
 
 
-def _without_first(print_to: Callable[..., None]) -> tuple[Block, ...]:
-    """What a function prints below its heading, which the section has."""
-    return blocks_of(print_to)[1:]
+_TONES: Mapping[str, Tone] = {
+    "bold red": "error",
+    "red": "error",
+    "yellow": "warning",
+    "green": "good",
+    "dim": "quiet",
+}
 
 
-def _drawn(*makers: Callable[[_Source], Figure | None]) -> Callable[[_Source], tuple[Figure, ...]]:
-    return lambda source: tuple(figure for maker in makers if (figure := maker(source)))
+class _Recorder:
+    """A layout that keeps sentences and tables as sections."""
+
+    width = None
+
+    def __init__(self) -> None:
+        self.sections: list[tuple[str, list[Item]]] = [("", [])]
+
+    def title(self, text: str) -> None:
+        """Ignore the title."""
+
+    def heading(self, text: str) -> None:
+        """Start a section."""
+        self.sections.append((text, []))
+
+    def facts(self, facts: Mapping[str, str]) -> None:
+        """Add a mapping."""
+        self.sections[-1][1].append(dict(facts))
+
+    def line(self, text: str, label: str = "", colour: str = "") -> None:
+        """Add a sentence."""
+        self.sections[-1][1].append(Sentence(text, label, _TONES.get(colour, "plain")))
+
+    item = line
+
+    def table(self, sheet: Sheet) -> None:
+        """Add a table."""
+        names = [f"{column.group} {column.heading}".strip() for column in sheet.columns]
+        frame = pd.DataFrame([list(row) for row in sheet.rows], columns=names, dtype=str)
+        first = sorted((c for c in sheet.columns if c.leaves is not None), key=lambda column: column.leaves or 0)
+        self.sections[-1][1].append(Table(frame, sheet.title, tuple(column.heading for column in first)))
+
+    def gap(self) -> None:
+        """Ignore the gap."""
+
+
+def _recorded_sections(print_to: Callable[[Any], None]) -> list[Section]:
+    recorder = _Recorder()
+    print_to(recorder)
+    return [Section(title, tuple(content)) for title, content in recorder.sections if content]
+
+
+def _recorded(print_to: Callable[[Any], None]) -> tuple[Item, ...]:
+    return tuple(item for section in _recorded_sections(print_to) for item in section.content)

@@ -13,6 +13,7 @@ from tune_ner.report.marks import EXACT_F1, grouped_bars, interval_row, parts_wi
 from tune_ner.results.leaderboard import Form, LeaderboardEntry, RunResults
 from tune_ner.results.selection import varied_axes
 from tune_ner.training.result import SplitMetrics
+from tune_ner.utils.text import visible
 
 MOST_RANKED = 20
 """Configurations that the figure of the standings shows."""
@@ -36,6 +37,20 @@ def ranking_figure(results: RunResults) -> Figure:
     of = f"the best {len(shown)} of {whole} configurations" if len(shown) < whole else "all configurations"
     caption = f"F1 of exact spans with 95 % intervals, {of} in the order of their validation F1."
     return Figure.of("ranking", caption, parts_with_intervals(values))
+
+
+def best_configurations_figure(runs: Mapping[str, RunResults]) -> Figure | None:
+    """Validation and test F1 of the best configuration of each run; None where no run finished a trial."""
+    values = [
+        {"what": visible(name), "split": split_name, **interval_row(interval)}
+        for name, run in runs.items()
+        for best in run.leaderboard_entries[:1]
+        for split_name, interval in (("validation", best.validation), ("test", best.test))
+    ]
+    if not values:
+        return None
+    caption = "F1 of exact spans of the best configuration of each run, with 95 % intervals."
+    return Figure.of("runs", caption, parts_with_intervals(values))
 
 
 def types_figure(results: RunResults) -> Figure | None:

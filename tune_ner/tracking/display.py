@@ -10,9 +10,9 @@ from rich.console import Console
 
 from tune_ner.audit.findings import AuditReport
 from tune_ner.errors import RunFolderError
-from tune_ner.results.effects import summary_lines
+from tune_ner.report.sections import brief_section, files_section, outcome_sections
+from tune_ner.report.text import print_sections
 from tune_ner.results.leaderboard import RunResults
-from tune_ner.results.summary import print_early_end, print_failures, print_outcome
 from tune_ner.results.test_set_log import EarlierUse
 from tune_ner.tracking.console import print_audit, print_data, print_note, print_plan
 from tune_ner.tracking.progress import LiveProgress
@@ -21,7 +21,7 @@ from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.options import SchedulerConfig
 from tune_ner.tuning.resources import TrialResources
-from tune_ner.utils.renderers import TerminalLayout
+from tune_ner.utils.console import print_line
 
 
 class Display:
@@ -83,29 +83,24 @@ class TerminalDisplay(Display):
         return LiveProgress(self._console, experiment.cost, experiment.title)
 
     def ended(self, results: RunResults, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
-        """Print the ranking and what it says, and where everything lies."""
-        layout = TerminalLayout(self._console)
-        print_outcome(layout, results, trials)
-        if isinstance(page, Path):
-            layout.line(f"Page: {page}")
-        else:
-            _print_no_page(layout, page)
+        """Print the leaderboard, what follows from it, and the paths of the results."""
+        print_sections(self._console, [*outcome_sections(results, trials), files_section(results, page)])
 
 
 class QuietDisplay(Display, RunEvents):
     """The end alone: what went wrong and what was noted, the best, and where the results lie."""
 
     def __init__(self, console: Console) -> None:
-        self._layout = TerminalLayout(console)
+        self._console = console
         self._notes: list[str] = []
 
     def plan(self, experiment: Experiment, resources: TrialResources, scheduler_config: SchedulerConfig) -> None:
         """Print how many trials there would be."""
-        self._layout.line(f"{len(experiment.trials)} trials, {resources.concurrent} at once")
+        print_line(self._console, f"{len(experiment.trials)} trials, {resources.concurrent} at once")
 
     def search_plan(self, plan: SearchPlan) -> None:
         """Print how many trials there would be."""
-        self._layout.line(f"At most {plan.search.trials} trials, {plan.resources.concurrent} at once")
+        print_line(self._console, f"At most {plan.search.trials} trials, {plan.resources.concurrent} at once")
 
     def on_note(self, message: str) -> None:
         """Keep it for the end."""
@@ -116,17 +111,7 @@ class QuietDisplay(Display, RunEvents):
         return nullcontext(self)
 
     def ended(self, results: RunResults, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
-        """Print these few lines."""
+        """Print notes, failures, the best configuration and the paths of the results."""
         for note in self._notes:
-            self._layout.line(note, "note", "yellow")
-        print_failures(self._layout, results.records)
-        print_early_end(self._layout, results, trials)
-        if isinstance(page, RunFolderError):
-            _print_no_page(self._layout, page)
-        if results.leaderboard_entries:
-            self._layout.line(summary_lines(results.leaderboard_entries, results.records)[0])
-        self._layout.line(f"Results: {results.folder.path}")
-
-
-def _print_no_page(layout: TerminalLayout, error: RunFolderError) -> None:
-    layout.line(str(error), "page not written", "yellow")
+            print_line(self._console, note, "note", "yellow")
+        print_sections(self._console, [brief_section(results, trials), files_section(results, page)])

@@ -68,6 +68,11 @@ def print_line(console: Console, text: str, label: str = "", style: str = "", in
             console.print(Text(" " * indent) + piece, soft_wrap=True)
 
 
+def print_text(console: Console, text: str) -> None:
+    """Print a text unchanged, without wrapping."""
+    console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
 def print_table(console: Console, frame: pd.DataFrame, title: str = "", hide_first: Sequence[str] = ()) -> None:
     """Print a DataFrame without its index, under its title.
 
