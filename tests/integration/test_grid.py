@@ -56,7 +56,7 @@ def refused(tmp_path: Path, *arguments: str) -> str:
     [
         (["demmo"], "did you mean 'demo'?"),
         (["demo", "--scheme", "BIOSE", "--epochs", "0"], "did you mean 'BIOES'?"),
-        (["demo", "--scheme", "BIOSE", "--epochs", "0"], "epochs[0]: found 0, expected a number from 1 on"),
+        (["demo", "--scheme", "BIOSE", "--epochs", "0"], "epochs[0]: found 0, expected a number of at least 1"),
         (["demo", "--lr", "7"], "learning_rate[0]: found 7.0, expected a number below 1"),
         (["demo", "--lr", "1e-3", "--lr", "1e-3"], "duplicate value 0.001"),
         (["demo", "--model", "./nowhere"], "model './nowhere': no such folder"),
@@ -76,7 +76,7 @@ def refused(tmp_path: Path, *arguments: str) -> str:
         (["demo", "--max-concurrent", "100000"], "--max-concurrent 100000: expected at most"),
         (["demo", "--scheduler", "hyperband"], "--scheduler hyperband: expected fifo, asha or median"),
         (["demo", "--target-f1", "0"], "target_f1: found 0.0, expected a number above 0"),
-        (["demo", "--target-f1", "1.5"], "target_f1: found 1.5, expected a number up to 1"),
+        (["demo", "--target-f1", "1.5"], "target_f1: found 1.5, expected a number of at most 1"),
         (["demo", "--target-f1", "nan"], "target_f1: found nan, expected a"),
         (["demo", "--address", "127.0.0.1:1"], "the cluster at 127.0.0.1:1 cannot be reached"),
         (["demo", "--address", "ray://127.0.0.1:1"], "--address auto"),

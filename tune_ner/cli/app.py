@@ -10,18 +10,16 @@ from tune_ner import __version__
 from tune_ner.cli.audit import audit
 from tune_ner.cli.console import new_app
 from tune_ner.cli.grid import grid
+from tune_ner.cli.options import GroupedCommand
 from tune_ner.cli.predict import predict
 from tune_ner.cli.report import report
 from tune_ner.cli.search import search
 from tune_ner.cli.submit import PASSED_ON, submit
 
 app = new_app(no_args_is_help=True)
-app.command()(grid)
-app.command()(search)
-app.command()(audit)
-app.command()(report)
-app.command()(predict)
-app.command(context_settings=PASSED_ON)(submit)
+for command in (grid, search, audit, report, predict):
+    app.command(cls=GroupedCommand)(command)
+app.command(cls=GroupedCommand, context_settings=PASSED_ON)(submit)
 
 
 def _print_version(wanted: bool) -> None:
@@ -36,7 +34,7 @@ def about(
         bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Distributed hyperparameter search for named entity recognition whose results can be believed."""
+    """Distributed hyperparameter search for named entity recognition, with results you can trust."""
 
 
 def main() -> None:

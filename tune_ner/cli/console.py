@@ -6,15 +6,16 @@ import errno
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 
+from tune_ner.cli.options import GroupedCommand
 from tune_ner.errors import ModelError, OutputError, Terminated, TuneNerError
 from tune_ner.utils.console import discard_output, new_console, print_line
 from tune_ner.utils.redaction import redact
@@ -31,18 +32,6 @@ EXIT_MISTAKE = 2
 EXIT_FAILED_TRIALS = 3
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
-
-Scheme = Annotated[list[str] | None, typer.Option(help="BIO, BIOES, IOB1, BILOU, IO; repeatable.")]
-Epochs = Annotated[int | None, typer.Option(help="Epochs of every trial.")]
-Words = Annotated[
-    str | None, typer.Option(help="Cut words at 'whitespace' or 'punctuation'.", show_default="the space's")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print the outcome in a few lines, and nothing before it.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line, for machines.")]
-Track = Annotated[
-    Literal["mlflow"] | None,
-    typer.Option(help="Follow the run on the server that MLFLOW_TRACKING_URI names.", show_default="TensorBoard alone"),
-]
 
 
 @contextmanager
@@ -113,14 +102,14 @@ def finish(
 
 
 def new_app(**settings: Any) -> typer.Typer:
-    """An app whose help is plain text; rich's tables would cut off the names of options at 80 columns."""
+    """Return an app with plain-text help."""
     return typer.Typer(rich_markup_mode=None, **settings)
 
 
 def run_alone(command: Callable[..., None], **settings: Any) -> None:
     """Run a command as its own program, as `python -m` does; `settings` are those of `typer.Typer.command`."""
     app = new_app(add_completion=False)
-    app.command(**settings)(command)
+    app.command(cls=GroupedCommand, **settings)(command)
     app()
 
 
@@ -162,11 +151,6 @@ def display_of(console: Console, run: str, quiet: bool, as_json: bool) -> Displa
     if as_json:
         return JsonDisplay(console.file, run)
     return QuietDisplay(console) if quiet else TerminalDisplay(console)
-
-
-def given(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that stand on the command line: those that are neither None nor an empty list."""
-    return {key: value for key, value in options.items() if value is not None and value != []}
 
 
 def run_name(space: str) -> str:

@@ -1,4 +1,4 @@
-"""`python -m tune_ner submit [SPACE]`: a grid or search as a job of a Ray cluster, its results brought here."""
+"""`tune-ner submit [SPACE]`: run a grid or search as a job of a Ray cluster and fetch its results."""
 
 from __future__ import annotations
 
@@ -9,37 +9,46 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tune_ner.cli.console import code_of, given, run_name, told_errors
+from tune_ner.cli.console import code_of, run_name, told_errors
+from tune_ner.cli.options import (
+    BatchOptions,
+    DataOptions,
+    HyperparameterOptions,
+    Name,
+    ResultsDir,
+    overrides,
+    with_options,
+)
 
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
+@with_options
 def submit(
     context: typer.Context,
-    address: Annotated[str, typer.Option(help="The cluster's dashboard, for instance http://head:8265.")],
+    address: Annotated[str, typer.Option(help="URL of the cluster's dashboard, such as http://head:8265.")],
     space: Annotated[
         str | None,
-        typer.Argument(help="A YAML file, or the name of a bundled space.", show_default="that of the grid or search"),
+        typer.Argument(help="Search space: a YAML file or a bundled one.", show_default="that of grid or search"),
     ] = None,
-    search: Annotated[bool, typer.Option("--search", help="Search instead of a grid.")] = False,
-    data: Annotated[str | None, typer.Option(help="As for the grid; a file or folder is shipped.")] = None,
-    model: Annotated[list[str] | None, typer.Option(help="As for the grid; a folder is shipped; repeatable.")] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(help="Name of the run; one that is there goes on.", show_default="space, time"),
-    ] = None,
-    results_dir: Annotated[Path, typer.Option(help="Where the run folder is brought to.")] = Path("results"),
+    search: Annotated[bool, typer.Option("--search", help="Run a search instead of a grid.")] = False,
+    name: Name = None,
+    results_dir: ResultsDir = Path("results"),
     weights: Annotated[
-        bool, typer.Option("--weights/--no-weights", help="Bring the winner's weights (best/) too.")
+        bool, typer.Option("--weights/--no-weights", help="Fetch the weights of the best model (best/) too.")
     ] = True,
     remote_results_dir: Annotated[
-        str, typer.Option(help="Where run folders are made on the head node.")
+        str, typer.Option(help="Folder in which run folders are created on the head node.")
     ] = "~/tune_ner_results",
+    *,
+    data: DataOptions,
+    hyperparameters: HyperparameterOptions,
+    batches: BatchOptions,
 ) -> None:
-    """Run SPACE on a cluster through Ray's job server, follow it, and bring its run folder here.
+    """Run SPACE as a job of a Ray cluster, print its output, and fetch its run folder.
 
-    All other options are those of the grid, or of the search with --search. After Ctrl-C the job goes on, and the same
-    command with the same --name follows it again.
+    Local data and models are uploaded. All other options of `grid`, or of `search` with --search, are passed on.
+    Ctrl-C leaves the job running; repeat the command with the same --name to follow it again.
 
     Examples:
 
@@ -55,7 +64,7 @@ def submit(
         space = space or ("search" if search else "notebook")
         name = name or run_name(space)
         folder = RunDir.available(results_dir, name, may_go_on=True)
-        resolved = load_space(space, given({"data": data, "model": model}))
+        resolved = load_space(space, overrides(data, hyperparameters, batches))
         if search:
             resolved.check_search()
         else:

@@ -26,11 +26,13 @@ class Row:
     Attributes:
         help: one sentence, for `--help` and the reference page.
         option: the command-line option without dashes, or empty.
+        is_repeatable: whether the option can be given several times.
         has_range: whether a search space may give a distribution of numbers.
     """
 
     help: str
     option: str = ""
+    is_repeatable: bool = False
     has_range: bool = False
 
 
@@ -59,30 +61,22 @@ class Hyperparameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
-    model: Annotated[Text, Row("Pretrained encoder: a Hub id, a folder, package:NAME or tiny:LAYERSxWIDTH.", "model")]
-    tagging_scheme: Annotated[SchemeName, Row("Tagging scheme of the word labels.", "scheme")] = "BIO"
-    learning_rate: Annotated[Fraction, Field(gt=0), Row("Peak learning rate of AdamW.", "lr", has_range=True)]
+    model: Annotated[Text, Row("Encoder: a Hub id, a folder, package:NAME or tiny:LAYERSxWIDTH.", "model", True)]
+    tagging_scheme: Annotated[SchemeName, Row("Tagging scheme of the word labels.", "scheme", True)] = "BIO"
+    learning_rate: Annotated[Fraction, Field(gt=0), Row("Peak learning rate of AdamW.", "lr", True, has_range=True)]
     lr_schedule: Annotated[LearningRateSchedule, Row("Shape of the learning rate's decay after warmup.")] = "linear"
     warmup: Annotated[Fraction, Row("Fraction of all steps in which the learning rate rises.", has_range=True)] = 0.0
     epochs: Annotated[PositiveInteger, Row("Passes over the training split.", "epochs", has_range=True)] = 5
     batch_size: Annotated[PositiveInteger, Row("Windows per training batch.", has_range=True)] = 16
     weight_decay: Annotated[Number, Row("Weight decay of AdamW.", has_range=True)] = 0.01
     label_smoothing: Annotated[Fraction, Row("Label smoothing of the cross-entropy loss.", has_range=True)] = 0.0
-    dropout: Annotated[Fraction | None, Row("Dropout of all layers; null keeps the encoder's own.", has_range=True)] = (
-        None
-    )
-    max_length: Annotated[Integer, Field(ge=3), Row("Largest number of subwords per window, with special tokens.")] = (
-        256
-    )
-    word_tokenizer: Annotated[WordTokenizer, Row("Split words at whitespace, or also at punctuation.", "words")] = (
-        "whitespace"
-    )
+    dropout: Annotated[Fraction | None, Row("Dropout of all layers; null is the encoder's.", has_range=True)] = None
+    max_length: Annotated[Integer, Field(ge=3), Row("Maximum subwords per window, with special tokens.")] = 256
+    word_tokenizer: Annotated[WordTokenizer, Row("Boundaries of words in texts.", "words")] = "whitespace"
     stride: Annotated[Integer, Row("Subwords that consecutive windows share; 0 truncates long sentences.")] = 0
-    subword_labels: Annotated[SubwordLabels, Row("Subwords of a word that carry its label: the first or all.")] = (
-        "first"
-    )
+    subword_labels: Annotated[SubwordLabels, Row("Subwords of a word that carry its label.")] = "first"
     decoding: Annotated[Decoding, Row("Best tag of each word, or best valid sequence of tags.")] = "argmax"
-    seed: Annotated[Integer, Row("Random seed; several seeds repeat each configuration.", "seed")] = 42
+    seed: Annotated[Integer, Row("Random seed; several seeds repeat each configuration.", "seed", True)] = 42
 
 
 class RunSettings(BaseModel):

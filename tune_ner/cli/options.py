@@ -1,0 +1,222 @@
+"""Options shared by the commands: one dataclass per panel of `--help`, and a decorator that adds them to a command."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, is_dataclass, make_dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_type_hints
+
+import typer
+from typer.core import TyperCommand
+
+from tune_ner.config.hyperparameters import HYPERPARAMETERS, Hyperparameter
+
+if TYPE_CHECKING:
+    from tune_ner.tuning.options import RunOptions
+
+Name = Annotated[
+    str | None, typer.Option(help="Run name. An existing run is resumed.", show_default="search space and time")
+]
+ResultsDir = Annotated[Path, typer.Option(help="Folder in which run folders are created.")]
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Corpus, annotation markup and split."""
+
+    panel: ClassVar[str] = "Data (replaces the search space's)"
+
+    data: Annotated[
+        str | None, typer.Option(help="A file or folder, hub:DATASET[:CONFIG], or synthetic[:SENTENCES].")
+    ] = None
+    markup: Annotated[str | None, typer.Option(help="keep the annotation markup in the text, or strip it.")] = None
+    split: Annotated[
+        str | None, typer.Option(help="random, grouped (near-duplicates in one split), or kfold:K (grouped).")
+    ] = None
+
+
+def _hyperparameter_field(each: Hyperparameter) -> tuple[str, Any, None]:
+    """Return the dataclass field of a hyperparameter."""
+    one_of = f" One of {', '.join(each.choices)}." if each.choices else ""
+    repeatable = " Repeatable." if each.row.is_repeatable else ""
+    metavar = {float: "FLOAT", int: "INT"}.get(each.base_type, "TEXT")
+    option = typer.Option(f"--{each.row.option}", help=each.row.help + one_of + repeatable, metavar=metavar)
+    kind: Any = list[each.base_type] if each.row.is_repeatable else each.base_type  # type: ignore[name-defined]
+    return each.name, Annotated[kind | None, option], None
+
+
+class _HyperparameterPanel:
+    panel: ClassVar[str] = "Hyperparameters (replace the search space's)"
+
+
+if TYPE_CHECKING:
+
+    @dataclass(frozen=True)
+    class HyperparameterOptions(_HyperparameterPanel):
+        """Values of hyperparameters; the fields are those of the table that have an option."""
+else:
+    HyperparameterOptions = make_dataclass(
+        "HyperparameterOptions",
+        [_hyperparameter_field(each) for each in HYPERPARAMETERS.values() if each.row.option],
+        bases=(_HyperparameterPanel,),
+        frozen=True,
+    )
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """Layout of batches and size of the vocabulary; they affect speed and memory only."""
+
+    panel: ClassVar[str] = "Speed and memory (replace the search space's)"
+
+    batching: Annotated[
+        str | None, typer.Option(help="padding_free, padded, or auto: padding_free for encoders that support it.")
+    ] = None
+    trim_vocabulary: Annotated[
+        bool | None,
+        typer.Option("--trim-vocabulary/--whole-vocabulary", help="Drop embeddings of subwords that the corpus lacks."),
+    ] = None
+
+
+@dataclass(frozen=True)
+class ResourceOptions:
+    """Resources of each trial, and the cluster."""
+
+    panel: ClassVar[str] = "Resources"
+
+    gpus_per_trial: Annotated[
+        float | None, typer.Option(help="GPUs per trial, from 0 to 1.", show_default="by memory")
+    ] = None
+    cpus_per_trial: Annotated[int | None, typer.Option(help="CPU threads per trial.", show_default="1")] = None
+    max_concurrent: Annotated[
+        int | None, typer.Option(help="Largest number of concurrent trials.", show_default="as many as fit")
+    ] = None
+    address: Annotated[str | None, typer.Option(help="Address of a running Ray cluster: auto, or HOST:6379.")] = None
+    dashboard: Annotated[bool, typer.Option(help="Start Ray's dashboard on this machine.")] = True
+
+
+@dataclass(frozen=True)
+class SchedulerOptions:
+    """Pruning of weak configurations."""
+
+    panel: ClassVar[str] = "Scheduling"
+
+    scheduler: Annotated[
+        str, typer.Option(help="fifo trains every trial to its end; asha and median stop weak configurations early.")
+    ] = "fifo"
+    grace_period: Annotated[int, typer.Option(help="Epochs before a trial can be stopped.")] = 1
+    reduction_factor: Annotated[
+        int, typer.Option(help="ASHA reduction factor: about 1 in N configurations continues at each rung.")
+    ] = 3
+
+
+@dataclass(frozen=True)
+class FailureOptions:
+    """Retries and checkpoints."""
+
+    panel: ClassVar[str] = "Failures"
+
+    max_failures: Annotated[int, typer.Option(help="Retries for a trial whose worker crashed.", min=0)] = 2
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Retry the trials that failed in an earlier session of this run.")
+    ] = False
+    checkpoint_every: Annotated[
+        int | None,
+        typer.Option(help="Save a checkpoint of each trial every N epochs.", show_default="never", min=1),
+    ] = None
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """Run folder, export and console output."""
+
+    panel: ClassVar[str] = "Output"
+
+    name: Name = None
+    results_dir: ResultsDir = Path("results")
+    export: Annotated[bool, typer.Option(help="Export the best model to best/ in the run folder.")] = True
+    track: Annotated[
+        Literal["mlflow"] | None,
+        typer.Option(help="Log the run to the server in MLFLOW_TRACKING_URI.", show_default="TensorBoard files only"),
+    ] = None
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and exit.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only a short summary at the end.")] = False
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False
+
+
+def overrides(*groups: Any) -> dict[str, Any]:
+    """Return the search space entries that options replace: those that are neither None nor an empty list."""
+    values = {name: value for group in groups for name, value in asdict(group).items()}
+    return {name: value for name, value in values.items() if value not in (None, [])}
+
+
+def run_options(
+    resources: ResourceOptions, scheduling: SchedulerOptions, failures: FailureOptions, output: OutputOptions
+) -> RunOptions:
+    """Return the options of a run from those of the command."""
+    from tune_ner.tuning.options import FailureConfig, ResourceRequest, RunOptions, SchedulerConfig
+
+    return RunOptions(
+        ResourceRequest(resources.cpus_per_trial, resources.gpus_per_trial, resources.max_concurrent),
+        SchedulerConfig(scheduling.scheduler, scheduling.grace_period, scheduling.reduction_factor),
+        FailureConfig(failures.max_failures, failures.retry_failed, failures.checkpoint_every),
+        resources.address,
+        resources.dashboard,
+        output.export,
+    )
+
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Replace every dataclass parameter of a command by its fields, as options in the panel of that dataclass."""
+    hints = get_type_hints(command, include_extras=True)
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command).parameters.values():
+        if parameter.name in groups:
+            parameters += _parameters_of(groups[parameter.name])
+        else:
+            parameters.append(parameter.replace(annotation=hints[parameter.name], kind=inspect.Parameter.KEYWORD_ONLY))
+
+    @wraps(command)
+    def run(**values: Any) -> None:
+        grouped = {
+            name: group(**{field.name: values.pop(field.name) for field in fields(group)})
+            for name, group in groups.items()
+        }
+        command(**values, **grouped)
+
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # read by typer
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def _parameters_of(group: Any) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    for field in fields(group):
+        (option,) = hints[field.name].__metadata__
+        option.rich_help_panel = group.panel
+    return [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+        )
+        for field in fields(group)
+    ]
+
+
+class GroupedCommand(TyperCommand):
+    """A command whose help lists options by panel as plain text; rich's panels leave little room at 80 columns."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments and options of each panel."""
+        panels: dict[str, list[tuple[str, str]]] = {"Arguments": []}
+        for parameter in self.get_params(ctx):
+            if record := parameter.get_help_record(ctx):
+                general = "Arguments" if parameter.param_type_name == "argument" else "Options"
+                panels.setdefault(getattr(parameter, "rich_help_panel", None) or general, []).append(record)
+        for panel, records in panels.items():
+            if records:
+                with formatter.section(panel):
+                    formatter.write_dl(records)
