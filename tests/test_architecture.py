@@ -12,7 +12,7 @@ import tune_ner
 PACKAGE = Path(tune_ner.__file__).parent
 LAYERS = [
     *("errors", "utils", "data", "tagging", "evaluation", "audit", "config", "training", "inference", "results"),
-    *("tuning", "report", "tracking", "cluster", "cli", "grid", "search"),
+    *("tuning", "report", "tracking", "cluster", "api", "cli", "grid", "search"),
 ]
 USE_RAY = ("tuning", "cluster")
 WITHOUT = {

@@ -63,3 +63,10 @@ class DivergedError(TuneNerError):
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM, which schedulers send before they reclaim a machine."""
+
+    exit_code = 143
+
+
+def interrupt_code(error: KeyboardInterrupt) -> int:
+    """Return the exit code after an interrupt: 130 for Ctrl-C, 143 for SIGTERM."""
+    return error.exit_code if isinstance(error, Terminated) else 130

@@ -8,12 +8,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.damages import MANY, ODD_TEXTS, Damage, a_folder, damages, refusal
-from tune_ner.cli.search import seconds_of
 from tune_ner.config.loading import MAX_SPACE_BYTES, load_space
 from tune_ner.config.search_space import SearchSpace
 from tune_ner.errors import SchedulingError, SpaceError, StudyError
 from tune_ner.tuning.experiment import prepare
-from tune_ner.tuning.options import SearchSettings
+from tune_ner.tuning.options import SearchSettings, parse_time
 from tune_ner.tuning.samplers import StudySampler
 
 ABSURD = {
@@ -102,7 +101,7 @@ def test_a_damaged_space_is_read_or_refused_in_words(found: list[Damage]) -> Non
 @example("9" * 400 + "d")
 @example("²h")
 def test_a_time_is_seconds_or_refused(said: str) -> None:
-    message = refusal(SchedulingError, lambda: SearchSettings(seconds=seconds_of(said)))
+    message = refusal(SchedulingError, lambda: SearchSettings(seconds=parse_time(said)))
     assert message.startswith("--time " if message else "")
     assert len(message) < 500
 

@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from tune_ner.cli.app import app
-from tune_ner.cli.console import told_errors
+from tune_ner.cli.console import reported_errors
 from tune_ner.errors import OutputError
 
 ONE = ["demo", "--data", "synthetic:150", "--model", "tiny:1x32", "--scheme", "BIO", "--lr", "3e-3", "--epochs", "2"]
@@ -68,7 +68,7 @@ def test_an_error_is_told_without_a_password(tmp_path: Path) -> None:
 
 
 def test_an_error_is_told_without_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit), told_errors():
+    with pytest.raises(typer.Exit), reported_errors():
         raise OutputError("\x1b[2Jwiped\nand a second line")
     assert capsys.readouterr().err == "error: \\x1b[2Jwiped\nand a second line\n"
 

@@ -16,8 +16,8 @@ import ray
 from typer.testing import CliRunner
 
 from tune_ner.cli.app import app
-from tune_ner.cli.search import seconds_of
 from tune_ner.errors import SchedulingError
+from tune_ner.tuning.options import parse_time
 
 SMALL = ["search", "--data", "synthetic:150", "--model", "tiny:1x32", "--no-dashboard", "--max-concurrent", "1"]
 SPACE = """\
@@ -98,13 +98,13 @@ def test_a_folder_that_is_no_run_is_not_gone_on_with(tmp_path: Path) -> None:
     ("said", "seconds"), [("90s", 90), ("30m", 1800), ("1.5h", 5400), ("2d", 172_800), (" 5m ", 300)]
 )
 def test_times_have_units(said: str, seconds: float) -> None:
-    assert seconds_of(said) == seconds
+    assert parse_time(said) == seconds
 
 
 @pytest.mark.parametrize("said", ["", "m", "-5m", "5", "5 minutes", "1e3s", "5m30s"])
 def test_a_time_without_sense_is_refused(said: str) -> None:
     with pytest.raises(SchedulingError, match="expected a number with s, m, h or d"):
-        seconds_of(said)
+        parse_time(said)
 
 
 # ---- with a real Ray

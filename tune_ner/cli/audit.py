@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tune_ner.cli.console import told_errors
+from tune_ner.cli.console import reported_errors
 from tune_ner.data.markup import MarkupMode
 from tune_ner.errors import TuneNerError
 from tune_ner.tagging.tokenization import WordTokenizer
@@ -57,7 +57,7 @@ def audit(
 
         tune-ner audit --data corpus.jsonl --fail-on error --output audit.json
     """
-    with told_errors() as console:
+    with reported_errors() as console:
         from tune_ner.audit.audit import audit_corpus
         from tune_ner.data.loaders import load_corpus
         from tune_ner.data.splits import SplitSpec, split_corpus

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tune_ner.cli.console import display_of, finish, logged_folder, run_name, told_errors, trackers_of
+from tune_ner.cli.console import reported_errors, run_name, start_run
 from tune_ner.cli.options import (
     BatchOptions,
     DataOptions,
@@ -16,7 +16,7 @@ from tune_ner.cli.options import (
     ResourceOptions,
     SchedulerOptions,
     overrides,
-    run_options,
+    run_arguments,
     with_options,
 )
 
@@ -56,34 +56,13 @@ def grid(
         tune-ner grid demo --name mine --json > events.jsonl
     """
     replaced = overrides(data, hyperparameters, batches) | ({} if target_f1 is None else {"target_f1": target_f1})
-    with told_errors() as console, logged_folder(output.results_dir, output.name or run_name(space)) as folder:
+    with reported_errors() as console:
         from tune_ner.config.loading import load_space
-        from tune_ner.results.leaderboard import RunResults
-        from tune_ner.tuning.events import Listeners
-        from tune_ner.tuning.experiment import audit_experiment, earlier_test_uses, prepare
 
-        display = display_of(console, folder.name, output.quiet, output.as_json)
-        options = run_options(resources, scheduling, failures, output)
-        resolved = load_space(space, replaced)
-        resolved.check_grid()
-        from tune_ner.tuning.tuner import plan, run_experiment
-
-        experiment = prepare(resolved)
-        display.data(experiment)
-        audits = audit_experiment(experiment)
-        display.audit(audits, earlier_test_uses(experiment, folder))
-        if output.dry_run:
-            display.plan(experiment, plan(experiment, options, len(experiment.trials)), options.scheduler)
-            return
-        trackers = trackers_of(output.track, folder, experiment.title, display.on_note)
-        interrupt: KeyboardInterrupt | None = None
-        try:
-            with display.following(experiment) as progress:
-                run_experiment(experiment, folder, None, options, Listeners(progress, *trackers), audits)
-        except KeyboardInterrupt as error:
-            interrupt = error
-        if not folder.path.exists():
-            raise interrupt or KeyboardInterrupt
-        results = RunResults(folder)
-        code = finish(display, trackers, results, len(experiment.trials), interrupt)
-    raise typer.Exit(code)
+        start_run(
+            console,
+            load_space(space, replaced),
+            output,
+            run_arguments(resources, scheduling, failures, output),
+            name=output.name or run_name(space),
+        )

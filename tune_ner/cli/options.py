@@ -14,9 +14,6 @@ from typer.core import TyperCommand
 
 from tune_ner.config.hyperparameters import HYPERPARAMETERS, Hyperparameter
 
-if TYPE_CHECKING:
-    from tune_ner.tuning.options import RunOptions
-
 Name = Annotated[
     str | None, typer.Option(help="Run name. An existing run is resumed.", show_default="search space and time")
 ]
@@ -153,20 +150,12 @@ def overrides(*groups: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value not in (None, [])}
 
 
-def run_options(
+def run_arguments(
     resources: ResourceOptions, scheduling: SchedulerOptions, failures: FailureOptions, output: OutputOptions
-) -> RunOptions:
-    """Return the options of a run from those of the command."""
-    from tune_ner.tuning.options import FailureConfig, ResourceRequest, RunOptions, SchedulerConfig
-
-    return RunOptions(
-        ResourceRequest(resources.cpus_per_trial, resources.gpus_per_trial, resources.max_concurrent),
-        SchedulerConfig(scheduling.scheduler, scheduling.grace_period, scheduling.reduction_factor),
-        FailureConfig(failures.max_failures, failures.retry_failed, failures.checkpoint_every),
-        resources.address,
-        resources.dashboard,
-        output.export,
-    )
+) -> dict[str, Any]:
+    """Return the keyword arguments of `Tuner` for a command's options."""
+    groups = asdict(resources) | asdict(scheduling) | asdict(failures)
+    return {**groups, "results_dir": output.results_dir, "export": output.export, "track": output.track}
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:

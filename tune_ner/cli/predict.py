@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tune_ner.cli.console import told_errors
+from tune_ner.cli.console import reported_errors
 from tune_ner.data.formats.raw_text import TextRow, check_file, check_text, read_texts, texts_of
 from tune_ner.data.markup import MarkupMode
 from tune_ner.errors import TextError
@@ -71,7 +71,7 @@ def predict(
 
         tune-ner predict results/demo-1 --expect gold.jsonl
     """
-    with told_errors() as console:
+    with reported_errors() as console:
         as_text = console.is_terminal if output_format is None else output_format == "text"
         if expect is not None and (texts or file):
             raise TextError("--expect: its data has the texts; expected neither TEXT nor --file beside it")

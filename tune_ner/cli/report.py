@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tune_ner.cli.console import EXIT_FAILED_TRIALS, exit_code, told_errors
+from tune_ner.cli.console import reported_errors
 from tune_ner.errors import RunFolderError
 from tune_ner.utils.console import print_line, print_text
 
@@ -30,7 +30,7 @@ def report(
 
         tune-ner report results/demo-1 --markdown > demo-1.md
     """
-    with told_errors() as console:
+    with reported_errors() as console:
         from tune_ner.report.html_report import write_comparison
         from tune_ner.report.run_report import open_runs, report_sections
         from tune_ner.report.text import markdown_of, print_sections
@@ -49,4 +49,6 @@ def report(
             print_line(console, str(write_comparison(found, output)), "Comparison")
     records = [record for run in found for record in run.records]
     nothing = any(not run.leaderboard_entries for run in found)
-    raise typer.Exit(EXIT_FAILED_TRIALS if nothing else exit_code(records, None))
+    from tune_ner.api import EXIT_FAILED_TRIALS, exit_code
+
+    raise typer.Exit(EXIT_FAILED_TRIALS if nothing else exit_code(records))

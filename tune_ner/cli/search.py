@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, ClassVar
 
 import typer
 
-from tune_ner.cli.console import display_of, finish, logged_folder, run_name, told_errors, trackers_of
+from tune_ner.cli.console import reported_errors, run_name, start_run
 from tune_ner.cli.options import (
     BatchOptions,
     DataOptions,
@@ -18,13 +17,9 @@ from tune_ner.cli.options import (
     ResourceOptions,
     SchedulerOptions,
     overrides,
-    run_options,
+    run_arguments,
     with_options,
 )
-from tune_ner.errors import SchedulingError
-
-_TIME = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smhd])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(frozen=True)
@@ -87,63 +82,17 @@ def search(
 
         tune-ner search my-space.yaml --name night --storage sqlite:///night.db
     """
-    with told_errors() as console, logged_folder(output.results_dir, output.name or run_name(space)) as folder:
+    with reported_errors() as console:
         from tune_ner.config.loading import load_space
-        from tune_ner.results.leaderboard import RunResults
-        from tune_ner.tracking.search_plan import SearchPlan
-        from tune_ner.tuning.events import Listeners
-        from tune_ner.tuning.experiment import audit_experiment, earlier_test_uses, prepare
-        from tune_ner.tuning.options import SearchSettings
+        from tune_ner.tuning.options import SearchSettings, parse_time
 
-        display = display_of(console, folder.name, output.quiet, output.as_json)
-        options = run_options(resources, scheduling, failures, output)
-        resolved = load_space(space, overrides(data, hyperparameters, batches))
-        resolved.check_search()
-        from tune_ner.tuning.tuner import plan, run_experiment
-
-        settings = SearchSettings(
-            limits.trials,
-            seconds_of(limits.time) if limits.time else None,
-            limits.target_f1,
-            sampling.sampler,
-            sampling.sampler_seed,
-            limits.confirm,
-            limits.confirm_seeds,
-            sampling.storage,
-            sampling.study,
+        seconds = parse_time(limits.time) if limits.time else None
+        budget = {name: value for name, value in asdict(limits).items() if name != "time"}
+        start_run(
+            console,
+            load_space(space, overrides(data, hyperparameters, batches)),
+            output,
+            run_arguments(resources, scheduling, failures, output),
+            name=output.name or run_name(space),
+            search=SearchSettings(seconds=seconds, **budget, **asdict(sampling)),
         )
-        experiment = prepare(resolved)
-        display.data(experiment)
-        audits = audit_experiment(experiment)
-        display.audit(audits, earlier_test_uses(experiment, folder))
-        if output.dry_run:
-            planned = plan(experiment, options, limits.trials)
-            display.search_plan(SearchPlan(experiment, planned, options.scheduler, settings))
-            return
-        confirmations = limits.confirm * limits.confirm_seeds
-        trackers = trackers_of(output.track, folder, experiment.title, display.on_note)
-        interrupt: KeyboardInterrupt | None = None
-        try:
-            with display.following(experiment) as progress:
-                run_experiment(experiment, folder, settings, options, Listeners(progress, *trackers), audits)
-        except KeyboardInterrupt as error:
-            interrupt = error
-        if not folder.path.exists():
-            raise interrupt or KeyboardInterrupt
-        results = RunResults(folder)
-        # a time limit or a target ends a search before its last trial
-        expected = limits.trials + confirmations if interrupt else len(results.records)
-        code = finish(display, trackers, results, expected, interrupt)
-    raise typer.Exit(code)
-
-
-def seconds_of(time: str) -> float:
-    """Return the seconds of a time such as `30m`.
-
-    Raises:
-        SchedulingError: not a number with a unit.
-    """
-    match = _TIME.fullmatch(time.strip())
-    if not match:
-        raise SchedulingError(f"--time {time[:60]}: expected a number with s, m, h or d, for instance 30m")
-    return float(match[1]) * _SECONDS[match[2]]

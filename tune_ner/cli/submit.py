@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tune_ner.cli.console import code_of, run_name, told_errors
+from tune_ner.cli.console import reported_errors, run_name
 from tune_ner.cli.options import (
     BatchOptions,
     DataOptions,
@@ -19,6 +19,7 @@ from tune_ner.cli.options import (
     overrides,
     with_options,
 )
+from tune_ner.errors import interrupt_code
 
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -56,7 +57,7 @@ def submit(
 
         tune-ner submit my-space.yaml --search --address http://head:8265
     """
-    with told_errors() as console:
+    with reported_errors() as console:
         from tune_ner.cluster.job_submission import Job, JobServer
         from tune_ner.config.loading import load_space
         from tune_ner.results.run_dir import RunDir
@@ -82,7 +83,7 @@ def submit(
                 f"The job goes on; the same command with --name {name} follows it again, and `ray job stop --address "
                 f"{address} {job_id}` ends it."
             )
-            raise typer.Exit(code_of(error)) from None
+            raise typer.Exit(interrupt_code(error)) from None
         if server.fetch(job, folder.path, weights):
             notes.print(f"Fetched to {folder.path}")
         # only now: one that was stopped has left records all the same

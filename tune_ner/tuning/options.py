@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from tune_ner.errors import SchedulingError
@@ -10,6 +11,9 @@ from tune_ner.utils.text import near_misses
 SCHEDULERS = ("fifo", "asha", "median")
 SAMPLERS = ("tpe", "random")
 MAX_FAILURES = 2
+
+_TIME = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(frozen=True)
@@ -155,3 +159,15 @@ class SearchSettings:
                 f"--confirm {self.confirm} with --confirm-seeds {self.confirm_seeds}: expected 1 or more of each; only "
                 "confirmed configurations are measured on test"
             )
+
+
+def parse_time(text: str) -> float:
+    """Return the seconds of a time such as `30m`.
+
+    Raises:
+        SchedulingError: not a number with `s`, `m`, `h` or `d`.
+    """
+    match = _TIME.fullmatch(text.strip())
+    if not match:
+        raise SchedulingError(f"--time {text[:60]}: expected a number with s, m, h or d, for instance 30m")
+    return float(match[1]) * _SECONDS[match[2]]

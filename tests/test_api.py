@@ -1,0 +1,144 @@
+"""The Python API: options, in-memory data, real runs, and the files that a run ends with."""
+
+import io
+from importlib.metadata import version
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from tests.factories import a_failure, a_record, a_run
+from tune_ner.api import Tuner, finish_run, run_options
+from tune_ner.cli.app import app
+from tune_ner.data.loaders import load_corpus
+from tune_ner.errors import DataError, RunFolderError, SpaceError, Terminated
+from tune_ner.results.leaderboard import RunResults
+from tune_ner.results.run_dir import RunDir
+from tune_ner.tracking.display import Display, QuietDisplay
+from tune_ner.tracking.mlflow import MlflowRuns
+from tune_ner.training.model_settings import SETTINGS_FILE
+
+
+class Tracker:
+    """A tracker that lists the files of the run folder when the run ends."""
+
+    def __init__(self) -> None:
+        self.found: set[str] = set()
+        self.interrupted: bool | None = None
+
+    def ended(self, results: RunResults, interrupted: bool) -> None:
+        self.found = {file.name for file in results.folder.path.iterdir()}
+        self.interrupted = interrupted
+
+
+@pytest.mark.parametrize(
+    ("interrupt", "failed", "code"),
+    [
+        (None, False, 0),
+        (None, True, 3),
+        (KeyboardInterrupt(), False, 130),
+        (Terminated(), True, 143),
+    ],
+)
+def test_trackers_receive_tables_and_page(
+    tmp_path: Path, interrupt: KeyboardInterrupt | None, failed: bool, code: int
+) -> None:
+    results = RunResults(a_run(tmp_path, [a_record((0.5,), seed=1), *([a_failure(seed=2)] if failed else [])]))
+    display = QuietDisplay(Console(file=io.StringIO(), width=120))
+    tracker = Tracker()
+    assert finish_run(results, display, [cast(MlflowRuns, tracker)], 2, interrupt) == code
+    assert {"ranking.csv", "report.html", "trials.jsonl"} <= tracker.found
+    assert tracker.interrupted == (interrupt is not None)
+
+
+class Notes(Display):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def on_note(self, what: str) -> None:
+        self.notes.append(what)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    return a_run(tmp_path, [a_record((0.5,), learning_rate=rate) for rate in (1e-3, 2e-3)])
+
+
+def test_finished_run_has_tables_page_and_charts(run: RunDir) -> None:
+    display = Notes()
+    assert finish_run(RunResults(run), display, [], 2, None) == 0
+    assert display.notes == []
+    assert {"ranking.csv", "report.html", "figures"} <= {path.name for path in run.path.iterdir()}
+    figures = [path.name for path in (run.path / "figures").iterdir()]
+    assert {"ranking.svg", "ranking.png"} <= set(figures)
+
+
+def test_unwritable_charts_do_not_affect_the_page(run: RunDir) -> None:
+    (run.path / "figures").write_text("in the way")
+    display = Notes()
+    assert finish_run(RunResults(run), display, [], 2, None) == 0
+    (note,) = display.notes
+    assert note.startswith(f"charts not written: {run.path / 'figures'}: cannot be created")
+    assert (run.path / "report.html").exists()
+
+
+def test_corrupt_model_only_skips_the_card(run: RunDir) -> None:
+    run.models.best.mkdir()
+    (run.models.best / SETTINGS_FILE).write_text(f'{{"trial_id": "{run.records()[0].trial_id}", "format": 99}}')
+    display = Notes()
+    assert finish_run(RunResults(run), display, [], 2, None) == 0
+    (note,) = display.notes
+    assert note.startswith(f"the model has no card: {run.models.best / SETTINGS_FILE}")
+    assert {"ranking.csv", "report.html"} <= {path.name for path in run.path.iterdir()}
+
+
+def test_version_is_that_of_the_package() -> None:
+    outcome = CliRunner().invoke(app, ["--version"])
+    assert (outcome.exit_code, outcome.output) == (0, f"tune-ner {version('tune-ner')}\n")
+
+
+SPACE = {"model": "tiny:1x32", "learning_rate": [2e-3], "epochs": 1}
+
+
+def test_options_have_the_names_of_the_command_line() -> None:
+    options = run_options(cpus_per_trial=2, scheduler="asha", grace_period=2, max_failures=0, export=False)
+    assert (options.resources.cpus_per_trial, options.failures.max_failures, options.export) == (2, 0, False)
+    assert (options.scheduler.name, options.scheduler.grace_period) == ("asha", 2)
+    with pytest.raises(TypeError, match="max_concurrent"):
+        run_options(max_concurent=2)
+
+
+@pytest.mark.parametrize(
+    ("space", "key"),
+    [
+        ({"model": "tiny:1x32"}, "learning_rate"),
+        ({**SPACE, "learning_rates": [1]}, "learning_rates"),
+        ({**SPACE, "learning_rate": "banana"}, "learning_rate"),
+    ],
+)
+def test_invalid_search_space_is_an_error_with_its_key(tmp_path: Path, space: dict[str, object], key: str) -> None:
+    with pytest.raises(SpaceError, match=key):
+        Tuner("synthetic:60", space, results_dir=tmp_path)
+
+
+def test_invalid_markup_is_an_error() -> None:
+    with pytest.raises(DataError, match="strip"):
+        load_corpus("synthetic:60", markup="foo")  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_grid_of_data_in_memory_runs_resumes_and_predicts(tmp_path: Path) -> None:
+    corpus = load_corpus("synthetic:120")
+    rows = [{"text": s.text, "spans": [[p.start, p.end, p.label] for p in s.spans]} for s in corpus.sentences]
+    tuner = Tuner(rows, {**SPACE, "seed": np.array([1, 2])}, "mine", str(tmp_path), display=Display(), dashboard=False)
+    results = tuner.grid()
+    assert [record.status for record in results.records] == ["completed", "completed"]
+    again = Tuner(rows, {**SPACE, "seed": [1, 2]}, "mine", tmp_path, display=Display()).grid()
+    assert [record.finished_at for record in again.records] == [record.finished_at for record in results.records]
+    assert {"report.html", "best", "space.yaml"} <= {path.name for path in (tmp_path / "mine").iterdir()}
+    other = Tuner(rows[:-1], {**SPACE, "seed": [1, 2]}, "mine", tmp_path, display=Display())
+    with pytest.raises(RunFolderError, match="data"):
+        other.grid()

@@ -1,0 +1,262 @@
+"""Python interface of runs: `Tuner` runs a grid or a search and returns its results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tune_ner.audit.findings import AuditReport
+from tune_ner.config.loading import load_space, parse_space
+from tune_ner.config.search_space import SearchSpace
+from tune_ner.data.loaders import load_corpus
+from tune_ner.errors import ModelError, interrupt_code
+from tune_ner.report.html_report import write_report
+from tune_ner.results.leaderboard import RunResults
+from tune_ner.results.records import TrialRecord
+from tune_ner.results.run_dir import RunDir
+from tune_ner.results.tables import write_tables
+from tune_ner.tracking.display import Display, TerminalDisplay
+from tune_ner.tracking.search_plan import SearchPlan
+from tune_ner.tuning.events import Listeners
+from tune_ner.tuning.experiment import Experiment, audit_experiment, earlier_test_uses, prepare
+from tune_ner.tuning.options import (
+    FailureConfig,
+    ResourceRequest,
+    RunOptions,
+    SchedulerConfig,
+    SearchSettings,
+    parse_time,
+)
+from tune_ner.utils.console import new_console
+from tune_ner.utils.text import near_misses
+
+if TYPE_CHECKING:
+    from tune_ner.tracking.mlflow import MlflowRuns
+
+EXIT_FAILED_TRIALS = 3
+_GROUPS = {
+    "cpus_per_trial": "resources",
+    "gpus_per_trial": "resources",
+    "max_concurrent": "resources",
+    "scheduler": "scheduler",
+    "grace_period": "scheduler",
+    "reduction_factor": "scheduler",
+    "max_failures": "failures",
+    "retry_failed": "failures",
+    "checkpoint_every": "failures",
+    "address": "run",
+    "dashboard": "run",
+    "export": "run",
+}
+
+
+def run_options(**options: Any) -> RunOptions:
+    """Return the options of a run from flat names, those of the command line.
+
+    Args:
+        options: `cpus_per_trial`, `gpus_per_trial`, `max_concurrent`, `scheduler`, `grace_period`,
+            `reduction_factor`, `max_failures`, `retry_failed`, `checkpoint_every`, `address`, `dashboard`, `export`.
+
+    Raises:
+        TypeError: an unknown option.
+        SchedulingError: a value is out of range.
+    """
+    groups: dict[str, dict[str, Any]] = {"resources": {}, "scheduler": {}, "failures": {}, "run": {}}
+    for name, value in options.items():
+        if name not in _GROUPS:
+            raise TypeError(
+                f"unknown option {name!r}{near_misses(name, _GROUPS)}; expected one of {', '.join(_GROUPS)}"
+            )
+        groups[_GROUPS[name]]["name" if name == "scheduler" else name] = value
+    return RunOptions(
+        resources=ResourceRequest(**groups["resources"]),
+        scheduler=SchedulerConfig(**groups["scheduler"]),
+        failures=FailureConfig(**groups["failures"]),
+        **groups["run"],
+    )
+
+
+class Tuner:
+    """Runs a grid or a search over a search space, and resumes it when called again.
+
+    Args:
+        corpus: anything that `load_corpus` accepts; None takes `data` of the search space.
+        space: a mapping of hyperparameters, the name of a bundled search space, the path of a YAML file, or a
+            `SearchSpace`.
+        name: name of the run; an existing run is resumed. By default the search space and the time.
+        results_dir: folder of the run folders.
+        display: shows the run; by default a progress bar and the leaderboard. `Display()` shows nothing.
+        track: `mlflow` also logs to the server that MLFLOW_TRACKING_URI names.
+        options: resources, scheduler, failures and cluster: see `run_options`.
+
+    Raises:
+        SpaceError: the search space is invalid; lists every error.
+        DataError: the corpus cannot be read.
+        RunFolderError: the name is invalid, the folder cannot be used, or another process works on the run.
+        SchedulingError: an option is out of range.
+
+    Example:
+        >>> tuner = Tuner("corpus.jsonl", {"model": "tiny:1x32", "learning_rate": [1e-3, 2e-3]}, name="mine")
+        >>> results = tuner.grid()
+        >>> results.leaderboard()
+    """
+
+    def __init__(
+        self,
+        corpus: Any,
+        space: SearchSpace | Mapping[str, Any] | str | Path,
+        name: str | None = None,
+        results_dir: str | Path = "results",
+        *,
+        display: Display | None = None,
+        track: Literal["mlflow"] | None = None,
+        **options: Any,
+    ) -> None:
+        self.options = run_options(**options)
+        self.space, label = _resolve_space(space, corpus)
+        self.run_dir = RunDir.available(results_dir, name or run_name(label), may_go_on=True)
+        in_memory = corpus is not None and not isinstance(corpus, str | Path)
+        self._corpus = load_corpus(corpus, markup=self.space.markup) if in_memory else None
+        self._display = TerminalDisplay(new_console()) if display is None else display
+        self._track = track
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The corpus, its splits, the resolved encoders and the trials."""
+        return prepare(self.space, self._corpus)
+
+    def grid(self) -> RunResults:
+        """Train every combination of the search space; trials with a record are not run again.
+
+        Raises:
+            SpaceError: a hyperparameter has a distribution, or there are too many combinations.
+            ResourceError, EncoderError, SplitError, RunFolderError: the run cannot be started.
+            KeyboardInterrupt: Ctrl-C; the tables of the trials that ended are written.
+        """
+        return self.run()
+
+    def search(self, trials: int = 30, time: str | float | None = None, **settings: Any) -> RunResults:
+        """Sample configurations with Optuna, then retrain the best with new seeds and measure them on test.
+
+        Args:
+            trials: number of trials, those of earlier sessions included.
+            time: time limit: seconds, or text such as `90s`, `30m`, `8h`, `2d`.
+            settings: further fields of `SearchSettings`: `target_f1`, `confirm`, `confirm_seeds`, `sampler`,
+                `sampler_seed`, `storage`, `study`.
+
+        Raises:
+            SpaceError: no hyperparameter has a distribution.
+            SchedulingError: a setting is out of range.
+            StudyError: the study cannot be opened, or has another search space.
+            ResourceError, EncoderError, SplitError, RunFolderError: the run cannot be started.
+            KeyboardInterrupt: Ctrl-C; the tables of the trials that ended are written.
+        """
+        seconds = parse_time(time) if isinstance(time, str) else time
+        return self.run(SearchSettings(trials, seconds, **settings))
+
+    def show_plan(self, search: SearchSettings | None = None) -> None:
+        """Show what a grid, or a search with these settings, would run."""
+        self._check(search)
+        self._audit()
+        from tune_ner.tuning.tuner import plan
+
+        trials = search.trials if search else len(self.experiment.trials)
+        resources = plan(self.experiment, self.options, trials)
+        if search:
+            self._display.search_plan(SearchPlan(self.experiment, resources, self.options.scheduler, search))
+        else:
+            self._display.plan(self.experiment, resources, self.options.scheduler)
+
+    def run(self, search: SearchSettings | None = None) -> RunResults:
+        """Run a grid, or a search with these settings: see `grid` and `search`."""
+        self._check(search)
+        audits = self._audit()
+        # importing Ray takes seconds: errors in the search space and the data are reported first
+        from tune_ner.tuning.tuner import run_experiment
+
+        trackers = self._trackers()
+        interrupt: KeyboardInterrupt | None = None
+        try:
+            with self._display.following(self.experiment) as progress:
+                events = Listeners(progress, *trackers)
+                run_experiment(self.experiment, self.run_dir, search, self.options, events, audits)
+        except KeyboardInterrupt as error:
+            interrupt = error
+        if interrupt and not self.run_dir.path.exists():
+            raise interrupt
+        results = RunResults(self.run_dir)
+        # a completed search may have fewer trials than its budget allows
+        most = search.trials + search.confirm * search.confirm_seeds if search else len(self.experiment.trials)
+        trials = len(results.records) if search and not interrupt else most
+        finish_run(results, self._display, trackers, trials, interrupt)
+        if interrupt:
+            raise interrupt
+        return results
+
+    def _check(self, search: SearchSettings | None) -> None:
+        if search:
+            self.space.check_search()
+        else:
+            self.space.check_grid()
+
+    def _audit(self) -> dict[int | None, AuditReport]:
+        self._display.data(self.experiment)
+        audits = audit_experiment(self.experiment)
+        self._display.audit(audits, earlier_test_uses(self.experiment, self.run_dir))
+        return audits
+
+    def _trackers(self) -> list[MlflowRuns]:
+        if self._track is None:
+            return []
+        from tune_ner.tracking.mlflow import MlflowRuns
+
+        return [MlflowRuns(self.run_dir, self.experiment.title, self._display.on_note)]
+
+
+def finish_run(
+    results: RunResults,
+    display: Display,
+    trackers: Sequence[MlflowRuns],
+    trials: int,
+    interrupt: KeyboardInterrupt | None,
+) -> int:
+    """Write the tables, the charts and the page of a run of `trials` trials, report its end, and return its exit code.
+
+    Raises:
+        RunFolderError: a table cannot be written.
+    """
+    try:
+        write_tables(results)
+    except ModelError as error:  # the card is written last
+        display.on_note(f"the model has no card: {error}")
+    page = write_report(results, display.on_note)
+    for tracker in trackers:
+        tracker.ended(results, interrupt is not None)
+    code = exit_code(results.records, interrupt)
+    display.ended(results, trials, page, code)
+    return code
+
+
+def run_name(label: str) -> str:
+    """Return a run's name from a label and the time: `demo-20261123-181500`."""
+    return f"{label}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def exit_code(records: Sequence[TrialRecord], interrupt: KeyboardInterrupt | None = None) -> int:
+    """Return 0, 3 if a trial failed, 130 after Ctrl-C, or 143 after SIGTERM."""
+    if interrupt:
+        return interrupt_code(interrupt)
+    return EXIT_FAILED_TRIALS if any(record.status == "failed" for record in records) else 0
+
+
+def _resolve_space(space: SearchSpace | Mapping[str, Any] | str | Path, corpus: Any) -> tuple[SearchSpace, str]:
+    """Return the search space, and a name for runs of it."""
+    data = {"data": str(corpus)} if isinstance(corpus, str | Path) else {}
+    if isinstance(space, SearchSpace):
+        return space.model_copy(update=data), "run"
+    if isinstance(space, Mapping):
+        return parse_space({**space, **data}, "search space"), "run"
+    return load_space(str(space), data), Path(space).stem
