@@ -3,9 +3,8 @@
 #   python -m benchmarks.corpus_scale 10000 100000
 """Seconds and peak memory of each step from a corpus to the batches of an epoch, by corpus size.
 
-The steps up to the split run in one process for each size, those from subwords to batches in another, so that each has
-its own peak memory; it is that of all steps so far, the corpus included. The audit is the whole one, once without near
-duplicates and once with them.
+The steps up to the split run in one process per size, those from subwords to batches in another. The peak memory is
+that of all steps of the process so far, including the corpus. The audit runs both without and with near duplicates.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ BATCH = 16
 
 
 class Steps:
-    """Prints a line for each step of a corpus of `size` sentences."""
+    """A printer of one line per step for a corpus of `size` sentences."""
 
     def __init__(self, size: int) -> None:
         self.size = size
 
     def __call__(self, step: str, work: Callable[[], Any]) -> Any:
-        """What `work` returns, its seconds printed."""
+        """Run `work`, print its duration and return its result."""
         started = time.perf_counter()
         result = work()
         seconds = time.perf_counter() - started
@@ -44,15 +43,15 @@ class Steps:
 
 
 def prepare(step: Steps, corpus: Corpus) -> None:
-    """Everything before an encoder comes in."""
+    """Time the steps that need no encoder."""
     split = step("split at random", lambda: split_corpus(corpus, SplitSpec()))
     step("audit without near duplicates", lambda: audit_corpus(corpus, split, near_duplicates=False))
     step("audit with near duplicates", lambda: audit_corpus(corpus, split))
-    step("split without near duplicates across", lambda: split_corpus(corpus, SplitSpec(method="grouped")))
+    step("grouped split", lambda: split_corpus(corpus, SplitSpec(method="grouped")))
 
 
 def feed(step: Steps, corpus: Corpus) -> None:
-    """From sentences to the packed batches of one epoch over all of them, in a drawn order."""
+    """Time the steps from sentences to the padding-free batches of one epoch over all of them, shuffled."""
     import torch
     import transformers
 
@@ -65,19 +64,19 @@ def feed(step: Steps, corpus: Corpus) -> None:
     tokenizer = step("import, and load a tokenizer", lambda: load_tokenizer(resolve_encoder(ENCODER), []))
     subwords = step("subwords", lambda: tokenize_sentences(corpus.sentences, tokenizer))
     scheme = SCHEMES["BIOES"]
-    split_name = step(
+    encoded = step(
         "labels", lambda: label_sentences(corpus.sentences, subwords, scheme.labels(corpus.entity_types), scheme)
     )
     config = transformers.BertConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=1, intermediate_size=32)
     model = transformers.BertForTokenClassification(config)
     loader = torch.utils.data.DataLoader(
-        Windows(subwords.ids, split_name.label_ids, subwords.windows),
+        Windows(subwords.ids, encoded.label_ids, subwords.windows),
         batch_size=BATCH,
         shuffle=True,
-        collate_fn=Collator(model, tokenizer.pad_token_id, packed=True),  # type: ignore[arg-type] # it takes a batch as one
+        collate_fn=Collator(model, tokenizer.pad_token_id, packed=True),  # type: ignore[arg-type] # it collates whole batches
     )
     tokens = step("batches of one epoch", lambda: sum(batch["input_ids"].numel() for batch in loader))
-    arrays = [*vars(subwords).values(), *vars(subwords.words).values(), split_name.label_ids]
+    arrays = [*vars(subwords).values(), *vars(subwords.words).values(), encoded.label_ids]
     held = sum(array.nbytes for array in arrays if array is not subwords.words)
     print(f"{step.size:>9,}  {tokens:,} subwords in {held / GIB:.2f} GiB, {held / tokens:.1f} bytes each", flush=True)
 

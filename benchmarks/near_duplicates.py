@@ -1,10 +1,10 @@
 # Run, from the repository root (a minute or two on one core; sizes can be given instead of the default three):
 #   python benchmarks/near_duplicates.py
 #   python benchmarks/near_duplicates.py 10000 100000
-"""Seconds and memory of the search for near duplicates by corpus size, and what it finds of what there is.
+"""Seconds, memory, recall and precision of the search for near duplicates by corpus size.
 
-Each size runs in a process of its own, so that its peak memory is its own. Recall and precision are those
-of pairs, against the Jaccard similarity of all pairs, on sentences with planted misspelt copies.
+Each size runs in a separate process with its own peak memory. Recall and precision are those of pairs, compared with
+the Jaccard similarity of all pairs, on sentences with planted misspelled copies.
 """
 
 import random
@@ -25,7 +25,7 @@ GIB = 2**30
 
 
 def measure(size: int) -> None:
-    """Print one line of the table; run in a process of its own."""
+    """Print one line of the table; run in a separate process."""
     texts = [sentence.text for sentence in synthetic_corpus(size).sentences]
     process = psutil.Process()
     before = process.memory_info().rss
@@ -43,7 +43,7 @@ def measure(size: int) -> None:
 
 
 def peak_memory() -> int:
-    """The most bytes this process has held at once."""
+    """Return the peak memory of this process in bytes."""
     if sys.platform == "win32":
         return int(psutil.Process().memory_info().peak_wset)
     import resource
@@ -51,8 +51,8 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def misspelt(text: str, generator: random.Random) -> str:
-    """The text with one to four letters exchanged for others: similar by 0.6 to 0.95."""
+def misspell(text: str, generator: random.Random) -> str:
+    """Return the text with one to four letters replaced: a similarity of 0.6 to 0.95."""
     letters = list(text)
     for place in generator.sample(range(len(letters)), generator.randint(1, 4)):
         letters[place] = generator.choice("abcdefghijklmnopqrstuvwxyzåäö")
@@ -60,7 +60,7 @@ def misspelt(text: str, generator: random.Random) -> str:
 
 
 def all_pairs(texts: list[str]) -> np.ndarray:
-    """Whether two texts are similar enough by their very sets of shingles, shape (texts, texts)."""
+    """Return whether pairs of texts are similar enough by their shingle sets, shape (texts, texts)."""
     sets = []
     for text in texts:
         padded = f" {normalise(text)} "
@@ -75,7 +75,7 @@ def all_pairs(texts: list[str]) -> np.ndarray:
 
 
 def closure(similar: np.ndarray) -> np.ndarray:
-    """The smallest index that every text is joined to by a chain of similar pairs."""
+    """Return the smallest index to which every text is connected by a chain of similar pairs."""
     groups = np.arange(len(similar))
     while True:
         joined = np.where(similar, groups, len(similar)).min(axis=1)
@@ -88,7 +88,7 @@ def compare() -> None:
     """Print recall and precision against all pairs."""
     generator = random.Random(1)
     texts = [sentence.text for sentence in synthetic_corpus(SAMPLE // 2).sentences]
-    texts += [misspelt(text, generator) for text in texts]
+    texts += [misspell(text, generator) for text in texts]
     similar = all_pairs(texts)
     near = find_duplicates(texts, threshold=THRESHOLD).near
     assert near is not None
@@ -96,14 +96,16 @@ def compare() -> None:
     joined = np.triu(near[:, None] == near, k=1)
     wanted = np.triu(similar, k=1)
     chained = np.triu(truth[:, None] == truth, k=1)
-    print(f"\n{len(texts):,} sentences, half of them misspelt copies; pairs of a similarity of {THRESHOLD} or more:")
+    print(
+        f"\n{len(texts):,} sentences, half of them misspelled copies; pairs with a similarity of at least {THRESHOLD}:"
+    )
     print(f"  similar pairs {wanted.sum():,}, found {(wanted & joined).sum():,}: recall {joined[wanted].mean():.4f}")
     print(f"  joined pairs {joined.sum():,}, by a true chain {(joined & chained).sum():,}: ", end="")
     print(f"precision {chained[joined].mean():.4f}")
 
 
 def main() -> None:
-    """Every size in a process of its own, then the comparison."""
+    """Measure every size in a separate process, then compare with all pairs."""
     if sys.argv[1:2] == ["--measure"]:
         measure(int(sys.argv[2]))
         return

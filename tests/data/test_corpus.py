@@ -1,4 +1,4 @@
-"""The corpus: frozen, checked, and with a fingerprint of its data alone."""
+"""The corpus: immutable, validated, with a fingerprint of its data."""
 
 import dataclasses
 
@@ -19,7 +19,7 @@ def with_sentence(sentence: Sentence) -> Corpus:
 @pytest.mark.parametrize(
     ("value", "field"), [(ASTMA.spans[0], "start"), (ASTMA, "text"), (CORPUS, "sentences"), (CORPUS, "entity_types")]
 )
-def test_nothing_of_a_corpus_can_be_reassigned(value: object, field: str) -> None:
+def test_a_corpus_is_immutable(value: object, field: str) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(value, field, None)
 
@@ -49,7 +49,7 @@ def test_entities_are_counted_by_type_in_label_order() -> None:
 
 
 @pytest.mark.parametrize(("source", "place"), [("a.txt:7", "a.txt:7"), ("", "the id")])
-def test_a_span_of_an_unlisted_type_is_refused_with_its_place(source: str, place: str) -> None:
+def test_a_span_of_an_unknown_type_is_refused_with_its_place(source: str, place: str) -> None:
     sentence = Sentence("the id", "Alvedon", (Span(0, 7, "DRUG"),), source)
     with pytest.raises(DataError) as caught:
         Corpus("c", (sentence,), ("BODY", "DISORDER"))
@@ -67,9 +67,9 @@ def test_a_span_of_an_unlisted_type_is_refused_with_its_place(source: str, place
         with_sentence(dataclasses.replace(ASTMA, source="/elsewhere/b.jsonl:9")),
         with_sentence(dataclasses.replace(ASTMA, id="another id")),
     ],
-    ids=["name", "notes", "order of parts", "source", "id"],
+    ids=["name", "notes", "order of splits", "source", "id"],
 )
-def test_the_fingerprint_ignores_what_is_not_data(same: Corpus) -> None:
+def test_the_fingerprint_depends_only_on_data(same: Corpus) -> None:
     assert same.fingerprint == CORPUS.fingerprint
 
 
@@ -86,19 +86,19 @@ def test_the_fingerprint_ignores_what_is_not_data(same: Corpus) -> None:
         dataclasses.replace(CORPUS, sentences=(PLAIN, ASTMA)),
         dataclasses.replace(CORPUS, sentences=(*CORPUS.sentences, PLAIN)),
     ],
-    ids=["text", "spans", "offset", "label", "label order", "no parts", "split", "order", "number"],
+    ids=["text", "spans", "offset", "label", "label order", "no splits", "split", "order", "number"],
 )
 def test_the_fingerprint_changes_with_the_data(other: Corpus) -> None:
     assert other.fingerprint != CORPUS.fingerprint
 
 
-def test_the_fingerprint_tells_a_lone_surrogate_from_its_spelling() -> None:
+def test_the_fingerprint_distinguishes_a_lone_surrogate_from_its_escape() -> None:
     prints = {with_sentence(Sentence("a", text)).fingerprint for text in ("\ud800", "\\ud800", "?", "\ufffd")}
     assert len(prints) == 4
 
 
-def test_the_fingerprint_is_the_same_under_every_version_of_python() -> None:
-    """A recorded digest; U+1FAE8 and U+1CCD6 are printable only from some Unicode version on."""
+def test_the_fingerprint_is_the_same_in_every_version_of_python() -> None:
+    """Compare with a recorded digest; U+1FAE8 and U+1CCD6 are printable only in newer Unicode versions."""
     corpus = Corpus("c", (Sentence("a", "Ögat \U0001fae8 \U0001ccd6", (Span(0, 4, "BODY"),)),), ("BODY",))
     assert corpus.fingerprint == "621a0d15dc2e95e43ffb220ce3d40b17677fdf7b5bd60d43a840d90607413cdf"
 
@@ -116,6 +116,6 @@ def test_medical_types_come_first_in_their_published_order(labels: list[str], or
     assert ordered_types(labels) == ordered
 
 
-def test_parts_hold_the_indices_that_they_were_given() -> None:
+def test_splits_have_the_given_indices() -> None:
     split_name: SplitName = "test"
     assert CORPUS.splits[split_name] == (1,)

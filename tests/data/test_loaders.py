@@ -25,7 +25,7 @@ def bracket_file(tmp_path: Path) -> Path:
     return path
 
 
-def test_synthetic_is_a_corpus_of_the_medical_types() -> None:
+def test_synthetic_has_the_medical_types() -> None:
     corpus = load_corpus("synthetic")
     assert corpus.entity_types == MEDICAL_TYPES
     assert len(corpus) == 1200
@@ -33,28 +33,28 @@ def test_synthetic_is_a_corpus_of_the_medical_types() -> None:
 
 
 @pytest.mark.parametrize("size", [20, 21])
-def test_synthetic_can_be_asked_for_a_size(size: int) -> None:
+def test_synthetic_has_the_requested_size(size: int) -> None:
     corpus = load_corpus(f"synthetic:{size}")
     assert len(corpus) == size
     assert corpus.name == f"synthetic:{size}"
 
 
 @pytest.mark.parametrize("size", ["0", "-3", "1.5", "many", " 5", "1_000", "²", "9" * 10, "9" * 5000])
-def test_a_synthetic_size_that_is_no_number_from_1_on_is_refused(size: str) -> None:
+def test_an_invalid_synthetic_size_is_refused(size: str) -> None:
     message = fault_of(f"synthetic:{size}")
     assert message.startswith(f"synthetic:{size:.20}: ")
     assert "expected a number of sentences" in message
     assert len(message) < 200
 
 
-def test_stripping_a_corpus_without_markup_notes_that_there_was_none() -> None:
+def test_stripping_a_corpus_without_markup_is_noted() -> None:
     kept, stripped = load_corpus("synthetic:50"), load_corpus("synthetic:50", markup="strip")
     assert stripped.fingerprint == kept.fingerprint
     assert "nothing to strip" in stripped.notes[-1]
 
 
 @pytest.mark.parametrize("data", ["hub:", "hub::1177"])
-def test_a_hub_source_without_a_name_is_refused_with_its_form(data: str) -> None:
+def test_a_hub_source_without_a_name_is_refused(data: str) -> None:
     message = fault_of(data)
     assert message.startswith(f"{data}: no data set named")
     assert "expected hub:OWNER/NAME or hub:OWNER/NAME:CONFIG" in message
@@ -93,7 +93,7 @@ def test_a_hub_source_names_a_data_set_and_its_configuration(
         ("strip", ["hjärtat och lungan", "Alvedon."], ["hjärtat", "lungan", "Alvedon"]),
     ],
 )
-def test_a_path_is_read_as_published_or_without_its_markup(
+def test_markup_is_kept_or_stripped(
     bracket_file: Path, markup: MarkupMode, texts: list[str], entities: list[str]
 ) -> None:
     corpus = load_corpus(str(bracket_file), markup)
@@ -121,32 +121,30 @@ def test_an_unknown_markup_mode_is_refused_with_the_known_ones(bracket_file: Pat
         load_corpus(bracket_file, markup=markup)
 
 
-def test_the_fingerprint_does_not_depend_on_where_a_file_lies(bracket_file: Path, tmp_path: Path) -> None:
+def test_the_fingerprint_does_not_depend_on_the_path(bracket_file: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere" / "other.txt"
     elsewhere.parent.mkdir()
     elsewhere.write_bytes(bracket_file.read_bytes())
     assert load_corpus(str(elsewhere)).fingerprint == load_corpus(str(bracket_file)).fingerprint
 
 
-def test_a_tilde_stands_for_the_home_folder(bracket_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tilde_is_the_home_folder(bracket_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(bracket_file.parent))
     assert len(load_corpus("~/notes.txt")) == 2
 
 
-def test_the_home_folder_of_nobody_is_refused() -> None:
-    message = fault_of("~nobody-of-that-name/notes.txt")
-    assert message.startswith("~nobody-of-that-name/notes.txt: ")
+def test_an_unknown_home_folder_is_refused() -> None:
+    message = fault_of("~unknown-user/notes.txt")
+    assert message.startswith("~unknown-user/notes.txt: ")
     assert "give the full path" in message
 
 
-def test_the_current_folder_gives_its_own_name_to_the_corpus(
-    bracket_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_corpus_of_the_current_folder_has_its_name(bracket_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(bracket_file.parent)
     assert load_corpus(".").name == bracket_file.parent.name
 
 
-def test_text_without_a_single_entity_is_refused_with_what_would_mark_one(tmp_path: Path) -> None:
+def test_a_corpus_without_entities_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "plain.txt"
     path.write_text("Ring 1177.\nSök vård.\n", encoding="utf-8")
     message = fault_of(str(path))
@@ -155,5 +153,5 @@ def test_text_without_a_single_entity_is_refused_with_what_would_mark_one(tmp_pa
 
 
 @pytest.mark.parametrize("data", ["nothing.txt", "synthetics", "Synthetic:5", "a\0b.txt"])
-def test_what_names_nothing_is_refused_as_a_path(data: str) -> None:
+def test_unknown_sources_are_refused_as_missing_paths(data: str) -> None:
     assert fault_of(data).startswith(f"{data}: no such file or folder")

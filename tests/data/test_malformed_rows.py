@@ -1,4 +1,4 @@
-"""Rows that no data set should publish: each is read, or refused in words with its place."""
+"""Malformed rows and oversized sentences: read, or refused with their place."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ ROWS = st.one_of(
 
 @MANY
 @given(row=ROWS, class_names=st.sampled_from([(), ("O", "B-DRUG", "I-DRUG"), ("", "x")]))
-def test_any_row_is_a_sentence_or_is_refused_with_its_place(row: dict[str, Any], class_names: tuple[str, ...]) -> None:
+def test_any_row_is_read_or_refused_with_its_place(row: dict[str, Any], class_names: tuple[str, ...]) -> None:
     read: list[Sentence] = []
     message = refusal(DataError, lambda: read.extend(sentences_from_rows([("here:7", row)], "x", class_names)[0]))
     assert bool(message) != bool(read)
@@ -48,16 +48,14 @@ def test_any_row_is_a_sentence_or_is_refused_with_its_place(row: dict[str, Any],
         (Sentence("a", "x" * 1001, (Span(0, 1001, "DRUG"),) * 1000, "f:3"), "and 1,000 spans, 1,001,000 long in total"),
     ],
 )
-def test_what_is_too_large_for_a_sentence_is_refused_from_every_source(
-    monkeypatch: pytest.MonkeyPatch, sentence: Sentence, expected: str
-) -> None:
+def test_oversized_sentences_are_refused(monkeypatch: pytest.MonkeyPatch, sentence: Sentence, expected: str) -> None:
     found: list[tuple[SplitName | None, Sentence]] = [(None, sentence)]
     monkeypatch.setattr(loaders, "read_hub", lambda *_: (found, ()))
     with pytest.raises(DataError, match=expected):
         load_corpus("hub:any")
 
 
-def test_markup_that_holds_too_many_spans_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_markup_with_too_many_spans_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "{a}" * 10_001
     found: list[tuple[SplitName | None, Sentence]] = [(None, Sentence("a", text, published_spans(text), "f:3"))]
     monkeypatch.setattr(loaders, "read_hub", lambda *_: (found, ()))
@@ -67,8 +65,8 @@ def test_markup_that_holds_too_many_spans_is_refused(monkeypatch: pytest.MonkeyP
 
 
 @given(st.text(alphabet="([{}])a ", max_size=30))
-def test_published_spans_are_those_of_the_hub_s_own_expression(text: str) -> None:
-    """The expression of the data set's script, which takes quadratic time on opening brackets alone."""
+def test_published_spans_equal_the_pattern_of_the_hub(text: str) -> None:
+    """Match with the pattern of the data set's script, which takes quadratic time on a run of opening brackets."""
     import re
 
     own = re.finditer(r"\[[^\[\]()]+\]|\([^\[\]()]+\)|\{[^\[\]()]+\}", text)

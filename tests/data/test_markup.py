@@ -1,4 +1,4 @@
-"""Annotation markup: what is stripped is exactly what annotators put in."""
+"""Annotation markup: stripping removes exactly what annotators added."""
 
 import re
 from pathlib import Path
@@ -26,7 +26,7 @@ GAPS = st.sampled_from([" ", " ", " ", "", "  ", "\u00a0", "\t"])
 
 @st.composite
 def clean_sentences(draw: st.DrawFn) -> Sentence:
-    """Phrases, some of them entities, with punctuation glued to them, as Swedish text is before annotation."""
+    """Draw phrases with punctuation, some of them entities, as in Swedish text before annotation."""
     text, spans = "", []
     for _ in range(draw(st.integers(0, 6))):
         text += draw(OPENINGS)
@@ -39,7 +39,7 @@ def clean_sentences(draw: st.DrawFn) -> Sentence:
 
 
 def annotated(sentence: Sentence, padded: bool) -> str:
-    """The text with its entities in brackets, in one of the corpus's two styles.
+    """Return the text with its entities in brackets, in one of the two styles of the corpus.
 
     Padded, there is a space inside each bracket and one before punctuation that follows it.
     """
@@ -56,27 +56,25 @@ def annotated(sentence: Sentence, padded: bool) -> str:
 
 @settings(deadline=None)
 @given(clean_sentences(), st.booleans())
-def test_stripping_gives_back_the_text_and_spans_from_before_annotation(sentence: Sentence, padded: bool) -> None:
+def test_stripping_restores_the_text_and_spans_before_annotation(sentence: Sentence, padded: bool) -> None:
     assert strip_markup(Sentence("s", annotated(sentence, padded))) == sentence
 
 
 @settings(deadline=None)
 @given(clean_sentences())
-def test_text_without_brackets_is_left_alone(sentence: Sentence) -> None:
+def test_text_without_brackets_is_unchanged(sentence: Sentence) -> None:
     assert strip_markup(sentence) == Sentence("s", sentence.text)
 
 
 @settings(deadline=None)
 @given(clean_sentences(), st.booleans())
-def test_annotation_leaves_no_bracket_unpaired(sentence: Sentence, padded: bool) -> None:
+def test_annotation_has_only_paired_brackets(sentence: Sentence, padded: bool) -> None:
     assert unpaired_brackets(annotated(sentence, padded)) == 0
 
 
 @settings(deadline=None)
 @given(clean_sentences(), st.booleans())
-def test_published_spans_are_the_entities_with_their_brackets_where_no_body_parts_merge(
-    sentence: Sentence, padded: bool
-) -> None:
+def test_published_spans_include_the_brackets(sentence: Sentence, padded: bool) -> None:
     spans = [span for span in sentence.spans if span.label != BODY]
     text = annotated(Sentence("s", sentence.text, tuple(spans)), padded)
     published = published_spans(text)
@@ -111,9 +109,7 @@ def read(text: str) -> tuple[str, list[tuple[str, str]]]:
         ("", "", []),
     ],
 )
-def test_innermost_pairs_are_markup_and_all_other_brackets_are_text(
-    text: str, stripped: str, entities: list[tuple[str, str]]
-) -> None:
+def test_only_innermost_pairs_are_markup(text: str, stripped: str, entities: list[tuple[str, str]]) -> None:
     assert read(text) == (stripped, entities)
 
 
@@ -131,14 +127,14 @@ def test_innermost_pairs_are_markup_and_all_other_brackets_are_text(
         ("[(])", 4),
     ],
 )
-def test_brackets_of_no_innermost_pair_are_counted(text: str, count: int) -> None:
+def test_brackets_outside_of_innermost_pairs_are_counted(text: str, count: int) -> None:
     assert unpaired_brackets(text) == count
 
 
 ORGANS = "Giftet kan skada många av kroppens { organ } , till exempel { hjärtat } och { njurarna } ."
 
 
-def test_published_spans_merge_the_body_parts_of_a_sentence() -> None:
+def test_published_spans_merge_the_body_structures_of_a_sentence() -> None:
     (span,) = published_spans(ORGANS)
     assert span.label == BODY
     assert span.text_in(ORGANS) == "{ organ } , till exempel { hjärtat } och { njurarna }"
@@ -159,14 +155,14 @@ def test_published_spans_follow_the_pattern_of_the_hub(text: str, published: lis
     assert [span.text_in(text) for span in published_spans(text)] == published
 
 
-def test_merged_body_parts_come_apart_when_stripped() -> None:
+def test_stripping_separates_merged_body_structures() -> None:
     assert read(ORGANS) == (
         "Giftet kan skada många av kroppens organ, till exempel hjärtat och njurarna.",
         [("organ", BODY), ("hjärtat", BODY), ("njurarna", BODY)],
     )
 
 
-def test_only_brackets_that_mark_something_are_stripped() -> None:
+def test_only_brackets_of_given_types_are_stripped() -> None:
     stripped = strip_markup(Sentence("s", "( Ebixa ) mot [ demens ] ."), {"[": DISORDER})
     assert stripped == Sentence("s", "( Ebixa ) mot demens.", (Span(14, 20, DISORDER),))
 
@@ -182,7 +178,7 @@ def corpus_of(*sentences: Sentence) -> Corpus:
     return Corpus("c", sentences, tuple(sorted(labels)), notes=("an older note",))
 
 
-def test_real_parentheses_of_a_clean_corpus_stay_and_a_note_says_so() -> None:
+def test_parentheses_of_a_corpus_without_markup_are_kept_with_a_note() -> None:
     clean = corpus_of(
         Sentence("0", "Memantin (Ebixa) ger yrsel.", (Span(0, 8, DRUG), Span(10, 15, DRUG), Span(21, 26, DISORDER)))
     )
@@ -192,12 +188,12 @@ def test_real_parentheses_of_a_clean_corpus_stay_and_a_note_says_so() -> None:
     assert "nothing to strip" in result.notes[1]
 
 
-def test_a_corpus_without_entities_is_left_alone() -> None:
+def test_a_corpus_without_entities_is_unchanged() -> None:
     assert strip_corpus(corpus_of(Sentence("0", "( Astma )"))).sentences[0].text == "( Astma )"
 
 
 @pytest.mark.parametrize("offset", [0, 1, 2], ids=["around brackets", "within brackets", "within padding"])
-def test_markup_is_found_whether_spans_hold_the_brackets_or_lie_inside_them(offset: int) -> None:
+def test_markup_is_detected_inside_and_outside_of_spans(offset: int) -> None:
     text = "( Astma ) lindras av [ Alvedon ] ."
     spans = (Span(offset, 9 - offset, DISORDER), Span(21 + offset, 32 - offset, DRUG))
     result = strip_corpus(corpus_of(Sentence("0", text, spans)))
@@ -205,14 +201,14 @@ def test_markup_is_found_whether_spans_hold_the_brackets_or_lie_inside_them(offs
     assert result.notes == ("an older note",)
 
 
-def test_each_kind_of_bracket_marks_the_type_that_the_spans_give_it() -> None:
+def test_bracket_types_are_learned_from_the_spans() -> None:
     sentence = Sentence("0", "[ cell ] och { gen } (sic)", (Span(0, 8, "CELL"), Span(13, 20, "GENE")))
     result = strip_corpus(corpus_of(sentence))
     assert result.sentences == (Sentence("0", "cell och gen (sic)", (Span(0, 4, "CELL"), Span(9, 12, "GENE"))),)
     assert result.entity_types == ("CELL", "GENE")
 
 
-def test_stripping_a_second_time_changes_nothing() -> None:
+def test_stripping_is_idempotent() -> None:
     once = strip_corpus(corpus_of(Sentence("0", ORGANS, published_spans(ORGANS))))
     assert strip_corpus(once).sentences == once.sentences
 
@@ -224,7 +220,7 @@ def per_part(corpus: Corpus, split: Split) -> list[list[int]]:
     return [list(corpus.entity_counts(indices).values()) for indices in (split.train, split.validation, split.test)]
 
 
-def test_kept_the_corpus_has_the_published_entities(swedish_medical_ner: Path) -> None:
+def test_1177_with_markup_has_the_published_entities(swedish_medical_ner: Path) -> None:
     corpus = load_corpus(str(swedish_medical_ner), markup="keep")
     assert len(corpus) == 927
     assert corpus.entity_counts() == {DISORDER: 500, DRUG: 425, BODY: 157}
@@ -233,14 +229,14 @@ def test_kept_the_corpus_has_the_published_entities(swedish_medical_ner: Path) -
     assert per_part(corpus, split) == [[385, 288, 119], [41, 30, 10], [74, 107, 28]]
 
 
-def test_stripped_the_corpus_has_the_annotated_entities(swedish_medical_ner: Path) -> None:
+def test_1177_without_markup_has_the_annotated_entities(swedish_medical_ner: Path) -> None:
     corpus = load_corpus(str(swedish_medical_ner), markup="strip")
     assert len(corpus) == 927
     assert corpus.entity_counts() == {DISORDER: 500, DRUG: 425, BODY: 213}
     assert per_part(corpus, split_corpus(corpus)) == [[385, 288, 163], [41, 30, 12], [74, 107, 38]]
 
 
-def test_stripped_the_corpus_gives_no_entity_away(swedish_medical_ner: Path) -> None:
+def test_1177_without_markup_has_no_brackets_around_entities(swedish_medical_ner: Path) -> None:
     for sentence in load_corpus(str(swedish_medical_ner), markup="strip").sentences:
         assert not re.search(r"[()\[\]{}]", sentence.text), sentence
         for span in sentence.spans:
@@ -248,16 +244,16 @@ def test_stripped_the_corpus_gives_no_entity_away(swedish_medical_ner: Path) -> 
             assert span.text_in(sentence.text) == span.text_in(sentence.text).strip() != ""
 
 
-def test_stripped_the_corpus_has_the_sentence_of_the_three_organs(swedish_medical_ner: Path) -> None:
+def test_1177_without_markup_has_separate_body_structures(swedish_medical_ner: Path) -> None:
     corpus = load_corpus(str(swedish_medical_ner), markup="strip")
     wanted = "Giftet kan skada många av kroppens organ, till exempel hjärtat och njurarna."
     (sentence,) = [sentence for sentence in corpus.sentences if sentence.text == wanted]
     assert [span.text_in(wanted) for span in sentence.spans] == ["organ", "hjärtat", "njurarna"]
 
 
-def test_spans_without_brackets_are_told_when_markup_is_stripped() -> None:
+def test_dropped_spans_without_brackets_are_noted() -> None:
     marked = [Sentence(f"m{i}", "Ont i ( hals ).", (Span(6, 14, "DISORDER"),), f"here:{i}") for i in range(3)]
     bare = Sentence("b", "Ont i magen (se nedan", (Span(6, 11, "BODY"),), "here:9")
     corpus = strip_corpus(Corpus("c", (*marked, bare), ("DISORDER", "BODY")))
-    assert any("1 spans without brackets are no longer spans: here:9" in note for note in corpus.notes)
-    assert any("unbalanced or empty brackets in 1 sentences are kept as text: here:9" in note for note in corpus.notes)
+    assert any("1 spans without brackets" in note and "here:9" in note for note in corpus.notes)
+    assert any("brackets in 1 sentences" in note and "here:9" in note for note in corpus.notes)

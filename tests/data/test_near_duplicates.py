@@ -1,4 +1,4 @@
-"""Duplicates: what is planted is found, what is unlike is left apart, alike in every process."""
+"""Duplicates: planted ones are found, unrelated sentences are not, and results are reproducible."""
 
 import hashlib
 import os
@@ -28,7 +28,7 @@ def near_groups(texts: list[str], threshold: float = 0.8) -> list[int]:
 
 
 def sizes(groups: Indices) -> dict[int, int]:
-    """How many groups there are of each size."""
+    """Count the groups of each size."""
     return dict(Counter(Counter(groups.tolist()).values()))
 
 
@@ -43,7 +43,7 @@ def jaccard(one: str, other: str) -> float:
 
 
 def similarities(texts: list[str]) -> np.ndarray:
-    """Jaccard similarity of every pair, shape (texts, texts)."""
+    """Compute the Jaccard similarity of every pair, shape (texts, texts)."""
     sets = [shingles(text) for text in texts]
     columns = {shingle: column for column, shingle in enumerate(sorted(set().union(*sets)))}
     present = np.zeros((len(texts), len(columns)), np.float32)
@@ -55,7 +55,7 @@ def similarities(texts: list[str]) -> np.ndarray:
 
 
 def misspelt(text: str, random: Random) -> str:
-    """The text with one letter doubled, which takes at most three shingles and adds at most three."""
+    """Return the text with one letter doubled, which removes and adds at most three shingles."""
     place = random.randrange(len(text) - 1)
     return text[:place] + text[place] + text[place:]
 
@@ -75,7 +75,7 @@ def misspelt(text: str, random: Random) -> str:
         ("Och sedan…", "och sedan"),
     ],
 )
-def test_the_same_words_in_another_spelling_are_equal_when_normalised(text: str, same: str) -> None:
+def test_case_spacing_and_final_punctuation_are_normalised(text: str, same: str) -> None:
     found = find_duplicates([text, same])
     assert found.exact.tolist() == [0, 1]
     assert found.normalised.tolist() == [0, 0]
@@ -87,17 +87,17 @@ def test_the_same_words_in_another_spelling_are_equal_when_normalised(text: str,
     ("text", "other"),
     [("Feber", "Fever"), ("ont, i magen", "ont i magen"), ("får", "far"), ("...", "?"), ("1,5", "15")],
 )
-def test_other_words_letters_or_inner_punctuation_are_not(text: str, other: str) -> None:
+def test_words_letters_and_inner_punctuation_are_not_normalised(text: str, other: str) -> None:
     assert find_duplicates([text, other], near=False).normalised.tolist() == [0, 1]
 
 
-def test_the_group_is_named_after_its_first_sentence() -> None:
+def test_the_id_of_a_group_is_its_first_sentence() -> None:
     found = find_duplicates(["Hosta.", "Feber", "Feber.", "Feber", "hosta", "Feber."])
     assert found.exact.tolist() == [0, 1, 2, 1, 4, 2]
     assert found.normalised.tolist() == [0, 1, 1, 1, 0, 1]
 
 
-def test_blank_sentences_are_each_their_own_group() -> None:
+def test_every_blank_sentence_is_a_group_of_its_own() -> None:
     texts = ["", "Feber", "", " ", "\n\t", "\u2003", " ", "feber"]
     found = find_duplicates(texts)
     assert found.exact.tolist() == list(range(8))
@@ -105,13 +105,13 @@ def test_blank_sentences_are_each_their_own_group() -> None:
     assert found.normalised.tolist() == found.near.tolist() == [0, 1, 2, 3, 4, 5, 6, 1]
 
 
-def test_no_visible_character_is_normalised_away() -> None:
+def test_visible_text_is_never_normalised_to_nothing() -> None:
     lost = [point for point in range(sys.maxunicode + 1) if chr(point).strip() and not normalise(chr(point)).strip()]
     assert lost == []
 
 
 @pytest.mark.parametrize("texts", [[], [""], ["Feber"], ["a", "b"], ["\ud800 ensam", "\ud800 ensam", "𝄞"]])
-def test_small_and_odd_corpora_have_groups_too(texts: list[str]) -> None:
+def test_tiny_and_unusual_corpora(texts: list[str]) -> None:
     found = find_duplicates(texts)
     assert found.near is not None
     for groups in (found.exact, found.normalised, found.near):
@@ -119,12 +119,12 @@ def test_small_and_odd_corpora_have_groups_too(texts: list[str]) -> None:
         assert groups.tolist() == [texts.index(text) for text in texts]
 
 
-def test_near_duplicates_are_left_out_where_not_asked_for() -> None:
+def test_near_duplicates_are_optional() -> None:
     assert find_duplicates(["Feber", "Feber"], near=False).near is None
 
 
 @pytest.mark.parametrize("threshold", [0.0, -0.5, 1.01, float("nan")])
-def test_a_threshold_that_is_no_similarity_is_refused(threshold: float) -> None:
+def test_an_invalid_threshold_is_refused(threshold: float) -> None:
     with pytest.raises(ValueError, match=f"threshold={threshold}; expected a Jaccard similarity"):
         find_duplicates(["Feber"], threshold=threshold)
 
@@ -136,7 +136,7 @@ few_letters = st.text("ab Å.", max_size=12)
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(few_letters | st.text(max_size=8), max_size=30))
-def test_levels_are_nested_and_groups_named_after_their_first_sentence(texts: list[str]) -> None:
+def test_levels_are_nested(texts: list[str]) -> None:
     found = find_duplicates(texts)
     assert found.near is not None
     for level in (found.exact, found.normalised, found.near):
@@ -149,7 +149,7 @@ def test_levels_are_nested_and_groups_named_after_their_first_sentence(texts: li
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(few_letters, max_size=25), st.sampled_from([0.3, 0.6, 0.8, 1.0]))
-def test_every_near_duplicate_has_one_that_is_similar_enough(texts: list[str], threshold: float) -> None:
+def test_every_near_duplicate_is_similar_to_one_of_its_group(texts: list[str], threshold: float) -> None:
     groups = near_groups(texts, threshold)
     for group in set(groups):
         members = [index for index, of in enumerate(groups) if of == group]
@@ -165,7 +165,7 @@ def test_every_near_duplicate_has_one_that_is_similar_enough(texts: list[str], t
 # ---- planted and not
 
 
-def test_planted_copies_are_found_at_their_level_without_exception() -> None:
+def test_all_planted_copies_are_found_at_their_level() -> None:
     base = list(dict.fromkeys(TEXTS))[:500]
     copies = [text.upper().replace(" ", "  ") + "!" for text in base]
     found = find_duplicates(base + base + copies)
@@ -175,7 +175,7 @@ def test_planted_copies_are_found_at_their_level_without_exception() -> None:
     assert (found.normalised[1000:] == found.normalised[:500]).all()
 
 
-def test_planted_misspellings_are_found_but_for_one_in_a_hundred() -> None:
+def test_99_percent_of_planted_misspellings_are_found() -> None:
     random = Random(1)
     base = list(dict.fromkeys(TEXTS))[:500]
     variants = [misspelt(text, random) for text in base]
@@ -185,7 +185,7 @@ def test_planted_misspellings_are_found_but_for_one_in_a_hundred() -> None:
     assert sum(near[number] == near[500 + number] for number in planted) >= 0.99 * len(planted)
 
 
-def test_against_all_pairs_hardly_one_is_missed_and_none_invented() -> None:
+def test_recall_and_precision_against_all_pairs() -> None:
     texts = list(dict.fromkeys(normalise(text) for text in TEXTS))
     groups = np.array(near_groups(texts))
     similar = np.argwhere(np.triu(similarities(texts) >= 0.8, k=1))
@@ -193,11 +193,11 @@ def test_against_all_pairs_hardly_one_is_missed_and_none_invented() -> None:
     assert len(similar) > 40
     assert found.mean() >= 0.95
     in_a_pair = np.unique(similar)
-    alone = np.setdiff1d(np.arange(len(texts)), in_a_pair)
-    assert (groups[alone] == alone).all()
+    single = np.setdiff1d(np.arange(len(texts)), in_a_pair)
+    assert (groups[single] == single).all()
 
 
-def test_short_sentences_are_not_alike_for_being_short() -> None:
+def test_short_sentences_are_not_similar() -> None:
     random = Random(2)
     words = sorted({word for text in TEXTS for word in text.split()})
     texts = [" ".join(random.sample(words, random.randint(3, 8))) for _ in range(2000)]
@@ -213,11 +213,11 @@ def test_short_sentences_are_not_alike_for_being_short() -> None:
         ("Ring en läkare.", "Ring en sköterska."),
     ],
 )
-def test_short_sentences_of_one_pattern_stay_apart(one: str, other: str) -> None:
+def test_short_sentences_of_one_pattern_are_not_similar(one: str, other: str) -> None:
     assert near_groups([one, other]) == [0, 1]
 
 
-def test_a_chain_of_small_changes_joins_its_ends() -> None:
+def test_groups_are_transitive() -> None:
     start = "Många värkmediciner liknar varandra, och det gör att den totala dosen kan bli för hög."
     middle = start.replace("Många", "Flera")
     end = middle.replace("hög", "stor")
@@ -226,7 +226,7 @@ def test_a_chain_of_small_changes_joins_its_ends() -> None:
     assert near_groups([start, end, middle]) == [0, 0, 0]
 
 
-def test_thousands_of_variants_of_one_sentence_are_one_group() -> None:
+def test_thousands_of_variants_of_a_sentence_are_one_group() -> None:
     variants = [f"Sök vård direkt om du får feber eller hosta, står det på sidan {page}." for page in range(1000, 5000)]
     assert set(near_groups(variants)) == {0}
 
@@ -237,7 +237,7 @@ def test_long_texts_are_compared_in_full() -> None:
     assert near_groups([start, f"{start} {end}", " ".join(TEXTS[100:150])]) == [0, 0, 2]
 
 
-def test_groups_with_very_many_links_are_joined() -> None:
+def test_groups_with_many_links_are_joined() -> None:
     before, after = np.repeat([0, 512], 512), np.zeros(1024, np.int64)
     for links in (1, 255, 256, 512):
         assert (_union(before, np.arange(links), np.arange(512, 512 + links)) == after).all()
@@ -266,20 +266,20 @@ def duplicates_of(file: Path, markup: str) -> Duplicates:
     return find_duplicates([sentence.text for sentence in corpus.sentences])
 
 
-def test_the_published_sentences_that_occur_more_than_once(swedish_medical_ner: Path) -> None:
+def test_duplicates_of_the_1177_corpus(swedish_medical_ner: Path) -> None:
     found = duplicates_of(swedish_medical_ner, "keep")
     assert sizes(found.exact) == {1: 893, 2: 14, 3: 2}
     assert sizes(found.normalised) == {1: 891, 2: 15, 3: 2}
 
 
-def test_the_published_sentences_without_their_annotation(swedish_medical_ner: Path) -> None:
+def test_duplicates_of_the_1177_corpus_without_markup(swedish_medical_ner: Path) -> None:
     found = duplicates_of(swedish_medical_ner, "strip")
     assert sizes(found.exact) == {1: 892, 2: 13, 3: 3}
     assert sizes(found.normalised) == {1: 890, 2: 14, 3: 3}
 
 
 @pytest.mark.parametrize(("markup", "pairs"), [("keep", 8), ("strip", 6)])
-def test_the_published_near_duplicates_are_those_of_all_pairs(
+def test_near_duplicates_of_the_1177_corpus_are_those_of_all_pairs(
     swedish_medical_ner: Path, markup: str, pairs: int
 ) -> None:
     corpus = load_corpus(str(swedish_medical_ner), markup="keep" if markup == "keep" else "strip")

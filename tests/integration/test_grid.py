@@ -109,7 +109,7 @@ def test_a_span_out_of_its_text_is_told_with_file_line_and_span(tmp_path: Path) 
     corpus = tmp_path / "corpus.jsonl"
     corpus.write_text('{"text": "Feber", "spans": []}\n{"text": "Feber", "spans": [[2, 9, "DISORDER"]]}\n')
     output = refused(tmp_path, "demo", "--data", str(corpus))
-    assert f"{corpus}:2: span [2, 9, 'DISORDER'] lies outside its text" in output
+    assert f"{corpus}:2: span [2, 9, 'DISORDER'] is outside of its text" in output
 
 
 def test_a_space_of_one_s_own_is_refused_with_all_its_problems(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""From words to labelled subwords, and the account of what was cut."""
+"""From words to labelled subwords, and the counts of what was cut."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,7 +26,7 @@ from tune_ner.training.encoders import load_tokenizer, resolve_encoder
 BIO = SCHEMES["BIO"]
 LABELS = BIO.labels(("DRUG", "DISORDER"))
 IDS = {label: index for index, label in enumerate(LABELS)}
-# Two words; the tokenizer knows neither whole, so that each has several subwords.
+# two words of several subwords each
 TEXT = "xylometazolin hjälper"
 DRUG = Span(0, 13, "DRUG")
 
@@ -64,7 +64,7 @@ def tags_of(result: EncodedSplit, sentence: int = 0) -> list[str]:
 
 
 def places_of(result: EncodedSplit, sentence: int = 0) -> list[tuple[int, int] | None]:
-    """Window and position at which each word of a sentence is read; None for a word that was cut."""
+    """Return the window and the position at which each word of a sentence is read; None for words that were cut."""
     firsts, windows = result.subwords.words.firsts, result.subwords.windows
     places = result.subwords.read_at[firsts[sentence] : firsts[sentence + 1]].tolist()
     rows = np.searchsorted(windows, places, "right") - 1
@@ -72,7 +72,7 @@ def places_of(result: EncodedSplit, sentence: int = 0) -> list[tuple[int, int] |
 
 
 def positions_of(result: EncodedSplit, sentence: int = 0) -> list[int | None]:
-    """Where each word of a sentence that is one window is read; None for a word that was cut."""
+    """Return the position at which each word of a one-window sentence is read; None for words that were cut."""
     return [place and place[1] for place in places_of(result, sentence)]
 
 
@@ -80,7 +80,7 @@ def pieces(tokenizer: Any, word: str) -> list[str]:
     return list(tokenizer.tokenize(word))
 
 
-def test_the_first_subword_carries_the_label_and_the_others_are_ignored(tokenizer: Any) -> None:
+def test_with_first_only_the_first_subword_has_a_label(tokenizer: Any) -> None:
     result = encoded(tokenizer, Sentence("s", TEXT, (DRUG,)))
     drug, verb = (len(pieces(tokenizer, word)) for word in TEXT.split())
     assert drug > 1
@@ -90,14 +90,14 @@ def test_the_first_subword_carries_the_label_and_the_others_are_ignored(tokenize
     assert positions_of(result) == [1, 1 + drug]
 
 
-def test_with_alignment_all_every_subword_carries_the_label_of_its_word(tokenizer: Any) -> None:
+def test_with_all_every_subword_has_the_label_of_its_word(tokenizer: Any) -> None:
     result = encoded(tokenizer, Sentence("s", TEXT, (DRUG,)), subword_labels="all")
     drug, verb = (len(pieces(tokenizer, word)) for word in TEXT.split())
     assert labels_of(result) == [[IGNORED, *[IDS["B-DRUG"]] * drug, *[IDS["O"]] * verb, IGNORED]]
     assert positions_of(result) == [1, 1 + drug]
 
 
-def test_input_ids_are_the_words_between_the_special_tokens(tokenizer: Any) -> None:
+def test_ids_are_the_words_between_special_tokens(tokenizer: Any) -> None:
     (ids,) = ids_of(encoded(tokenizer, TEXT))
     expected = ["[CLS]", *(piece for word in TEXT.split() for piece in pieces(tokenizer, word)), "[SEP]"]
     assert tokenizer.convert_ids_to_tokens(ids) == expected
@@ -105,7 +105,9 @@ def test_input_ids_are_the_words_between_the_special_tokens(tokenizer: Any) -> N
 
 @pytest.mark.parametrize("subword_labels", SUBWORD_LABELS)
 @given(texts=st.lists(st.text(st.sampled_from("xyz åÅ\u200b\x07,-😀\u0308")), min_size=1, max_size=4))
-def test_rows_fit_together_whatever_the_text(tokenizer: Any, texts: list[str], subword_labels: SubwordLabels) -> None:
+def test_ids_labels_and_positions_are_consistent_for_any_text(
+    tokenizer: Any, texts: list[str], subword_labels: SubwordLabels
+) -> None:
     result = encoded(tokenizer, *texts, subword_labels=subword_labels, max_length=9, rule="punctuation")
     assert len(ids_of(result)) == len(labels_of(result)) == result.stats.sentences == len(texts)
     for number, (ids, labels) in enumerate(zip(ids_of(result), labels_of(result), strict=True)):
@@ -119,7 +121,7 @@ def test_rows_fit_together_whatever_the_text(tokenizer: Any, texts: list[str], s
             assert sum(label != IGNORED for label in labels) == len(kept)
 
 
-def test_words_and_entities_behind_the_limit_are_counted_as_cut(tokenizer: Any) -> None:
+def test_truncated_words_and_entities_are_counted(tokenizer: Any) -> None:
     text = "xyz xyz xyz xyz xyz"
     sizes = len(pieces(tokenizer, "xyz"))
     spans = (Span(0, 3, "DRUG"), Span(4, 11, "DRUG"), Span(12, 19, "DISORDER"))
@@ -133,7 +135,7 @@ def test_words_and_entities_behind_the_limit_are_counted_as_cut(tokenizer: Any) 
     assert result.stats.subwords == 2 + 2 * sizes + 2 + sizes
 
 
-def test_a_word_cut_in_its_middle_still_carries_its_label(tokenizer: Any) -> None:
+def test_a_partially_truncated_word_has_its_label(tokenizer: Any) -> None:
     result = encoded(tokenizer, Sentence("s", TEXT, (DRUG,)), max_length=3)
     assert labels_of(result) == [[IGNORED, IDS["B-DRUG"], IGNORED]]
     assert positions_of(result) == [1, None]
@@ -141,9 +143,7 @@ def test_a_word_cut_in_its_middle_still_carries_its_label(tokenizer: Any) -> Non
 
 
 @pytest.mark.parametrize("invisible", ["\u200b", "\x07", "\u200e", "\ufeff"])
-def test_a_word_of_which_the_tokenizer_makes_nothing_has_no_position_and_counts_as_cut(
-    tokenizer: Any, invisible: str
-) -> None:
+def test_a_word_without_subwords_counts_as_cut(tokenizer: Any, invisible: str) -> None:
     result = encoded(tokenizer, Sentence("s", f"xyz {invisible} xyz", (Span(4, 9, "DRUG"),)))
     size = len(pieces(tokenizer, "xyz"))
     assert positions_of(result) == [1, None, 1 + size]
@@ -152,14 +152,14 @@ def test_a_word_of_which_the_tokenizer_makes_nothing_has_no_position_and_counts_
 
 
 @pytest.mark.parametrize("texts", [("",), ("", "xyz"), ("xyz", "  ")])
-def test_a_sentence_without_words_has_special_subwords_only(tokenizer: Any, texts: Sequence[str]) -> None:
+def test_a_sentence_without_words_has_only_special_tokens(tokenizer: Any, texts: Sequence[str]) -> None:
     result = encoded(tokenizer, *texts)
     empty = [not text.strip() for text in texts].index(True)
     assert labels_of(result)[empty] == [IGNORED, IGNORED]
     assert places_of(result, empty) == []
 
 
-def test_problems_of_all_sentences_are_counted_by_kind(tokenizer: Any) -> None:
+def test_problems_are_counted_over_all_sentences(tokenizer: Any) -> None:
     result = encoded(
         tokenizer,
         Sentence("a", "xyz, xyz", (Span(0, 3, "DRUG"), Span(5, 5, "DRUG"), Span(5, 8, "DRUG"))),
@@ -170,7 +170,7 @@ def test_problems_of_all_sentences_are_counted_by_kind(tokenizer: Any) -> None:
     assert result.stats.entities_cut == 0
 
 
-def test_the_account_is_plain_data(tokenizer: Any) -> None:
+def test_stats_are_a_json_object(tokenizer: Any) -> None:
     account = encoded(tokenizer, Sentence("s", TEXT, (Span(0, 4, "DRUG"),))).stats.as_dict()
     assert set(account) == {
         *("sentences", "words", "words_cut", "subwords", "entities", "entities_cut", "problems"),
@@ -186,7 +186,7 @@ def test_every_distinct_word_is_tokenized_once(tokenizer: Any) -> None:
         return tokenizer(texts, **options)
 
     encoded(counting, *["xyz zyx"] * 30, "zyx a")
-    # and one of them once more, to see what comes around it
+    # and one of them again, for the special tokens around it
     assert sorted(asked) == ["a", "xyz", "xyz", "zyx"]
 
 
@@ -195,7 +195,7 @@ TOKENIZERS = ("tiny", "minilm", "bytes", "metaspace")
 
 @pytest.fixture(scope="module", params=TOKENIZERS)
 def any_tokenizer(request: pytest.FixtureRequest, tokenizer: Any) -> Any:
-    """WordPiece, cased and not; byte-level BPE as RoBERTa's; unigrams behind a mark for the space, as XLM-R's."""
+    """Return WordPiece (cased and uncased), byte-level BPE as in RoBERTa, and unigrams with metaspace as in XLM-R."""
     if request.param == "tiny":
         return tokenizer
     if request.param == "minilm":
@@ -238,10 +238,10 @@ def trained_tokenizer(kind: str) -> Any:
     stride=st.integers(0, 5),
     rule=st.sampled_from(WORD_TOKENIZERS),
 )
-def test_subwords_are_those_that_the_tokenizer_makes_of_whole_sentences(
+def test_subwords_equal_those_of_whole_sentences(
     any_tokenizer: Any, texts: list[str], max_length: int, stride: int, rule: WordTokenizer
 ) -> None:
-    """Though it is asked for single words: ids, the words that they belong to, and windows."""
+    """Compare ids, word ids and windows with those of a tokenizer that is given whole sentences."""
     texts = [*texts, *(sentence.text for sentence in synthetic_corpus(2, seed=len(texts)).sentences)]
     result = encoded(any_tokenizer, *texts, max_length=max_length, stride=stride, rule=rule).subwords
     words = [[text[start:end] for start, end in split_words(text, rule)] for text in texts]
@@ -256,7 +256,7 @@ def test_subwords_are_those_that_the_tokenizer_makes_of_whole_sentences(
     assert [row.tolist() for row in np.split(result.word_ids, result.windows[1:-1])] == expected
 
 
-def test_a_corpus_in_several_pieces_is_that_in_one(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_do_not_change_the_result(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sentences = [*synthetic_corpus(7).sentences, Sentence("s", "", ()), Sentence("t", "\u200b x", ())]
     whole = tokenize_sentences(sentences, tokenizer, max_length=12, stride=3)
     monkeypatch.setattr(alignment_module, "_BATCH", 2)
@@ -267,7 +267,7 @@ def test_a_corpus_in_several_pieces_is_that_in_one(tokenizer: Any, monkeypatch: 
                 assert values.tolist() == getattr(other, name).tolist()
 
 
-def test_no_sentence_at_all_is_no_window(tokenizer: Any) -> None:
+def test_no_sentences_give_no_windows(tokenizer: Any) -> None:
     result = tokenize_sentences([], tokenizer)
     assert (len(result.ids), result.windows.tolist(), len(result.read_at)) == (0, [0], 0)
 
@@ -277,7 +277,7 @@ WORDS = " ".join(["xyz", "zyx", "yxz"] * 9)
 
 @pytest.mark.parametrize("subword_labels", SUBWORD_LABELS)
 @given(words=st.integers(1, 27), max_length=st.integers(10, 20), stride=st.integers(1, 7))
-def test_with_a_stride_every_word_is_labelled_once_and_nothing_is_cut(
+def test_with_a_stride_every_word_is_labelled_once_and_none_is_cut(
     tokenizer: Any, words: int, max_length: int, stride: int, subword_labels: SubwordLabels
 ) -> None:
     text = " ".join(WORDS.split()[:words])
@@ -291,7 +291,7 @@ def test_with_a_stride_every_word_is_labelled_once_and_nothing_is_cut(
         assert (result.label_ids != IGNORED).sum() == words + 1
 
 
-def test_a_word_is_read_in_the_window_where_it_has_most_context(tokenizer: Any) -> None:
+def test_a_word_is_read_in_the_window_with_most_context(tokenizer: Any) -> None:
     result = encoded(tokenizer, WORDS, max_length=20, stride=8)
     lengths = result.subwords.lengths
     assert len(lengths) > 2
@@ -305,7 +305,7 @@ def test_a_word_is_read_in_the_window_where_it_has_most_context(tokenizer: Any) 
         assert edge >= 4 or outer
 
 
-def test_without_a_stride_the_windows_are_the_sentences(tokenizer: Any) -> None:
+def test_without_a_stride_windows_are_sentences(tokenizer: Any) -> None:
     result = encoded(tokenizer, WORDS, "xyz", max_length=20)
     assert len(result.subwords.windows) == 2 + 1
     assert result.stats.words_cut > 0

@@ -14,7 +14,7 @@ from tune_ner.tagging.schemes import SCHEMES
 
 EVERY_SCHEME = pytest.mark.parametrize("name", SCHEMES)
 
-# What each scheme forbids between neighbours, of the same type (x x) or of two (x y); "" is a sentence's edge.
+# forbidden transitions of each scheme, within a type (x x) or between two (x y); "" is the edge of a sentence
 FORBIDDEN: dict[str, set[tuple[str, str]]] = {
     "BIO": {("", "I-x"), ("O", "I-x"), ("B-x", "I-y"), ("I-x", "I-y")},
     "IO": set(),
@@ -36,7 +36,7 @@ def is_valid(name: str, tags: list[str]) -> bool:
 
 
 @EVERY_SCHEME
-def test_forbidden_neighbours_are_those_of_the_scheme_s_table(name: str) -> None:
+def test_forbidden_transitions_of_each_scheme(name: str) -> None:
     tags = ["", *SCHEMES[name].labels(["x", "y"])]
     pairs = {pair for pair in product(tags, tags) if pair != ("", "")}
     first_is_x = {(a, b) for a, b in pairs if (a + b).find("x") >= 0 and not a.endswith("y")}
@@ -46,7 +46,7 @@ def test_forbidden_neighbours_are_those_of_the_scheme_s_table(name: str) -> None
 
 
 @EVERY_SCHEME
-def test_allowed_neighbours_are_those_of_all_sets_of_entities(name: str) -> None:
+def test_allowed_transitions_are_those_of_all_sets_of_entities(name: str) -> None:
     tags = ["", *SCHEMES[name].labels(["x", "y"])]
     allowed = {(a, b) for a, b in product(tags, tags) if SCHEMES[name].allows(a, b)}
     assert allowed == valid_pairs(SCHEMES[name]) | {("", "")}
@@ -78,7 +78,7 @@ def test_viterbi_finds_the_best_valid_sequence(name: str, data: st.DataObject) -
 
 
 @EVERY_SCHEME
-def test_a_best_sequence_that_is_valid_is_kept(name: str) -> None:
+def test_a_valid_best_sequence_is_kept(name: str) -> None:
     labels = SCHEMES[name].labels(["x", "y"])
     tags = SCHEMES[name].tags([(0, 2, "x"), (2, 3, "y"), (4, 5, "x")], 6)
     scores = np.full((6, len(labels)), -1.0)

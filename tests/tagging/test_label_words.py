@@ -44,7 +44,7 @@ def labelled(
 
 
 def whole_words(words: list[tuple[int, int]]) -> st.SearchStrategy[list[Span]]:
-    """Spans that begin and end with a word, in any order, overlapping or not."""
+    """Draw spans of whole words, in any order, overlapping or not."""
     places = st.integers(0, len(words) - 1)
     return st.lists(
         st.builds(

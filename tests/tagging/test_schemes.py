@@ -1,4 +1,4 @@
-"""The tagging schemes: their labels, their tables, and the one rule by which tags are read."""
+"""The tagging schemes: labels, tags, and the rule by which tags are read."""
 
 import warnings
 from itertools import pairwise, product
@@ -17,13 +17,13 @@ from tune_ner.data.tag_parsing import Chunk, find_chunks
 from tune_ner.tagging.schemes import SCHEMES, TaggingScheme
 
 ALL = pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
-# The first two would be mixed up by a comparison of endings.
+# the first two have a common suffix
 TYPES = ("X", "A-X", "Y")
 
 
 @st.composite
 def neighbours(draw: st.DrawFn) -> tuple[list[Chunk], int]:
-    """Typed word ranges in order and without overlap, and a number of words that holds them."""
+    """Draw ordered, disjoint chunks and a number of words."""
     position = draw(st.integers(0, 2))
     ranges: list[Chunk] = []
     for gap, length, label in draw(
@@ -59,7 +59,7 @@ def test_labels_of_the_other_schemes_follow_the_order_of_the_types(name: str, la
     assert SCHEMES[name].labels(("Y", "X")) == labels
 
 
-def test_a_configuration_may_name_exactly_the_schemes_that_there_are() -> None:
+def test_configurations_accept_exactly_these_schemes() -> None:
     assert set(get_args(SchemeName)) == set(SCHEMES) == {scheme.name for scheme in SCHEMES.values()}
 
 
@@ -92,7 +92,7 @@ TOUCHING_SINGLES: list[Chunk] = [(0, 1, "X"), (1, 2, "X"), (2, 3, "X")]
         ("IO", TOUCHING, "I-X I-X I-X I-Y I-Y"),
     ],
 )
-def test_the_tags_of_a_scheme_are_those_of_its_table(name: str, ranges: list[Chunk], tags: str) -> None:
+def test_tags_follow_the_table_of_the_scheme(name: str, ranges: list[Chunk], tags: str) -> None:
     assert SCHEMES[name].tags(ranges, len(tags.split())) == tags.split()
 
 
@@ -113,7 +113,7 @@ def test_a_later_range_overwrites_an_earlier_one(name: str, tags: str) -> None:
 
 @ALL
 @given(case=neighbours())
-def test_ranges_that_a_scheme_expresses_come_back_from_its_tags(
+def test_chunks_are_read_back_from_tags_if_the_scheme_can_express_them(
     scheme: TaggingScheme, case: tuple[list[Chunk], int]
 ) -> None:
     ranges, words = case
@@ -123,7 +123,7 @@ def test_ranges_that_a_scheme_expresses_come_back_from_its_tags(
 
 
 @given(neighbours())
-def test_only_io_fails_to_express_ranges_that_do_not_overlap(case: tuple[list[Chunk], int]) -> None:
+def test_only_io_cannot_express_all_disjoint_chunks(case: tuple[list[Chunk], int]) -> None:
     ranges, _ = case
     merges = any(left[1] == right[0] and left[2] == right[2] for left, right in pairwise(ranges))
     for scheme in SCHEMES.values():
@@ -134,7 +134,7 @@ def test_only_io_fails_to_express_ranges_that_do_not_overlap(case: tuple[list[Ch
 @pytest.mark.parametrize(
     "ranges", [[(0, 2, "X"), (1, 3, "Y")], [(0, 2, "X"), (0, 2, "X")], [(2, 3, "X"), (0, 1, "X")], [(1, 1, "X")]]
 )
-def test_no_scheme_expresses_overlap_disorder_or_emptiness(scheme: TaggingScheme, ranges: list[Chunk]) -> None:
+def test_no_scheme_expresses_overlapping_unordered_or_empty_chunks(scheme: TaggingScheme, ranges: list[Chunk]) -> None:
     assert not expresses(scheme, ranges)
 
 
@@ -172,13 +172,13 @@ LETTERS = ["O", *(f"{prefix}-{label}" for prefix in "BIES" for label in ("X", "Y
 
 
 @pytest.mark.parametrize("length", range(5))
-def test_every_short_tag_sequence_is_read_as_seqeval_reads_it(length: int) -> None:
+def test_every_short_tag_sequence_is_read_as_by_seqeval(length: int) -> None:
     for sequence in product(LETTERS, repeat=length):
         tags = list(sequence)
         assert list(find_chunks(tags)) == as_chunks(tags), tags
 
 
-def test_long_random_tag_sequences_are_read_as_seqeval_reads_them() -> None:
+def test_long_random_tag_sequences_are_read_as_by_seqeval() -> None:
     random = Random(67)
     for _ in range(20_000):
         tags = random.choices(LETTERS, k=random.randint(5, 20))

@@ -1,4 +1,4 @@
-"""Where a text is cut into words."""
+"""Splitting texts into words."""
 
 import re
 import sys
@@ -43,7 +43,7 @@ def words_of(text: str, rule: WordTokenizer) -> list[str]:
         ("läkare 药", ["läkare", "药"], ["läkare", "药"]),
     ],
 )
-def test_each_rule_cuts_where_it_says(text: str, whitespace: list[str], punctuation: list[str]) -> None:
+def test_examples_of_each_word_tokenizer(text: str, whitespace: list[str], punctuation: list[str]) -> None:
     assert words_of(text, "whitespace") == whitespace
     assert words_of(text, "punctuation") == punctuation
 
@@ -53,12 +53,12 @@ def test_offsets_count_characters_not_bytes() -> None:
 
 
 @given(TEXTS)
-def test_the_whitespace_rule_is_the_notebooks_expression(text: str) -> None:
+def test_whitespace_equals_the_pattern_of_the_notebook(text: str) -> None:
     assert split_words(text, "whitespace") == [match.span() for match in re.finditer(r"\S+", text)]
 
 
 @pytest.mark.parametrize("rule", WORD_TOKENIZERS)
-def test_no_character_is_white_space_to_one_rule_and_not_to_python(rule: WordTokenizer) -> None:
+def test_white_space_is_that_of_python(rule: WordTokenizer) -> None:
     wrong = [
         hex(code) for code in range(sys.maxunicode + 1) if bool(split_words(chr(code), rule)) == chr(code).isspace()
     ]
@@ -66,7 +66,7 @@ def test_no_character_is_white_space_to_one_rule_and_not_to_python(rule: WordTok
 
 
 @given(TEXTS, RULES)
-def test_words_are_in_order_and_hold_every_visible_character_once(text: str, rule: WordTokenizer) -> None:
+def test_words_are_ordered_and_contain_every_visible_character_once(text: str, rule: WordTokenizer) -> None:
     words = split_words(text, rule)
     assert all(start < end for start, end in words)
     held = [index for start, end in words for index in range(start, end)]
@@ -74,19 +74,19 @@ def test_words_are_in_order_and_hold_every_visible_character_once(text: str, rul
 
 
 @given(TEXTS)
-def test_the_punctuation_rule_only_cuts_further(text: str) -> None:
+def test_punctuation_only_splits_further_than_whitespace(text: str) -> None:
     wide = split_words(text, "whitespace")
     for start, end in split_words(text, "punctuation"):
         assert any(left <= start and end <= right for left, right in wide)
 
 
 @given(st.text(st.sampled_from("aåÅ1_öß9")).filter(bool))
-def test_letters_and_digits_stay_one_word_under_either_rule(text: str) -> None:
+def test_letters_and_digits_are_one_word(text: str) -> None:
     assert words_of(text, "punctuation") == words_of(text, "whitespace") == [text]
 
 
 @given(st.lists(TEXTS, max_size=5), RULES)
-def test_many_texts_are_cut_as_each_of_them_is(texts: list[str], rule: WordTokenizer) -> None:
+def test_split_texts_equals_split_words_of_each_text(texts: list[str], rule: WordTokenizer) -> None:
     words, forms, form = split_texts(texts, rule)
     assert [words.of(index) for index in range(len(texts))] == [split_words(text, rule) for text in texts]
     every = [word for text in texts for word in words_of(text, rule)]

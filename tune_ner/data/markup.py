@@ -1,8 +1,8 @@
-"""Annotation markup: brackets that stand in the text around the entities that they mark.
+"""Annotation markup: brackets in the text around the entities that they mark.
 
-Swedish medical NER is annotated in the text itself: `( … )` for a disorder or finding, `[ … ]` for a drug
-and `{ … }` for a body structure, in one part of the corpus with a space inside each bracket and, where
-punctuation follows, with a space before it that the text did not have.
+Swedish medical NER is annotated in the text itself: `( … )` for a disorder or finding, `[ … ]` for a drug and `{ … }`
+for a body structure. In part of the corpus there is a space inside each bracket, and one before punctuation that
+follows; the original text had neither.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from tune_ner.data.corpus import BODY, DISORDER, DRUG, Corpus, Sentence, Span, ordered_types
@@ -22,9 +22,9 @@ UNPAIRED = "unbalanced or empty brackets"
 CLOSING = {"(": ")", "[": "]", "{": "}"}
 MEDICAL_BRACKETS: Mapping[str, str] = {"(": DISORDER, "[": DRUG, "{": BODY}
 
-# What the hub's data set matches. The curly branch does not forbid curly brackets inside, so that it runs
-# from a sentence's first { to its last }; that fault is part of the text "as published". Behind a { without its } no
-# other has one either: the last branch passes them all at once, where each would be searched to the sentence's end.
+# The pattern of the hub's data set. Its curly branch allows curly brackets inside, so it matches from the first { of a
+# sentence to the last }; this error is part of the data "as published". After a { without a } no later
+# one has a } either: the last branch skips them all at once instead of searching the rest of the sentence for each.
 _PUBLISHED = re.compile(r"\[[^\[\]()]+\]|\([^\[\]()]+\)|\{[^\[\]()]+\}|(?P<open>\{[^\[\]()]*)")
 _INNERMOST = re.compile(r"\(([^()\[\]{}]+)\)|\[([^()\[\]{}]+)\]|\{([^()\[\]{}]+)\}")
 _BRACKET = re.compile(r"[()\[\]{}]")
@@ -32,7 +32,7 @@ _MOVED_SPACE = re.compile(r" (?=[.,;:!?)])")
 
 
 def published_spans(text: str) -> tuple[Span, ...]:
-    """The spans that the hub's data set gives a line: brackets included, neighbouring body parts merged."""
+    """Return the spans of a line as in the hub's data set: including brackets, with several body structures merged."""
     return tuple(
         Span(match.start(), match.end(), MEDICAL_BRACKETS[match.group()[0]])
         for match in _PUBLISHED.finditer(text)
@@ -41,7 +41,7 @@ def published_spans(text: str) -> tuple[Span, ...]:
 
 
 def unpaired_brackets(text: str) -> int:
-    """Number of brackets that belong to no innermost pair and so are text, not markup."""
+    """Return the number of brackets outside of innermost pairs, which are text instead of markup."""
     return len(_BRACKET.findall(text)) - 2 * sum(1 for _ in _pairs(text))
 
 
@@ -49,13 +49,7 @@ def _pairs(text: str) -> Iterator[re.Match[str]]:
     return (match for match in _INNERMOST.finditer(text) if match.group()[1:-1].strip())
 
 
-@dataclass(frozen=True)
-class _Restored:
-    text: str
-    spans: tuple[Span, ...]
-
-
-def _restore(text: str, brackets: Mapping[str, str]) -> _Restored:
+def _restore(text: str, brackets: Mapping[str, str]) -> tuple[str, tuple[Span, ...]]:
     pieces: list[str] = []
     spans: list[Span] = []
     length = position = 0
@@ -71,36 +65,35 @@ def _restore(text: str, brackets: Mapping[str, str]) -> _Restored:
         length = start + len(entity)
         spans.append(Span(start, length, label))
         position = match.end()
-        # Only the annotation that pads its brackets also moves the punctuation away from them.
+        # only annotation with spaces inside the brackets also has a space before punctuation
         if inside != entity and _MOVED_SPACE.match(text, position):
             position += 1
     pieces.append(text[position:])
-    return _Restored("".join(pieces), tuple(spans))
+    return "".join(pieces), tuple(spans)
 
 
 def strip_markup(sentence: Sentence, brackets: Mapping[str, str] = MEDICAL_BRACKETS) -> Sentence:
-    """The sentence as it was before annotation, its spans read again from the innermost bracket pairs.
+    """Return the sentence without its markup, with spans read from the innermost bracket pairs.
 
-    Brackets go, with the white space inside them and, behind a pair that has such white space, the one
-    space before `. , ; : ! ? )`. Brackets that belong to no pair, or enclose nothing, stay as text.
+    Brackets are removed with the white space inside them and, after a pair with such white space, one space before
+    `. , ; : ! ? )`. Unpaired and empty brackets are kept as text.
 
     Args:
-        sentence: text with its markup; its own spans are ignored, since published ones may be merged.
-        brackets: the entity type that each opening bracket marks; other kinds of bracket are text.
+        sentence: text with markup; its spans are ignored, because published ones may be merged.
+        brackets: the entity type that each opening bracket marks; other brackets are text.
     """
-    restored = _restore(sentence.text, brackets)
-    return replace(sentence, text=restored.text, spans=restored.spans)
+    text, spans = _restore(sentence.text, brackets)
+    return replace(sentence, text=text, spans=spans)
 
 
 def strip_corpus(corpus: Corpus) -> Corpus:
-    """Every sentence through `strip_markup`, if the corpus carries such markup; else the corpus with a note.
+    """Return the corpus without markup, or unchanged with a note if most of its spans have no brackets around them.
 
-    A corpus carries markup when most of its spans begin and end at a bracket pair, inside or just outside.
-    Without this check the real parentheses of a clean text would be read as entities.
+    Otherwise, parentheses in a corpus without markup would become entities.
     """
     brackets = _bracket_types(corpus)
     if not brackets:
-        note = "markup 'strip': no brackets stand around the spans, so there was nothing to strip"
+        note = "markup 'strip': the spans have no brackets around them; nothing to strip"
         return replace(corpus, notes=(*corpus.notes, note))
     sentences = tuple(strip_markup(sentence, brackets) for sentence in corpus.sentences)
     notes = [*corpus.notes]
@@ -111,7 +104,7 @@ def strip_corpus(corpus: Corpus) -> Corpus:
         if not _bracket_around(sentence.text, span)
     ]
     if bare:
-        notes.append(f"markup 'strip': {len(bare)} spans without brackets are no longer spans: {first_places(bare)}")
+        notes.append(f"markup 'strip': {len(bare)} spans without brackets were dropped: {first_places(bare)}")
     odd = [sentence.source or sentence.id for sentence in corpus.sentences if unpaired_brackets(sentence.text)]
     if odd and not any(UNPAIRED in note for note in notes):
         notes.append(f"{UNPAIRED} in {len(odd)} sentences are kept as text: {first_places(odd)}")
@@ -120,12 +113,12 @@ def strip_corpus(corpus: Corpus) -> Corpus:
 
 
 def first_places(places: Sequence[str]) -> str:
-    """The first few places of a list, for a note."""
+    """Return the first three places of a list as text for a note."""
     return ", ".join(places[:3]) + (" …" if len(places) > 3 else "")
 
 
 def _bracket_types(corpus: Corpus) -> dict[str, str]:
-    """What each kind of bracket marks, from the published spans; empty when most spans have no brackets."""
+    """Return the most frequent type of each bracket; empty if most spans have no brackets around them."""
     votes: dict[str, Counter[str]] = {}
     spans = 0
     for sentence in corpus.sentences:

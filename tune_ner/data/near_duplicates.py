@@ -1,18 +1,17 @@
-"""Which sentences are the same: word for word, but for spelling, or nearly.
+"""Duplicate sentences: identical, identical after normalization, and near duplicates.
 
-Near duplicates are sentences whose sets of character shingles have a Jaccard similarity `|A∩B| / |A∪B|` of
-at least a threshold. Comparing every pair would take days for a million sentences, so that candidates are
-drawn first and only they are compared:
+Near duplicates are sentences whose sets of character shingles have a Jaccard similarity `|A∩B| / |A∪B|` of at least a
+threshold. Comparing every pair of a million sentences would take days, so only candidates are compared:
 
-- the minimum of a random permutation over a set is equal for two sets with a probability that is their
-  Jaccard similarity (MinHash: Broder, "On the resemblance and containment of documents", 1997);
-- two sentences are candidates when all minima of one of several bands are equal, which for similarity s,
-  b bands and r minima a band happens with probability `1 - (1 - s^r)^b` (locality-sensitive hashing:
-  Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets", section 3.4).
+- the minimum of a random permutation over two sets is equal with a probability that equals their Jaccard similarity
+  (MinHash: Broder, "On the resemblance and containment of documents", 1997);
+- two sentences are candidates if all minima of one of several bands are equal; for similarity s, b bands and r minima
+  per band, the probability is `1 - (1 - s^r)^b` (locality-sensitive hashing: Leskovec, Rajaraman and Ullman, "Mining of
+  Massive Datasets", section 3.4).
 
-Everything is done on arrays over all sentences, one band after another, so that memory stays in the order
-of the shingle sets: about a kilobyte a sentence at its peak. (datasketch's MinHash and MinHashLSH keep an
-object a sentence and an entry a band: seven kilobytes, and buckets of any size are compared in full.)
+All computations are array operations over all sentences, one band after another. The peak memory is proportional to the
+shingle sets: about a kilobyte per sentence. (datasketch's MinHash and MinHashLSH store an object per sentence and an
+entry per band: seven kilobytes; and they compare buckets of any size in full.)
 """
 
 from __future__ import annotations
@@ -30,32 +29,32 @@ from scipy.sparse.csgraph import connected_components
 Indices = npt.NDArray[np.int64]
 
 SHINGLE_SIZE = 3
-"""Characters in a shingle. With 2, short sentences of the 1177 corpus that share no word reach 0.4; with 4 and
-5, one changed word takes true duplicates below 0.8; three letters still fit a 63-bit number exactly."""
+"""Characters of a shingle. With 2, short sentences of the 1177 corpus without a common word reach 0.4; with 4 or 5,
+one changed word moves true duplicates below 0.8. Three code points fit into a 63-bit number."""
 
 BANDS = 20
 RECALL = 0.995
-"""The probability with which a pair that is just similar enough becomes a candidate in one of the bands."""
+"""Probability that a pair exactly at the threshold becomes a candidate in one of the bands."""
 
 WINDOW = 64
-"""Sentences behind it that a sentence is compared with in a bucket: the bound that keeps the work linear."""
+"""Number of following sentences in a bucket that a sentence is compared with; it keeps the time linear."""
 
 _SEED = 1997
 _SENTENCES_AT_ONCE = 1 << 14
 _PAIRS_AT_ONCE = 1 << 18
 _BITMAP_WORDS = 2
 _ROUNDING = 1e-6
-"""Slack for the bound on a difference, so that a pair exactly at the threshold reaches the exact comparison."""
+"""Tolerance of the bound on a difference, so that a pair exactly at the threshold is compared exactly."""
 _CODE_POINT_BITS = 21
 
 
 @dataclass(frozen=True)
 class Duplicates:
-    """The group of every sentence at three levels, each joining at least what the one before it joins.
+    """The group of every sentence at three levels, each of which includes the previous one.
 
-    All have the shape `(sentences,)`; a group's id is the smallest index of a sentence in it, and blank
-    sentences are each their own group. `exact`: the same text. `normalised`: the same after `normalise`.
-    `near`: joined by a chain of similar sentences; None when it was not asked for.
+    All arrays have shape (sentences,). A group's id is its smallest sentence index; every blank sentence is a group of
+    its own. `exact`: identical texts. `normalised`: identical after `normalise`. `near`: connected by a chain of
+    similar sentences; None if not requested.
     """
 
     exact: Indices
@@ -64,12 +63,12 @@ class Duplicates:
 
 
 def find_duplicates(texts: Sequence[str], *, near: bool = True, threshold: float = 0.8) -> Duplicates:
-    """Groups of sentences that are equal, equal after `normalise`, and (when `near`) nearly equal.
+    """Group sentences that are identical, identical after `normalise`, and (with `near`) similar.
 
-    Two sentences are nearly equal when the Jaccard similarity of their character shingles, computed from
-    the sets themselves, is `threshold` or more. No pair below it is ever joined directly; a pair above it
-    is found with a probability of `RECALL` or more, in buckets that fit `WINDOW`. Nearness is transitive
-    by definition: A and C share a group if both are near B. Equal texts give equal groups in any process.
+    Two sentences are similar if the exact Jaccard similarity of their character shingles is at least `threshold`. Pairs
+    below it are never joined directly; pairs above it are found with a probability of at least `RECALL`, in buckets up
+    to `WINDOW`. Groups are transitive: A and C share a group if both are similar to B. Equal texts give equal groups in
+    every process.
 
     Raises:
         ValueError: the threshold is not above 0 and at most 1.
@@ -82,10 +81,10 @@ def find_duplicates(texts: Sequence[str], *, near: bool = True, threshold: float
 
 
 def normalise(text: str) -> str:
-    """The text in compatibility form (NFKC), case folded, with single spaces and no punctuation at its end.
+    """Return the text in compatibility form (NFKC), case folded, with single spaces and without final punctuation.
 
-    Final punctuation goes because it is what a headline, a list item and a sentence differ in, and a tagger
-    that has seen `Feber.` with its tags has seen `Feber`. A text of punctuation alone keeps it.
+    Final punctuation is removed because it often is the only difference between a headline, a list item and a sentence.
+    A text that consists of punctuation keeps it.
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     collapsed = " ".join(folded.split())
@@ -99,7 +98,7 @@ def _equal(texts: Sequence[str]) -> Indices:
 
 
 def _near(plain: Sequence[str], normalised: Indices, threshold: float) -> Indices:
-    """The groups of near duplicates, shape (sentences,), from normalised texts and their groups."""
+    """Return the groups of near duplicates, shape (sentences,), from normalised texts and their groups."""
     distinct = np.array([i for i in np.unique(normalised).tolist() if plain[i].strip()], dtype=np.int64)
     if not len(distinct):
         return normalised
@@ -113,7 +112,7 @@ def _near(plain: Sequence[str], normalised: Indices, threshold: float) -> Indice
 
 
 def _shingle_sets(texts: Sequence[str]) -> csr_array:
-    """The set of shingles of every text: shape (texts, distinct shingles), 1 where the text has the shingle."""
+    """Return the shingle sets: shape (texts, distinct shingles), 1 where the text has the shingle."""
     vocabulary: dict[int, int] = {}
     columns, sizes = [], []
     for start in range(0, len(texts), _SENTENCES_AT_ONCE):
@@ -131,7 +130,7 @@ def _shingle_sets(texts: Sequence[str]) -> csr_array:
 
 
 def _shingles(texts: Sequence[str]) -> tuple[Indices, Indices]:
-    """The text and the code of every shingle of some texts; a space on either side makes word ends shingles too."""
+    """Return the text and the code of every shingle; spaces around each text make its word ends shingles as well."""
     padded = [f" {text} " for text in texts]
     lengths = np.array([len(text) for text in padded])
     points = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.int64)
@@ -147,16 +146,16 @@ def _shingles(texts: Sequence[str]) -> tuple[Indices, Indices]:
 
 
 def _rows(threshold: float) -> int:
-    """The most minima a band may have to find a pair at the threshold with probability `RECALL`."""
+    """Return the largest number of minima per band that finds a pair at the threshold with probability `RECALL`."""
     least = 1 - (1 - RECALL) ** (1 / BANDS)
     return 16 if threshold == 1 else min(16, max(1, int(math.log(least) / math.log(threshold))))
 
 
 def _candidates(sets: csr_array, rows: int, random: np.random.Generator) -> Iterator[tuple[Indices, Indices]]:
-    """Pairs that share a bucket of one band, nearest first, in batches.
+    """Yield pairs that share a bucket of one band, nearest first, in batches.
 
-    A bucket is ordered by further minima, which brings similar sentences together, so that the pairs that a
-    large bucket is too large for are those least alike.
+    Buckets are sorted by further minima, which brings similar sentences together, so pairs beyond `WINDOW` in a large
+    bucket are the least similar ones.
     """
     band = np.zeros(sets.shape[0], np.uint64)
     for _ in range(rows):
@@ -170,14 +169,14 @@ def _candidates(sets: csr_array, rows: int, random: np.random.Generator) -> Iter
         start = start[: np.searchsorted(start, len(order) - distance)]
         start = start[band[start] == band[start + distance]]
         found.append((order[start], order[start + distance]))
-        # Few and ever larger batches, since a join costs a pass over all sentences, but none beyond bounds.
+        # few, growing batches, because a join is a pass over all sentences; but with a limit
         if distance.bit_count() == 1 or sum(len(left) for left, _ in found) > _PAIRS_AT_ONCE:
             yield np.concatenate([left for left, _ in found]), np.concatenate([right for _, right in found])
             found = []
 
 
 def _minima(sets: csr_array, random: np.random.Generator) -> npt.NDArray[np.uint64]:
-    """The minimum of a random permutation of the shingles over every set, shape (texts,)."""
+    """Return the minimum of a random permutation of the shingles over every set, shape (texts,)."""
     ranks = random.permutation(sets.shape[1]).astype(np.uint32)
     return np.minimum.reduceat(ranks[sets.indices], sets.indptr[:-1]).astype(np.uint64)
 
@@ -186,7 +185,7 @@ def _minima(sets: csr_array, random: np.random.Generator) -> npt.NDArray[np.uint
 
 
 def _join(sets: csr_array, threshold: float) -> Indices:
-    """The group of every set, shape (texts,): its id is the smallest index in it."""
+    """Return the group of every set, shape (texts,); its id is the smallest index in it."""
     random = np.random.default_rng(_SEED)
     sizes, bitmaps = np.diff(sets.indptr).astype(np.int64), _bitmaps(sets, random)
     groups = np.arange(len(sizes))
@@ -203,7 +202,7 @@ def _join(sets: csr_array, threshold: float) -> Indices:
 
 
 def _bitmaps(sets: csr_array, random: np.random.Generator) -> npt.NDArray[np.uint64]:
-    """Every set as bits, shape (texts, words): a shingle has one of the places, and a bit is their parity."""
+    """Return every set as bits, shape (texts, words): each shingle is mapped to a bit, which is their parity."""
     place = random.integers(64 * _BITMAP_WORDS, size=sets.shape[1])
     words = []
     for word in range(_BITMAP_WORDS):
@@ -213,33 +212,33 @@ def _bitmaps(sets: csr_array, random: np.random.Generator) -> npt.NDArray[np.uin
 
 
 def _least_difference(bitmaps: npt.NDArray[np.uint64], left: Indices, right: Indices) -> Indices:
-    """A lower bound of the size of the symmetric difference of pairs of sets, shape (pairs,).
+    """Return a lower bound of the size of the symmetric difference of pairs of sets, shape (pairs,).
 
-    A shingle that only one set has flips one bit, so that no more bits differ than shingles do (the bitmap
-    filter of set similarity joins: Sandes, Teodoro and Melo, 2020). A similarity of t or more means a
-    symmetric difference of at most `(1-t)/(1+t)` of both sizes together: most candidates end here, at a
-    tenth of what looking at their sets costs.
+    A shingle that only one set has flips one bit, so at most as many bits as shingles differ (the bitmap filter of set
+    similarity joins: Sandes, Teodoro and Melo, 2020). A similarity of at least t implies a symmetric difference of at
+    most `(1-t)/(1+t)` times the sum of both sizes. This filter removes most candidates at a tenth of the cost of
+    comparing their sets.
     """
     differing: Indices = np.bitwise_count(bitmaps[left] ^ bitmaps[right]).sum(axis=1, dtype=np.int64)
     return differing
 
 
 def _shared(sets: csr_array, left: Indices, right: Indices) -> Indices:
-    """The number of shingles that pairs of sets have in common, shape (pairs,)."""
+    """Return the number of common shingles of pairs of sets, shape (pairs,)."""
     shared = np.zeros(len(left), np.int64)
     for start in range(0, len(left), _PAIRS_AT_ONCE):
-        split_name = slice(start, start + _PAIRS_AT_ONCE)
-        shared[split_name] = sets[left[split_name]].multiply(sets[right[split_name]]).sum(axis=1, dtype=np.int64)
+        batch = slice(start, start + _PAIRS_AT_ONCE)
+        shared[batch] = sets[left[batch]].multiply(sets[right[batch]]).sum(axis=1, dtype=np.int64)
     return shared
 
 
 def _union(groups: Indices, left: Indices, right: Indices) -> Indices:
-    """The groups once the sets of every pair share one."""
+    """Return the groups after the groups of every pair are merged."""
     if not len(left):
         return groups
     ids, nodes = np.unique(np.concatenate([groups[left], groups[right]]), return_inverse=True)
     ends = nodes[: len(left)], nodes[len(left) :]
-    links = np.ones(len(left), np.bool_)  # not a small integer: repeated links are added up
+    links = np.ones(len(left), np.bool_)  # not a small integer: repeated links are summed
     graph = csr_array((links, ends), shape=(len(ids), len(ids)))
     count, labels = connected_components(graph, directed=False)
     smallest = np.full(count, len(groups))

@@ -1,10 +1,10 @@
-"""Chunk tags of any IOB dialect: the one rule by which a tag sequence is read as typed ranges of words.
+"""Parsing of tags in any IOB dialect: tag sequences → typed word ranges (chunks).
 
-The rule is the one of the CoNLL-2000 evaluation script, `conlleval`, which seqeval's default mode follows
-too, extended to the letters of BILOU. It accepts every sequence, valid or not:
+The rule is that of the CoNLL-2000 evaluation script `conlleval` and of seqeval's default mode, extended to the prefixes
+of BILOU. It accepts every sequence, valid or not:
 
-* `B`, `S` and `U` always open an entity; `I`, `E` and `L` open one when none of their type is open;
-* an entity ends before any tag that opens another, before `O`, and after `E`, `L`, `S` and `U`.
+* `B`, `S` and `U` always start an entity; `I`, `E` and `L` start one unless an entity of their type is open;
+* an entity ends before any tag that starts another, before `O`, and after `E`, `L`, `S` and `U`.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ _CLOSING = frozenset("ELSU")
 PREFIXES = frozenset("BIELSU")
 
 Chunk = tuple[int, int, str]
-"""First word, word after the last one, entity type."""
+"""First word, word after the last one, and entity type."""
 
 
 def split_tag(tag: str) -> tuple[str, str]:
-    """Prefix and type of a tag: `B-DRUG` gives `("B", "DRUG")`, `O` gives `("O", "")`.
+    """Return prefix and type of a tag: `("B", "DRUG")` for `B-DRUG`, `("O", "")` for `O`.
 
     Raises:
-        ValueError: the tag is neither `O` nor a known prefix, a hyphen and a type.
+        ValueError: the tag is not `O` and does not consist of a known prefix, a hyphen and a type.
     """
     if tag == OUTSIDE:
         return OUTSIDE, ""
     prefix, hyphen, label = tag.partition("-")
     if prefix not in PREFIXES or not hyphen or not label:
-        raise ValueError(f"{tag!r} is no chunk tag: expected O or one of B- I- E- L- S- U- and a type")
+        raise ValueError(f"found the tag {tag!r}; expected O, or one of B- I- E- L- S- U- and a type")
     return prefix, label
 
 
 def find_chunks(tags: Iterable[str]) -> Iterator[Chunk]:
-    """The typed word ranges of a tag sequence, in order and without overlap, by the rule above."""
+    """Yield the typed word ranges of a tag sequence by the rule above, in order and without overlap."""
     start, open_label, position = 0, "", -1
     for position, tag in enumerate(tags):
         prefix, label = split_tag(tag)
@@ -52,12 +52,10 @@ def find_chunks(tags: Iterable[str]) -> Iterator[Chunk]:
 
 
 def detect_dialect(sequences: Iterable[Sequence[str]]) -> str:
-    """Name of the tagging scheme that the sequences are written in.
+    """Return the name of the tagging scheme of tag sequences, or `mixed` if they fit none.
 
-    Distinguished by their letters (`E`/`S`: BIOES, `L`/`U`: BILOU, only `I`: IO) and, where there are
-    just `B` and `I`, by whether every entity begins with `B` (BIO, also called IOB2) or only one that
-    touches another of its type (IOB1). Sequences that fit no scheme are called `mixed`; the rule of this
-    module reads them all the same.
+    Schemes are distinguished by their prefixes (`E`/`S`: BIOES, `L`/`U`: BILOU, only `I`: IO). With `B` and `I`, it is
+    BIO (IOB2) if every entity starts with `B`, and IOB1 if only entities do that directly follow one of their type.
     """
     letters: set[str] = set()
     begins_inside = begins_after_other = False

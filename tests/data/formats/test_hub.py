@@ -1,4 +1,4 @@
-"""Data sets of the hub: their shapes, the published schema, and what to do without a network."""
+"""Data sets of the hub: row shapes, splits, and behaviour without a network."""
 
 import json
 import os
@@ -63,22 +63,22 @@ Publish = Callable[[dict[str, datasets.Dataset]], list[tuple[Any, ...]]]
 
 @pytest.fixture
 def publish(monkeypatch: pytest.MonkeyPatch) -> Publish:
-    """Makes the hub hold the given parts, and returns the list of what is asked of it."""
+    """Return a function that puts splits on the hub and returns the list of later calls of `load_dataset`."""
 
-    def publish_parts(parts: dict[str, datasets.Dataset]) -> list[tuple[Any, ...]]:
+    def publish_splits(splits: dict[str, datasets.Dataset]) -> list[tuple[Any, ...]]:
         calls: list[tuple[Any, ...]] = []
 
         def load_dataset(*asked: Any) -> datasets.DatasetDict:
             calls.append(asked)
-            return datasets.DatasetDict(parts)
+            return datasets.DatasetDict(splits)
 
         monkeypatch.setattr(datasets, "load_dataset", load_dataset)
         return calls
 
-    return publish_parts
+    return publish_splits
 
 
-def test_a_lone_train_part_is_an_unsplit_corpus(publish: Publish) -> None:
+def test_a_single_train_split_is_an_unsplit_corpus(publish: Publish) -> None:
     calls = publish({"train": medical()})
     found, notes = read_hub(NAME, "1177")
     assert calls == [(NAME, "1177")]
@@ -89,21 +89,21 @@ def test_a_lone_train_part_is_an_unsplit_corpus(publish: Publish) -> None:
 
 
 @pytest.mark.parametrize("validation", ["validation", "dev"])
-def test_published_parts_are_kept(publish: Publish, validation: str) -> None:
+def test_published_splits_are_kept(publish: Publish, validation: str) -> None:
     publish({"test": medical(ROWS[:1]), validation: medical(ROWS[:1]), "train": medical()})
     corpus = load_corpus(f"hub:{NAME}")
     assert corpus.splits == {"train": (2, 3), "validation": (1,), "test": (0,)}
     assert corpus.entity_types == (DISORDER, BODY)
 
 
-def test_sentences_without_ids_are_called_by_their_configuration_and_part(publish: Publish) -> None:
+def test_sentences_without_ids_are_numbered_by_configuration_and_split(publish: Publish) -> None:
     rows = datasets.Dataset.from_list([{"text": "Astma", "spans": [{"start": 0, "end": 5, "label": "DISORDER"}]}])
     publish({"train": rows, "test": rows})
     assert [sentence.id for _, sentence in read_hub(NAME, "wiki")[0]] == ["wiki_train_0", "wiki_test_0"]
     assert [sentence.id for _, sentence in read_hub("owner/short", None)[0]] == ["short_train_0", "short_test_0"]
 
 
-def test_tags_are_named_by_the_classes_of_the_data_set_and_noted_once(publish: Publish) -> None:
+def test_tags_are_named_by_the_class_names_and_noted_once(publish: Publish) -> None:
     tags = datasets.ClassLabel(names=["O", "B-gene", "I-gene"])
     features = datasets.Features({"tokens": datasets.List(datasets.Value("string")), "ner_tags": datasets.List(tags)})
     rows = datasets.Dataset.from_list([{"tokens": ["BRCA", "1", "finns"], "ner_tags": [1, 2, 0]}], features=features)
@@ -113,28 +113,28 @@ def test_tags_are_named_by_the_classes_of_the_data_set_and_noted_once(publish: P
     assert notes == ("tags read as BIO",)
 
 
-def test_unknown_parts_are_left_out_beside_the_known_ones_with_a_note(publish: Publish) -> None:
+def test_other_splits_are_ignored_with_a_note(publish: Publish) -> None:
     publish({"train": medical(), "val": medical(), "unlabelled": medical()})
     sentences, notes = read_hub(NAME, "1177")
     assert {split_name for split_name, _ in sentences} == {"train", "validation"}
     assert any("'unlabelled'" in note for note in notes)
 
 
-def test_unknown_parts_alone_are_refused(publish: Publish) -> None:
+def test_a_data_set_without_known_splits_is_refused(publish: Publish) -> None:
     publish({"extra": medical(), "unlabelled": medical()})
     with pytest.raises(DataError, match="extra, unlabelled; expected train, validation or test") as caught:
         read_hub(NAME, "1177")
     assert str(caught.value).startswith(f"{NAME}: ")
 
 
-def test_a_fault_in_a_row_is_named_with_part_and_number(publish: Publish) -> None:
+def test_an_invalid_row_is_named_with_split_and_number(publish: Publish) -> None:
     publish({"train": datasets.Dataset.from_list([{"text": "a", "spans": []}, {"text": None, "spans": []}])})
     with pytest.raises(DataError) as caught:
         read_hub(NAME, None)
     assert str(caught.value) == f"{NAME}:train[1]: `text` is NoneType, expected a string"
 
 
-def test_rows_of_no_known_shape_are_refused_with_their_columns(publish: Publish) -> None:
+def test_rows_of_another_shape_are_refused_with_their_columns(publish: Publish) -> None:
     publish({"train": datasets.Dataset.from_list([{"review": "a", "stars": 1}])})
     with pytest.raises(DataError, match=r"train\[0\]: found the keys review, stars; expected `sentence` \+ `entities`"):
         read_hub(NAME, None)
@@ -145,7 +145,7 @@ def test_rows_of_no_known_shape_are_refused_with_their_columns(publish: Publish)
     [(ConnectionError("No route\nto the hub"), "No route"), (RuntimeError(), "RuntimeError"), (KeyError("x"), "'x'")],
 )
 @pytest.mark.parametrize(("config", "called"), [("1177", f"{NAME} (1177)"), (None, NAME)])
-def test_a_hub_that_cannot_be_read_is_named_with_the_two_ways_around_it(
+def test_an_unreachable_hub_is_reported_with_alternatives(
     monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str, config: str | None, called: str
 ) -> None:
     def load_dataset(*_: Any) -> None:
@@ -162,7 +162,7 @@ def test_a_hub_that_cannot_be_read_is_named_with_the_two_ways_around_it(
 
 
 def prepare_cache(home: Path, work: Path) -> None:
-    """The data set as `datasets` keeps it once downloaded and prepared, its rows read by the parquet builder."""
+    """Create the data set in the cache of `datasets`, as if it had been downloaded."""
     medical().to_parquet(str(work / "rows.parquet"))
     datasets.load_dataset("parquet", data_files=str(work / "rows.parquet"), cache_dir=str(work / "cache"))
     (arrow,) = (work / "cache").rglob("*-train.arrow")
@@ -187,7 +187,7 @@ except DataError as error:
 
 
 def read_offline(home: Path) -> Any:
-    """What a fresh process without a network reads, whose cache lies in `home`."""
+    """Return what a new process without a network reads from the cache in `home`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     environment = kept | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(home)}
     done = subprocess.run(
@@ -196,7 +196,7 @@ def read_offline(home: Path) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_a_prepared_data_set_is_read_from_the_cache_without_a_network(tmp_path: Path) -> None:
+def test_a_cached_data_set_is_read_without_a_network(tmp_path: Path) -> None:
     home = tmp_path / "home"
     prepare_cache(home, tmp_path)
     assert read_offline(home) == [
@@ -204,7 +204,7 @@ def test_a_prepared_data_set_is_read_from_the_cache_without_a_network(tmp_path: 
     ]
 
 
-def test_without_a_network_and_a_cache_the_two_ways_around_the_hub_are_named(tmp_path: Path) -> None:
+def test_without_network_and_cache_alternatives_are_reported(tmp_path: Path) -> None:
     message = read_offline(tmp_path)
     assert message.startswith(f"hub data set {NAME} (1177) cannot be loaded: ")
     assert "`--data FILE`" in message

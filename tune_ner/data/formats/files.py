@@ -1,4 +1,4 @@
-"""Local files and folders → sentences: bracket text, JSONL, CoNLL columns, parquet."""
+"""Local files and folders (bracket text, JSONL, CoNLL columns, parquet) → sentences."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from tune_ner.data.tag_parsing import detect_dialect, split_tag
 from tune_ner.errors import DataError
 
 Reading = tuple[list[Sentence], tuple[str, ...]]
-"""Sentences of a file, and notes on how it was read."""
+"""The sentences of a file, and notes on how it was read."""
 
 _SNIFFED_LINES = 200
 _NO_DATA = frozenset({"README", "LICENSE", "LICENCE", "COPYING"})
 
 
 def read_path(path: Path) -> tuple[SplitSentences, tuple[str, ...]]:
-    """The sentences of a file, or of a folder's files, each with the part that its file is named after.
+    """Return the sentences of a file or of the files of a folder, each with the split that its file is named after.
 
-    A folder whose data files are all named after parts (`train.jsonl`, `dev-1.conll` …) is a pre-made split;
-    the files of any other folder are read one after the other in the order of their names.
+    The files of a folder are its splits if all of them are named after splits (`train.jsonl`, `dev-1.conll` …);
+    otherwise, they are concatenated in the order of their names.
 
     Raises:
-        DataError: nothing there, nothing in it, or a fault in a file, named with its line.
+        DataError: the path does not exist or has no data, or a file is invalid at a line that the message names.
     """
     try:
         if not path.exists():
             raise DataError(f"{path}: no such file or folder; give a corpus file, a folder of them, or `synthetic`")
         files = _data_files(path) if path.is_dir() else [path]
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}; give a corpus file or a folder of them") from error
+        raise DataError(f"{path}: cannot read: {error.strerror}; give a corpus file or a folder of them") from error
     splits = [split_from_name(file.stem) for file in files]
     if None in splits or path.is_file():
         splits = [None] * len(files)
@@ -48,10 +48,10 @@ def read_path(path: Path) -> tuple[SplitSentences, tuple[str, ...]]:
 
 
 def read_file(path: Path) -> Reading:
-    """The sentences of one file, its format told by its ending or, for plain text, by its lines.
+    """Return the sentences of one file, whose format follows from its ending or, for `.txt`, from its lines.
 
     Raises:
-        DataError: the file is empty, not UTF-8, of an unknown format or faulty at a line that is named.
+        DataError: the file is empty, not UTF-8, of an unknown format, or invalid at a line that the message names.
     """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
@@ -59,7 +59,7 @@ def read_file(path: Path) -> Reading:
         raise DataError(f"{path}: unknown ending {path.suffix!r}; expected one of {known}")
     sentences, notes = reader(path)
     if not sentences:
-        raise DataError(f"{path}: no sentence in it; expected at least one")
+        raise DataError(f"{path}: no sentences; expected at least one")
     return sentences, notes
 
 
@@ -71,18 +71,18 @@ def _is_data(file: Path) -> bool:
 def _data_files(folder: Path) -> list[Path]:
     files = sorted(file for file in folder.iterdir() if _is_data(file))
     if not files:
-        raise DataError(f"{folder}: no data file in it; expected files ending in {', '.join(sorted(_READERS))}")
+        raise DataError(f"{folder}: no data files; expected files ending in {', '.join(sorted(_READERS))}")
     return files
 
 
 def _lines(path: Path) -> list[str]:
-    """The lines without their ends; only line feeds (and carriage returns before them) end a line."""
+    """Return the lines of a file; only line feeds, and carriage returns before them, end a line."""
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+        raise DataError(f"{path}: cannot read file: {error.strerror}") from error
     try:
-        # "utf-8-sig" would count the offset of an error from behind the byte order mark
+        # with "utf-8-sig", the offset of an error would not count the byte order mark
         text = raw.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
@@ -100,9 +100,9 @@ def _read_text(path: Path) -> Reading:
 
 
 def _bracket_text(path: Path, lines: list[str]) -> Reading:
-    """One sentence a line; an empty line is an empty sentence, as it is on the hub.
+    """Read one sentence per line; an empty line is an empty sentence, as in the hub's data set.
 
-    Leaving such lines out would shift every index after them, and with it the notebook's split.
+    Skipping empty lines would shift all later indices, and so change the notebook's split.
     """
     sentences: list[Sentence] = []
     unpaired: list[str] = []
@@ -129,7 +129,7 @@ def _looks_like_columns(lines: list[str]) -> bool:
 
 
 def _is_comment(line: str) -> bool:
-    """A line of columns that starts with # is a comment, unless the # is a token with its tag."""
+    """Return whether a line is a comment: it starts with #, and the # is not a token with a tag."""
     return line.startswith("#") and not _is_tag(_columns(line)[-1])
 
 
@@ -146,7 +146,7 @@ def _read_conll(path: Path) -> Reading:
 
 
 def _conll(path: Path, lines: list[str]) -> Reading:
-    """First column the token, last one the tag; an empty line ends a sentence."""
+    """Read tokens from the first column and tags from the last one; an empty line ends a sentence."""
     sentences: list[Sentence] = []
     dialects: list[list[str]] = []
     for first, rows in _blocks(path, lines):
@@ -159,7 +159,7 @@ def _conll(path: Path, lines: list[str]) -> Reading:
 
 
 def _columns(line: str) -> list[str]:
-    """Columns end at tabs, or at blanks in a line without tabs; a no-break space belongs to its token."""
+    """Split a line at tabs, or at spaces if it has no tabs; no-break spaces belong to tokens."""
     if "\t" in line:
         return [column.strip(" ") for column in line.split("\t")]
     return [column for column in line.split(" ") if column]
@@ -197,7 +197,7 @@ def _json_rows(path: Path) -> Iterator[tuple[str, Row]]:
         place = f"{path}:{number}"
         try:
             row = json.loads(line)
-        # ValueError: besides faulty JSON also a number of more digits than Python reads
+        # ValueError: invalid JSON, or a number with more digits than Python reads
         except (ValueError, RecursionError) as error:
             raise DataError(f"{place}: not JSON ({error}); expected one object on each line") from error
         if not isinstance(row, dict):
@@ -211,10 +211,10 @@ def _read_parquet(path: Path) -> Reading:
 
     try:
         table = pyarrow.parquet.read_table(path)
-        # Data sets written by `datasets` keep their class names in the schema's metadata.
+        # data sets written by `datasets` have their class names in the schema's metadata
         names = class_names(datasets.Features.from_arrow_schema(table.schema))
         rows = table.to_pylist()
-    # A broken file, broken metadata and text that is not UTF-8 raise errors of many unrelated classes.
+    # broken files, broken metadata and text that is not UTF-8 raise errors of many unrelated classes
     except Exception as error:
         raise DataError(f"{path}: not a readable parquet file ({error})") from error
     places = ((f"{path}:{number}", row) for number, row in enumerate(rows, start=1))

@@ -1,4 +1,4 @@
-"""Texts without annotation, one after the other as they are read: plain lines and JSONL."""
+"""Streaming of texts without annotation, from plain lines or JSONL."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any, BinaryIO
 from tune_ner.errors import TextError
 
 LONGEST_TEXT = 10_000_000
-"""Characters; a longer text is refused, for it takes more memory than a machine can be expected to have."""
+"""Maximal number of characters; longer texts need more memory than most machines have."""
 
 _LONGEST_LINE = 4 * LONGEST_TEXT
-"""Bytes; no character has more than four."""
+"""Bytes; a character has at most four."""
 
 
 @dataclass(frozen=True)
 class TextRow:
-    """A text and where it came from; `fields` are the keys of its JSON object, if it came in one."""
+    """A text and its place (`file:line`); `fields` is its JSON object, if it is from JSONL."""
 
     text: str
     place: str
@@ -27,65 +27,66 @@ class TextRow:
 
 
 def check_text(text: str, place: str) -> str:
-    """The text itself.
+    """Return the text if it is valid.
 
     Raises:
-        TextError: it holds half a surrogate pair, or is longer than `LONGEST_TEXT`.
+        TextError: it contains half a surrogate pair, or is longer than `LONGEST_TEXT`.
     """
     if len(text) > LONGEST_TEXT:
         raise TextError(
-            f"{place}: {len(text):,} characters; expected at most {LONGEST_TEXT:,} in a text: divide it, for "
-            "instance at its paragraphs"
+            f"{place}: {len(text):,} characters; expected at most {LONGEST_TEXT:,} in a text; split it, for "
+            "instance into paragraphs"
         )
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise TextError(
-            f"{place}: half a surrogate pair (U+{ord(text[error.start]):04X}) at offset {error.start}, which is no "
-            "character; expected UTF-8 text, or both halves of an escape"
+            f"{place}: half a surrogate pair (U+{ord(text[error.start]):04X}) at offset {error.start} instead "
+            "of a character; expected UTF-8 text, or both halves of an escape"
         ) from error
     return text
 
 
 def check_file(path: Path) -> Path:
-    """The path itself.
+    """Return the path if it is a readable file.
 
     Raises:
-        TextError: it is no file that can be read, or its ending tells no format.
+        TextError: the file is unreadable, or its ending is unknown.
     """
     if path.suffix.lower() not in (".txt", ".jsonl"):
-        raise TextError(f"{path}: unknown ending {path.suffix!r}; expected .txt (one text a line) or .jsonl")
+        raise TextError(f"{path}: unknown ending {path.suffix!r}; expected .txt (one text per line) or .jsonl")
     try:
         with path.open("rb"):
             return path
     except OSError as error:
-        raise TextError(f"{path}: cannot be read: {error.strerror or error}; expected a .txt or .jsonl file") from error
+        raise TextError(
+            f"{path}: cannot read file: {error.strerror or error}; expected a .txt or .jsonl file"
+        ) from error
 
 
 def read_texts(path: Path) -> Iterator[TextRow]:
-    """The texts of a file, read as they are asked for: `.jsonl` has one object a line, any other one text a line.
+    """Yield the texts of a file while reading it: one JSON object per line in `.jsonl`, else one text per line.
 
     Raises:
-        TextError: the file cannot be read, is empty, not UTF-8, or faulty at a line that is named.
+        TextError: the file is unreadable, empty, not UTF-8, or invalid at a line that the message names.
     """
     try:
         with path.open("rb") as stream:
             yield from texts_of(stream, str(path), is_jsonl=path.suffix.lower() == ".jsonl")
     except OSError as error:
-        raise TextError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise TextError(f"{path}: cannot read file: {error.strerror or error}") from error
 
 
 def texts_of(stream: BinaryIO, name: str, *, is_jsonl: bool | None = None) -> Iterator[TextRow]:
-    """The texts of a stream, read as they are asked for.
+    """Yield the texts of a stream while reading it.
 
     Args:
-        stream: bytes in UTF-8; only line feeds, and carriage returns before them, end a line.
-        name: what it is called in messages.
-        is_jsonl: whether each line is a JSON object with a `text`, or is a text; None to tell by whether the first line
-            is an object.
+        stream: UTF-8 bytes; only line feeds, and carriage returns before them, end a line.
+        name: name of the stream in messages.
+        is_jsonl: whether each line is a JSON object with a `text`, or a text; None decides by the first line.
 
     Raises:
-        TextError: it is empty, not UTF-8, or faulty at a line that is named.
+        TextError: the stream is empty, not UTF-8, or invalid at a line that the message names.
     """
     number = 0
     for number, line in enumerate(_lines(stream, name), start=1):
@@ -97,16 +98,14 @@ def texts_of(stream: BinaryIO, name: str, *, is_jsonl: bool | None = None) -> It
         elif line.strip():
             yield _row(line, place)
     if not number:
-        raise TextError(f"{name}: empty; expected one text a line, or JSONL with `text`")
+        raise TextError(f"{name}: empty; expected one text per line, or JSONL with `text`")
 
 
 def _lines(stream: BinaryIO, name: str) -> Iterator[str]:
     number, offset = 1, 0
     while raw := stream.readline(_LONGEST_LINE + 1):
         if len(raw) > _LONGEST_LINE:
-            raise TextError(
-                f"{name}:{number}: a line of more than {_LONGEST_LINE:,} bytes; expected one text a line: divide it"
-            )
+            raise TextError(f"{name}:{number}: a line of more than {_LONGEST_LINE:,} bytes; expected one text per line")
         try:
             line = raw.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -129,7 +128,7 @@ def _is_row(line: str) -> bool:
 def _row(line: str, place: str) -> TextRow:
     try:
         row = json.loads(line)
-    # ValueError: besides faulty JSON also a number of more digits than Python reads
+    # ValueError: invalid JSON, or a number with more digits than Python reads
     except (ValueError, RecursionError) as error:
         raise TextError(f"{place}: not JSON ({error}); expected one object with `text` on each line") from error
     if not isinstance(row, dict) or not isinstance(row.get("text"), str):

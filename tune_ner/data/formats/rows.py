@@ -1,7 +1,7 @@
-"""Rows as data sets publish them (hub, JSONL and parquet share these shapes) → sentences.
+"""Rows of hub data sets, JSONL, parquet and tables in memory → sentences.
 
-Three shapes are known: `sentence` + `entities` (the schema of Swedish medical NER on the hub), `text` +
-`spans`, and `tokens` + `ner_tags`.
+A row has one of three shapes: `sentence` + `entities` (the schema of Swedish medical NER on the hub), `text` + `spans`,
+or `tokens` + `ner_tags`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tune_ner.data.tag_parsing import detect_dialect, find_chunks, split_tag
 from tune_ner.errors import DataError
 
 PLACEHOLDER = 999
-"""`start` and `end` of the one entity by which some published versions mark a sentence without any."""
+"""`start` and `end` of the placeholder entity in sentences without entities, in some published versions."""
 
 _KNOWN_NAMES = {
     "disorder and finding": DISORDER,
@@ -32,22 +32,22 @@ Row = Mapping[str, Any]
 
 
 def canonical_type(name: str) -> str:
-    """The short name of a medical type that the hub spells out; any other name as it is."""
+    """Return the short name of a medical type that the hub spells out; other names are unchanged."""
     return _KNOWN_NAMES.get(name.lower(), name)
 
 
 def sentences_from_rows(
     rows: Iterable[tuple[str, Row]], prefix: str, class_names: Sequence[str] = ()
 ) -> tuple[list[Sentence], tuple[str, ...]]:
-    """Sentences of the rows, which come with their place (`file:line`), and notes on how they were read.
+    """Return the sentences of rows, and notes on how they were read.
 
     Args:
-        rows: pairs of a row's place, for messages, and the row.
-        prefix: sentences without an id of their own are called `prefix_0`, `prefix_1` …
-        class_names: names of the class indices that the rows use for types or tags, where published.
+        rows: pairs of a row's place (`file:line`), for messages, and the row.
+        prefix: the ids of sentences without an `id` or `sid` are `prefix_0`, `prefix_1` …
+        class_names: names of the class indices of types or tags, if the data set has them.
 
     Raises:
-        DataError: a row has none of the known shapes, or a span, type or tag that is none.
+        DataError: a row has another shape, or an invalid span, type or tag.
     """
     sentences: list[Sentence] = []
     dialects: list[list[str]] = []
@@ -75,19 +75,19 @@ def _check_characters(text: str, spans: Sequence[Span], place: str) -> None:
         "".join([text, *(span.label for span in spans)]).encode("utf-8")
     except UnicodeEncodeError as error:
         raise DataError(
-            f"{place}: half a surrogate pair (U+{ord(error.object[error.start]):04X}), which is no character; "
+            f"{place}: half a surrogate pair (U+{ord(error.object[error.start]):04X}) instead of a character; "
             "write the character itself or both halves of its escape"
         ) from error
 
 
 def tokens_to_text(tokens: Sequence[str], tags: Sequence[str], place: str) -> tuple[str, tuple[Span, ...]]:
-    """Tokens joined by one space, and the spans that their tags mark.
+    """Return the tokens joined by spaces, and the spans that their tags mark.
 
     Raises:
-        DataError: there are not as many tags as tokens, or one is no chunk tag.
+        DataError: the numbers of tokens and tags differ, or a tag is invalid.
     """
     if len(tokens) != len(tags):
-        raise DataError(f"{place}: {len(tokens)} tokens but {len(tags)} tags; expected one tag a token")
+        raise DataError(f"{place}: {len(tokens)} tokens but {len(tags)} tags; expected one tag per token")
     ends: list[int] = []
     for token in tokens:
         ends.append((ends[-1] + 1 if ends else 0) + len(token))
@@ -102,17 +102,17 @@ def tokens_to_text(tokens: Sequence[str], tags: Sequence[str], place: str) -> tu
 
 
 def checked_span(start: object, end: object, label: str, text: str, place: str) -> Span:
-    """A span that lies in its text.
+    """Return the span if it is within its text.
 
     Raises:
-        DataError: offsets are no integers or reach out of the text, or the type is empty.
+        DataError: an offset is not an integer or outside of the text, or the type is empty.
     """
-    # JSON's true and false would pass as the integers 1 and 0.
+    # true and false in JSON are instances of int
     if not (isinstance(start, int) and isinstance(end, int)) or isinstance(start, bool) or isinstance(end, bool):
         raise DataError(f"{place}: span {shown([start, end, label])}: offsets must be integers")
     if not 0 <= start <= end <= len(text):
         raise DataError(
-            f"{place}: span {shown([start, end, label])} lies outside its text, which has {len(text)} "
+            f"{place}: span {shown([start, end, label])} is outside of its text, which has {len(text)} "
             "characters; expected 0 <= start <= end <= length, counted in characters, end exclusive"
         )
     if not label:
@@ -139,7 +139,7 @@ def _hub_shape(row: Row, place: str, class_names: Sequence[str]) -> tuple[str, t
 
 
 def _entity_rows(entities: Any, place: str) -> list[dict[str, Any]]:
-    """The entities as one mapping each: published as a list of mappings or as a mapping of parallel lists."""
+    """Return a mapping for each entity, from a list of mappings or a mapping of parallel lists."""
     if isinstance(entities, Mapping):
         if entities and not {"start", "end", "type"} <= entities.keys():
             keys = ", ".join(map(str, entities))
@@ -148,7 +148,7 @@ def _entity_rows(entities: Any, place: str) -> list[dict[str, Any]]:
         if not all(isinstance(column, list) for column in columns.values()):
             raise DataError(f"{place}: `entities` is {shown(columns)}; expected a list for each key")
         if columns["start"] == columns["end"] == [PLACEHOLDER]:
-            return []  # the placeholder has no type, in some versions not even an empty one
+            return []  # in some versions, the placeholder has no type
         if any(len(a) != len(b) for a, b in pairwise(columns.values())):
             raise DataError(f"{place}: the lists of `entities` differ in length; expected parallel lists")
         return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
@@ -200,7 +200,7 @@ def _tokens(tokens: Any, place: str) -> list[str]:
 
 def _tag_names(tags: Any, place: str, class_names: Sequence[str]) -> list[str]:
     if not isinstance(tags, list):
-        raise DataError(f"{place}: `ner_tags` is {shown(tags)}, expected a list with one tag a token")
+        raise DataError(f"{place}: `ner_tags` is {shown(tags)}, expected a list with one tag per token")
     names: list[str] = []
     for tag in tags:
         if isinstance(tag, str):
