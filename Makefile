@@ -23,9 +23,9 @@ install: .venv/installed
 
 # torch is installed first and pinned, so that pip takes the build that suits the machine (CPU or CUDA).
 .venv/installed: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "error: found $$($(PYTHON) --version), expected Python 3.11 or newer; try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "error: found $$($(PYTHON) --version 2>/dev/null || echo no $(PYTHON)), expected Python 3.11 or newer; try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'from ensurepip import version' 2>/dev/null || \
 		{ echo "error: $(PYTHON) cannot create virtual environments; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(INSTALL) $(TORCH)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 # `ci` draws the same examples each time; `make fuzz` selects `fuzz`, which draws fresh ones. Neither depends on speed.
 _ANY_SPEED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", _ANY_SPEED, derandomize=True)
-settings.register_profile("fuzz", _ANY_SPEED, derandomize=False, max_examples=1000, print_blob=True)
+settings.register_profile("fuzz", _ANY_SPEED, derandomize=False, max_examples=200, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 

@@ -26,17 +26,17 @@ class _Finding(_Kept):
     severity: Severity
     title: str
     count: int
-    total: int
-    suggestion: str
+    of: int
+    remedy: str
 
 
 class _Audit(_Kept):
     fold: int | None
-    summary: str
-    severity: Severity | None
+    verdict: str
+    worst: Severity | None
     baselines: dict[str, _ByPart]
-    test_sentences_in_train: dict[str, list[int]]
-    seen_entities: list[str] | None = None
+    contaminated: dict[str, list[int]]
+    entity_forms: list[str] | None = None
     findings: list[_Finding]
 
 
