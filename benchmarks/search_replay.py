@@ -169,13 +169,14 @@ def _experiment() -> Any:
 
 
 def _trained(point: dict[str, Any]) -> float:
-    from tune_ner.training.trial import train_trial
+    from tune_ner.training.trial import TrialOptions, run_trial
 
     experiment = _experiment()
     space = experiment.space
     trial = experiment.trial({**{name: space.example(name) for name in space.HYPERPARAMETERS}, **point})
-    epochs = train_trial(trial, experiment.encoders[trial.model], experiment.corpus, experiment.splits[None], threads=1)
-    return max(epoch.validation_seqeval_f1 for epoch in epochs)
+    options = TrialOptions(threads=1, measure_test=False)
+    result = run_trial(trial, experiment.encoders[trial.model], experiment.corpus, experiment.splits[None], options)
+    return max(epoch.validation_seqeval_f1 for epoch in result.epochs)
 
 
 def record(path: Path, processes: int) -> None:

@@ -1,4 +1,4 @@
-"""Model folders made on the spot, of models that nobody trained; what they find is arbitrary, but always the same."""
+"""Model folders of untrained models, whose predictions are arbitrary but deterministic."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TYPES = ("DISORDER", "DRUG", "BODY")
 
 
 def an_untrained_model(**changes: Any) -> TrainedModel:
-    """A tiny model whose head is so large that it finds entities, with a trial's configuration."""
+    """Return a tiny model with a trial's configuration and a head so large that it finds entities."""
     config = a_config(**{"word_tokenizer": "punctuation", **changes})
     encoder = resolve_encoder(config.model)
     labels = SCHEMES[config.tagging_scheme].labels(TYPES)
@@ -31,6 +31,6 @@ def an_untrained_model(**changes: Any) -> TrainedModel:
 
 
 def a_model_folder(folder: Path, **changes: Any) -> Path:
-    """The folder of such a model."""
+    """Save such a model and return its folder."""
     an_untrained_model(**changes).save(folder)
     return folder

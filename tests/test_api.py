@@ -19,7 +19,7 @@ from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.run_dir import RunDir
 from tune_ner.tracking.display import Display, QuietDisplay
 from tune_ner.tracking.mlflow import MlflowRuns
-from tune_ner.training.model_settings import SETTINGS_FILE
+from tune_ner.training.model_export import INFERENCE_CONFIG_FILE
 
 
 class Tracker:
@@ -87,11 +87,11 @@ def test_unwritable_charts_do_not_affect_the_page(run: RunDir) -> None:
 
 def test_corrupt_model_only_skips_the_card(run: RunDir) -> None:
     run.models.best.mkdir()
-    (run.models.best / SETTINGS_FILE).write_text(f'{{"trial_id": "{run.records()[0].trial_id}", "format": 99}}')
+    (run.models.best / INFERENCE_CONFIG_FILE).write_text(f'{{"trial_id": "{run.records()[0].trial_id}", "format": 99}}')
     display = Notes()
     assert finish_run(RunResults(run), display, [], 2, None) == 0
     (note,) = display.notes
-    assert note.startswith(f"the model has no card: {run.models.best / SETTINGS_FILE}")
+    assert note.startswith(f"the model has no card: {run.models.best / INFERENCE_CONFIG_FILE}")
     assert {"ranking.csv", "report.html"} <= {path.name for path in run.path.iterdir()}
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tune_ner.results.tables import curves_table, load_results, ranking, trials_table, write_tables
     from tune_ner.results.timings import timings_table
     from tune_ner.training.result import TrialResult
-    from tune_ner.training.trial import run_trial
+    from tune_ner.training.trial import TrialOptions, run_trial
     from tune_ner.tuning.events import RunEvents
     from tune_ner.tuning.experiment import prepare
     from tune_ner.tuning.options import ResourceRequest, RunOptions, SchedulerConfig, SearchSettings
@@ -47,7 +47,7 @@ _HOMES = {
     "tune_ner.results.tables": ("curves_table", "load_results", "ranking", "trials_table", "write_tables"),
     "tune_ner.results.timings": ("timings_table",),
     "tune_ner.training.result": ("TrialResult",),
-    "tune_ner.training.trial": ("run_trial",),
+    "tune_ner.training.trial": ("TrialOptions", "run_trial"),
     "tune_ner.tuning.events": ("RunEvents",),
     "tune_ner.tuning.experiment": ("prepare",),
     "tune_ner.tuning.options": ("ResourceRequest", "RunOptions", "SchedulerConfig", "SearchSettings"),
@@ -65,6 +65,7 @@ __all__ = [  # noqa: RUF022 - in the order of the road
     "split_corpus",
     "TrialConfig",
     "TrialResult",
+    "TrialOptions",
     "run_trial",
     "SearchSpace",
     "load_space",

@@ -1,4 +1,4 @@
-"""The predict command: what it reads, prints and refuses."""
+"""The predict command: inputs, output and errors."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def found(row: dict[str, Any]) -> list[tuple[int, int, str, str]]:
     return [(span["start"], span["end"], span["label"], span["text"]) for span in row["spans"]]
 
 
-def test_every_text_of_every_source_is_answered_in_order(model: Path, predictor: Predictor, tmp_path: Path) -> None:
+def test_texts_of_all_sources_get_a_result_in_order(model: Path, predictor: Predictor, tmp_path: Path) -> None:
     (tmp_path / "lines.txt").write_text(f"{TEXTS[2]}\n\n{TEXTS[3]}\n")
     (tmp_path / "rows.jsonl").write_text(
         json.dumps({"id": 7, "text": TEXTS[4], "spans": [[0, 2, "DRUG"]], "note": "å"}) + "\n"
@@ -60,7 +60,7 @@ def test_every_text_of_every_source_is_answered_in_order(model: Path, predictor:
     assert (answers[-1]["gold"], answers[-1]["note"]) == ([[0, 2, "DRUG"]], "å")
 
 
-def test_what_it_prints_can_be_read_as_data(model: Path, tmp_path: Path) -> None:
+def test_output_can_be_read_as_a_corpus(model: Path, tmp_path: Path) -> None:
     output = predict(model, *TEXTS[:40])
     (tmp_path / "found.jsonl").write_text(output)
     scores = json.loads(predict(model, "--expect", tmp_path / "found.jsonl"))
@@ -68,7 +68,7 @@ def test_what_it_prints_can_be_read_as_data(model: Path, tmp_path: Path) -> None
     assert scores["support"] == sum(len(row["spans"]) for row in rows(output))
 
 
-def test_a_run_folder_stands_for_its_best_model(model: Path, tmp_path: Path) -> None:
+def test_run_folder_stands_for_its_best_model(model: Path, tmp_path: Path) -> None:
     (tmp_path / "trials.jsonl").touch()
     assert "this run has no model in best/" in predict(tmp_path, "a", code=2)
     (tmp_path / "best").symlink_to(model)
@@ -84,8 +84,9 @@ def test_entities_are_marked_in_text(model: Path, predictor: Predictor) -> None:
     assert predict(model, "\x1b[31m", "--format", "text").startswith("\\x1b")
 
 
-def test_scores_are_told_by_type(model: Path) -> None:
-    lines = predict(model, "--expect", "synthetic:60", "--format", "text").splitlines()[:7]
+def test_metrics_are_printed_by_type(model: Path) -> None:
+    output = predict(model, "--expect", "synthetic:60", "--format", "text")
+    lines = [line for line in output.splitlines() if line.strip(" ─")][:7]
     assert [line.split()[0] for line in lines] == ["Exact", "type", "DISORDER", "DRUG", "BODY", "all", "Mean"]
     scores = json.loads(predict(model, "--expect", "synthetic:60"))
     assert lines[-2].split() == [
@@ -96,7 +97,7 @@ def test_scores_are_told_by_type(model: Path) -> None:
     assert 0 < scores["f1"] < 1
 
 
-def test_what_the_model_was_trained_on_is_counted_and_scored_apart(model: Path, tmp_path: Path) -> None:
+def test_training_sentences_are_counted_and_scored_separately(model: Path, tmp_path: Path) -> None:
     corpus = synthetic_corpus(200).sentences
     data = tmp_path / "gold.jsonl"
 
@@ -106,13 +107,14 @@ def test_what_the_model_was_trained_on_is_counted_and_scored_apart(model: Path, 
         return predict(model, "--expect", data)
 
     fresh = json.loads(annotated(20, 40))
-    assert fresh["known_sentences"] == sum(s.text in TEXTS[:20] for s in corpus[20:40]) == 0
-    assert fresh["without_known"] is None
+    assert fresh["training_sentences"] == sum(s.text in TEXTS[:20] for s in corpus[20:40]) == 0
+    assert fresh["without_training_sentences"] is None
     both = json.loads(annotated(0, 40))
-    assert both["known_sentences"] == 20
-    assert both["without_known"] == {key: fresh[key] for key in both["without_known"]}
+    assert both["training_sentences"] == 20
+    other = both["without_training_sentences"]
+    assert other == {key: fresh[key] for key in other}
     warned = CliRunner().invoke(app, ["predict", str(model), "--expect", str(data), "--format", "text"])
-    assert "trained or chosen on 20 of these 40 sentences" in warned.stderr
+    assert "20 of these 40 sentences" in warned.stderr
     assert "Without the 20 sentences" in warned.stdout
 
 
@@ -124,20 +126,20 @@ def test_what_the_model_was_trained_on_is_counted_and_scored_apart(model: Path, 
         (["MODEL", "a", "  "], "TEXT 2: empty"),
         (["MODEL", "--file", "no.txt"], "no.txt: cannot read file: No such file"),
         (["MODEL", "--file", "no.pdf"], "no.pdf: unknown ending '.pdf'"),
-        (["MODEL", __file__], "is a file; to read it give --file"),
+        (["MODEL", __file__], "is a file; to read it, use --file"),
         (["MODEL"], "standard input: empty"),
         (["MODEL", "--expect", "no.jsonl"], "no.jsonl: no such file or folder"),
-        (["MODEL", "a", "--expect", "synthetic"], "--expect: its data has the texts"),
+        (["MODEL", "a", "--expect", "synthetic"], "--expect: its data contains the texts"),
         (["MODEL", "a", "--at-once", "0"], "at-once"),
     ],
 )
-def test_mistakes_are_told_with_exit_code_2(model: Path, arguments: list[str], message: str) -> None:
+def test_invalid_arguments_have_exit_code_2(model: Path, arguments: list[str], message: str) -> None:
     named = [str(model) if argument == "MODEL" else argument for argument in arguments]
     assert message in predict(*named, code=2)
 
 
 @pytest.mark.parametrize("line", [b'{"txt": "feber"}\n', b'{"text": null}\n'])
-def test_an_object_without_a_text_is_no_text(model: Path, line: bytes) -> None:
+def test_object_without_a_text_is_an_error(model: Path, line: bytes) -> None:
     found = "the keys txt" if b"txt" in line else "a `text` of null"
     assert f"standard input:1: found {found}; expected an object with a string `text`" in predict(
         model, stdin=line, code=2
@@ -145,7 +147,7 @@ def test_an_object_without_a_text_is_no_text(model: Path, line: bytes) -> None:
 
 
 @pytest.mark.parametrize("output", ["jsonl", "text"])
-def test_a_reader_that_has_enough_ends_it(model: Path, output: str) -> None:
+def test_closed_pipe_ends_the_command(model: Path, output: str) -> None:
     command = [sys.executable, "-m", "tune_ner", "predict", str(model), "--format", output]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     endless = subprocess.Popen(["yes", "Ta ibuprofen mot feber."], stdout=subprocess.PIPE)
@@ -166,7 +168,7 @@ def test_a_reader_that_has_enough_ends_it(model: Path, output: str) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full to write to")
-def test_a_full_disk_is_told(model: Path) -> None:
+def test_full_disk_is_an_error(model: Path) -> None:
     command = [sys.executable, "-m", "tune_ner", "predict", str(model), "feber"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     with Path("/dev/full").open("w") as full:
@@ -174,14 +176,14 @@ def test_a_full_disk_is_told(model: Path) -> None:
     assert (done.returncode, done.stderr) == (2, "error: cannot be written: No space left on device: make room\n")
 
 
-def test_what_comes_before_a_fault_is_answered(model: Path) -> None:
+def test_texts_before_an_error_get_a_result(model: Path) -> None:
     output = predict(model, stdin=b"Ont i halsen\nh\xe4r\n", code=2)
     assert output.startswith('{"text": "Ont i halsen"')
     assert "standard input:2: not UTF-8: byte 0xE4 at offset 14" in output
 
 
 @pytest.mark.slow
-def test_a_pipe_is_answered_line_by_line_and_may_break(model: Path) -> None:
+def test_pipe_gets_results_line_by_line_and_may_be_closed(model: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "tune_ner", "predict", str(model)],
         stdin=subprocess.PIPE,

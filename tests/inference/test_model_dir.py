@@ -1,4 +1,4 @@
-"""Model folders that are not what they should be; each is told in one line that names the file and the key."""
+"""Reading of model folders; invalid ones raise one line that names the file and the key."""
 
 import json
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.model_folders import a_model_folder
 from tune_ner.errors import ModelError
-from tune_ner.inference.predictor import Predictor
+from tune_ner.inference.model_dir import find_model_dir, read_model_dir
 
 Content = dict[str, Any]
 
@@ -36,35 +36,68 @@ def one_fewer(config: Content) -> None:
         ("config.json", without_labels, "id2label: found nothing; expected the name of each label by its number"),
         ("config.json", one_fewer, "and config.json asks for"),
         ("config.json", lambda config: config.update(id2label=["O", "B-DRUG"]), "id2label: found"),
-        ("config.json", lambda config: config["id2label"].update({"1": "O"}), "'O' stands twice"),
-        ("tune_ner.json", lambda said: said.update(tagging_scheme="IO"), "tagging_scheme IO and types"),
-        ("tune_ner.json", lambda said: said.update(types=["PERSON"]), "types PERSON do not give the labels"),
+        ("config.json", lambda config: config["id2label"].update({"1": "O"}), "duplicate label 'O'"),
+        ("tune_ner.json", lambda config: config.update(tagging_scheme="IO"), "tagging_scheme IO and entity_types"),
+        (
+            "tune_ner.json",
+            lambda config: config.update(entity_types=["PERSON"]),
+            "entity_types PERSON do not give the labels",
+        ),
     ],
 )
-def test_labels_that_do_not_fit_are_told(
+def test_inconsistent_labels_are_an_error(
     tmp_path: Path, file: str, edit: Callable[[Content], object], message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     folder = a_model_folder(tmp_path / "best")
     capfd.readouterr()
     edited(folder / file, edit)
     with pytest.raises(ModelError) as caught:
-        Predictor.load(folder)
+        read_model_dir(folder)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "no JSON"])
-def test_settings_that_are_none_are_told(tmp_path: Path, content: str) -> None:
+def test_config_that_is_not_a_json_object_is_an_error(tmp_path: Path, content: str) -> None:
     folder = a_model_folder(tmp_path / "best")
     (folder / "config.json").write_text(content)
     with pytest.raises(ModelError, match=r"config\.json"):
-        Predictor.load(folder)
+        read_model_dir(folder)
 
 
-def test_weights_that_are_no_numbers_are_told(tmp_path: Path) -> None:
+def test_nan_weights_are_an_error(tmp_path: Path) -> None:
     folder = a_model_folder(tmp_path / "best")
     weights = load_file(folder / "model.safetensors")
     weights["classifier.bias"] = weights["classifier.bias"] * float("nan")
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ModelError, match=r"classifier\.bias has weights that are no numbers"):
-        Predictor.load(folder)
+    with pytest.raises(ModelError, match=r"classifier\.bias has weights that are NaN"):
+        read_model_dir(folder)
+
+
+def test_run_folder_stands_for_its_best_model(tmp_path: Path) -> None:
+    (tmp_path / "trials.jsonl").touch()
+    with pytest.raises(ModelError, match="no model in best/"):
+        find_model_dir(tmp_path)
+    best = a_model_folder(tmp_path / "best")
+    assert find_model_dir(str(tmp_path)) == find_model_dir(best) == best
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("nowhere", "no such folder; expected a folder with config.json"),
+        ("empty", "the folder is empty"),
+        ("file", "a file; expected a folder"),
+        ("x" * 300, "cannot be read"),
+    ],
+)
+def test_path_without_a_model_is_an_error(tmp_path: Path, name: str, expected: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(ModelError, match=expected):
+        find_model_dir(tmp_path / name)
+
+
+def test_unknown_home_folder_is_an_error() -> None:
+    with pytest.raises(ModelError, match="cannot be read"):
+        find_model_dir("~nobody-of-this-name")

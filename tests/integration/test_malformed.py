@@ -19,7 +19,7 @@ from tune_ner.cli.app import app
 from tune_ner.data.loaders import MAX_CHARACTERS, MAX_SPANS
 from tune_ner.data.synthetic.generator import synthetic_corpus
 from tune_ner.results.run_dir import RunDir
-from tune_ner.training.model_settings import ModelSettings
+from tune_ner.training.model_export import InferenceConfig
 
 GRID = ["grid", "demo", "--model", "tiny:1x32", "--epochs", "1", "--lr", "1e-3", "--scheme", "BIO"]
 SPACE = """\
@@ -126,7 +126,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
     )
     run.run_config_file.write_text(json.dumps({"space": {"data": "synthetic:60"}, "libraries": {"torch": "2"}}))
     run.models.best.mkdir()
-    ModelSettings.of(records[0].config, ("DRUG",)).write(run.models.best)
+    InferenceConfig.of(records[0].config, ("DRUG",)).write(run.models.best)
     (run.path / "driver.json").write_text('{"host": "here", "process": 1}')
     assert told("report", str(run.path)).exit_code == 3
     return run

@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 
 from tests.factories import a_config
-from tune_ner.errors import ModelError
-from tune_ner.results.best_model import BestModelDir, model_folder
-from tune_ner.training.model_settings import SETTINGS_FILE, ModelSettings
+from tune_ner.results.best_model import BestModelDir
+from tune_ner.training.model_export import INFERENCE_CONFIG_FILE, InferenceConfig
 
 
 def files(trial_id: str, weights: bytes = b"weights") -> dict[str, Any]:
-    settings = ModelSettings.of(a_config(), ("DRUG",)).model_copy(update={"trial_id": trial_id})
-    content = {"config.json": b"{}", "model.safetensors": weights, SETTINGS_FILE: settings.model_dump_json().encode()}
+    settings = InferenceConfig.of(a_config(), ("DRUG",)).model_copy(update={"trial_id": trial_id})
+    content = {
+        "config.json": b"{}",
+        "model.safetensors": weights,
+        INFERENCE_CONFIG_FILE: settings.model_dump_json().encode(),
+    }
     return {name: np.frombuffer(data, np.uint8) for name, data in content.items()}
 
 
@@ -35,7 +38,7 @@ def test_the_last_model_kept_becomes_best(tmp_path: Path) -> None:
     models.publish()
     assert models.exported == "two"
     assert names(tmp_path) == ["best"]
-    assert names(tmp_path / "best") == ["config.json", "model.safetensors", SETTINGS_FILE]
+    assert names(tmp_path / "best") == ["config.json", "model.safetensors", INFERENCE_CONFIG_FILE]
     assert (tmp_path / "best" / "model.safetensors").read_bytes() == b"two"
 
 
@@ -115,15 +118,3 @@ def test_a_model_that_cannot_become_best_leaves_the_one_before(tmp_path: Path, m
         models.publish()
     assert models.exported == "one"
     assert models.kept == "two"
-
-
-def test_a_run_stands_for_its_best_model(tmp_path: Path) -> None:
-    (tmp_path / "trials.jsonl").touch()
-    with pytest.raises(ModelError, match="this run has no model in best/"):
-        model_folder(tmp_path)
-    (tmp_path / "best").mkdir()
-    assert model_folder(tmp_path) == tmp_path / "best"
-    assert model_folder(tmp_path / "best") == tmp_path / "best"
-    assert model_folder(tmp_path / "nowhere") == tmp_path / "nowhere"
-    with pytest.raises(ModelError, match="cannot be read"):
-        model_folder(tmp_path / ("x" * 300))

@@ -13,14 +13,14 @@ from tune_ner.results.model_card import model_card
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
 from tune_ner.results.tables import write_tables
-from tune_ner.training.model_settings import SETTINGS_FILE, ModelSettings
+from tune_ner.training.model_export import INFERENCE_CONFIG_FILE, InferenceConfig
 
 SPACE = "data: hub:owner/corpus:1177\nmodel: tiny:1x32\nlearning_rate: [1.0e-3, 2.0e-3]\n"
 
 
 def export(folder: RunDir, record: TrialRecord, **changes: Any) -> None:
     folder.models.best.mkdir()
-    settings = ModelSettings.of(record.config, ("DRUG",)).model_copy(update=changes)
+    settings = InferenceConfig.of(record.config, ("DRUG",)).model_copy(update=changes)
     settings.write(folder.models.best)
 
 
@@ -134,9 +134,9 @@ def test_schemes_that_the_pipeline_does_not_know_say_so(tmp_path: Path, scheme: 
 def test_weights_that_were_trained_again_say_so(tmp_path: Path, again: tuple[str, ...], expected: str) -> None:
     record = a_record()
     folder = a_run(tmp_path, [record])
-    export(folder, record, trained_again=again)
+    export(folder, record, retraining_differences=again)
     assert expected in card_of(folder)
-    export_again = ModelSettings.of(record.config, ("DRUG",))
+    export_again = InferenceConfig.of(record.config, ("DRUG",))
     export_again.write(folder.models.best)
     assert "once more" not in card_of(folder)
 
@@ -159,7 +159,7 @@ def test_a_run_without_a_model_or_with_that_of_another_has_no_card(tmp_path: Pat
 
 
 def test_damaged_settings_cost_the_card_and_no_table(run: RunDir) -> None:
-    file = run.models.best / SETTINGS_FILE
+    file = run.models.best / INFERENCE_CONFIG_FILE
     file.write_text(file.read_text().replace('"whitespace"', '"letters"'))
     with pytest.raises(ModelError, match=r"tune_ner\.json: word_tokenizer"):
         write_tables(RunResults(run))

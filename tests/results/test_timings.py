@@ -56,10 +56,9 @@ def test_what_decides_the_cost_and_varies_tells_rows_apart() -> None:
 
 
 def test_speed_is_of_training_alone_with_and_without_padding() -> None:
-    row = only_row([a_timed_record(cost=a_cost()), a_timed_record(cost=a_cost(peak_memory=3 * 10**9), seed=2)])
+    row = only_row([a_timed_record(cost=a_cost()), a_timed_record(cost=a_cost(peak_memory_bytes=3 * 10**9), seed=2)])
     assert row["Tokens per Second"] == pytest.approx(100)
     assert row["Computed Tokens per Second"] == pytest.approx(125)
-    assert row["Matmul Share"] == pytest.approx(1 / 40)
     assert row["Peak Memory Bytes"] == 3 * 10**9
     assert row["Without Cost"] == 0
 
@@ -124,7 +123,7 @@ def test_a_terminal_of_this_width_shows_every_figure(width: int) -> None:
 def test_markdown_has_the_same_tables() -> None:
     text = printed([a_timed_record(cost=a_cost())], markdown=True)
     assert "| tiny:1x32 | padding_free | 1 | s | 1.0 | 2.0 | 3.0 | 40.0 | 3.0 | 0.5 | 0.5 | 50.0 |" in text
-    assert "| tiny:1x32 | padding_free | 100 | 125 | 1.0 GB | 2 % |" in text
+    assert "| tiny:1x32 | padding_free | 100 | 125 | 1.0 GB |" in text
 
 
 def test_times_too_short_to_divide_by_give_no_speed() -> None:
@@ -142,7 +141,7 @@ def timed_records(draw: st.DrawFn) -> TrialRecord:
     """A finished trial with any times and any cost, each of which may be missing."""
     names = draw(st.lists(st.sampled_from([*STAGES, "test"]), unique=True))
     counts = st.integers(0, 10**12)
-    cost = draw(st.one_of(st.none(), st.builds(a_cost, tokens=counts, computed_tokens=counts, matmul_rate=numbers)))
+    cost = draw(st.one_of(st.none(), st.builds(a_cost, tokens=counts, computed_tokens=counts)))
     return a_timed_record(
         draw(numbers),
         seconds={name: draw(numbers) for name in names},

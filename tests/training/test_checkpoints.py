@@ -1,4 +1,4 @@
-"""A trial that goes on where it was saved: its figures are those of one that was never cut off."""
+"""Resumed trials, whose metrics equal those of a trial that was never interrupted."""
 
 import json
 from dataclasses import replace
@@ -16,13 +16,13 @@ from tune_ner.data.synthetic.generator import synthetic_corpus
 from tune_ner.training.checkpoints import TrialCheckpoint
 from tune_ner.training.encoders import resolve_encoder
 from tune_ner.training.result import EpochMetrics, TrialResult
-from tune_ner.training.trial import run_trial
+from tune_ner.training.trial import TrialOptions, run_trial
 
 CORPUS = synthetic_corpus(200)
 SPLIT = split_corpus(CORPUS, SplitSpec())
 
 
-class CutOffError(Exception):
+class InterruptedTrialError(Exception):
     """The process died."""
 
 
@@ -42,15 +42,16 @@ def configuration(**changes: Any) -> TrialConfig:
 
 
 def run(config: TrialConfig, checkpoint: TrialCheckpoint | None = None, on_epoch: Any = lambda _: None) -> TrialResult:
-    return run_trial(config, resolve_encoder(config.model), CORPUS, SPLIT, on_epoch, 1, checkpoint=checkpoint)
+    options = TrialOptions(threads=1, checkpoint=checkpoint, on_epoch=on_epoch)
+    return run_trial(config, resolve_encoder(config.model), CORPUS, SPLIT, options)
 
 
-def cut_off(config: TrialConfig, file: Path, after: int, every: int = 1) -> None:
-    def die(figures: EpochMetrics) -> None:
-        if figures.epoch > after:
-            raise CutOffError
+def interrupt(config: TrialConfig, file: Path, after: int, every: int = 1) -> None:
+    def die(metrics: EpochMetrics) -> None:
+        if metrics.epoch > after:
+            raise InterruptedTrialError
 
-    with pytest.raises(CutOffError):
+    with pytest.raises(InterruptedTrialError):
         run(config, TrialCheckpoint(file, config.trial_id, every), die)
 
 
@@ -63,32 +64,32 @@ def cut_off(config: TrialConfig, file: Path, after: int, every: int = 1) -> None
         ({"decoding": "viterbi", "tagging_scheme": "BIOES", "target_f1": 0.99}, 1, 1, 1),
     ],
 )
-def test_a_trial_that_was_cut_off_ends_as_if_nothing_had_happened(
+def test_resumed_trial_equals_an_uninterrupted_one(
     tmp_path: Path, changes: dict[str, Any], every: int, after: int, kept: int
 ) -> None:
     config, file = configuration(**changes), tmp_path / "checkpoints" / "trial.safetensors"
-    whole = run(config)
-    cut_off(config, file, after, every)
+    complete = run(config)
+    interrupt(config, file, after, every)
     checkpoint = TrialCheckpoint(file, config.trial_id, every)
     assert checkpoint.epochs == kept
-    told: list[EpochMetrics] = []
-    resumed = run(config, checkpoint, told.append)
-    assert resumed.note.endswith(f"went on after epoch {kept}, where it was saved")
-    assert tuple(told) == resumed.epochs
-    assert resumed.cost
-    assert whole.cost
-    assert resumed.cost.computed_tokens == whole.cost.computed_tokens
-    assert replace(resumed, seconds={}, cost=None, note="") == replace(whole, seconds={}, cost=None, note="")
+    reported: list[EpochMetrics] = []
+    resumed = run(config, checkpoint, reported.append)
+    assert resumed.note.endswith(f"resumed after epoch {kept}")
+    assert tuple(reported) == resumed.epochs
+    assert resumed.profile
+    assert complete.profile
+    assert resumed.profile.computed_tokens == complete.profile.computed_tokens
+    assert replace(resumed, seconds={}, profile=None, note="") == replace(complete, seconds={}, profile=None, note="")
     assert resumed.seconds["train"] > checkpoint.seconds["train"] > 0
 
 
-def test_the_last_epoch_is_not_saved_for_nothing_follows_it(tmp_path: Path) -> None:
+def test_last_epoch_is_not_saved(tmp_path: Path) -> None:
     config, file = configuration(epochs=2), tmp_path / "trial.safetensors"
     run(config, TrialCheckpoint(file, config.trial_id, 2))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_that_cannot_be_written_does_not_end_the_trial(tmp_path: Path) -> None:
+def test_write_error_does_not_end_the_trial(tmp_path: Path) -> None:
     config = configuration(epochs=2)
     (tmp_path / "checkpoints").write_text("a file")
     result = run(config, TrialCheckpoint(tmp_path / "checkpoints" / "trial.safetensors", config.trial_id, 1))
@@ -99,28 +100,29 @@ def test_a_disk_that_cannot_be_written_does_not_end_the_trial(tmp_path: Path) ->
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("saved") / "trial.safetensors"
-    cut_off(configuration(), file, 1)
+    interrupt(configuration(), file, 1)
     return file
 
 
-def test_nothing_that_is_saved_is_a_pickle(saved: Path) -> None:
+def test_checkpoint_is_a_safetensors_file(saved: Path) -> None:
     with safe_open(saved, framework="pt") as file:
         content = json.loads(file.metadata()["tune_ner"])
     assert len(content["epochs"]) == 1
 
 
-def test_what_another_trial_saved_is_not_read(saved: Path) -> None:
+def test_checkpoint_of_another_trial_is_ignored(saved: Path) -> None:
     checkpoint = TrialCheckpoint(saved, configuration(seed=4).trial_id, 1)
     assert checkpoint.saved is None
-    assert "begun anew, since trial.safetensors cannot be read: of format 1" in checkpoint.problem
+    assert "trial.safetensors" in checkpoint.problem
+    assert configuration().trial_id in checkpoint.problem
 
 
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
-def test_a_damaged_file_is_told_and_the_trial_begins_anew(
+def test_damaged_checkpoint_is_reported_and_ignored(
     saved: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    """Where the damage is in a number alone, nobody can tell; all that is read has the right form."""
+    """Damage to a single number is undetectable; everything that is read has the right form."""
     content = bytearray(saved.read_bytes())
     header = int.from_bytes(content[:8], "little")
     if data.draw(st.booleans()):

@@ -1,4 +1,4 @@
-"""Windows end to end, of which several are taken at once."""
+"""Windows, of which several are taken at once."""
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ def rows_of(windows: Windows) -> list[tuple[list[int], list[int]]]:
 
 
 @given(rows, st.data())
-def test_windows_are_taken_in_the_order_asked_for(
+def test_windows_are_taken_in_the_given_order(
     given_rows: list[tuple[list[int], list[int]]], data: st.DataObject
 ) -> None:
     windows = Windows.of(given_rows)
@@ -33,7 +33,7 @@ def test_windows_are_taken_in_the_order_asked_for(
     assert rows_of(windows[indices[0]]) == [given_rows[indices[0]]]
 
 
-def test_torch_s_loader_takes_a_batch_at_once() -> None:
+def test_data_loader_takes_a_batch_at_once() -> None:
     windows = Windows.of([([number] * number, [0] * number) for number in range(1, 6)])
     loader = torch.utils.data.DataLoader(windows, batch_size=2, collate_fn=rows_of)  # type: ignore[arg-type] # it takes a batch as one
     assert [len(batch) for batch in loader] == [2, 2, 1]

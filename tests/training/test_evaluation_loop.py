@@ -1,4 +1,4 @@
-"""Evaluation sorted by length and in large batches, against one sentence at a time and against the plain loop."""
+"""Predictions of a split in sorted, large batches, compared with one window at a time and the HF Trainer's loss."""
 
 from typing import Any
 
@@ -20,18 +20,17 @@ def model() -> Any:
     return model_of("bert").eval()
 
 
-@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("padding_free", [True, False])
 @pytest.mark.parametrize("tokens", [1, 40, 4096])
-def test_whatever_the_batches_each_window_has_its_own_output(model: Any, packed: bool, tokens: int) -> None:
-    split_name = windows_of(LENGTHS)
-    found = predict(
-        model, split_name, Collator(model, pad_id(model), packed=packed), scores=True, tokens_per_batch=tokens
-    )
+def test_output_of_a_window_does_not_depend_on_its_batch(model: Any, padding_free: bool, tokens: int) -> None:
+    windows = windows_of(LENGTHS)
+    collate = Collator(model, pad_id(model), padding_free=padding_free)
+    found = predict(model, windows, collate, with_scores=True, tokens_per_batch=tokens)
     assert found.output.shape == (sum(LENGTHS), 5)
-    plain = Collator(model, pad_id(model), packed=False)
-    outputs = np.split(found.output, split_name.starts[1:-1])
+    plain = Collator(model, pad_id(model), padding_free=False)
+    outputs = np.split(found.output, windows.starts[1:-1])
     for index, length in enumerate(LENGTHS):
-        batch = plain(split_name[index])
+        batch = plain(windows[index])
         with torch.no_grad():
             answer = model(**batch)
         labelled = range(1, length, 2)
@@ -41,28 +40,28 @@ def test_whatever_the_batches_each_window_has_its_own_output(model: Any, packed:
         assert found.losses[index] / len(labelled) == pytest.approx(answer.loss.item(), rel=1e-4)
 
 
-def test_labels_are_the_best_scores(model: Any) -> None:
-    split_name, collate = windows_of(LENGTHS), Collator(model, pad_id(model), packed=True)
-    labels = predict(model, split_name, collate).output
-    scores = predict(model, split_name, collate, scores=True).output
+def test_labels_have_the_best_scores(model: Any) -> None:
+    windows, collate = windows_of(LENGTHS), Collator(model, pad_id(model), padding_free=True)
+    labels = predict(model, windows, collate).output
+    scores = predict(model, windows, collate, with_scores=True).output
     assert labels.tolist() == scores.argmax(axis=-1).tolist()
     assert len(set(labels.tolist())) > 1
 
 
-def test_the_model_is_evaluated_without_dropout() -> None:
+def test_dropout_is_off() -> None:
     model = model_of("bert").train()
-    split_name, collate = windows_of(LENGTHS), Collator(model, pad_id(model), packed=True)
-    assert predict(model, split_name, collate).losses.tolist() == predict(model, split_name, collate).losses.tolist()
+    windows, collate = windows_of(LENGTHS), Collator(model, pad_id(model), padding_free=True)
+    assert predict(model, windows, collate).losses.tolist() == predict(model, windows, collate).losses.tolist()
 
 
 @given(st.lists(st.tuples(st.floats(0, 9), st.integers(0, 5)), min_size=1, max_size=20), st.integers(1, 7))
-def test_the_loss_is_the_mean_over_sentences_of_their_batch_s_mean(
-    windows: list[tuple[float, int]], batch_size: int
+def test_loss_is_the_mean_over_windows_of_the_mean_of_their_batch(
+    values: list[tuple[float, int]], batch_size: int
 ) -> None:
-    losses = np.array([loss if labelled else 0.0 for loss, labelled in windows])
-    labelled = np.array([count for _, count in windows])
+    losses = np.array([loss if labelled else 0.0 for loss, labelled in values])
+    labelled = np.array([count for _, count in values])
     repeated = []
-    for start in range(0, len(windows), batch_size):
+    for start in range(0, len(values), batch_size):
         labels = labelled[start : start + batch_size]
         mean = losses[start : start + batch_size].sum() / labels.sum() if labels.sum() else 0.0
         repeated += [mean] * len(labels)

@@ -1,4 +1,4 @@
-"""What only a GPU can show; skipped, with this reason, where there is none."""
+"""Training on a GPU; skipped without one."""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def bert_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an encoder of BERT-base's size and random weights."""
+    """Save an encoder of BERT-base's size with random weights."""
     folder = tmp_path_factory.mktemp("bert-base")
     texts = [sentence.text for sentence in synthetic_corpus(500).sentences]
     tokenizer = load_tokenizer(Encoder("tiny:1x32", "tiny", "1x32", "", ""), texts)
@@ -34,9 +34,9 @@ def bert_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("wanted", "dtype"), [("auto", torch.float16), ("bf16", torch.bfloat16)])
-def test_half_precision_is_really_on(
-    bert_base: Path, monkeypatch: pytest.MonkeyPatch, wanted: str, dtype: torch.dtype
+@pytest.mark.parametrize(("requested", "dtype"), [("auto", torch.float16), ("bf16", torch.bfloat16)])
+def test_half_precision_is_used(
+    bert_base: Path, monkeypatch: pytest.MonkeyPatch, requested: str, dtype: torch.dtype
 ) -> None:
     seen: set[torch.dtype] = set()
 
@@ -49,14 +49,14 @@ def test_half_precision_is_really_on(
     monkeypatch.setattr(trial_module, "load_model", watched)
     corpus = synthetic_corpus(120)
     encoder = resolve_encoder(str(bert_base))
-    config = a_config(model=str(bert_base), epochs=1, learning_rate=2e-5, precision=wanted)
+    config = a_config(model=str(bert_base), epochs=1, learning_rate=2e-5, precision=requested)
     result = run_trial(config, encoder, corpus, split_corpus(corpus, SplitSpec()))
     assert seen == {dtype}
-    assert result.precision_used == {"auto": "fp16", "bf16": "bf16"}[wanted]
+    assert result.precision_used == {"auto": "fp16", "bf16": "bf16"}[requested]
     assert result.device != "cpu"
 
 
-def test_the_memory_that_is_measured_is_about_that_of_the_trial(bert_base: Path) -> None:
+def test_probe_measures_about_the_memory_of_the_trial(bert_base: Path) -> None:
     corpus = synthetic_corpus(400)
     encoder, split = resolve_encoder(str(bert_base)), split_corpus(corpus, SplitSpec())
     config = a_config(model=str(bert_base), epochs=1, learning_rate=2e-5, precision="auto", batch_size=16)
@@ -67,7 +67,7 @@ def test_the_memory_that_is_measured_is_about_that_of_the_trial(bert_base: Path)
     assert measured == pytest.approx(torch.cuda.max_memory_reserved(), rel=0.25)
 
 
-def test_trials_of_bert_base_run_at_the_fraction_that_is_chosen(bert_base: Path, tmp_path: Path) -> None:
+def test_trials_of_bert_base_share_a_gpu(bert_base: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray")
     from tune_ner.config.loading import parse_space
     from tune_ner.results.run_dir import RunDir

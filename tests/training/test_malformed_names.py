@@ -1,4 +1,4 @@
-"""Names of models: whatever they are, they lead to an encoder or are refused in words."""
+"""Names of models: any name is resolved or refused with a clear error."""
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -13,7 +13,7 @@ NAMES = st.text(max_size=40) | st.text("./~:x1", max_size=8) | st.sampled_from(O
 
 @pytest.fixture
 def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that is a hub id would be looked up there."""
+    """Resolve hub ids without the hub."""
     monkeypatch.setattr("tune_ner.training.encoders._from_hub", lambda name: Encoder(name, "hub", name, "", ""))
 
 
@@ -28,7 +28,7 @@ def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
 @example("tiny:²x32")
 @example("x" * 5_000)
 @example("a\x00b")
-def test_any_name_is_resolved_or_refused_in_words(name: str) -> None:
+def test_any_name_is_resolved_or_refused(name: str) -> None:
     message = refusal(EncoderError, lambda: resolve_encoder(name))
     assert message.startswith("model " if message else "")
     assert len(message) < 6_000

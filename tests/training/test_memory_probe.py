@@ -1,4 +1,6 @@
-"""The memory of a trial, measured; what a GPU says stands in `test_gpu.py`."""
+"""The memory probe without a GPU; `test_gpu.py` tests it on one."""
+
+from typing import Any
 
 import pytest
 import torch
@@ -14,22 +16,22 @@ from tune_ner.training.memory_probe import training_memory
 TINY = resolve_encoder("tiny:1x32")
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU there is something to measure")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="measures with a GPU")
 @pytest.mark.parametrize("batching", ["padding_free", "padded"])
-def test_the_longest_windows_are_trained_on_and_without_a_gpu_nothing_is_measured(
+def test_probe_trains_on_the_longest_windows_and_returns_zero_without_a_gpu(
     monkeypatch: pytest.MonkeyPatch, batching: str
 ) -> None:
     corpus = synthetic_corpus(120)
     config = a_config(batch_size=4, batching=batching, trim_vocabulary=True)
-    inputs = trial_features(config, TINY, corpus, split_corpus(corpus, SplitSpec()))
+    features = trial_features(config, TINY, corpus, split_corpus(corpus, SplitSpec()))
     sizes: list[int] = []
     step = memory_module._step
 
-    def watched(model: object, optimiser: object, batch: dict[str, torch.Tensor], autocast: object) -> None:
+    def watched(config: Any, model: Any, optimizer: Any, batch: dict[str, torch.Tensor]) -> None:
         sizes.append(batch["input_ids"].numel())
-        step(model, optimiser, batch, autocast)  # type: ignore[arg-type]
+        step(config, model, optimizer, batch)
 
     monkeypatch.setattr(memory_module, "_step", watched)
-    assert training_memory(config, TINY, inputs) == 0
-    longest = sorted(inputs.windows["train"].lengths.tolist())[-4:]
+    assert training_memory(config, TINY, features) == 0
+    longest = sorted(features.windows["train"].lengths.tolist())[-4:]
     assert sizes == 2 * [sum(longest) if batching == "padding_free" else 4 * longest[-1]]

@@ -1,4 +1,4 @@
-"""The model that a trial hands on, from its weights in memory to a folder that transformers reads."""
+"""Export of a trained model as a folder that transformers can load."""
 
 import json
 import subprocess
@@ -21,12 +21,11 @@ from tune_ner.errors import ModelError
 from tune_ner.inference.predictor import Predictor
 from tune_ner.tagging.schemes import SCHEMES
 from tune_ner.training.encoders import Encoder, load_model, load_tokenizer, resolve_encoder
-from tune_ner.training.model_export import TrainedModel
-from tune_ner.training.model_settings import SETTINGS_FILE, ModelSettings
+from tune_ner.training.model_export import INFERENCE_CONFIG_FILE, InferenceConfig, TrainedModel
 from tune_ner.training.padding_free.vocabulary_trimming import Vocabulary
 from tune_ner.training.result import TrialResult
-from tune_ner.training.training_text_hashes import KNOWN_FILE
-from tune_ner.training.trial import run_trial
+from tune_ner.training.training_text_hashes import HASHES_FILE
+from tune_ner.training.trial import TrialOptions, run_trial
 
 CORPUS = synthetic_corpus(300)
 SPLIT = split_corpus(CORPUS, SplitSpec())
@@ -34,11 +33,12 @@ slow = pytest.mark.slow
 
 
 def trained(config: TrialConfig, encoder: Encoder, folder: Path) -> TrialResult:
-    return run_trial(config, encoder, CORPUS, SPLIT, threads=1, on_trained=lambda _, model: model.save(folder))
+    options = TrialOptions(threads=1, on_trained=lambda _, model: model.save(folder))
+    return run_trial(config, encoder, CORPUS, SPLIT, options)
 
 
 def a_large_encoder(folder: Path) -> Encoder:
-    """One whose vocabulary is larger than that of the corpus."""
+    """Save an encoder whose vocabulary is larger than that of the corpus."""
     tiny = resolve_encoder("tiny:1x32")
     tokenizer = load_tokenizer(tiny, [sentence.text for sentence in synthetic_corpus(3000, seed=9).sentences])
     tokenizer.save_pretrained(folder)
@@ -56,7 +56,7 @@ def a_large_encoder(folder: Path) -> Encoder:
     ],
     ids=str,
 )
-def test_an_exported_model_finds_what_its_trial_found_on_test(tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_exported_model_predicts_the_spans_of_its_trial_on_test(tmp_path: Path, changes: dict[str, Any]) -> None:
     fields: dict[str, Any] = {"learning_rate": 8e-3, "epochs": 4, "word_tokenizer": "punctuation", **changes}
     config = a_config(**fields)
     result = trained(config, resolve_encoder(config.model), tmp_path / "best")
@@ -66,11 +66,11 @@ def test_an_exported_model_finds_what_its_trial_found_on_test(tmp_path: Path, ch
 
 
 @slow
-def test_a_trimmed_model_is_exported_with_its_whole_vocabulary_and_says_the_same(tmp_path: Path) -> None:
+def test_trimmed_model_is_exported_with_its_complete_vocabulary_and_the_same_logits(tmp_path: Path) -> None:
     encoder = a_large_encoder(tmp_path / "encoder")
     models: list[TrainedModel] = []
     config = a_config(model=encoder.name, learning_rate=5e-3, epochs=2, batching="padding_free", trim_vocabulary=True)
-    run_trial(config, encoder, CORPUS, SPLIT, threads=1, on_trained=lambda _, model: models.append(model))
+    run_trial(config, encoder, CORPUS, SPLIT, TrialOptions(threads=1, on_trained=lambda _, model: models.append(model)))
     (trained_model,) = models
     trained_model.save(tmp_path / "best")
     vocabulary = trained_model.vocabulary
@@ -82,9 +82,9 @@ def test_a_trimmed_model_is_exported_with_its_whole_vocabulary_and_says_the_same
     for index in (*SPLIT.train[:10], *SPLIT.test):
         ids = np.array(tokenizer(CORPUS.sentences[index].text.split(), is_split_into_words=True)["input_ids"])
         with torch.no_grad():
-            whole = exported(torch.from_numpy(ids[None])).logits
-            split_name = trimmed(torch.from_numpy(vocabulary.renumbered(ids)[None])).logits
-        assert torch.equal(whole, split_name)
+            complete = exported(torch.from_numpy(ids[None])).logits
+            renumbered = trimmed(torch.from_numpy(vocabulary.renumbered(ids)[None])).logits
+        assert torch.equal(complete, renumbered)
     pretrained = load_file(tmp_path / "encoder" / "model.safetensors")["embeddings.word_embeddings.weight"]
     table = exported.get_input_embeddings().weight
     unseen = np.setdiff1d(np.arange(len(pretrained)), vocabulary.ids)
@@ -94,14 +94,14 @@ def test_a_trimmed_model_is_exported_with_its_whole_vocabulary_and_says_the_same
     assert not torch.equal(table[vocabulary.ids], pretrained[vocabulary.ids])
 
 
-def test_restored_embeddings_are_the_kept_ones_among_the_others() -> None:
+def test_restored_embeddings_replace_those_of_the_vocabulary() -> None:
     whole, trimmed = torch.zeros(5, 2), torch.ones(2, 2)
     restored = Vocabulary(np.array([1, 3])).restored(trimmed, whole)
     assert restored.sum(dim=1).tolist() == [0, 2, 0, 2, 0]
     assert not whole.any()
 
 
-def test_the_folder_has_plain_files_of_fp32_weights_with_named_labels(tmp_path: Path) -> None:
+def test_folder_has_fp32_weights_and_named_labels(tmp_path: Path) -> None:
     folder = a_model_folder(tmp_path / "best", tagging_scheme="BIOES")
     names = {file.name for file in folder.iterdir()}
     assert names == {
@@ -109,8 +109,8 @@ def test_the_folder_has_plain_files_of_fp32_weights_with_named_labels(tmp_path: 
         "model.safetensors",
         "tokenizer.json",
         "tokenizer_config.json",
-        SETTINGS_FILE,
-        KNOWN_FILE,
+        INFERENCE_CONFIG_FILE,
+        HASHES_FILE,
     }
     config = json.loads((folder / "config.json").read_text())
     labels = SCHEMES["BIOES"].labels(TYPES)
@@ -119,39 +119,41 @@ def test_the_folder_has_plain_files_of_fp32_weights_with_named_labels(tmp_path: 
     assert {value.dtype for value in load_file(folder / "model.safetensors").values()} == {torch.float32}
 
 
-def test_settings_come_back_as_they_were_written(tmp_path: Path) -> None:
+def test_inference_config_is_read_as_written(tmp_path: Path) -> None:
     config = a_config(word_tokenizer="punctuation", stride=8, decoding="viterbi", subword_labels="all", max_length=64)
-    settings = ModelSettings.of(config, TYPES)
+    settings = InferenceConfig.of(config, TYPES)
     settings.write(tmp_path)
-    assert ModelSettings.read(tmp_path) == settings
+    assert InferenceConfig.read(tmp_path) == settings
     assert (settings.trial_id, settings.word_tokenizer, settings.stride) == (config.trial_id, "punctuation", 8)
-    assert ModelSettings.read(tmp_path / "elsewhere") is None
+    assert InferenceConfig.read(tmp_path / "elsewhere") is None
 
 
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"format": 2}, "format: Input should be less than or equal to 1"),
+        ({"format": 99}, "format:"),
         ({"word_tokenizer": "letters"}, "word_tokenizer: Input should be 'whitespace' or 'punctuation'"),
         ({"stride": 300}, "stride 300 with max_length 256: expected a smaller stride"),
-        ({"types": []}, "types"),
+        ({"entity_types": []}, "entity_types"),
     ],
 )
-def test_faulty_settings_are_told_with_file_and_key(tmp_path: Path, change: dict[str, Any], expected: str) -> None:
-    ModelSettings.of(a_config(), TYPES).write(tmp_path)
-    file = tmp_path / SETTINGS_FILE
+def test_invalid_inference_config_is_reported_with_file_and_key(
+    tmp_path: Path, change: dict[str, Any], expected: str
+) -> None:
+    InferenceConfig.of(a_config(), TYPES).write(tmp_path)
+    file = tmp_path / INFERENCE_CONFIG_FILE
     file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
-    with pytest.raises(ModelError, match=SETTINGS_FILE) as error:
-        ModelSettings.read(tmp_path)
+    with pytest.raises(ModelError, match=INFERENCE_CONFIG_FILE) as error:
+        InferenceConfig.read(tmp_path)
     assert expected in str(error.value)
     file.write_text("{")
     with pytest.raises(ModelError, match="Invalid JSON"):
-        ModelSettings.read(tmp_path)
+        InferenceConfig.read(tmp_path)
 
 
 _PLAIN = """
 import sys
-sys.modules["tune_ner"] = None  # whoever imports it is told that it is not there
+sys.modules["tune_ner"] = None  # importing it raises ModuleNotFoundError
 import transformers
 pipe = transformers.pipeline("token-classification", {folder!r}, aggregation_strategy="simple")
 print([(group["entity_group"], int(group["start"]), int(group["end"])) for group in pipe({text!r})])
@@ -159,7 +161,7 @@ print([(group["entity_group"], int(group["start"]), int(group["end"])) for group
 
 
 @slow
-def test_plain_transformers_load_the_model_where_this_package_is_not(tmp_path: Path) -> None:
+def test_transformers_load_the_model_without_this_package(tmp_path: Path) -> None:
     text = "Ta Alvedon mot feber och huvudvärk."
     folder = a_model_folder(tmp_path / "best")
     script = _PLAIN.format(folder=str(folder), text=text)
@@ -169,12 +171,12 @@ def test_plain_transformers_load_the_model_where_this_package_is_not(tmp_path: P
     assert outcome.returncode == 0, outcome.stderr
     groups = json.loads(outcome.stdout.replace("(", "[").replace(")", "]").replace("'", '"'))
     found = Predictor.load(folder).predict([text])[0]
-    # every subword of a word has a prediction there, its first one here
+    # the pipeline predicts every subword of a word, `Predictor` the first
     assert {(span.label, span.start) for span in found} <= {(label, start) for label, start, _ in groups}
     assert found
 
 
-def test_an_untrained_model_keeps_its_weights(tmp_path: Path) -> None:
+def test_weights_are_exported_unchanged(tmp_path: Path) -> None:
     model = an_untrained_model()
     model.save(tmp_path)
     saved = load_file(tmp_path / "model.safetensors")

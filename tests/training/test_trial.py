@@ -1,4 +1,4 @@
-"""One trial from its configuration to its result."""
+"""One trial, from its configuration to its result."""
 
 import math
 from dataclasses import replace
@@ -18,12 +18,13 @@ from tune_ner.data.synthetic.generator import synthetic_corpus
 from tune_ner.errors import DivergedError, EncoderError
 from tune_ner.tagging.schemes import SCHEMES
 from tune_ner.tagging.tokenization import split_words
-from tune_ner.training import encoders, features
+from tune_ner.training import features, tiny_encoder
 from tune_ner.training import trial as trial_module
 from tune_ner.training.encoders import load_model, resolve_encoder
 from tune_ner.training.result import EpochMetrics, TrialResult
+from tune_ner.training.scoring import Scorer
 from tune_ner.training.trainer import training_arguments, used_precision
-from tune_ner.training.trial import run_trial
+from tune_ner.training.trial import TrialOptions, run_trial
 
 CORPUS = synthetic_corpus(300)
 SPLIT = split_corpus(CORPUS, SplitSpec())
@@ -46,14 +47,15 @@ def configuration(**changes: Any) -> TrialConfig:
 
 
 def trained(
-    corpus: Corpus = CORPUS, split: Split = SPLIT, on_epoch: Any = lambda _: None, **changes: Any
+    corpus: Corpus = CORPUS, split: Split = SPLIT, options: TrialOptions | None = None, **changes: Any
 ) -> TrialResult:
     config = configuration(**changes)
-    return run_trial(config, resolve_encoder(config.model), corpus, split, on_epoch, threads=1)
+    options = replace(options or TrialOptions(), threads=1)
+    return run_trial(config, resolve_encoder(config.model), corpus, split, options)
 
 
-def without_clock(result: TrialResult) -> TrialResult:
-    return replace(result, seconds={}, cost=None)
+def without_profile(result: TrialResult) -> TrialResult:
+    return replace(result, seconds={}, profile=None)
 
 
 def sentences_of(split_name: SplitName) -> list[Sentence]:
@@ -61,13 +63,13 @@ def sentences_of(split_name: SplitName) -> list[Sentence]:
 
 
 @pytest.fixture(scope="module")
-def told() -> list[EpochMetrics]:
+def reported() -> list[EpochMetrics]:
     return []
 
 
 @pytest.fixture(scope="module")
-def result(told: list[EpochMetrics]) -> TrialResult:
-    return trained(on_epoch=told.append)
+def result(reported: list[EpochMetrics]) -> TrialResult:
+    return trained(options=TrialOptions(on_epoch=reported.append))
 
 
 @pytest.fixture(scope="module")
@@ -76,14 +78,14 @@ def plain_epoch() -> TrialResult:
 
 
 @slow
-def test_every_epoch_is_told_when_it_ends(result: TrialResult, told: list[EpochMetrics]) -> None:
-    assert tuple(told) == result.epochs
+def test_every_epoch_is_reported(result: TrialResult, reported: list[EpochMetrics]) -> None:
+    assert tuple(reported) == result.epochs
     assert [epoch.epoch for epoch in result.epochs] == [1, 2, 3, 4]
     assert len({epoch.validation_loss for epoch in result.epochs}) == 4
 
 
 @slow
-def test_the_best_epoch_is_the_first_of_highest_f1_and_its_figures_are_kept(result: TrialResult) -> None:
+def test_best_epoch_is_the_first_with_the_highest_span_f1_and_its_metrics_are_kept(result: TrialResult) -> None:
     scores = [epoch.validation_span_f1 for epoch in result.epochs]
     best = result.epochs[result.best_epoch - 1]
     assert result.best_epoch == scores.index(max(scores)) + 1
@@ -99,7 +101,7 @@ def test_the_best_epoch_is_the_first_of_highest_f1_and_its_figures_are_kept(resu
 
 
 @slow
-def test_a_result_has_all_its_parts(result: TrialResult) -> None:
+def test_result_is_complete(result: TrialResult) -> None:
     assert result.labels == ("O", "I-DISORDER", "I-DRUG", "I-BODY")
     assert 0 < result.test_loss < 5
     assert 0 < result.train_loss < 5
@@ -107,10 +109,9 @@ def test_a_result_has_all_its_parts(result: TrialResult) -> None:
     assert result.parameters > 100_000
     assert set(result.seconds) == {"load", "encode", "train", "evaluate", "save"}
     assert all(seconds >= 0 for seconds in result.seconds.values())
-    assert result.cost
-    assert 0 < result.cost.tokens <= result.cost.computed_tokens
-    assert 0 < result.cost.floor_share(result.seconds["train"]) < 1
-    assert result.cost.peak_memory > 10**8
+    assert result.profile
+    assert 0 < result.profile.tokens <= result.profile.computed_tokens
+    assert result.profile.peak_memory_bytes > 10**8
     assert all(seconds > 0 for seconds in result.seconds.values())
     assert {split_name: account["sentences"] for split_name, account in result.encoding.items()} == {
         split_name: len(SPLIT[split_name]) for split_name in ("train", "validation", "test")
@@ -122,17 +123,15 @@ def test_a_result_has_all_its_parts(result: TrialResult) -> None:
 
 @slow
 def test_support_is_the_number_of_gold_entities_of_each_type(result: TrialResult) -> None:
-    for split_name, figures in (
-        ("validation", result.metrics["validation"].seqeval),
-        ("test", result.metrics["test"].seqeval),
-    ):
-        counts = CORPUS.entity_counts(SPLIT["validation" if split_name == "validation" else "test"])
-        assert {label: figures.per_type[label].support for label in CORPUS.entity_types} == counts
-        assert figures.support == sum(counts.values())
+    for split_name in SCORED:
+        metrics = result.metrics[split_name].seqeval
+        counts = CORPUS.entity_counts(SPLIT[split_name])
+        assert {label: metrics.per_type[label].support for label in CORPUS.entity_types} == counts
+        assert metrics.support == sum(counts.values())
 
 
 @slow
-def test_the_training_loss_is_logged_every_fifty_steps() -> None:
+def test_training_loss_is_logged_every_fifty_steps() -> None:
     epochs = math.ceil(50 / STEPS)
     result = trained(epochs=epochs)
     assert [step for step, _ in result.training_log] == [50]
@@ -141,7 +140,7 @@ def test_the_training_loss_is_logged_every_fifty_steps() -> None:
 
 
 @slow
-def test_the_weights_of_the_best_epoch_are_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_of_the_best_epoch_are_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[Any] = []
     saved: list[dict[str, torch.Tensor]] = []
 
@@ -149,15 +148,15 @@ def test_the_weights_of_the_best_epoch_are_restored(monkeypatch: pytest.MonkeyPa
         built.append(load_model(*arguments))
         return built[-1]
 
-    def spoil_after_the_third(figures: EpochMetrics) -> None:
+    def spoil_third(metrics: EpochMetrics) -> None:
         saved.append({name: value.clone() for name, value in built[0].state_dict().items()})
-        if figures.epoch == 3:
+        if metrics.epoch == 3:
             with torch.no_grad():
                 built[0].classifier.weight.zero_()
                 built[0].classifier.bias.copy_(torch.tensor([50.0, 0, 0, 0]))
 
     monkeypatch.setattr(trial_module, "load_model", keeping)
-    result = trained(on_epoch=spoil_after_the_third)
+    result = trained(options=TrialOptions(on_epoch=spoil_third))
     assert result.epochs[result.best_epoch - 1].validation_seqeval_f1 > result.epochs[3].validation_seqeval_f1 == 0
     restored = built[0].state_dict()
     same = [all(torch.equal(restored[name], value) for name, value in weights.items()) for weights in saved]
@@ -167,17 +166,17 @@ def test_the_weights_of_the_best_epoch_are_restored(monkeypatch: pytest.MonkeyPa
 
 
 @slow
-def test_a_trial_repeats_itself_whatever_ran_before(result: TrialResult) -> None:
+def test_trial_is_deterministic_whatever_ran_before(result: TrialResult) -> None:
     other = trained(seed=2, tagging_scheme="BIO", epochs=1)
     assert other.epochs[0].validation_loss != result.epochs[0].validation_loss
-    assert without_clock(trained()) == without_clock(result)
+    assert without_profile(trained()) == without_profile(result)
 
 
 @slow
 @pytest.mark.parametrize(
     "changes", [{"seed": 2}, {"learning_rate": 9e-3}, {"batch_size": 8}, {"weight_decay": 0.5}, {"max_length": 12}]
 )
-def test_every_hyperparameter_reaches_the_training(plain_epoch: TrialResult, changes: dict[str, Any]) -> None:
+def test_every_hyperparameter_affects_training(plain_epoch: TrialResult, changes: dict[str, Any]) -> None:
     assert trained(epochs=1, **changes).train_loss != plain_epoch.train_loss
 
 
@@ -185,35 +184,35 @@ def test_every_hyperparameter_reaches_the_training(plain_epoch: TrialResult, cha
 @pytest.mark.parametrize(
     ("scheme", "subword_labels"), [*((name, "first") for name in SCHEMES), ("BIO", "all"), ("BIOES", "all")]
 )
-def test_every_scheme_and_alignment_trains_and_its_spans_are_its_figures(
+def test_predicted_spans_give_the_metrics_with_every_scheme_and_subword_labels(
     monkeypatch: pytest.MonkeyPatch, scheme: str, subword_labels: str
 ) -> None:
-    monkeypatch.setattr(encoders, "_TINY_VOCABULARY", 900)  # so that many words have several subwords
-    monkeypatch.setattr(features, "_kept", {})  # which no other test may find
+    monkeypatch.setattr(tiny_encoder, "VOCABULARY_SIZE", 900)  # so that many words have several subwords
+    monkeypatch.setattr(features, "_cache", {})  # other tests must not use this vocabulary
     result = trained(tagging_scheme=scheme, subword_labels=subword_labels)
     assert result.labels == SCHEMES[scheme].labels(CORPUS.entity_types)
     assert result.metrics["test"].seqeval.f1 > 0
     for split_name in SCORED:
-        figures = result.metrics["test"].seqeval if split_name == "test" else result.metrics["validation"].seqeval
+        metrics = result.metrics[split_name].seqeval
         account = result.encoding[split_name]
         assert (account["words_cut"], account["entities_cut"]) == (0, 0)
         rows = list(zip(sentences_of(split_name), result.predicted_spans[split_name], strict=True))
         for sentence, spans in rows:
             assert all(0 <= span.start < span.end <= len(sentence.text) for span in spans)
-        if scheme != "IO":  # which may hold touching entities as one
+        if scheme != "IO":  # it merges adjacent entities
             assert account["problems"] == {}
-            assert span_f1(rows) == pytest.approx(figures.f1)
-            assert tag_f1(rows) == pytest.approx(figures.f1)
+            assert span_f1(rows) == pytest.approx(metrics.f1)
+            assert tag_f1(rows) == pytest.approx(metrics.f1)
 
 
 def span_f1(rows: list[tuple[Sentence, tuple[Span, ...]]]) -> float:
-    """F1 of predicted against gold spans, counted as sets."""
+    """Return F1 of predicted against gold spans, counted as sets."""
     correct = sum(len(set(sentence.spans) & set(spans)) for sentence, spans in rows)
     return 2 * correct / sum(len(sentence.spans) + len(spans) for sentence, spans in rows)
 
 
 def tag_f1(rows: list[tuple[Sentence, tuple[Span, ...]]]) -> float:
-    """seqeval's F1 of predicted and gold spans, both written as BIO."""
+    """Return seqeval's F1 of predicted and gold spans, both written as BIO."""
 
     def tags(sentence: Sentence) -> list[str]:
         return tag_sentence(sentence, split_words(sentence.text, "punctuation"), SCHEMES["BIO"]).tags
@@ -224,20 +223,20 @@ def tag_f1(rows: list[tuple[Sentence, tuple[Span, ...]]]) -> float:
 
 
 @slow
-def test_the_alignment_decides_what_the_loss_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoders, "_TINY_VOCABULARY", 900)
+def test_subword_labels_affect_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiny_encoder, "VOCABULARY_SIZE", 900)
     assert trained(epochs=1, subword_labels="first").train_loss != trained(epochs=1, subword_labels="all").train_loss
 
 
 @slow
-def test_entities_behind_the_limit_are_counted_as_cut() -> None:
+def test_truncated_entities_are_counted() -> None:
     result = trained(max_length=8, epochs=1)
     assert result.encoding["test"]["entities_cut"] > 0
     assert result.metrics["test"].seqeval.support < sum(CORPUS.entity_counts(SPLIT.test).values())
 
 
 @slow
-def test_words_that_the_tokenizer_drops_are_no_error() -> None:
+def test_words_without_subwords_are_allowed() -> None:
     first, *others = sentences_of("test")
     odd = replace(first, text=f"\u200b {first.text}", spans=())
     empty = Sentence("empty", "")
@@ -251,31 +250,78 @@ def test_words_that_the_tokenizer_drops_are_no_error() -> None:
 
 
 @slow
-def test_a_sentence_longer_than_the_model_reads_is_told() -> None:
+def test_sentence_with_more_subwords_than_positions_is_an_error() -> None:
     long = Sentence("long", "och " * 600)
     corpus = replace(CORPUS, sentences=(*CORPUS.sentences, long))
     split = replace(SPLIT, train=(*SPLIT.train, len(CORPUS)))
-    message = (
-        "model 'tiny:1x64': a sentence has 600 subwords at max_length 600; expected a max_length up to 512, "
-        "the positions that the model has"
-    )
-    with pytest.raises(EncoderError, match=message):
+    with pytest.raises(EncoderError, match=r"a sentence has 600 subwords .* max_length up to 512"):
         trained(corpus, split, max_length=600)
 
 
+def epochs_of(metric: str, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> TrialResult:
+    """Train with predetermined validation metrics: span F1 is highest in epoch 1, seqeval F1 in epoch 3."""
+    scores = iter([(0.6, 0.2), (0.5, 0.4), (0.4, 0.8), (0.3, 0.6)])
+    measured = Scorer.epoch_metrics
+
+    def epoch_metrics(scorer: Scorer, predicted: Any) -> dict[str, float]:
+        span_f1, seqeval_f1 = next(scores)
+        return {**measured(scorer, predicted), "span_f1": span_f1, "seqeval_f1": seqeval_f1}
+
+    monkeypatch.setattr(Scorer, "epoch_metrics", epoch_metrics)
+    return trained(selection_metric=metric, **changes)
+
+
 @slow
-def test_a_trial_stops_at_its_aim_and_keeps_that_epoch(result: TrialResult) -> None:
-    curve = [epoch.validation_seqeval_f1 for epoch in result.epochs]
-    aim = max(curve[:-1])
-    assert aim > 0
-    stopped = trained(target_f1=aim)
-    assert [epoch.validation_seqeval_f1 for epoch in stopped.epochs] == curve[: curve.index(aim) + 1]
+@pytest.mark.parametrize(("metric", "best"), [("span_f1", 1), ("seqeval_f1", 3)])
+def test_selection_metric_decides_the_best_epoch(metric: str, best: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    models: list[Any] = []
+    weights: list[torch.Tensor] = []
+
+    def keep_model(*arguments: Any) -> Any:
+        models.append(load_model(*arguments))
+        return models[-1]
+
+    def keep_weights(_: EpochMetrics) -> None:
+        weights.append(models[0].classifier.weight.detach().clone())
+
+    monkeypatch.setattr(trial_module, "load_model", keep_model)
+    result = epochs_of(metric, monkeypatch, options=TrialOptions(on_epoch=keep_weights))
+    assert len(result.epochs) == 4
+    assert result.best_epoch == best
+    assert [torch.equal(models[0].classifier.weight, epoch) for epoch in weights].index(True) == best - 1
+
+
+@slow
+@pytest.mark.parametrize(("metric", "target", "epochs"), [("span_f1", 0.6, 1), ("seqeval_f1", 0.6, 3)])
+def test_training_stops_when_the_selection_metric_reaches_the_target(
+    metric: str, target: float, epochs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = epochs_of(metric, monkeypatch, target_f1=target)
+    assert len(result.epochs) == result.best_epoch == epochs
+
+
+@slow
+def test_early_stopped_trial_equals_the_first_epochs_of_the_complete_one(result: TrialResult) -> None:
+    curve = [epoch.validation_span_f1 for epoch in result.epochs]
+    target = max(curve[:-1])
+    assert target > 0
+    stopped = trained(target_f1=target)
+    assert stopped.epochs == result.epochs[: curve.index(target) + 1]
     assert stopped.best_epoch == len(stopped.epochs)
 
 
 @slow
+def test_without_the_test_split_only_validation_is_measured(result: TrialResult) -> None:
+    searched = trained(options=TrialOptions(measure_test=False))
+    assert searched.test_loss is None
+    assert searched.metrics == {"validation": result.metrics["validation"]}
+    assert searched.predicted_spans == {"validation": result.predicted_spans["validation"]}
+    assert searched.epochs == result.epochs
+
+
+@slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="fp16 is real on a GPU")
-def test_half_precision_that_a_cpu_cannot_give_is_reported_as_single() -> None:
+def test_fp16_on_a_cpu_is_recorded_as_fp32() -> None:
     result = trained(precision="fp16", epochs=1)
     assert (result.precision_used, result.device) == ("fp32", "cpu")
 
@@ -289,7 +335,7 @@ def test_bf16_trains_on_a_cpu() -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="trains on the GPU")
-def test_training_without_cuda_selects_the_cpu_even_if_there_is_another_accelerator(
+def test_without_cuda_training_uses_the_cpu_even_with_another_accelerator(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
@@ -297,29 +343,30 @@ def test_training_without_cuda_selects_the_cpu_even_if_there_is_another_accelera
 
 
 @pytest.mark.parametrize("cuda", [False, True])
-@pytest.mark.parametrize("wanted", ["auto", "fp32", "fp16", "bf16"])
-def test_the_precision_used_is_the_wanted_one_where_the_device_has_it(
-    monkeypatch: pytest.MonkeyPatch, wanted: str, cuda: bool
+@pytest.mark.parametrize("requested", ["auto", "fp32", "fp16", "bf16"])
+def test_used_precision_is_the_requested_one_if_the_device_supports_it(
+    monkeypatch: pytest.MonkeyPatch, requested: str, cuda: bool
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     half = "fp16" if cuda else "fp32"
-    assert used_precision(wanted) == {"auto": half, "fp16": half}.get(wanted, wanted)
+    assert used_precision(requested) == {"auto": half, "fp16": half}.get(requested, requested)
 
 
 # ---- batches
 
 
-def test_packed_trials_learn_as_padded_ones_do() -> None:
-    padded, packed = (trained(batching=batching) for batching in ("padded", "padding_free"))
-    assert (padded.batching_used, packed.batching_used) == ("padded", "padding_free")
-    # dropout draws other masks, nothing else differs
-    assert packed.epochs[-1].validation_loss == pytest.approx(padded.epochs[-1].validation_loss, rel=0.3)
-    assert padded.cost
-    assert packed.cost
-    assert packed.cost.tokens == packed.cost.computed_tokens == padded.cost.tokens < padded.cost.computed_tokens
+def test_padding_free_trials_learn_as_padded_ones_do() -> None:
+    padded, padding_free = (trained(batching=batching) for batching in ("padded", "padding_free"))
+    assert (padded.batching_used, padding_free.batching_used) == ("padded", "padding_free")
+    # only the masks of dropout differ
+    assert padding_free.epochs[-1].validation_loss == pytest.approx(padded.epochs[-1].validation_loss, rel=0.3)
+    assert padded.profile
+    assert padding_free.profile
+    assert padding_free.profile.computed_tokens == padding_free.profile.tokens == padded.profile.tokens
+    assert padded.profile.tokens < padded.profile.computed_tokens
 
 
-def test_a_batch_that_does_not_fit_is_halved_and_the_mathematics_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batch_that_does_not_fit_is_halved_with_equal_results(monkeypatch: pytest.MonkeyPatch) -> None:
     def without_dropout(*arguments: Any) -> Any:
         model = load_model(*arguments)
         for layer in model.modules():
@@ -347,7 +394,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_the_mathematics_stay(monkeypatc
     assert halved.epochs[0].validation_loss == pytest.approx(whole.epochs[0].validation_loss, rel=1e-4)
 
 
-def test_a_batch_that_cannot_be_halved_further_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batch_that_cannot_be_halved_further_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_memory(*_: Any, **__: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
@@ -357,11 +404,10 @@ def test_a_batch_that_cannot_be_halved_further_is_told(monkeypatch: pytest.Monke
         trained(epochs=1, batch_size=6)
 
 
-def test_a_loss_that_is_no_number_ends_the_trial(monkeypatch: pytest.MonkeyPatch) -> None:
-    load = encoders.load_model
+def test_nan_loss_ends_the_trial(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def broken(*arguments: Any) -> Any:
-        model = load(*arguments)
+        model = load_model(*arguments)
         with torch.no_grad():
             next(model.parameters()).fill_(float("nan"))
         return model

@@ -18,7 +18,7 @@ from tune_ner.results.best_model import BestModelDir, ModelFiles
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
 from tune_ner.results.selection import Candidate, winner
-from tune_ner.training.model_settings import ModelSettings
+from tune_ner.training.model_export import InferenceConfig
 from tune_ner.tuning.best_model_store import BestModelStore, export_best, lacks_model, model_files, offer
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import prepare
@@ -56,11 +56,13 @@ class Model:
         self._config = record.config
         self._problem = problem
 
-    def save(self, folder: Path, trained_again: tuple[str, ...] | None = None) -> None:
+    def save(self, folder: Path, retraining_differences: tuple[str, ...] | None = None) -> None:
         if self._problem:
             raise self._problem
         (folder / "model.safetensors").write_text(self._config.trial_id)
-        found = ModelSettings.of(self._config, ("DRUG",)).model_copy(update={"trained_again": trained_again})
+        found = InferenceConfig.of(self._config, ("DRUG",)).model_copy(
+            update={"retraining_differences": retraining_differences}
+        )
         found.write(folder)
 
 
@@ -234,9 +236,9 @@ def test_a_grid_that_ran_without_export_retrains_its_best_trial_once(tmp_path: P
     best = winner(map(Candidate.of, run_dir.records()))
     assert best
     assert run_dir.models.exported == best.trial_id
-    settings = ModelSettings.read(run_dir.models.best)
+    settings = InferenceConfig.read(run_dir.models.best)
     assert settings
-    assert settings.trained_again == ()
+    assert settings.retraining_differences == ()
     texts = [experiment.corpus.sentences[index].text for index in experiment.splits[None].test]
     found = [[span.span for span in spans] for spans in Predictor.load(run_dir.models.best).predict(texts)]
     assert found == run_dir.predictions_of(best.trial_id, "test").predicted

@@ -1,10 +1,10 @@
-"""A folder with a token classification model of transformers, whoever made it, and what is wrong with it."""
+"""Reading and validation of a folder with a token classification model, made by this package or by another tool."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,77 +13,107 @@ import transformers
 
 from tune_ner.data.tag_parsing import OUTSIDE, split_tag
 from tune_ner.errors import ModelError
-from tune_ner.tagging.schemes import SCHEMES, TaggingScheme
-from tune_ner.training.model_settings import SETTINGS_FILE, ModelSettings
+from tune_ner.tagging.schemes import SCHEMES
+from tune_ner.training.dataset import max_positions
+from tune_ner.training.encoders import Encoder, load_tokenizer
+from tune_ner.training.model_export import INFERENCE_CONFIG_FILE, InferenceConfig
+from tune_ner.training.training_text_hashes import TrainingTextHashes
+
+_LONGEST_WINDOW = 512
+_SHORTEST_WINDOW = 8
 
 
-def checked_folder(folder: Path) -> Path:
-    """The folder, if it looks like one.
+@dataclass(frozen=True)
+class ModelDir:
+    """The content of a model folder.
+
+    Attributes:
+        model: the model in fp32, on the CPU.
+        tokenizer: its tokenizer.
+        labels: the label of each id.
+        config: tokenization and decoding; its windows fit the model, and overlap.
+        notes: remarks for the user, one sentence each.
+        training_text_hashes: hashes of the texts that the model was trained or selected on; None if unknown.
+    """
+
+    model: Any
+    tokenizer: Any
+    labels: tuple[str, ...]
+    config: InferenceConfig
+    notes: tuple[str, ...]
+    training_text_hashes: TrainingTextHashes | None
+
+
+def read_model_dir(path: str | Path) -> ModelDir:
+    """Read and validate a model folder, or the best model of a run folder.
 
     Raises:
-        ModelError: there is no such folder, or no `config.json` in it.
+        ModelError: there is no such folder, or it has no weights or no entity labels.
+        EncoderError: its tokenizer cannot be loaded.
     """
-    expected = "expected a folder with config.json, model.safetensors and a tokenizer, such as results/RUN/best"
+    folder = find_model_dir(path)
+    labels, notes = _read_labels(folder), []
+    config = InferenceConfig.read(folder)
+    tokenizer = load_tokenizer(Encoder(str(folder), "folder", location=str(folder), fingerprint="", folder=""), [])
+    model = _load_model(folder)
+    positions = max_positions(model)
+    if config is None:
+        length = min(tokenizer.model_max_length, positions or _LONGEST_WINDOW, _LONGEST_WINDOW)
+        config = _infer_config(labels, folder, length)
+        notes.append(
+            f"{folder}: no {INFERENCE_CONFIG_FILE}; labels read as {config.tagging_scheme}, words split at white space"
+        )
+    elif sorted(SCHEMES[config.tagging_scheme].labels(config.entity_types)) != sorted(labels):
+        raise ModelError(
+            f"{folder / INFERENCE_CONFIG_FILE}: tagging_scheme {config.tagging_scheme} and entity_types "
+            f"{', '.join(config.entity_types)} do not give the labels of config.json, {', '.join(labels[:6])}; "
+            "expected the two files of one model"
+        )
+    length = max(config.max_length, _SHORTEST_WINDOW)
+    length = min(length, positions or length)
+    # a model that was trained without a stride never saw the text after the first window
+    stride = min(config.stride or length // 4, length // 2)
+    config = config.model_copy(update={"max_length": length, "stride": stride})
+    return ModelDir(model, tokenizer, labels, config, tuple(notes), TrainingTextHashes.read(folder))
+
+
+def find_model_dir(path: str | Path) -> Path:
+    """Return the model folder itself, or `best` in a run folder.
+
+    Raises:
+        ModelError: it does not exist, is not a folder, or has no `config.json`.
+    """
+    problem = ""
     try:
-        folder = folder.expanduser()
+        folder = Path(path).expanduser()
+        if (folder / "trials.jsonl").is_file():
+            folder /= "best"
+            if not folder.is_dir():
+                raise ModelError(
+                    f"{folder.parent}: this run has no model in best/: it is not completed, ran with --no-export, or "
+                    "none of its trials completed; repeat its command with --name and --export"
+                )
         if not folder.exists():
-            raise ModelError(f"model {str(folder)!r}: no such folder; {expected}")
-        if not folder.is_dir():
-            raise ModelError(f"model {str(folder)!r}: a file; {expected}")
-        if not (folder / "config.json").is_file():
-            found = "no config.json in it" if any(folder.iterdir()) else "the folder is empty"
-            raise ModelError(f"model {str(folder)!r}: {found}; {expected}")
-    except (OSError, RuntimeError) as error:  # a name too long, a folder that is closed, the home of nobody
-        raise ModelError(f"model {str(folder)[:200]!r}: cannot be read: {str(error)[:300]}") from error
+            problem = "no such folder"
+        elif not folder.is_dir():
+            problem = "a file"
+        elif not (folder / "config.json").is_file():
+            problem = "no config.json in it" if any(folder.iterdir()) else "the folder is empty"
+    except (OSError, RuntimeError) as error:  # a name that is too long, no permission, an unknown home folder
+        raise ModelError(f"model {str(path)[:200]!r}: cannot be read: {str(error)[:300]}") from error
+    if problem:
+        raise ModelError(
+            f"model {str(folder)!r}: {problem}; expected a folder with config.json, model.safetensors and a tokenizer, "
+            "such as results/RUN/best"
+        )
     return folder
 
 
-def load_tagger(folder: Path) -> Any:
-    """The model, in fp32.
+def _read_labels(folder: Path) -> tuple[str, ...]:
+    """Read `id2label`; transformers would invent missing labels.
 
     Raises:
-        ModelError: it cannot be loaded, or its weights are not those of a tagger with these labels.
-    """
-    try:
-        model, loading = transformers.AutoModelForTokenClassification.from_pretrained(
-            str(folder),
-            dtype=torch.float32,
-            use_safetensors=True,
-            trust_remote_code=False,
-            ignore_mismatched_sizes=True,  # to be told here in our own words
-            output_loading_info=True,
-        )
-    # transformers, safetensors and torch raise errors of many classes for faulty files
-    except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(
-            f"model {str(folder)!r}: cannot be loaded: {reason[:300]}; expected a token classification model of "
-            "transformers with weights in safetensors"
-        ) from error
-    if missing := sorted(loading["missing_keys"]):
-        raise ModelError(
-            f"model {str(folder)!r}: its weights lack {', '.join(missing[:3])}; expected a model that was trained for "
-            "token classification, and not the encoder alone"
-        )
-    if mismatched := sorted(loading["mismatched_keys"]):
-        name, found, expected = mismatched[0]
-        raise ModelError(
-            f"model {str(folder)!r}: {name} has the shape {tuple(found)} and config.json asks for {tuple(expected)}; "
-            "expected as many labels in id2label as the weights were trained for"
-        )
-    if faulty := [name for name, weights in model.named_parameters() if not bool(torch.isfinite(weights).all())]:
-        raise ModelError(
-            f"model {str(folder)!r}: {faulty[0]} has weights that are no numbers; expected a model whose training "
-            "did not diverge"
-        )
-    return model
-
-
-def check_labels(folder: Path) -> None:
-    """`id2label` as it is written: transformers would make up what is missing there.
-
-    Raises:
-        ModelError: `config.json` is no JSON object, or its `id2label` no mapping of 0, 1, 2 … to different names.
+        ModelError: `config.json` is invalid, or `id2label` does not map 0, 1, 2 … to `O` and other distinct tags.
     """
     file = folder / "config.json"
     try:
@@ -97,34 +127,14 @@ def check_labels(folder: Path) -> None:
             f"{file}: id2label: found {found}; expected the name of each label by its number, such as "
             '{"0": "O", "1": "B-DRUG", "2": "I-DRUG"}: a model that was trained for named entities'
         )
-    if twice := [label for label, count in Counter(map(str, id2label.values())).items() if count > 1]:
-        raise ModelError(f"{file}: id2label: {twice[0]!r} stands twice; expected a name of its own for each label")
-
-
-def check_settings(settings: ModelSettings, labels: Sequence[str], folder: Path) -> None:
-    """That `tune_ner.json` speaks of these labels."""
-    scheme = SCHEMES[settings.tagging_scheme]
-    if sorted(scheme.labels(settings.types)) != sorted(labels):
-        raise ModelError(
-            f"{folder / SETTINGS_FILE}: tagging_scheme {settings.tagging_scheme} and types "
-            f"{', '.join(settings.types)} do not give the labels of config.json, {', '.join(labels[:6])}; expected the "
-            "two files of one model"
-        )
-
-
-def labels_of(model: Any, folder: Path) -> tuple[str, ...]:
-    """The label of each id.
-
-    Raises:
-        ModelError: they are not `O` and tags.
-    """
-    id2label = model.config.id2label
-    labels = tuple(str(id2label.get(index, "(none)")) for index in range(len(id2label)))
+    labels = tuple(str(id2label[str(index)]) for index in range(len(id2label)))
+    if repeated := [label for label, count in Counter(labels).items() if count > 1]:
+        raise ModelError(f"{file}: id2label: duplicate label {repeated[0]!r}; expected distinct labels")
     try:
-        types = {split_tag(label)[1] for label in labels}
+        is_tagger = OUTSIDE in labels and any(split_tag(label)[1] for label in labels)
     except ValueError:
-        types = set()
-    if not types - {""} or OUTSIDE not in labels:
+        is_tagger = False
+    if not is_tagger:
         shown = ", ".join(labels[:6]) + (", …" if len(labels) > 6 else "")
         raise ModelError(
             f"model {str(folder)!r}: its labels are {shown}; expected O and tags such as B-DRUG and I-DRUG in id2label "
@@ -133,13 +143,61 @@ def labels_of(model: Any, folder: Path) -> tuple[str, ...]:
     return labels
 
 
-def scheme_of(labels: Sequence[str], folder: Path) -> TaggingScheme:
-    """The first scheme that has all letters of the labels."""
-    letters = {split_tag(label)[0] for label in labels} - {OUTSIDE}
-    for name in ("IO", "BIO", "BIOES", "BILOU"):
-        if letters <= set(SCHEMES[name].prefixes):
-            return SCHEMES[name]
-    raise ModelError(
-        f"model {str(folder)!r}: its labels have the letters {', '.join(sorted(letters))}; expected those of one "
-        "scheme: B I, B I E S or B I L U"
+def _infer_config(labels: tuple[str, ...], folder: Path, max_length: int) -> InferenceConfig:
+    """Return the config of another tool's model: its scheme is the first one that has all prefixes of the labels."""
+    tags = [split_tag(label) for label in labels if label != OUTSIDE]
+    prefixes = {prefix for prefix, _ in tags}
+    scheme = next((name for name in ("IO", "BIO", "BIOES", "BILOU") if prefixes <= set(SCHEMES[name].prefixes)), None)
+    if scheme is None:
+        raise ModelError(
+            f"model {str(folder)!r}: its labels have the prefixes {', '.join(sorted(prefixes))}; expected those of one "
+            "scheme: B I, B I E S or B I L U"
+        )
+    return InferenceConfig.model_validate(
+        {
+            "trial_id": "",
+            "tagging_scheme": scheme,
+            "entity_types": tuple(dict.fromkeys(entity_type for _, entity_type in tags)),
+            "word_tokenizer": "whitespace",
+            "subword_labels": "first",
+            "max_length": max_length,
+            "stride": 0,
+            "decoding": "argmax",
+        }
     )
+
+
+def _load_model(folder: Path) -> Any:
+    """Load the model in fp32.
+
+    Raises:
+        ModelError: it cannot be loaded, or its weights do not belong to a token classification model with these labels.
+    """
+    try:
+        model, loading = transformers.AutoModelForTokenClassification.from_pretrained(
+            str(folder),
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,  # reported below
+            output_loading_info=True,
+        )
+    except Exception as error:  # transformers, safetensors and torch raise many classes for invalid files
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"model {str(folder)!r}: cannot be loaded: {reason[:300]}; expected a token classification model of "
+            "transformers with weights in safetensors"
+        ) from error
+    if missing := sorted(loading["missing_keys"]):
+        problem = f"its weights lack {', '.join(missing[:3])}; expected a model trained for token classification"
+    elif mismatched := sorted(loading["mismatched_keys"]):
+        name, found, expected = mismatched[0]
+        problem = (
+            f"{name} has the shape {tuple(found)} and config.json asks for {tuple(expected)}; expected as many labels "
+            "in id2label as the weights were trained for"
+        )
+    elif invalid := [name for name, weights in model.named_parameters() if not bool(torch.isfinite(weights).all())]:
+        problem = f"{invalid[0]} has weights that are NaN or infinite; expected a model whose training did not diverge"
+    else:
+        return model
+    raise ModelError(f"model {str(folder)!r}: {problem}")

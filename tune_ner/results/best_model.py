@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tune_ner.errors import ModelError
-from tune_ner.training.model_settings import SETTINGS_FILE
+from tune_ner.training.model_export import INFERENCE_CONFIG_FILE
 
 ModelFiles = Mapping[str, npt.NDArray[np.uint8]]
 """The files of a model folder: their bytes, by name."""
@@ -34,7 +33,7 @@ class BestModelDir:
     def exported(self) -> str | None:
         """The trial whose model is in `best/`; None where there is no whole one."""
         try:
-            return str(json.loads((self.best / SETTINGS_FILE).read_bytes())["trial_id"])
+            return str(json.loads((self.best / INFERENCE_CONFIG_FILE).read_bytes())["trial_id"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError):  # the last from JSON nested without end
             return None
 
@@ -100,23 +99,3 @@ class BestModelDir:
         if folder != going:
             folder.rename(going)
             shutil.rmtree(going, ignore_errors=True)
-
-
-def model_folder(path: Path) -> Path:
-    """The `best/` of a run folder; any other path as it is.
-
-    Raises:
-        ModelError: the run has none.
-    """
-    try:
-        path = path.expanduser()
-        is_run = (path / "trials.jsonl").is_file()
-    except (OSError, RuntimeError) as error:  # a name too long, a folder that is closed, the home of nobody
-        raise ModelError(f"model {str(path)[:200]!r}: cannot be read: {str(error)[:300]}") from error
-    best = BestModelDir(path).best
-    if is_run and not best.is_dir():
-        raise ModelError(
-            f"{path}: this run has no model in {best.name}/: it is not over, ran with --no-export, or no trial of it "
-            "finished; run its command again with --name and --export"
-        )
-    return best if is_run else path

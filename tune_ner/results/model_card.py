@@ -19,7 +19,7 @@ from tune_ner.results.overview import data_of, print_audit_section, split_of
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.selection import varied_axes
 from tune_ner.results.warnings import cautions
-from tune_ner.training.model_settings import ModelSettings
+from tune_ner.training.model_export import InferenceConfig
 from tune_ner.training.result import SplitMetrics
 from tune_ner.utils.renderers import Column, Layout, MarkdownLayout, Sheet
 
@@ -55,7 +55,7 @@ def model_card(results: RunResults) -> str | None:
     record = next((record for record in results.records if record.trial_id == models.exported), None)
     if record is None or record.result is None:
         return None
-    settings = ModelSettings.read(models.best)
+    settings = InferenceConfig.read(models.best)
     text = StringIO()
     text.write(f"---\n{yaml.safe_dump(_front_matter(results, record), allow_unicode=True, sort_keys=False)}---\n")
     layout = MarkdownLayout(Console(file=text))
@@ -196,7 +196,7 @@ def _print_data(layout: Layout, results: RunResults, record: TrialRecord) -> Non
     )
 
 
-def _print_training(layout: Layout, record: TrialRecord, settings: ModelSettings | None) -> None:
+def _print_training(layout: Layout, record: TrialRecord, settings: InferenceConfig | None) -> None:
     assert record.result
     result = record.result
     layout.heading("Training")
@@ -213,10 +213,12 @@ def _print_training(layout: Layout, record: TrialRecord, settings: ModelSettings
             "versions": ", ".join(f"{name} {version}" for name, version in record.versions.items()),
         }
     )
-    if settings and settings.trained_again is not None:
+    if settings and settings.retraining_differences is not None:
         same = "with the same figures as its record has"
-        other = f"and did not come out as its record has it: {'; '.join(settings.trained_again)}"
-        layout.line(f"These weights were trained once more {other if settings.trained_again else same}.", "note")
+        other = f"and did not come out as its record has it: {'; '.join(settings.retraining_differences)}"
+        layout.line(
+            f"These weights were trained once more {other if settings.retraining_differences else same}.", "note"
+        )
 
 
 def _print_limits(layout: Layout, record: TrialRecord) -> None:

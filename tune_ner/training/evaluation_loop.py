@@ -1,9 +1,8 @@
-"""What a model says of a part: sentences sorted by length, many at a time, without gradients."""
+"""Predictions of a model for a split: windows sorted by length, in large batches, without gradients."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,11 +20,13 @@ TOKENS_PER_BATCH = 4096
 
 @dataclass(frozen=True)
 class SplitOutput:
-    """What a model says of the labelled subwords of a part.
+    """The output of a model for the labelled subwords of a split.
 
-    `output` has label ids, shape (subwords,), or with `scores` label scores, shape (subwords, labels), over all windows
-    end to end; zero for subwords without a label. `losses` is the sum of the cross entropies of each window's labels,
-    and `labelled` their number, both of shape (windows,).
+    Attributes:
+        output: label ids, shape (subwords,), or label scores, shape (subwords, labels), over all windows; zero for
+            subwords without a label.
+        losses: for each window the sum of the cross-entropy over its labels, shape (windows,).
+        labelled: for each window the number of its labels, shape (windows,).
     """
 
     output: npt.NDArray[Any]
@@ -33,10 +34,10 @@ class SplitOutput:
     labelled: npt.NDArray[np.int64]
 
     def loss(self, batch_size: int) -> float:
-        """The loss as the HF `Trainer` evaluates it: the mean over sentences of their batch's mean over labels.
+        """Return the evaluation loss of the HF `Trainer`: the mean over windows of the mean over labels of their batch.
 
-        Batches are those of `batch_size` windows in order, however this output was computed. A batch without a
-        label counts as nothing.
+        The batches are `batch_size` windows in order, whatever batches computed this output. A batch without labels
+        has loss 0.
         """
         starts = np.arange(0, len(self.losses), batch_size)
         sums, labels = (np.add.reduceat(values, starts) for values in (self.losses, self.labelled))
@@ -47,43 +48,44 @@ class SplitOutput:
 
 def predict(
     model: Any,
-    split_name: Windows,
+    windows: Windows,
     collate: Collator,
     *,
-    scores: bool = False,
-    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    with_scores: bool = False,
     tokens_per_batch: int = TOKENS_PER_BATCH,
 ) -> SplitOutput:
-    """Labels or label scores, and losses, for all windows of a part; the model is left in evaluation mode.
+    """Predict all windows; the model is left in evaluation mode.
 
     Args:
-        model: a token classification model, on the device where it is to run.
-        part: the windows.
-        collate: makes the batches, packed or padded.
-        scores: whether label scores are asked for rather than the best labels.
-        autocast: the context of mixed precision.
-        tokens_per_batch: about how many tokens are computed at once.
+        model: a token classification model, on the device that computes.
+        windows: the windows of a split.
+        collate: makes the batches.
+        with_scores: whether the output has label scores instead of the ids of the best labels.
+        tokens_per_batch: approximate number of tokens of a batch.
     """
-    subwords, lengths = len(split_name.ids), split_name.lengths
-    output = np.zeros((subwords, model.config.num_labels) if scores else subwords, np.float32 if scores else np.int64)
-    losses, labelled = np.zeros(len(split_name)), np.zeros(len(split_name), dtype=np.int64)
+    lengths, size = windows.lengths, len(windows.ids)
+    output = np.zeros((size, model.config.num_labels), np.float32) if with_scores else np.zeros(size, np.int64)
+    losses, labelled = np.zeros(len(windows)), np.zeros(len(windows), dtype=np.int64)
     model.eval()
     for indices in _batches(lengths, tokens_per_batch):
-        inputs = {name: value.to(model.device) for name, value in collate(split_name.take(indices)).items()}
-        labels_of_batch = inputs.pop("labels")
-        with torch.no_grad(), autocast():
+        inputs = {name: value.to(model.device) for name, value in collate(windows.take(indices)).items()}
+        labels = inputs.pop("labels")
+        with torch.no_grad():
             logits = model(**inputs).logits
-        gold, logits = labelled_logits(labels_of_batch, logits.float())
-        places, window = ragged(split_name.starts[indices], lengths[indices]), np.repeat(indices, lengths[indices])
-        carries = split_name.labels[places] != IGNORED
-        output[places[carries]] = (logits if scores else logits.argmax(dim=-1)).cpu().numpy()
-        np.add.at(losses, window[carries], cross_entropy(logits, gold, reduction="none").cpu().numpy())
-        np.add.at(labelled, window[carries], 1)
+        gold, logits = labelled_logits(labels, logits.float())
+        subwords, window = ragged(windows.starts[indices], lengths[indices]), np.repeat(indices, lengths[indices])
+        has_label = windows.labels[subwords] != IGNORED
+        output[subwords[has_label]] = (logits if with_scores else logits.argmax(dim=-1)).cpu().numpy()
+        np.add.at(losses, window[has_label], cross_entropy(logits, gold, reduction="none").cpu().numpy())
+        np.add.at(labelled, window[has_label], 1)
     return SplitOutput(output, losses, labelled)
 
 
 def _batches(lengths: npt.NDArray[Any], tokens: int) -> Iterator[npt.NDArray[np.int64]]:
-    """Indices of windows, longest first, so that a batch that does not fit shows at once; padded within `tokens`."""
+    """Yield the indices of windows, longest first, so that a batch that does not fit fails at once.
+
+    Each batch has at most `tokens` tokens, padding included.
+    """
     order = np.argsort(-lengths, kind="stable")
     start = 0
     while start < len(order):

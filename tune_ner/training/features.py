@@ -1,4 +1,4 @@
-"""What a trial learns from and is measured on, encoded; kept in the process for the next trial that needs the same."""
+"""Encoded splits of a corpus; each process caches them for the trials that share them."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from tune_ner.errors import EncoderError
 from tune_ner.evaluation.seen_entities import SeenEntities, seen_entities
 from tune_ner.tagging.alignment import EncodedSplit, Subwords, label_sentences, tokenize_sentences
 from tune_ner.tagging.schemes import SCHEMES
-from tune_ner.training.dataset import Windows, positions_of
+from tune_ner.training.dataset import Windows, max_positions
 from tune_ner.training.encoders import Encoder, load_tokenizer
-from tune_ner.training.padding_free.vocabulary_trimming import Vocabulary
+from tune_ner.training.padding_free.vocabulary_trimming import Vocabulary, can_trim
 from tune_ner.training.training_text_hashes import TrainingTextHashes
 
-_MOST_KEPT = 4
+_CACHE_SIZE = 4
 
 
 @dataclass(frozen=True)
-class TokenizedSplit:
-    """The parts of a divided corpus as one tokenizer has them; the same for all tagging schemes."""
+class TokenizedCorpus:
+    """The subwords of each split, which are the same for all tagging schemes."""
 
     tokenizer: Any
     subwords: dict[SplitName, Subwords]
 
 
-def tokenization(config: TrialConfig) -> tuple[object, ...]:
-    """What trials must have in common to share their `TokenizedSplit`."""
+def tokenization_key(config: TrialConfig) -> tuple[object, ...]:
+    """Return the settings that trials must have in common to share their `TokenizedCorpus`."""
     return config.model, config.fold, config.word_tokenizer, config.max_length, config.stride
 
 
-def tokenize_split(config: TrialConfig, corpus: Corpus, split: Split, tokenizer: Any) -> TokenizedSplit:
-    """The parts as a tokenizer has them, cut as the configuration says."""
+def tokenize_corpus(config: TrialConfig, corpus: Corpus, split: Split, tokenizer: Any) -> TokenizedCorpus:
+    """Tokenize each split as the configuration specifies."""
     subwords = {
         split_name: tokenize_sentences(
             [corpus.sentences[i] for i in split[split_name]],
@@ -46,32 +46,37 @@ def tokenize_split(config: TrialConfig, corpus: Corpus, split: Split, tokenizer:
         )
         for split_name in SPLIT_NAMES
     }
-    return TokenizedSplit(tokenizer, subwords)
+    return TokenizedCorpus(tokenizer, subwords)
 
 
 @dataclass(frozen=True)
 class TrialFeatures:
-    """An encoded corpus: what is the same for all trials of an encoder, tagging scheme and split.
+    """An encoded corpus, the same for all trials with this encoder, tagging scheme and split.
 
-    `labels` are those of the scheme, and `forms` the surface forms of the train part.
+    Attributes:
+        tokenizer: the encoder's tokenizer.
+        entity_types: the entity types of the corpus.
+        labels: the labels of the tagging scheme.
+        sentences: the sentences of each split.
+        encoded: their subwords and label ids.
+        seen_entities: the entities of the train split.
     """
 
     tokenizer: Any
-    types: tuple[str, ...]
+    entity_types: tuple[str, ...]
     labels: tuple[str, ...]
     sentences: dict[SplitName, list[Sentence]]
     encoded: dict[SplitName, EncodedSplit]
-    forms: SeenEntities
+    seen_entities: SeenEntities
 
     @property
-    def known(self) -> TrainingTextHashes:
-        """The texts that a model is trained and chosen on."""
-        parts: tuple[SplitName, ...] = ("train", "validation")
-        return TrainingTextHashes.of(sentence.text for split_name in parts for sentence in self.sentences[split_name])
+    def training_text_hashes(self) -> TrainingTextHashes:
+        """Return hashes of the texts on which a model is trained and selected."""
+        return TrainingTextHashes.of(s.text for name in SPLIT_NAMES if name != "test" for s in self.sentences[name])
 
     @cached_property
     def windows(self) -> dict[SplitName, Windows]:
-        """The windows of each part."""
+        """Return the windows of each split."""
         return {
             split_name: Windows(encoded.subwords.ids, encoded.label_ids, encoded.subwords.windows)
             for split_name, encoded in self.encoded.items()
@@ -79,64 +84,75 @@ class TrialFeatures:
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
-        """The subwords that the parts use."""
+        """Return the subwords that occur in the corpus."""
         every = (encoded.subwords.ids for encoded in self.encoded.values())
         return Vocabulary.of(every, self.tokenizer.pad_token_id)
 
     @cached_property
     def trimmed_windows(self) -> dict[SplitName, Windows]:
-        """The windows of each part with the ids of `vocabulary`."""
+        """Return the windows of each split with the ids of `vocabulary`."""
         return {
             split_name: Windows(self.vocabulary.renumbered(windows.ids), windows.labels, windows.starts)
             for split_name, windows in self.windows.items()
         }
 
+    def trim_vocabulary(self, config: TrialConfig, model: Any) -> tuple[dict[SplitName, Windows], Vocabulary | None]:
+        """Remove unused embeddings from the model if the configuration asks for it and the model supports it.
+
+        Returns:
+            The windows for this model, and its vocabulary (None if it is complete).
+        """
+        if not config.trim_vocabulary or not can_trim(model):
+            return self.windows, None
+        self.vocabulary.trim(model)
+        return self.trimmed_windows, self.vocabulary
+
     def check_lengths(self, config: TrialConfig, model: Any) -> None:
-        """Refuse sentences that are longer than the model has positions.
+        """Check that no window has more subwords than the model has positions.
 
         Raises:
-            EncoderError: one is.
+            EncoderError: a window is too long.
         """
-        positions = positions_of(model)
+        positions = max_positions(model)
         longest = max(int(encoded.subwords.lengths.max()) for encoded in self.encoded.values())
         if positions is not None and longest > positions:
             raise EncoderError(
                 f"model {config.model!r}: a sentence has {longest} subwords at max_length {config.max_length}; "
-                f"expected a max_length up to {positions}, the positions that the model has"
+                f"expected a max_length up to {positions}, the number of positions of the model"
             )
 
 
-_kept: dict[tuple[object, ...], TrialFeatures] = {}
+_cache: dict[tuple[object, ...], TrialFeatures] = {}
 
 
 def trial_features(
-    config: TrialConfig, encoder: Encoder, corpus: Corpus, split: Split, tokenized: TokenizedSplit | None = None
+    config: TrialConfig, encoder: Encoder, corpus: Corpus, split: Split, tokenized: TokenizedCorpus | None = None
 ) -> TrialFeatures:
-    """The inputs of a trial, encoded now or for an earlier trial of this process.
+    """Encode the corpus for a trial, or return it from the cache of this process.
 
     Args:
-        config: the trial.
+        config: the configuration of the trial.
         encoder: its resolved encoder.
-        corpus: the whole corpus.
-        split: its parts.
-        tokenized: the tokenized parts, if they are at hand.
+        corpus: the complete corpus.
+        split: the sentences of each split.
+        tokenized: the result of `tokenize_corpus`, if it is available.
 
     Raises:
         EncoderError: the encoder's tokenizer cannot be loaded.
     """
-    said = config.tagging_scheme, config.word_tokenizer, config.subword_labels, config.max_length, config.stride
-    key = (encoder, corpus.fingerprint, split, *said)
-    if key not in _kept:
-        while len(_kept) >= _MOST_KEPT:
-            del _kept[next(iter(_kept))]
+    settings = config.tagging_scheme, config.word_tokenizer, config.subword_labels, config.max_length, config.stride
+    key = (encoder, corpus.fingerprint, split, *settings)
+    if key not in _cache:
+        while len(_cache) >= _CACHE_SIZE:
+            del _cache[next(iter(_cache))]
         if tokenized is None:
             tokenizer = load_tokenizer(encoder, [corpus.sentences[i].text for i in split["train"]])
-            tokenized = tokenize_split(config, corpus, split, tokenizer)
-        _kept[key] = _labelled(config, corpus, split, tokenized)
-    return _kept[key]
+            tokenized = tokenize_corpus(config, corpus, split, tokenizer)
+        _cache[key] = _label(config, corpus, split, tokenized)
+    return _cache[key]
 
 
-def _labelled(config: TrialConfig, corpus: Corpus, split: Split, tokenized: TokenizedSplit) -> TrialFeatures:
+def _label(config: TrialConfig, corpus: Corpus, split: Split, tokenized: TokenizedCorpus) -> TrialFeatures:
     scheme = SCHEMES[config.tagging_scheme]
     labels = scheme.labels(corpus.entity_types)
     sentences: dict[SplitName, list[Sentence]] = {
@@ -146,6 +162,5 @@ def _labelled(config: TrialConfig, corpus: Corpus, split: Split, tokenized: Toke
         split_name: label_sentences(rows, tokenized.subwords[split_name], labels, scheme, config.subword_labels)
         for split_name, rows in sentences.items()
     }
-    return TrialFeatures(
-        tokenized.tokenizer, corpus.entity_types, labels, sentences, encoded, seen_entities(corpus, split)
-    )
+    seen = seen_entities(corpus, split)
+    return TrialFeatures(tokenized.tokenizer, corpus.entity_types, labels, sentences, encoded, seen)

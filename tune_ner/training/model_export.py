@@ -1,62 +1,145 @@
-"""A trained model as a plain Hugging Face folder, which needs nothing of this package to be loaded."""
+"""A trained model as a plain Hugging Face folder, with the inference config that such a folder lacks.
+
+The folder can be loaded by transformers without this package.
+"""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from tune_ner.config.hyperparameters import SchemeName
 from tune_ner.config.trial_config import TrialConfig
+from tune_ner.errors import ModelError
+from tune_ner.tagging.alignment import SubwordLabels
+from tune_ner.tagging.decoding import Decoding
+from tune_ner.tagging.tokenization import WordTokenizer
 from tune_ner.training.encoders import Encoder, load_model
-from tune_ner.training.model_settings import ModelSettings
-from tune_ner.training.padding_free.vocabulary_trimming import Vocabulary
 from tune_ner.training.training_text_hashes import TrainingTextHashes
+
+if TYPE_CHECKING:
+    from tune_ner.training.padding_free.vocabulary_trimming import Vocabulary
+
+INFERENCE_CONFIG_FILE = "tune_ner.json"
+INFERENCE_CONFIG_FORMAT = 2
+
+
+class InferenceConfig(BaseModel):
+    """How texts are tokenized for a model and how its labels are decoded: the content of `tune_ner.json`.
+
+    Attributes:
+        entity_types: the entity types in label order.
+        retraining_differences: None for the model of the recorded trial; if the trial was retrained because its
+            weights were lost, every metric that differs from the record.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    format: Annotated[int, Field(ge=INFERENCE_CONFIG_FORMAT, le=INFERENCE_CONFIG_FORMAT)] = INFERENCE_CONFIG_FORMAT
+    trial_id: str
+    tagging_scheme: SchemeName
+    entity_types: Annotated[tuple[str, ...], Field(min_length=1)]
+    word_tokenizer: WordTokenizer
+    subword_labels: SubwordLabels
+    max_length: Annotated[int, Field(ge=3)]
+    stride: Annotated[int, Field(ge=0)]
+    decoding: Decoding
+    retraining_differences: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _windows_advance(self) -> Self:
+        if self.stride >= self.max_length:
+            raise ValueError(f"stride {self.stride} with max_length {self.max_length}: expected a smaller stride")
+        return self
+
+    @classmethod
+    def of(cls, config: TrialConfig, entity_types: tuple[str, ...]) -> InferenceConfig:
+        """Return the inference config of a trial's model."""
+        shared = cls.model_fields.keys() & TrialConfig.model_fields.keys()
+        return cls(trial_id=config.trial_id, entity_types=entity_types, **config.model_dump(include=set(shared)))
+
+    @classmethod
+    def read(cls, folder: Path) -> InferenceConfig | None:
+        """Read the config from a model folder; None for a folder that another tool created.
+
+        Raises:
+            ModelError: the file is unreadable, invalid or of another version.
+        """
+        file = folder / INFERENCE_CONFIG_FILE
+        if not file.exists():
+            return None
+        try:
+            return cls.model_validate_json(file.read_bytes())
+        except OSError as error:
+            raise ModelError(f"{file}: cannot be read: {error.strerror or error}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "content"
+            raise ModelError(
+                f"{file}: {where}: {first['msg']}; expected format {INFERENCE_CONFIG_FORMAT}, of this version of "
+                "tune_ner: export the model again with it, or use the version that exported the model"
+            ) from error
+
+    def write(self, folder: Path) -> None:
+        """Write the config into a model folder.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        with (folder / INFERENCE_CONFIG_FILE).open("w", encoding="utf-8") as file:
+            file.write(self.model_dump_json(indent=1) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
 
 
 @dataclass(frozen=True)
 class TrainedModel:
     """The model of a trial, with the weights of its best epoch.
 
-    `labels` are the label list, `types` the entity types in label order. `vocabulary` has the subwords whose embeddings
-    the model was left with, None if it has them all; `known` are the texts that it was trained and chosen on.
+    Attributes:
+        labels: the label list.
+        entity_types: the entity types in label order.
+        vocabulary: the subwords whose embeddings the model still has; None if it has all.
+        training_text_hashes: hashes of the texts on which the model was trained and selected.
     """
 
     config: TrialConfig
     encoder: Encoder
     tokenizer: Any
     labels: tuple[str, ...]
-    types: tuple[str, ...]
+    entity_types: tuple[str, ...]
     model: Any
     vocabulary: Vocabulary | None
-    known: TrainingTextHashes
+    training_text_hashes: TrainingTextHashes
 
-    def save(self, folder: Path, trained_again: tuple[str, ...] | None = None) -> None:
-        """Write `config.json`, `model.safetensors` (fp32), the tokenizer's files, `tune_ner.json` and
-        `known_texts.bin`.
+    def save(self, folder: Path, retraining_differences: tuple[str, ...] | None = None) -> None:
+        """Write the weights (fp32), the tokenizer, the inference config and the training-text hashes.
 
-        The weights go into a model as transformers builds it, for the trained one has the attention and dropout of
-        packed batches, and maybe a part of the vocabulary only; subwords that the corpus lacks have the embeddings that
-        the encoder came with.
+        The weights are copied into a model built by transformers, because the trained one may have padding-free
+        attention and dropout and a trimmed vocabulary. Subwords that do not occur in the corpus get the embeddings of
+        the pretrained encoder.
 
         Args:
-            folder: an empty folder, or one that is made.
-            trained_again: what `ModelSettings` says of a trial that was trained once more.
+            folder: an empty or new folder.
+            retraining_differences: see `InferenceConfig`.
 
         Raises:
-            EncoderError: the encoder's files are gone.
+            EncoderError: the encoder's files are missing.
             OSError, SafetensorError: the files cannot be written.
         """
-        whole = load_model(self.encoder, self.labels, self.tokenizer, self.config.seed, self.config.dropout)
-        weights: dict[str, torch.Tensor] = {name: value.cpu() for name, value in self.model.state_dict().items()}
+        complete = load_model(self.encoder, self.labels, self.tokenizer, self.config.seed, self.config.dropout)
+        weights = {name: value.cpu() for name, value in self.model.state_dict().items()}
         if self.vocabulary:
-            table = whole.get_input_embeddings().weight
-            name = next(name for name, parameter in whole.named_parameters() if parameter is table)
+            table = complete.get_input_embeddings().weight
+            name = next(name for name, parameter in complete.named_parameters() if parameter is table)
             weights[name] = self.vocabulary.restored(weights[name], table)
-        whole.load_state_dict(weights)
-        whole.save_pretrained(folder)
+        complete.load_state_dict(weights)
+        complete.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
-        self.known.write(folder)
-        settings = ModelSettings.of(self.config, self.types)
-        settings.model_copy(update={"trained_again": trained_again}).write(folder)
+        self.training_text_hashes.write(folder)
+        inference_config = InferenceConfig.of(self.config, self.entity_types)
+        inference_config.model_copy(update={"retraining_differences": retraining_differences}).write(folder)

@@ -68,29 +68,18 @@ class SplitMetrics:
 
 
 @dataclass(frozen=True)
-class TrialCost:
-    """What a trial's training took of the machine.
+class TrialProfile:
+    """Work and memory of a trial's training.
 
-    `tokens` are the subwords trained on, all epochs counted, and `computed_tokens` those and their padding.
-    `peak_memory` is in bytes: of the GPU where the trial had one, else of the process. `linear_parameters` are
-    those that enter a matrix product for every token (embeddings are looked up), and `matmul_rate` the
-    floating-point operations a second that a plain matrix product of the encoder's width reaches here on as
-    many threads.
+    Attributes:
+        tokens: subwords trained on in all epochs.
+        computed_tokens: those and their padding.
+        peak_memory_bytes: of the GPU if the trial had one, else of the process.
     """
 
     tokens: int
     computed_tokens: int
-    peak_memory: int
-    linear_parameters: int
-    matmul_rate: float
-
-    def floor_share(self, train_seconds: float) -> float:
-        """Share of `train_seconds` that the matrix products of the real tokens need at the measured rate.
-
-        Six operations for each token and parameter: two forward and four backward (Kaplan et al. 2020,
-        "Scaling Laws for Neural Language Models", section 2.1).
-        """
-        return 6 * self.tokens * self.linear_parameters / self.matmul_rate / train_seconds
+    peak_memory_bytes: int
 
 
 @dataclass(frozen=True)
@@ -100,20 +89,20 @@ class TrialResult:
     Attributes:
         epochs: validation metrics of every epoch.
         best_epoch: the epoch with the highest selection metric, whose weights were restored.
-        metrics: metrics of the best epoch on validation and test.
-        predicted_spans: predicted spans on validation and test, one tuple per sentence in the order of the split.
-        test_loss: mean cross-entropy on test.
+        metrics: metrics of the best epoch on validation and, unless the test split was left out, on test.
+        predicted_spans: predicted spans on the same splits, one tuple per sentence in the order of the split.
+        test_loss: mean cross-entropy on test; None if the test split was left out.
         encoding: for each split, the entities that tags, words or truncation lost.
         training_log: pairs of a step and the mean training loss since the previous logged step.
         seconds: time of each stage (start, load, encode, train, evaluate, save).
-        batching_used: the batching that was used in the end.
+        batching_used: the batching that was used in the end, `padding_free` or `padded`.
         accumulated_steps: steps that a batch was divided into because it did not fit into memory.
         note: a remark for the user about batching or memory; empty if there is none.
     """
 
     epochs: tuple[EpochMetrics, ...]
     best_epoch: int
-    test_loss: float
+    test_loss: float | None
     encoding: dict[SplitName, dict[str, Any]]
     labels: tuple[str, ...]
     training_log: tuple[tuple[int, float], ...]
@@ -123,7 +112,7 @@ class TrialResult:
     threads: int
     parameters: int
     seconds: dict[str, float]
-    cost: TrialCost | None = None
+    profile: TrialProfile | None = None
     batching_used: str = "padded"
     accumulated_steps: int = 1
     note: str = ""

@@ -1,175 +1,232 @@
-"""The HF `Trainer` of one trial: its settings, its evaluation, and the best epoch, kept in memory."""
+"""The HF `Trainer` of a trial: its arguments, its training losses, and how it resumes from a checkpoint."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from safetensors.torch import save_file
 from torch.nn.functional import cross_entropy
 
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import DivergedError
 from tune_ner.tagging.alignment import IGNORED
-from tune_ner.training.checkpoints import ResumableTrainer, Saved
-from tune_ner.training.evaluation_loop import SplitOutput
-from tune_ner.training.profiling import StageClock
-from tune_ner.training.result import EpochMetrics
-from tune_ner.training.scoring import Scorer
+from tune_ner.training.checkpoints import SavedTrial, Tensors, random_states, set_random_states
+from tune_ner.training.padding_free.collator import Collator
 
 LOGGING_STEPS = 50
 
-OnEpoch = Callable[[EpochMetrics], None]
 
-
-def used_precision(wanted: str) -> str:
-    """The precision that training really has: fp16 needs CUDA, and `auto` takes it there and fp32 elsewhere.
+def used_precision(requested: str) -> str:
+    """Return the precision that training uses: fp16 only exists on CUDA; `auto` is fp16 there and fp32 elsewhere.
 
     transformers accepts fp16 on a CPU and silently trains in fp32.
     """
-    if wanted in ("auto", "fp16"):
+    if requested in ("auto", "fp16"):
         return "fp16" if torch.cuda.is_available() else "fp32"
-    return wanted
+    return requested
 
 
-def training_arguments(config: TrialConfig, folder: str, accumulated: int) -> Any:
-    """The `TrainingArguments` of a trial whose batches are divided into `accumulated` steps; the defaults are HF's."""
+def training_arguments(config: TrialConfig, folder: str, accumulation_steps: int) -> Any:
+    """Return the `TrainingArguments` of a trial; batches are divided into steps, other values are HF's defaults."""
     precision = used_precision(config.precision)
     return transformers.TrainingArguments(
         output_dir=folder,
         learning_rate=config.learning_rate,
         num_train_epochs=config.epochs,
-        per_device_train_batch_size=config.batch_size // accumulated,
-        gradient_accumulation_steps=accumulated,
+        per_device_train_batch_size=config.batch_size // accumulation_steps,
+        gradient_accumulation_steps=accumulation_steps,
         weight_decay=config.weight_decay,
         lr_scheduler_type="constant_with_warmup" if config.lr_schedule == "constant" else config.lr_schedule,
         warmup_steps=config.warmup,  # below one it is a share
         label_smoothing_factor=config.label_smoothing,
         eval_strategy="epoch",
         save_strategy="no",  # the best epoch is kept in memory
-        logging_steps=LOGGING_STEPS,
-        use_cpu=not torch.cuda.is_available(),  # not Apple's GPU either: nothing here was tried on it
+        logging_strategy="no",  # `TrainingLoss` logs
+        logging_nan_inf_filter=False,  # it would hide a loss that is NaN
+        use_cpu=not torch.cuda.is_available(),  # training on Apple's GPU is untested
         fp16=precision == "fp16",
         bf16=precision == "bf16",
         seed=config.seed,
-        logging_nan_inf_filter=False,  # it would hide a loss that is no number
         report_to="none",
         disable_tqdm=True,
         dataloader_pin_memory=torch.cuda.is_available(),
-        # the token count of an accumulated batch and columns are ours to know
-        remove_unused_columns=False,
+        remove_unused_columns=False,  # the dataset has no columns
     )
 
 
 def loss_of_accumulated(
     smoothing: float, outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor
 ) -> torch.Tensor:
-    """The share of one step in the mean over all labels of the divided batch.
+    """Return the share of one step in the mean over all labels of a divided batch, as a `compute_loss_func`.
 
-    Models with a plain mean of their own, BERT's token classification among them, leave the count of labels that
-    the Trainer hands them unread, and the Trainer trusts that they do not.
+    Models that compute a plain mean, such as BERT's token classification, ignore the number of labels that the
+    Trainer passes them.
     """
     logits = outputs["logits"].float().flatten(0, 1)
     total = cross_entropy(logits, labels.flatten(), ignore_index=IGNORED, reduction="sum", label_smoothing=smoothing)
     return total / num_items_in_batch
 
 
-class TrialTrainer(ResumableTrainer):
-    """The HF Trainer with an evaluation of our own: sorted by length, in large batches, packed like training."""
+class TrainingLoss(transformers.TrainerCallback):
+    """Log of the training loss, computed as the HF Trainer does; the Trainer loses its own sums when it resumes.
 
-    def __init__(self, *, validate: Callable[[], dict[str, float]], save: Callable[[], None], **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self._validate = validate
-        self._save_trial = save
+    Attributes:
+        log: pairs of a step and the mean loss of the `LOGGING_STEPS` steps up to it.
+    """
 
-    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Validation figures, told to the callbacks as the Trainer does."""
-        # The Trainer's own evaluation draws the seed of a loader here. Drawn too, it leaves dropout and the order
-        # of sentences as they are in the plain protocol.
-        torch.empty((), dtype=torch.int64).random_()
-        metrics = self._validate()
-        self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        self._save_trial()
-        return metrics
+    def __init__(self) -> None:
+        self.log: list[tuple[int, float]] = []
+        self._unlogged = torch.zeros(())
+        self._logged_sum = 0.0
+        self._steps = 0
 
+    def add(self, loss: torch.Tensor) -> None:
+        """Add the loss of a step."""
+        self._unlogged = self._unlogged.to(loss.device) + loss
 
-class BestEpoch(transformers.TrainerCallback):
-    """Scores every epoch on validation and keeps the best one's weights and tags in memory."""
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Log the mean loss every `LOGGING_STEPS` steps.
 
-    def __init__(self, scorer: Scorer, on_epoch: OnEpoch, clock: StageClock, tokens: int, config: TrialConfig) -> None:
-        self._scorer = scorer
-        self._on_epoch = on_epoch
-        self._clock = clock
-        self._tokens = tokens
-        self._metric = config.selection_metric
-        self._target_f1 = config.target_f1
-        self._weights: dict[str, torch.Tensor] = {}
-        self._latest: list[list[str]] = []
-        self.epochs: list[EpochMetrics] = []
-        self.epoch = 0
-        self.tags: list[list[str]] = []
-
-    def measure(self, split_name: SplitOutput, batch_size: int) -> dict[str, float]:
-        """The figures of an epoch, by the names that the Trainer gives them."""
-        with self._clock("evaluate"):
-            self._latest = self._scorer.tags(split_name.output)
-            metrics = self._scorer.epoch_metrics(self._latest)
-        return {"eval_loss": split_name.loss(batch_size), **{f"eval_{name}": value for name, value in metrics.items()}}
-
-    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Called by the Trainer after each evaluation on validation."""
-        metrics: dict[str, float] = kwargs["metrics"]
-        if not math.isfinite(metrics["eval_loss"]):
-            raise DivergedError(f"the validation loss is {metrics['eval_loss']} after epoch {len(self.epochs) + 1}")
-        logged = [entry["loss"] for entry in state.log_history if "loss" in entry]
-        figures = EpochMetrics(
-            epoch=len(self.epochs) + 1,
-            training_loss=logged[-1] if logged else None,
-            tokens=self._tokens,
-            **{f"validation_{name[5:]}": value for name, value in metrics.items() if name.startswith("eval_")},
-        )
-        if not self.epochs or figures.score(self._metric) > self.epochs[self.epoch - 1].score(self._metric):
-            self.epoch = figures.epoch
-            self.tags = self._latest
-            with self._clock("save"):
-                weights = kwargs["model"].state_dict()
-                self._weights = {name: value.detach().cpu().clone() for name, value in weights.items()}
-        self.epochs.append(figures)
-        if self._reached:
-            control.should_training_stop = True
-        self._on_epoch(figures)
+        Raises:
+            DivergedError: the loss is NaN or infinite.
+        """
+        self._steps = state.global_step
+        if self._steps % LOGGING_STEPS:
+            return
+        total = self._unlogged.item()
+        if not math.isfinite(total):
+            raise DivergedError(f"the training loss is {total} at step {self._steps}")
+        self.log.append((self._steps, total / LOGGING_STEPS))
+        self._logged_sum += total
+        self._unlogged = torch.zeros_like(self._unlogged)
 
     @property
-    def _reached(self) -> bool:
-        return self._target_f1 is not None and self.epochs[-1].score(self._metric) >= self._target_f1
+    def mean(self) -> float:
+        """Return the mean loss of all steps."""
+        return (self._logged_sum + self._unlogged.item()) / max(self._steps, 1)
 
-    def is_last(self, epochs: int) -> bool:
-        """Whether a trial of so many epochs trains none after the latest."""
-        return self._reached or len(self.epochs) >= epochs
+    @property
+    def state(self) -> dict[str, Any]:
+        """Return the sums and the log as plain values."""
+        return {"log": self.log, "unlogged": self._unlogged.item(), "logged_sum": self._logged_sum}
 
-    def snapshot(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-        """All that is known after the latest epoch: tensors, and plain data."""
-        weights = {f"best.{name}": value for name, value in self._weights.items()}
-        return weights, {"epochs": [asdict(figures) for figures in self.epochs], "best": self.epoch, "tags": self.tags}
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a state."""
+        self.log = [(step, loss) for step, loss in state["log"]]
+        self._unlogged, self._logged_sum = torch.tensor(state["unlogged"]), state["logged_sum"]
 
-    def go_on(self, saved: Saved) -> None:
-        """Be what another was when it was saved, and tell its epochs."""
-        self._weights = saved.group("best")
-        self.epoch, self.tags = saved.content["best"], saved.content["tags"]
-        for epoch in saved.content["epochs"]:
-            self.epochs.append(EpochMetrics(**epoch))
-            self._on_epoch(self.epochs[-1])
 
-    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Called by the Trainer every `LOGGING_STEPS` steps, and with the figures of an evaluation."""
-        loss = (kwargs.get("logs") or {}).get("loss")
-        if loss is not None and not math.isfinite(loss):
-            raise DivergedError(f"the training loss is {loss} at step {state.global_step}")
+class _Resume(transformers.TrainerCallback):
+    """Restores the optimizer, the learning rate schedule and the random generators when training starts.
 
-    def restore(self, model: Any) -> None:
-        """Give the model the weights of the best epoch."""
-        model.load_state_dict(self._weights)
+    The HF Trainer itself reads the weights and its own state, from a folder; for the rest its format is pickles.
+    """
+
+    def __init__(self, saved: SavedTrial, collate: Collator) -> None:
+        self._saved = saved
+        self._collate = collate
+        self._is_pending = True
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Restore the optimizer, its gradient scaler and the schedule."""
+        content, optimizer = self._saved.content, kwargs["optimizer"]
+        moments: dict[int, Tensors] = {}
+        for name, value in self._saved.group("optimizer").items():
+            index, _, key = name.partition(".")
+            moments.setdefault(int(index), {})[key] = value
+        groups = [{**group, "betas": tuple(group["betas"])} for group in content["groups"]]
+        optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        kwargs["lr_scheduler"].load_state_dict(content["scheduler"])
+        if optimizer.scaler and content["scaler"]:
+            optimizer.scaler.load_state_dict(content["scaler"])
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Restore the random generators, before the first epoch shuffles the sentences."""
+        if self._is_pending:
+            self._is_pending = False
+            self._collate.restore(self._saved.content["collator"])
+            set_random_states(self._saved.group("random"), self._saved.content["generators"])
+
+
+class TrialTrainer(transformers.Trainer):
+    """The HF Trainer with an evaluation, a loss log and checkpoints of our own.
+
+    Args:
+        collate: the collator of training.
+        on_epoch_end: evaluates the model after each epoch, in place of the Trainer's evaluation; returns whether
+            training ends.
+        saved: the state to resume from, if any.
+        arguments: passed to `transformers.Trainer`.
+    """
+
+    def __init__(
+        self, *, collate: Collator, on_epoch_end: Callable[[], bool], saved: SavedTrial | None, **arguments: Any
+    ) -> None:
+        arguments["data_collator"] = collate  # it takes the windows of a batch as one object
+        super().__init__(**arguments)
+        self.model: Any
+        self.optimizer: Any
+        self.lr_scheduler: Any
+        self.losses = TrainingLoss()
+        self._collate = collate
+        self._on_epoch_end = on_epoch_end
+        self._saved = saved
+        self.remove_callback(transformers.PrinterCallback)
+        self.add_callback(self.losses)
+        if saved:
+            self.losses.restore(saved.content["losses"])
+            self.add_callback(_Resume(saved, collate))
+
+    def train_from_saved(self, folder: Path) -> None:
+        """Train from the first epoch or from the saved state; `folder` is an empty folder."""
+        if self._saved is None:
+            self.train()
+            return
+        state = json.dumps(self._saved.content["trainer"])
+        (folder / "trainer_state.json").write_text(state, encoding="utf-8")
+        save_file(self._saved.group("model"), folder / "model.safetensors")
+        self.train(resume_from_checkpoint=str(folder))
+
+    def training_step(self, *arguments: Any, **named: Any) -> torch.Tensor:
+        """Train on one batch and add up its loss."""
+        loss: torch.Tensor = super().training_step(*arguments, **named)
+        self.losses.add(loss)
+        return loss
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Call `on_epoch_end`."""
+        # The Trainer's evaluation draws the seed of a data loader. Drawing it here too leaves dropout and the order
+        # of sentences as they are with the plain Trainer.
+        torch.empty((), dtype=torch.int64).random_()
+        if self._on_epoch_end():
+            self.control.should_training_stop = True
+        return {}
+
+    def snapshot(self) -> tuple[Tensors, dict[str, Any]]:
+        """Return the state after an epoch, as tensors and JSON-compatible values."""
+        optimizer = self.optimizer.state_dict()
+        moments = {
+            f"optimizer.{index}.{name}": torch.as_tensor(value)
+            for index, values in optimizer["state"].items()
+            for name, value in values.items()
+        }
+        weights = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors, generators = random_states()
+        scaler = self.accelerator.scaler
+        content = {
+            "trainer": {**asdict(self.state), "stateful_callbacks": {}},
+            "groups": optimizer["param_groups"],
+            "scheduler": self.lr_scheduler.state_dict(),
+            "scaler": scaler.state_dict() if scaler else {},
+            "losses": self.losses.state,
+            "collator": self._collate.state,
+            "generators": generators,
+        }
+        return {**weights, **moments, **tensors}, content

@@ -1,4 +1,4 @@
-"""Which texts a model was trained or chosen on, so that nobody takes its figures on them for its figures."""
+"""Hashes of the texts that a model was trained or selected on, which tell them from new texts at evaluation."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from typing import Self
 from tune_ner.errors import ModelError
 from tune_ner.evaluation.seen_entities import normalize_entity
 
-KNOWN_FILE = "known_texts.bin"
-_BYTES = 8  # of a digest: among a million texts, a new one passes for known once in 10^13 times
+HASHES_FILE = "training_text_hashes.bin"
+_BYTES = 8  # of a hash: with a million texts, one new text in 10^13 collides
 
 
 @dataclass(frozen=True)
 class TrainingTextHashes:
-    """The texts of train and validation by their digests; case and white space make no difference."""
+    """Hashes of the texts of train and validation; case and white space are ignored."""
 
-    digests: frozenset[bytes]
+    hashes: frozenset[bytes]
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Self:
-        """These texts."""
-        return cls(frozenset(map(_digest, texts)))
+        """Hash texts."""
+        return cls(frozenset(map(_hash, texts)))
 
     def __contains__(self, text: str) -> bool:
-        return _digest(text) in self.digests
+        return _hash(text) in self.hashes
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
-        """What lies in a model folder; None where nothing does.
+        """Read the hashes from a model folder; None if it has none.
 
         Raises:
-            ModelError: the file cannot be read or is torn.
+            ModelError: the file is unreadable or truncated.
         """
-        file = folder / KNOWN_FILE
+        file = folder / HASHES_FILE
         try:
             content = file.read_bytes()
         except FileNotFoundError:
@@ -45,20 +45,20 @@ class TrainingTextHashes:
             raise ModelError(f"{file}: cannot be read: {error.strerror or error}") from error
         if len(content) % _BYTES:
             raise ModelError(
-                f"{file}: found {len(content):,} bytes, expected digests of {_BYTES} bytes each: it is torn; remove "
-                "it, or export the model again"
+                f"{file}: found {len(content):,} bytes, expected hashes of {_BYTES} bytes each: the file is truncated; "
+                "remove it, or export the model again"
             )
         return cls(frozenset(content[start : start + _BYTES] for start in range(0, len(content), _BYTES)))
 
     def write(self, folder: Path) -> None:
-        """Write them into a model folder, in an order that tells nothing of theirs.
+        """Write the hashes into a model folder, sorted, so that their order reveals nothing about the texts.
 
         Raises:
-            OSError: they cannot be written.
+            OSError: the file cannot be written.
         """
-        (folder / KNOWN_FILE).write_bytes(b"".join(sorted(self.digests)))
+        (folder / HASHES_FILE).write_bytes(b"".join(sorted(self.hashes)))
 
 
-def _digest(text: str) -> bytes:
+def _hash(text: str) -> bytes:
     form = normalize_entity(text).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(form, digest_size=_BYTES).digest()

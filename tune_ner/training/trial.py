@@ -1,287 +1,300 @@
-"""One trial: a configuration and a divided corpus in, figures and predicted spans out."""
+"""One trial: train a configuration on a split corpus, and evaluate its best epoch."""
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.data.corpus import Corpus, SplitName
 from tune_ner.data.splits import Split
-from tune_ner.errors import EncoderError
-from tune_ner.training.checkpoints import Saved, TrialCheckpoint
-from tune_ner.training.dataset import Windows
+from tune_ner.errors import DivergedError, EncoderError
+from tune_ner.training.checkpoints import SavedTrial, Tensors, TrialCheckpoint
 from tune_ner.training.encoders import Encoder, load_model
 from tune_ner.training.evaluation_loop import SplitOutput, predict
-from tune_ner.training.features import TokenizedSplit, TrialFeatures, trial_features
+from tune_ner.training.features import TokenizedCorpus, TrialFeatures, trial_features
 from tune_ner.training.model_export import TrainedModel
-from tune_ner.training.padding_free.collator import Collator, collator_for
-from tune_ner.training.padding_free.vocabulary_trimming import Vocabulary, can_trim
-from tune_ner.training.profiling import StageClock, linear_parameters, matmul_rate, peak_memory
-from tune_ner.training.result import EpochMetrics, TrialCost, TrialResult
-from tune_ner.training.scoring import Scorer
-from tune_ner.training.trainer import (
-    BestEpoch,
-    OnEpoch,
-    TrialTrainer,
-    loss_of_accumulated,
-    training_arguments,
-    used_precision,
-)
-
-OnTrained = Callable[[TrialResult, TrainedModel], None]
+from tune_ner.training.padding_free.collator import Collator, padding_free_collator
+from tune_ner.training.profiling import StageClock, peak_memory_bytes
+from tune_ner.training.result import EpochMetrics, SplitMetrics, TrialProfile, TrialResult
+from tune_ner.training.scoring import Scorer, Tags
+from tune_ner.training.trainer import TrialTrainer, loss_of_accumulated, training_arguments, used_precision
 
 
-def run_trial(
-    config: TrialConfig,
-    encoder: Encoder,
-    corpus: Corpus,
-    split: Split,
-    on_epoch: OnEpoch = lambda _: None,
-    threads: int | None = None,
-    tokenized: TokenizedSplit | None = None,
-    checkpoint: TrialCheckpoint | None = None,
-    on_trained: OnTrained = lambda *_: None,
-) -> TrialResult:
-    """Train one configuration with the HF `Trainer` and measure it.
-
-    The epoch with the best validation F1 (the first of equals) is kept in memory and restored before the one
-    evaluation on the test part.
-
-    Args:
-        config: what to train; `config.model` must be what `encoder` was resolved from.
-        encoder: the resolved encoder.
-        corpus: the whole corpus.
-        split: which of its sentences belong to which part.
-        on_epoch: called with the validation figures after every epoch.
-        threads: CPU threads; float sums depend on their number, so equal figures need equal threads.
-        tokenized: what `tokenize_split` gives for this trial, if it is at hand.
-        checkpoint: where the trial is saved now and then, and what an earlier start saved of it: it goes on from there,
-            told its epochs once more.
-        on_trained: called at the end with the result and the model, which is gone afterwards.
-
-    Raises:
-        EncoderError: the encoder's tokenizer or weights cannot be loaded, or a sentence is longer than it reads.
-        DivergedError: a loss is no number or infinite.
-    """
-    trained = _trained(config, encoder, corpus, split, on_epoch, threads, tokenized, checkpoint)
-    result = _measured(trained)
-    on_trained(result, trained.model)
-    return result
-
-
-def train_trial(
-    config: TrialConfig,
-    encoder: Encoder,
-    corpus: Corpus,
-    split: Split,
-    on_epoch: OnEpoch = lambda _: None,
-    threads: int | None = None,
-    tokenized: TokenizedSplit | None = None,
-    checkpoint: TrialCheckpoint | None = None,
-) -> tuple[EpochMetrics, ...]:
-    """Train one configuration and measure it on validation alone; as `run_trial`, which measures it on test too.
-
-    Returns:
-        The validation figures of every epoch.
-
-    Raises:
-        EncoderError, DivergedError: as for `run_trial`.
-    """
-    trained = _trained(config, encoder, corpus, split, on_epoch, threads, tokenized, checkpoint)
-    return tuple(trained.best.epochs)
+def _ignore(*_: object) -> None:
+    pass
 
 
 @dataclass(frozen=True)
-class _Trained:
-    """A trial whose model has the weights of its best epoch."""
+class TrialOptions:
+    """How a trial runs; nothing here except `threads` affects its metrics.
 
-    config: TrialConfig
-    inputs: TrialFeatures
-    windows: dict[SplitName, Windows]
-    parameters: int
-    collate: Collator
-    note: str
-    trainer: TrialTrainer
-    best: BestEpoch
-    predicted: Callable[[SplitName], SplitOutput]
-    scorer: dict[SplitName, Scorer]
-    train_loss: float
-    accumulated: int
-    clock: StageClock
-    model: TrainedModel
+    Attributes:
+        threads: number of CPU threads; floating-point sums depend on it.
+        tokenized: the result of `tokenize_corpus` for this trial, if it is available.
+        checkpoint: file to save the trial to between epochs, and to resume it from. A resumed trial reports its earlier
+            epochs to `on_epoch` again.
+        measure_test: whether the best epoch is evaluated on the test split.
+        on_epoch: called with the validation metrics after every epoch.
+        on_trained: called at the end with the result and the model, which is discarded afterwards.
+    """
+
+    threads: int | None = None
+    tokenized: TokenizedCorpus | None = None
+    checkpoint: TrialCheckpoint | None = None
+    measure_test: bool = True
+    on_epoch: Callable[[EpochMetrics], None] = _ignore
+    on_trained: Callable[[TrialResult, TrainedModel], None] = _ignore
 
 
-def _trained(
-    config: TrialConfig,
-    encoder: Encoder,
-    corpus: Corpus,
-    split: Split,
-    on_epoch: OnEpoch,
-    threads: int | None,
-    tokenized: TokenizedSplit | None,
-    checkpoint: TrialCheckpoint | None,
-) -> _Trained:
-    if threads:
-        torch.set_num_threads(threads)
+def run_trial(
+    config: TrialConfig, encoder: Encoder, corpus: Corpus, split: Split, options: TrialOptions | None = None
+) -> TrialResult:
+    """Train one configuration with the HF `Trainer` and evaluate it.
+
+    The weights of the epoch with the highest selection metric on validation (the first such epoch) are kept in memory
+    and restored before the only evaluation on the test split.
+
+    Args:
+        config: the configuration; `config.model` must be the name that `encoder` was resolved from.
+        encoder: the resolved encoder.
+        corpus: the complete corpus.
+        split: the sentences of each split.
+        options: threads, checkpoint, callbacks.
+
+    Raises:
+        EncoderError: the tokenizer or the weights cannot be loaded, a sentence is longer than the model allows, or a
+            batch does not fit into memory.
+        DivergedError: a loss is NaN or infinite.
+    """
+    options = options or TrialOptions()
+    if options.threads:
+        torch.set_num_threads(options.threads)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    saved = checkpoint.saved if checkpoint else None
-    clock = StageClock(checkpoint.seconds if checkpoint else {})
+    clock = StageClock(options.checkpoint.seconds if options.checkpoint else {})
     with clock("encode"):
-        inputs = trial_features(config, encoder, corpus, split, tokenized)
-    accumulated: int = saved.content["accumulated"] if saved else 1
-    while True:
-        try:
-            return _fit(config, encoder, inputs, clock, on_epoch, accumulated, checkpoint, saved)
-        except torch.OutOfMemoryError as error:
-            accumulated *= 2
-            if config.batch_size % accumulated:
-                tried = config.batch_size * 2 // accumulated
-                raise EncoderError(
-                    f"a batch of {tried} sentences of up to {config.max_length} subwords does not fit into the memory "
-                    f"of {torch.cuda.get_device_name()}, and cannot be halved further: give each trial more of the "
-                    "GPU (--gpus-per-trial), or lower batch_size or max_length"
-                ) from error
-            torch.cuda.empty_cache()
+        features = trial_features(config, encoder, corpus, split, options.tokenized)
+    trial = _Trial(config, encoder, features, options, clock)
+    trial.fit()
+    result = trial.result()
+    options.on_trained(result, trial.trained_model)
+    return result
+
+
+class _BestEpoch:
+    """The validation metrics of all epochs, with the weights and the predicted tags of the best one in memory."""
+
+    def __init__(self, config: TrialConfig) -> None:
+        self._config = config
+        self._weights: Tensors = {}
+        self.epochs: list[EpochMetrics] = []
+        self.number = 0
+        self.tags: Tags = []
+
+    def add(self, metrics: EpochMetrics, tags: Tags, model: Any) -> None:
+        """Add an epoch; keep its weights if it is the best so far."""
+        metric = self._config.selection_metric
+        if not self.epochs or metrics.score(metric) > self.epochs[self.number - 1].score(metric):
+            self.number, self.tags = metrics.epoch, tags
+            self._weights = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+        self.epochs.append(metrics)
+
+    @property
+    def has_reached_target(self) -> bool:
+        """Return whether the latest epoch reached the target F1."""
+        target = self._config.target_f1
+        return target is not None and self.epochs[-1].score(self._config.selection_metric) >= target
+
+    def load_into(self, model: Any) -> None:
+        """Load the weights of the best epoch into the model."""
+        model.load_state_dict(self._weights)
+
+    def snapshot(self) -> tuple[Tensors, dict[str, Any]]:
+        """Return the state as tensors and JSON-compatible values."""
+        weights = {f"best.{name}": value for name, value in self._weights.items()}
+        return weights, {"epochs": [asdict(epoch) for epoch in self.epochs], "best": self.number, "tags": self.tags}
+
+    def restore(self, saved: SavedTrial) -> None:
+        """Continue from a saved state."""
+        self._weights = saved.group("best")
+        self.number, self.tags = saved.content["best"], saved.content["tags"]
+        self.epochs = [EpochMetrics(**epoch) for epoch in saved.content["epochs"]]
+
+
+class _Trial:
+    """A trial from the encoded corpus to its result."""
+
+    def __init__(
+        self, config: TrialConfig, encoder: Encoder, features: TrialFeatures, options: TrialOptions, clock: StageClock
+    ) -> None:
+        self._config = config
+        self._encoder = encoder
+        self._features = features
+        self._options = options
+        self._clock = clock
+        self._scorers = {name: Scorer(config, features, name) for name in ("validation", "test")}
+        self._steps = 1  # that a batch is divided into
+
+    def fit(self) -> None:
+        """Train, with batches divided into as many steps as the memory requires, and restore the best epoch."""
+        saved = self._options.checkpoint.saved if self._options.checkpoint else None
+        self._steps = saved.content["accumulated"] if saved else 1
+        while not self._fits(saved):
+            self._steps *= 2
             saved = None  # other steps are another training
+            torch.cuda.empty_cache()
+        self._best.load_into(self._model)
 
+    def _fits(self, saved: SavedTrial | None) -> bool:
+        """Train; return False if a step does not fit into memory and can be divided further."""
+        try:
+            self._load()
+            self._train(saved)
+        except torch.OutOfMemoryError as error:
+            size = self._config.batch_size // self._steps
+            if size % 2:
+                raise EncoderError(
+                    f"a batch of {size} sentences of up to {self._config.max_length} subwords does not fit into the "
+                    f"memory of {torch.cuda.get_device_name()}, and cannot be halved further: give each trial more of "
+                    "the GPU (--gpus-per-trial), or lower batch_size or max_length"
+                ) from error
+            del self._model, self._trainer
+            return False
+        return True
 
-def _fit(
-    config: TrialConfig,
-    encoder: Encoder,
-    inputs: TrialFeatures,
-    clock: StageClock,
-    on_epoch: OnEpoch,
-    accumulated: int,
-    checkpoint: TrialCheckpoint | None,
-    saved: Saved | None,
-) -> _Trained:
-    """The trial with its batches divided into `accumulated` steps, whose gradients are added up."""
-    with clock("load"):
-        model = load_model(encoder, inputs.labels, inputs.tokenizer, config.seed, config.dropout)
-        inputs.check_lengths(config, model)
-        parameters = sum(weights.numel() for weights in model.parameters())
-        windows = inputs.windows
-        vocabulary: Vocabulary | None = None
-        if config.trim_vocabulary and can_trim(model):
-            vocabulary, windows = inputs.vocabulary, inputs.trimmed_windows
-            vocabulary.trim(model)
-        pad_id = inputs.tokenizer.pad_token_id
-        sample = windows["train"].take(range(min(config.batch_size, len(windows["train"]))))
-        collate, note = collator_for(
-            model, pad_id, packed=config.batching == "padding_free", sample=sample, seed=config.seed
-        )
-    scorer: dict[SplitName, Scorer] = {
-        split_name: Scorer(
-            config, inputs.sentences[split_name], inputs.encoded[split_name], inputs.labels, inputs.types, inputs.forms
-        )
-        for split_name in ("validation", "test")
-    }
-    # evaluation has a collator of its own, for the one of training counts what training computes
-    evaluation = Collator(model, pad_id, packed=collate.packed)
-    tokens = int(windows["train"].lengths.sum())
-    best = BestEpoch(scorer["validation"], on_epoch, clock, tokens, config)
+    def _load(self) -> None:
+        config, features = self._config, self._features
+        with self._clock("load"):
+            model = load_model(self._encoder, features.labels, features.tokenizer, config.seed, config.dropout)
+            features.check_lengths(config, model)
+            self._parameters = sum(weights.numel() for weights in model.parameters())
+            self._windows, self._vocabulary = features.trim_vocabulary(config, model)
+            pad_id, train = features.tokenizer.pad_token_id, self._windows["train"]
+            if config.batching == "padded":
+                self._collate, note = Collator(model, pad_id, padding_free=False), ""
+            else:
+                sample = train.take(range(min(config.batch_size, len(train))))
+                self._collate, note = padding_free_collator(model, pad_id, sample, config.seed)
+        self._model = model
+        self._notes = [note]
+        # a second collator, since the first one counts what training computes
+        self._evaluation_collate = Collator(model, pad_id, padding_free=self._collate.padding_free)
 
-    def predicted(split_name: SplitName) -> SplitOutput:
-        with clock("evaluate"):
-            return predict(
-                trainer.model,
-                windows[split_name],
-                evaluation,
-                scores=config.decoding == "viterbi",
-                autocast=trainer.compute_loss_context_manager,
+    def _train(self, saved: SavedTrial | None) -> None:
+        self._best = _BestEpoch(self._config)
+        if saved:
+            self._best.restore(saved)
+            self._notes.append(f"resumed after epoch {len(self._best.epochs)}")
+            for epoch in self._best.epochs:
+                self._options.on_epoch(epoch)
+        loss = partial(loss_of_accumulated, self._config.label_smoothing) if self._steps > 1 else None
+        with tempfile.TemporaryDirectory(prefix="tune-ner-") as folder:
+            self._trainer = TrialTrainer(
+                model=self._model,
+                args=training_arguments(self._config, folder, self._steps),
+                train_dataset=self._windows["train"],
+                eval_dataset=self._windows["validation"],
+                compute_loss_func=loss,
+                collate=self._collate,
+                on_epoch_end=self._end_epoch,
+                saved=saved,
             )
+            with self._clock("train"):
+                self._trainer.train_from_saved(Path(folder))
 
-    def save() -> None:
-        if checkpoint and checkpoint.is_due(len(best.epochs)) and not best.is_last(config.epochs):
-            with clock("save"):
-                weights, content = best.snapshot()
-                tensors, more = trainer.snapshot()
-                content |= {**more, "accumulated": accumulated, "seconds": clock.so_far()}
-                checkpoint.write({**tensors, **weights}, content)
+    def _end_epoch(self) -> bool:
+        """Evaluate, report and save an epoch; return whether training stops early."""
+        log = self._trainer.losses.log
+        with self._clock("evaluate"):
+            output = self._predict("validation")
+            tags = self._scorers["validation"].tags(output.output)
+            metrics = EpochMetrics(
+                epoch=len(self._best.epochs) + 1,
+                validation_loss=output.loss(self._config.batch_size),
+                training_loss=log[-1][1] if log else None,
+                tokens=self._train_tokens,
+                **{f"validation_{name}": x for name, x in self._scorers["validation"].epoch_metrics(tags).items()},
+            )
+        if not math.isfinite(metrics.validation_loss):
+            raise DivergedError(f"the validation loss is {metrics.validation_loss} after epoch {metrics.epoch}")
+        with self._clock("save"):
+            self._best.add(metrics, tags, self._model)
+        self._options.on_epoch(metrics)
+        is_last = self._best.has_reached_target or metrics.epoch >= self._config.epochs
+        if self._options.checkpoint and self._options.checkpoint.is_due(metrics.epoch) and not is_last:
+            with self._clock("save"):
+                self._save(self._options.checkpoint)
+        return self._best.has_reached_target
 
-    if saved:
-        best.go_on(saved)
-        note = "; ".join(filter(None, [note, f"went on after epoch {len(best.epochs)}, where it was saved"]))
-    with tempfile.TemporaryDirectory(prefix="tune-ner-") as folder:
-        trainer = TrialTrainer(
-            model=model,
-            args=training_arguments(config, folder, accumulated),
-            train_dataset=windows["train"],
-            eval_dataset=windows["validation"],
-            collate=collate,
-            saved=saved,
-            compute_loss_func=partial(loss_of_accumulated, config.label_smoothing) if accumulated > 1 else None,
-            callbacks=[best],
-            validate=lambda: best.measure(predicted("validation"), config.batch_size),
-            save=save,
+    def _save(self, checkpoint: TrialCheckpoint) -> None:
+        weights, epochs = self._best.snapshot()
+        tensors, state = self._trainer.snapshot()
+        steps = {"accumulated": self._steps, "seconds": self._clock.so_far()}
+        checkpoint.write({**tensors, **weights}, {**epochs, **state, **steps})
+
+    def _predict(self, split_name: SplitName) -> SplitOutput:
+        is_viterbi = self._config.decoding == "viterbi"
+        return predict(self._model, self._windows[split_name], self._evaluation_collate, with_scores=is_viterbi)
+
+    @property
+    def _train_tokens(self) -> int:
+        return int(self._windows["train"].lengths.sum())
+
+    def result(self) -> TrialResult:
+        """Evaluate the best epoch; all splits but train are predicted once."""
+        config, best, features = self._config, self._best, self._features
+        tags: dict[SplitName, Tags] = {"validation": best.tags}
+        test_loss = None
+        if self._options.measure_test:
+            with self._clock("evaluate"):
+                test = self._predict("test")
+            tags["test"], test_loss = self._scorers["test"].tags(test.output), test.loss(config.batch_size)
+        problem = self._options.checkpoint.problem if self._options.checkpoint else ""
+        metrics: dict[SplitName, SplitMetrics] = {name: self._scorers[name].metrics(tags[name]) for name in tags}
+        return TrialResult(
+            epochs=tuple(best.epochs),
+            best_epoch=best.number,
+            test_loss=test_loss,
+            metrics=metrics,
+            predicted_spans={name: self._scorers[name].spans(tags[name]) for name in tags},
+            encoding={name: encoded.stats.as_dict() for name, encoded in features.encoded.items()},
+            labels=features.labels,
+            training_log=tuple(self._trainer.losses.log),
+            train_loss=self._trainer.losses.mean,
+            precision_used=used_precision(config.precision),
+            device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+            threads=torch.get_num_threads(),
+            parameters=self._parameters,
+            seconds=self._clock.seconds,
+            profile=TrialProfile(
+                tokens=len(best.epochs) * self._train_tokens,
+                computed_tokens=self._collate.computed_tokens,
+                peak_memory_bytes=peak_memory_bytes(),
+            ),
+            batching_used="padding_free" if self._collate.padding_free else "padded",
+            accumulated_steps=self._steps,
+            note="; ".join(filter(None, [*self._notes, problem])),
         )
-        trainer.remove_callback(transformers.PrinterCallback)
-        with clock("train"):
-            train_loss = trainer.train_from_saved(folder)
-        best.restore(trainer.model)
-    if checkpoint and checkpoint.problem:
-        note = "; ".join(filter(None, [note, checkpoint.problem]))
-    return _Trained(
-        config=config,
-        inputs=inputs,
-        windows=windows,
-        parameters=parameters,
-        collate=collate,
-        note=note,
-        trainer=trainer,
-        best=best,
-        predicted=predicted,
-        scorer=scorer,
-        train_loss=train_loss,
-        accumulated=accumulated,
-        clock=clock,
-        model=TrainedModel(
-            config, encoder, inputs.tokenizer, inputs.labels, inputs.types, model, vocabulary, inputs.known
-        ),
-    )
 
-
-def _measured(trained: _Trained) -> TrialResult:
-    """The one evaluation on the test part, and all that is to be kept of the trial."""
-    config, inputs, best, scorer = trained.config, trained.inputs, trained.best, trained.scorer
-    test = trained.predicted("test")
-    tags = scorer["test"].tags(test.output)
-    return TrialResult(
-        epochs=tuple(best.epochs),
-        best_epoch=best.epoch,
-        test_loss=test.loss(config.batch_size),
-        metrics={"validation": scorer["validation"].metrics(best.tags), "test": scorer["test"].metrics(tags)},
-        predicted_spans={"validation": scorer["validation"].spans(best.tags), "test": scorer["test"].spans(tags)},
-        encoding={split_name: item.stats.as_dict() for split_name, item in inputs.encoded.items()},
-        labels=inputs.labels,
-        training_log=tuple((int(e["step"]), e["loss"]) for e in trained.trainer.state.log_history if "loss" in e),
-        train_loss=trained.train_loss,
-        precision_used=used_precision(config.precision),
-        device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        threads=torch.get_num_threads(),
-        parameters=trained.parameters,
-        seconds=trained.clock.seconds,
-        cost=_cost(config, trained.trainer.model, trained.windows["train"], trained.collate, len(best.epochs)),
-        batching_used="padding_free" if trained.collate.packed else "padded",
-        accumulated_steps=trained.accumulated,
-        note=trained.note,
-    )
-
-
-def _cost(config: TrialConfig, model: Any, train: Windows, collate: Collator, epochs: int) -> TrialCost:
-    precision = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(used_precision(config.precision), torch.float32)
-    return TrialCost(
-        tokens=epochs * int(train.lengths.sum()),
-        computed_tokens=collate.computed_tokens,
-        peak_memory=peak_memory(),
-        linear_parameters=linear_parameters(model),
-        matmul_rate=matmul_rate(model.config.hidden_size, precision, torch.get_num_threads()),
-    )
+    @property
+    def trained_model(self) -> TrainedModel:
+        """Return the model of the best epoch, ready for export."""
+        features = self._features
+        return TrainedModel(
+            config=self._config,
+            encoder=self._encoder,
+            tokenizer=features.tokenizer,
+            labels=features.labels,
+            entity_types=features.entity_types,
+            model=self._model,
+            vocabulary=self._vocabulary,
+            training_text_hashes=features.training_text_hashes,
+        )

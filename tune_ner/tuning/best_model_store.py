@@ -22,7 +22,7 @@ from tune_ner.results.best_model import BestModelDir, ModelFiles
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
 from tune_ner.results.selection import Candidate, winner
-from tune_ner.training.model_settings import ModelSettings
+from tune_ner.training.model_export import InferenceConfig
 from tune_ner.training.result import TrialResult
 from tune_ner.tuning.events import RunEvents
 
@@ -93,10 +93,10 @@ def offer(store: Any, trial: TrialConfig, result: TrialResult, model: TrainedMod
             ray.get(store.add_problem.remote(trial.trial_id, str(error).strip() or type(error).__name__))
 
 
-def model_files(model: TrainedModel, trained_again: tuple[str, ...] | None = None) -> ModelFiles:
-    """Return the files of an exported model; for `trained_again` see `TrainedModel.save`."""
+def model_files(model: TrainedModel, retraining_differences: tuple[str, ...] | None = None) -> ModelFiles:
+    """Return the files of an exported model; for `retraining_differences` see `TrainedModel.save`."""
     with tempfile.TemporaryDirectory(prefix="tune-ner-model-") as folder:
-        model.save(Path(folder), trained_again)
+        model.save(Path(folder), retraining_differences)
         # arrays, since the object store passes them on without a copy
         return {file.name: np.fromfile(file, np.uint8) for file in sorted(Path(folder).iterdir())}
 
@@ -136,7 +136,7 @@ def export_best(
             (record,) = (record for record in records if record.trial_id == best.trial_id)
             models.keep(best.trial_id, retrain(record))
         models.publish()
-        settings = ModelSettings.read(models.best)
+        settings = InferenceConfig.read(models.best)
     except (OSError, TuneNerError, ray.exceptions.RayError) as error:
         reason = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
         events.on_note(
@@ -144,8 +144,8 @@ def export_best(
             f"the command with --name {run_dir.name} to export it"
         )
         return
-    if settings and settings.trained_again:
-        events.on_note(f"retraining {title} gave other metrics: {'; '.join(settings.trained_again)}")
+    if settings and settings.retraining_differences:
+        events.on_note(f"retraining {title} gave other metrics: {'; '.join(settings.retraining_differences)}")
 
 
 def _problem(store: Any, trial_id: str) -> str:

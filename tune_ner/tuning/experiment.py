@@ -22,7 +22,7 @@ from tune_ner.errors import EncoderError, SpaceError
 from tune_ner.results.run_dir import RunDir
 from tune_ner.results.test_set_log import EarlierUse, earlier_uses, fingerprint_of_split
 from tune_ner.training.encoders import (
-    PACKABLE,
+    PADDING_FREE_ARCHITECTURES,
     Encoder,
     EncoderSize,
     architecture,
@@ -34,7 +34,7 @@ from tune_ner.tuning.options import SchedulerConfig
 from tune_ner.tuning.resources import MemoryEstimate
 
 if TYPE_CHECKING:
-    from tune_ner.training.features import TokenizedSplit
+    from tune_ner.training.features import TokenizedCorpus
 
 # Measured: a record takes about 4 kB, and a sentence with its gold and predicted spans about 300 bytes.
 _RECORD_BYTES = 4_000
@@ -85,7 +85,7 @@ class Experiment:
         """Return the batching of an encoder; `auto` is padding-free where its architecture supports it."""
         if self.space.batching != "auto":
             return self.space.batching
-        return "padding_free" if architecture(self.encoders[model]) in PACKABLE else "padded"
+        return "padding_free" if architecture(self.encoders[model]) in PADDING_FREE_ARCHITECTURES else "padded"
 
     def largest_trial(self, model: str, **changes: object) -> TrialConfig:
         """Return a trial of this encoder with the largest batches of the longest sentences.
@@ -111,13 +111,13 @@ class Experiment:
         return tokenizers
 
     @cached_property
-    def tokenized(self) -> dict[tuple[object, ...], TokenizedSplit]:
+    def tokenized(self) -> dict[tuple[object, ...], TokenizedCorpus]:
         """The tokenized splits, by the hyperparameters that affect tokenization.
 
         If it is computed before the experiment is put into Ray's object store, workers do not tokenize, and those of
         one node share the memory.
         """
-        from tune_ner.training.features import tokenization, tokenize_split  # imports torch
+        from tune_ner.training.features import tokenization_key, tokenize_corpus  # imports torch
 
         variants = product(self.tokenizers, self.space.word_tokenizer, self.space.max_length, self.space.stride)
         trials = [
@@ -125,7 +125,7 @@ class Experiment:
             for (model, fold), words, length, stride in variants
         ]
         return {
-            tokenization(trial): tokenize_split(
+            tokenization_key(trial): tokenize_corpus(
                 trial, self.corpus, self.splits[trial.fold], self.tokenizers[trial.model, trial.fold]
             )
             for trial in trials
@@ -261,10 +261,10 @@ def _resolve_encoders(names: Sequence[str]) -> dict[str, Encoder]:
 
 
 def _check_padding_free(encoders: Mapping[str, Encoder]) -> None:
-    others = {name: architecture(encoder) for name, encoder in encoders.items()}
-    refused = [f"{name} ({kind or 'unknown'})" for name, kind in others.items() if kind not in PACKABLE]
+    others, supported = {name: architecture(encoder) for name, encoder in encoders.items()}, PADDING_FREE_ARCHITECTURES
+    refused = [f"{name} ({kind or 'unknown'})" for name, kind in others.items() if kind not in supported]
     if refused:
         raise EncoderError(
             f"batching padding_free: architecture not supported: {', '.join(refused)}; expected one of "
-            f"{', '.join(sorted(PACKABLE))}. Use --batching auto, which pads the batches of the others."
+            f"{', '.join(sorted(supported))}. Use --batching auto, which pads the batches of the others."
         )

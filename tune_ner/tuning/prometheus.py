@@ -94,11 +94,11 @@ class TrialMetrics:
         """Update speed and memory after an epoch of `tokens` subwords."""
         import torch
 
-        from tune_ner.training.profiling import peak_memory
+        from tune_ner.training.profiling import peak_memory_bytes
 
         self._tokens.set(tokens / (time.perf_counter() - self._start), self._tags)
         device = "gpu" if torch.cuda.is_available() else "cpu"
-        self._memory.set(peak_memory(), {**self._tags, "device": device})
+        self._memory.set(peak_memory_bytes(), {**self._tags, "device": device})
 
     def trial_ended(self) -> None:
         """Set the speed to 0 until the next trial."""

@@ -141,29 +141,28 @@ class _Attempt:
             return self._ended("failed", error=message, traceback=traceback.format_exc())
 
     def _train(self) -> TrialRecord:
-        from tune_ner.training.features import tokenization
-        from tune_ner.training.trial import run_trial, train_trial
+        from tune_ner.training.features import tokenization_key
+        from tune_ner.training.trial import TrialOptions, run_trial
 
-        experiment = _fetch(self.context.experiment)
-        inputs = (
-            self.trial,
-            experiment.encoders[self.trial.model],
-            experiment.corpus,
-            experiment.splits[self.trial.fold],
-            self._report_epoch,
-            self.context.threads,
-            experiment.tokenized.get(tokenization(self.trial)),
-            self.checkpoint,
+        experiment, is_search = _fetch(self.context.experiment), self.context.phase == "search"
+        encoder, split = experiment.encoders[self.trial.model], experiment.splits[self.trial.fold]
+        options = TrialOptions(
+            threads=self.context.threads,
+            tokenized=experiment.tokenized.get(tokenization_key(self.trial)),
+            checkpoint=self.checkpoint,
+            measure_test=not is_search,
+            on_epoch=self._report_epoch,
+            on_trained=self._offer,
         )
         start_seconds = time.perf_counter() - self.start
-        if self.context.phase == "search":
-            return TrialRecord.searched(self.trial, train_trial(*inputs), self._seconds())
-        result = run_trial(*inputs, self._offer)
+        result = run_trial(self.trial, encoder, experiment.corpus, split, options)
+        if is_search:
+            return TrialRecord.searched(self.trial, result.epochs, self._seconds())
         result = replace(result, seconds={"start": start_seconds, **result.seconds})
         return TrialRecord.completed(self.trial, result, self._seconds())
 
     def _offer(self, result: TrialResult, model: TrainedModel) -> None:
-        if self.context.store:
+        if self.context.store and self.context.phase == "final":
             offer(self.context.store, self.trial, result, model)
 
     def _report_epoch(self, metrics: EpochMetrics) -> None:
@@ -202,27 +201,24 @@ def retrain(record: TrialRecord, experiment: list[Any]) -> ModelFiles:
         record: the record of a completed trial.
         experiment: reference to the experiment, within a list so that Ray does not resolve it.
     """
-    from tune_ner.training.features import tokenization
-    from tune_ner.training.trial import run_trial
+    from tune_ner.training.features import tokenization_key
+    from tune_ner.training.trial import TrialOptions, run_trial
 
     found, trial = _fetch(experiment[0]), record.config
     assert record.result
     models: list[TrainedModel] = []
-    result = run_trial(
-        trial,
-        found.encoders[trial.model],
-        found.corpus,
-        found.splits[trial.fold],
+    options = TrialOptions(
         threads=record.result.threads,
-        tokenized=found.tokenized.get(tokenization(trial)),
+        tokenized=found.tokenized.get(tokenization_key(trial)),
         on_trained=lambda _, model: models.append(model),
     )
+    result = run_trial(trial, found.encoders[trial.model], found.corpus, found.splits[trial.fold], options)
     return model_files(models[0], _differences(record.result, result))
 
 
 def _differences(recorded: TrialResult, retrained: TrialResult) -> tuple[str, ...]:
     """Return a line for each metric that differs between two runs of a trial."""
-    metrics: dict[str, Callable[[TrialResult], float]] = {
+    metrics: dict[str, Callable[[TrialResult], Any]] = {
         "best epoch": lambda result: result.best_epoch,
         "validation loss": lambda result: result.epochs[result.best_epoch - 1].validation_loss,
         "validation_span_f1": lambda result: result.metrics["validation"].spans.f1,
@@ -238,10 +234,10 @@ def _differences(recorded: TrialResult, retrained: TrialResult) -> tuple[str, ..
 
 def measure_memory(trial: TrialConfig, experiment: list[Any]) -> int:
     """Return the GPU memory that training a trial takes, in bytes; 0 without a GPU."""
-    from tune_ner.training.features import tokenization, trial_features
+    from tune_ner.training.features import tokenization_key, trial_features
     from tune_ner.training.memory_probe import training_memory
 
     found = _fetch(experiment[0])
     encoder, split = found.encoders[trial.model], found.splits[trial.fold]
-    features = trial_features(trial, encoder, found.corpus, split, found.tokenized.get(tokenization(trial)))
+    features = trial_features(trial, encoder, found.corpus, split, found.tokenized.get(tokenization_key(trial)))
     return training_memory(trial, encoder, features)

@@ -1,16 +1,16 @@
-"""Dropout from sixteen bits an element: the right share, the right mean, the same stream for the same seed."""
+"""Dropout from sixteen bits per element: its share, its mean and its seed."""
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tune_ner.training.padding_free.dropout import Dropout, DropoutMasks, use_masks
+from tune_ner.training.padding_free.dropout import Dropout, DropoutMasks, replace_dropout
 
 
 @given(p=st.floats(0, 0.95), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=30, deadline=None)
-def test_the_share_that_is_dropped_is_p_and_the_mean_factor_is_one(p: float, seed: int) -> None:
+def test_share_p_is_dropped_and_the_mean_is_kept(p: float, seed: int) -> None:
     factors = DropoutMasks(seed).draw((200, 501), p)
     share = (factors == 0).double().mean().item()
     assert share == pytest.approx(p, abs=5 * (p * (1 - p) / factors.numel()) ** 0.5 + 1e-4)
@@ -19,13 +19,13 @@ def test_the_share_that_is_dropped_is_p_and_the_mean_factor_is_one(p: float, see
     assert kept[0].item() == pytest.approx(1 / (1 - p), rel=1e-3)
 
 
-def test_neighbouring_elements_are_dropped_independently_of_each_other() -> None:
+def test_adjacent_elements_are_dropped_independently() -> None:
     dropped = (DropoutMasks(1).draw((100_000, 4), 0.5) == 0).double()
     correlation = torch.corrcoef(dropped.T) - torch.eye(4)
     assert correlation.abs().max().item() < 0.02
 
 
-def test_a_seed_has_one_stream() -> None:
+def test_masks_depend_on_the_seed() -> None:
     one, same, other = DropoutMasks(5), DropoutMasks(5), DropoutMasks(6)
     first = one.draw((64,), 0.5)
     assert torch.equal(first, same.draw((64,), 0.5))
@@ -33,19 +33,19 @@ def test_a_seed_has_one_stream() -> None:
     assert not torch.equal(first, other.draw((64,), 0.5))
 
 
-def test_torch_draws_nothing_for_it() -> None:
+def test_random_state_of_torch_is_unchanged() -> None:
     before = torch.get_rng_state()
     Dropout(0.5, DropoutMasks(0))(torch.ones(100))
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_nothing_is_dropped_in_evaluation_or_with_a_share_of_zero() -> None:
+def test_nothing_is_dropped_in_evaluation_or_with_p_of_zero() -> None:
     states = torch.randn(50)
     assert torch.equal(Dropout(0.5, DropoutMasks(0)).eval()(states), states)
     assert torch.equal(Dropout(0.0, DropoutMasks(0)).train()(states), states)
 
 
-def test_gradients_flow_where_nothing_was_dropped_in_the_precision_of_the_states() -> None:
+def test_gradient_is_the_mask_in_the_precision_of_the_states() -> None:
     states = torch.ones(1000, dtype=torch.bfloat16, requires_grad=True)
     out = Dropout(0.25, DropoutMasks(2))(states)
     out.sum().backward()
@@ -54,9 +54,9 @@ def test_gradients_flow_where_nothing_was_dropped_in_the_precision_of_the_states
     assert torch.equal(states.grad, out.detach())
 
 
-def test_a_model_keeps_its_mode_and_what_drops_everything() -> None:
+def test_replacement_keeps_the_mode_and_dropout_of_one() -> None:
     model = torch.nn.Sequential(torch.nn.Dropout(0.1), torch.nn.Sequential(torch.nn.Dropout(1.0))).eval()
-    use_masks(model, DropoutMasks(0))
+    replace_dropout(model, DropoutMasks(0))
     _, ours, _, whole = model.modules()
     assert isinstance(ours, Dropout)
     assert not ours.training

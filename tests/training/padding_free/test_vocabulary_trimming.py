@@ -1,4 +1,4 @@
-"""The trimmed vocabulary: other ids, the same embeddings, the same trial."""
+"""The trimmed vocabulary: other ids, the same embeddings, the same metrics."""
 
 from dataclasses import replace
 from typing import Any
@@ -15,7 +15,7 @@ from tune_ner.data.splits import SplitSpec, split_corpus
 from tune_ner.data.synthetic.generator import synthetic_corpus
 from tune_ner.training.encoders import load_tokenizer, resolve_encoder
 from tune_ner.training.padding_free.vocabulary_trimming import Vocabulary, can_trim
-from tune_ner.training.trial import run_trial
+from tune_ner.training.trial import TrialOptions, run_trial
 
 ids = st.lists(st.lists(st.integers(0, 99), min_size=1), min_size=1)
 
@@ -41,7 +41,7 @@ def test_every_id_keeps_its_embedding(rows: list[list[int]], pad_id: int) -> Non
     assert set(vocabulary.ids.tolist()) == {used for row in rows for used in row} | set(range(pad_id + 1))
 
 
-def test_a_trimmed_model_says_the_same() -> None:
+def test_trimmed_model_has_the_same_logits() -> None:
     model = a_model().eval()
     rows = [np.array([2, 50, 97, 3]), np.array([2, 7, 3])]
     vocabulary = Vocabulary.of(rows, pad_id=0)
@@ -54,7 +54,7 @@ def test_a_trimmed_model_says_the_same() -> None:
         assert torch.equal(one, other)
 
 
-def test_a_model_without_one_plain_table_is_left_alone() -> None:
+def test_only_one_plain_embedding_table_can_be_trimmed() -> None:
     model = a_model()
     assert can_trim(model)
     model.set_input_embeddings(torch.nn.Sequential(torch.nn.Embedding(100, 16)))
@@ -63,7 +63,7 @@ def test_a_model_without_one_plain_table_is_left_alone() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("batching", ["padded", "padding_free"])
-def test_a_trial_with_a_trimmed_vocabulary_ends_the_same(tmp_path: Any, batching: str) -> None:
+def test_trial_with_a_trimmed_vocabulary_has_the_same_metrics(tmp_path: Any, batching: str) -> None:
     corpus = synthetic_corpus(400)
     folder = tmp_path / "encoder"
     # a vocabulary much larger than the corpus, and dropout on
@@ -77,13 +77,14 @@ def test_a_trial_with_a_trimmed_vocabulary_ends_the_same(tmp_path: Any, batching
 
     def trial(trimmed: bool) -> Any:
         config = a_config(model=str(folder), learning_rate=5e-3, epochs=4, batching=batching, trim_vocabulary=trimmed)
-        return run_trial(config, encoder, corpus, split, threads=1)
+        return run_trial(config, encoder, corpus, split, TrialOptions(threads=1))
 
-    whole, trimmed = trial(False), trial(True)
-    assert whole.validation.f1 > 0
-    for one, other in zip(whole.epochs, trimmed.epochs, strict=True):
-        assert other.loss == pytest.approx(one.loss, rel=1e-5)
-        assert replace(other, loss=0, training_loss=0) == replace(one, loss=0, training_loss=0)
-    assert trimmed.test_loss == pytest.approx(whole.test_loss, rel=1e-5)
-    assert trimmed.spans == whole.spans
-    assert trimmed.parameters == whole.parameters
+    complete, trimmed = trial(False), trial(True)
+    assert complete.metrics["validation"].spans.f1 > 0
+    for one, other in zip(complete.epochs, trimmed.epochs, strict=True):
+        assert other.validation_loss == pytest.approx(one.validation_loss, rel=1e-5)
+        no_loss: dict[str, Any] = {"validation_loss": 0, "training_loss": 0}
+        assert replace(other, **no_loss) == replace(one, **no_loss)
+    assert trimmed.test_loss == pytest.approx(complete.test_loss, rel=1e-5)
+    assert trimmed.predicted_spans == complete.predicted_spans
+    assert trimmed.parameters == complete.parameters

@@ -1,8 +1,8 @@
-"""Dropout on a CPU from sixteen random bits an element.
+"""Fast dropout on a CPU, from sixteen random bits per element.
 
-torch draws a uniform number for every element, which on one core takes as long as a seventh of all matrix products of
-a small encoder. Here four elements share one number of a fast generator. The share that is dropped is rounded to
-1/65,536, and what is kept is scaled by the rounded share, so that expectations stay exact.
+torch draws a uniform number per element, which on one core takes a seventh of the time of all matrix products of a
+small encoder. Here four elements share one number of a fast generator. The dropped share is rounded to 1/65,536, and
+the remaining elements are scaled by the rounded share, so that expectations stay exact.
 """
 
 from __future__ import annotations
@@ -18,18 +18,14 @@ _STEPS = 2**16
 
 
 class DropoutMasks:
-    """Draws masks from a stream of its own, so that the order of sentences stays that of torch's seed.
-
-    Args:
-        seed: where the stream begins.
-    """
+    """Generator of dropout masks, separate from torch's, so that the order of sentences only depends on the seed."""
 
     def __init__(self, seed: int) -> None:
         self._random = np.random.SFC64(seed)
 
     @property
     def state(self) -> dict[str, Any]:
-        """Where the stream is, as plain data."""
+        """Return the state of the generator as plain values."""
         state: dict[str, Any] = dict(self._random.state)
         return {**state, "state": {"state": [int(word) for word in state["state"]["state"]]}}
 
@@ -39,11 +35,11 @@ class DropoutMasks:
         self._random.state = {**state, "state": {"state": words}}  # type: ignore[typeddict-item]
 
     def draw(self, shape: Sequence[int], p: float) -> torch.Tensor:
-        """A factor for each element: 0 with probability `p`, else what makes up for the dropped ones.
+        """Return a factor for each element: 0 with probability `p`, otherwise about 1 / (1 - p).
 
         Args:
-            shape: that of what is multiplied.
-            p: share that is dropped, at least 0 and less than 1.
+            shape: shape of the mask.
+            p: the dropped share, 0 <= p < 1.
         """
         dropped = min(round(p * _STEPS), _STEPS - 1)
         size = prod(shape)
@@ -54,7 +50,7 @@ class DropoutMasks:
 
 
 class Dropout(torch.nn.Module):
-    """`torch.nn.Dropout` with masks of `DropoutMasks` where it runs on a CPU."""
+    """`torch.nn.Dropout` that uses `DropoutMasks` on a CPU."""
 
     def __init__(self, p: float, masks: DropoutMasks) -> None:
         super().__init__()
@@ -62,7 +58,7 @@ class Dropout(torch.nn.Module):
         self._masks = masks
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
-        """The states, some of them dropped while training."""
+        """Return the states; in training mode some are dropped."""
         if not self.training or self.p == 0:
             return states
         if states.device.type != "cpu":
@@ -70,8 +66,8 @@ class Dropout(torch.nn.Module):
         return states * self._masks.draw(states.shape, self.p).to(states.dtype)
 
 
-def use_masks(model: Any, masks: DropoutMasks) -> None:
-    """Put `Dropout` in the place of each of the model's `torch.nn.Dropout`."""
+def replace_dropout(model: Any, masks: DropoutMasks) -> None:
+    """Replace each `torch.nn.Dropout` of the model by `Dropout`."""
     for module in list(model.modules()):
         for name, child in module.named_children():
             if type(child) is torch.nn.Dropout and child.p < 1:

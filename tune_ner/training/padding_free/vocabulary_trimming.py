@@ -1,8 +1,7 @@
-"""A vocabulary without the rows that a corpus never uses.
+"""Removal of the embeddings of subwords that do not occur in a corpus.
 
-A pretrained encoder knows tens of thousands of subwords, and a small corpus has a few thousand. The other rows
-of the embedding get no gradient: they change nothing that the model says, but are zeroed, clipped and updated
-at every step. Left out, they leave every prediction as it is.
+A pretrained encoder has tens of thousands of subwords, a small corpus a few thousand. The other embeddings get no
+gradient and affect no prediction, but every step zeroes, clips and updates them.
 """
 
 from __future__ import annotations
@@ -18,33 +17,32 @@ import torch
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The subwords that are kept: `ids`, ascending, shape (kept,), are their ids in the whole vocabulary."""
+    """The remaining subwords: their ids in the complete vocabulary, ascending, shape (kept,)."""
 
     ids: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, parts: Iterable[npt.NDArray[Any]], pad_id: int) -> Vocabulary:
-        """What these input ids use. All ids up to the padding's are kept, so that its own does not change."""
-        return cls(np.unique(np.concatenate([*map(np.unique, parts), np.arange(pad_id + 1)])))
+    def of(cls, input_ids: Iterable[npt.NDArray[Any]], pad_id: int) -> Vocabulary:
+        """Return the vocabulary of these input ids. All ids up to `pad_id` are kept, so that it stays the same."""
+        return cls(np.unique(np.concatenate([*map(np.unique, input_ids), np.arange(pad_id + 1)])))
 
     def renumbered(self, ids: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        """Input ids of the whole vocabulary as ids of this one."""
+        """Return the ids in this vocabulary of ids in the complete one."""
         return np.searchsorted(self.ids, ids)
 
     def trim(self, model: Any) -> None:
-        """Leave the model the embeddings of these subwords alone."""
-        whole = model.get_input_embeddings()
-        kept = torch.nn.Embedding(len(self.ids), whole.embedding_dim, padding_idx=whole.padding_idx)
+        """Remove all other embeddings from the model."""
+        complete = model.get_input_embeddings()
+        kept = torch.nn.Embedding(len(self.ids), complete.embedding_dim, padding_idx=complete.padding_idx)
         with torch.no_grad():
-            kept.weight = torch.nn.Parameter(whole.weight[torch.from_numpy(self.ids)].clone())
+            kept.weight = torch.nn.Parameter(complete.weight[torch.from_numpy(self.ids)].clone())
         model.set_input_embeddings(kept)
 
-    def restored(self, trimmed: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
-        """Embeddings of all subwords: those that were kept as they are in `trimmed`, the others as in `whole`."""
-        return whole.detach().index_copy(0, torch.from_numpy(self.ids), trimmed)
+    def restored(self, trimmed: torch.Tensor, complete: torch.Tensor) -> torch.Tensor:
+        """Return the complete embeddings, with those of this vocabulary replaced by `trimmed`."""
+        return complete.detach().index_copy(0, torch.from_numpy(self.ids), trimmed)
 
 
 def can_trim(model: Any) -> bool:
-    """Whether the model looks its subwords up in one plain table."""
-    table = model.get_input_embeddings()
-    return type(table) is torch.nn.Embedding
+    """Return whether the model's input embeddings are one plain table."""
+    return type(model.get_input_embeddings()) is torch.nn.Embedding

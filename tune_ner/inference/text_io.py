@@ -1,0 +1,77 @@
+"""Input and output of the predict command: texts from arguments, files and standard input; entities as text or JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from tune_ner.data.formats.raw_text import TextRow, check_file, check_text, read_texts, texts_of
+from tune_ner.errors import TextError
+from tune_ner.utils.text import visible
+
+if TYPE_CHECKING:
+    from tune_ner.inference.predictor import PredictedSpan
+
+STDIN = "-"
+
+_SCORE_DIGITS = 4
+
+
+def read_inputs(texts: Sequence[str], files: Sequence[Path]) -> Iterator[TextRow]:
+    """Return the texts given as arguments, then those of the files; without either, those of standard input.
+
+    Streams are read as needed.
+
+    Raises:
+        TextError: there is no text, a text is empty, or a file cannot be read.
+    """
+    paths = [check_file(path) for path in files]
+    if not texts and not paths:
+        if sys.stdin is None or sys.stdin.isatty():
+            raise TextError("no text: expected TEXT, --file, or texts piped to standard input")
+        texts = [STDIN]
+    arguments = [_argument(number, text) for number, text in enumerate(texts, start=1)]
+    return chain.from_iterable([*arguments, *map(read_texts, paths)])
+
+
+def _argument(number: int, text: str) -> Iterator[TextRow]:
+    if text == STDIN:
+        if sys.stdin is None:
+            raise TextError("standard input: closed; expected texts")
+        return texts_of(sys.stdin.buffer, "standard input")
+    place = f"TEXT {number}"
+    if not text.strip():
+        raise TextError(f"{place}: empty; expected a text, or - for standard input")
+    try:
+        is_file = Path(text).is_file()
+    except (OSError, ValueError):  # too long for a file name, or containing NUL
+        is_file = False
+    if is_file:
+        raise TextError(f"{place}: {text!r} is a file; to read it, use --file {text}")
+    return iter([TextRow(check_text(text, place), place)])
+
+
+def json_line(row: TextRow, spans: Sequence[PredictedSpan]) -> bytes:
+    """Return the row with the entities found; spans that it had are renamed `gold`."""
+    fields = {("gold" if key == "spans" else key): value for key, value in row.fields.items()}
+    found = [{**asdict(span), "score": round(span.score, _SCORE_DIGITS)} for span in spans]
+    line = json.dumps({"text": row.text, **fields, "spans": found}, ensure_ascii=False)
+    return line.encode("utf-8", "backslashreplace")  # other keys may have lone surrogates
+
+
+def marked_text(text: str, spans: Sequence[PredictedSpan], colours: dict[str, str]) -> Text:
+    """Return the text on one line, each entity in brackets and followed by its type."""
+    marked, end = Text(), 0
+    for span in spans:
+        colour = colours.get(span.label, "")
+        marked.append(visible(text[end : span.start])).append(f"[{visible(span.text)}]", colour)
+        marked.append(visible(span.label), f"dim {colour}")
+        end = span.end
+    return marked.append(visible(text[end:]))

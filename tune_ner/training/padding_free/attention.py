@@ -1,0 +1,246 @@
+"""Attention within each sentence of a padding-free batch.
+
+It is registered with transformers' `AttentionInterface` and works for every encoder that uses this interface;
+`tune_ner.training.encoders.PADDING_FREE_ARCHITECTURES` lists those that are tested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+import transformers
+from torch.nn.functional import scaled_dot_product_attention
+
+from tune_ner.training.padding_free.dropout import DropoutMasks, replace_dropout
+
+ATTENTION = "tune_ner_padding_free"
+
+_SIMILAR = 0.7
+# the module of a layer that first receives the output of attention together with the residual
+_AFTER_ATTENTION = {"distilbert": "sa_layer_norm"}
+
+
+@dataclass(frozen=True)
+class Block:
+    """Several sentences of a batch, padded to the longest of them.
+
+    `mask` is True for a token, shape (sentences, 1, 1, longest), or None if there is no padding.
+    """
+
+    sentences: int
+    longest: int
+    mask: torch.Tensor | None
+
+
+@dataclass(frozen=True)
+class BatchLayout:
+    """Positions of the tokens of a padding-free batch in the blocks of attention.
+
+    Attributes:
+        blocks: sentences of similar length, the longest first.
+        offsets: for each token, the number of cells before its sentence in all blocks, shape (tokens,).
+        positions: for each token, its position in its sentence, shape (tokens,).
+        widths: for each token, the longest sentence of its block, shape (tokens,).
+        labelled: the tokens that are computed after the last attention, shape (labelled,); None for all.
+        masks: source of the dropout masks on a CPU.
+    """
+
+    blocks: tuple[Block, ...]
+    offsets: torch.Tensor
+    positions: torch.Tensor
+    widths: torch.Tensor
+    labelled: torch.Tensor | None = None
+    masks: DropoutMasks | None = None
+    _cells: dict[int, torch.Tensor] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(
+        cls,
+        lengths: torch.Tensor,
+        labelled: torch.Tensor | None = None,
+        masks: DropoutMasks | None = None,
+        similar: float = _SIMILAR,
+    ) -> BatchLayout:
+        """Divide sentences into blocks.
+
+        Args:
+            lengths: number of tokens of each sentence, shape (sentences,).
+            labelled: see `BatchLayout`.
+            masks: see `BatchLayout`.
+            similar: a sentence shorter than this share of the longest of a block starts a new block; 0 for one block.
+        """
+        order = lengths.argsort(descending=True, stable=True)
+        sizes = lengths[order].tolist()
+        sentence_offsets, widths = torch.empty_like(lengths), torch.empty_like(lengths)
+        blocks, cells, first = [], 0, 0
+        while first < len(sizes):
+            longest = sizes[first]
+            end = next((at for at in range(first, len(sizes)) if sizes[at] < similar * longest), len(sizes))
+            members = order[first:end]
+            is_token = torch.arange(longest) < lengths[members, None]
+            mask = None if sizes[end - 1] == longest else is_token[:, None, None, :]
+            blocks.append(Block(len(members), longest, mask))
+            sentence_offsets[members] = cells + longest * torch.arange(len(members))
+            widths[members] = longest
+            cells += len(members) * longest
+            first = end
+        offsets, widths = (values.repeat_interleave(lengths) for values in (sentence_offsets, widths))
+        return cls(tuple(blocks), offsets, positions(lengths), widths, labelled, masks)
+
+    def to(self, device: Any, non_blocking: bool = False) -> BatchLayout:
+        """Move to another device; accelerate calls this method of any object in a batch."""
+
+        def moved(tensor: Any) -> Any:
+            return None if tensor is None else tensor.to(device, non_blocking=non_blocking)
+
+        return replace(
+            self,
+            blocks=tuple(replace(block, mask=moved(block.mask)) for block in self.blocks),
+            **{name: moved(getattr(self, name)) for name in ("offsets", "positions", "widths", "labelled")},
+            _cells={},
+        )
+
+    def scatter(self, states: torch.Tensor) -> list[torch.Tensor]:
+        """Copy states (1, heads, tokens, size) into blocks (sentences, heads, longest, size), zero at padding."""
+        _, heads, _, size = states.shape
+        rows = states[0].transpose(0, 1).reshape(-1, size)
+        cells = [heads * block.sentences * block.longest for block in self.blocks]
+        padded: torch.Tensor = _Scatter.apply(rows, self.cells(heads), sum(cells))  # type: ignore[no-untyped-call]
+        return [
+            rows.view(block.sentences, heads, block.longest, size)
+            for rows, block in zip(torch.split(padded, cells), self.blocks, strict=True)
+        ]
+
+    def gather(self, blocks: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Copy blocks (sentences, heads, longest, size) into states (1, tokens, heads, size)."""
+        heads, size = blocks[0].shape[1], blocks[0].shape[3]
+        rows = torch.cat([block.reshape(-1, size) for block in blocks])
+        gathered: torch.Tensor = _Gather.apply(rows, self.cells(heads))  # type: ignore[no-untyped-call]
+        return gathered.view(1, -1, heads, size)
+
+    def cells(self, heads: int) -> torch.Tensor:
+        """Return the row of each head of each token in all blocks, shape (tokens · heads,)."""
+        if heads not in self._cells:
+            first_head = heads * self.offsets + self.positions
+            head = torch.arange(heads, device=first_head.device) * self.widths[:, None]
+            self._cells[heads] = (first_head[:, None] + head).flatten()
+        return self._cells[heads]
+
+
+def positions(lengths: torch.Tensor) -> torch.Tensor:
+    """Return the position of each token in its sentence, shape (tokens,)."""
+    starts = (lengths.cumsum(0) - lengths).repeat_interleave(lengths)
+    return torch.arange(len(starts)) - starts
+
+
+class _Scatter(torch.autograd.Function):
+    """Copy of rows into cells of zeros; the backward pass of torch's own indexing would add up cell by cell."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: torch.Tensor, cells: torch.Tensor, size: int) -> torch.Tensor:
+        ctx.save_for_backward(cells)
+        return rows.new_zeros((size, *rows.shape[1:])).index_copy_(0, cells, rows)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        (cells,) = ctx.saved_tensors
+        return gradient.index_select(0, cells), None, None
+
+
+class _Gather(torch.autograd.Function):
+    """Copy of some cells into rows, the inverse of `_Scatter`."""
+
+    @staticmethod
+    def forward(ctx: Any, padded: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(cells)
+        ctx.size = len(padded)
+        return padded.index_select(0, cells)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (cells,) = ctx.saved_tensors
+        return gradient.new_zeros((ctx.size, *gradient.shape[1:])).index_copy_(0, cells, gradient), None
+
+
+def _padding_free_attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,  # noqa: ARG001 - of a padded batch; the layout replaces it
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    layout: BatchLayout | None = None,
+    **_: Any,
+) -> tuple[torch.Tensor, None]:
+    """Compute attention within each sentence, with the signature of transformers' `AttentionInterface`."""
+    if layout is None:
+        raise ValueError(f"{type(module).__name__} received a padding-free batch without its layout")
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    masks = layout.masks if query.device.type == "cpu" and dropout else None
+    outputs = []
+    for block, q, k, v in zip(layout.blocks, *map(layout.scatter, (query, key, value)), strict=True):
+        if masks:
+            outputs.append(_attention_with_masks(q * scale, k, v, block.mask, dropout, masks))
+        else:
+            outputs.append(scaled_dot_product_attention(q, k, v, attn_mask=block.mask, dropout_p=dropout, scale=scale))
+    return layout.gather(outputs), None
+
+
+def _attention_with_masks(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    dropout: float,
+    masks: DropoutMasks,
+) -> torch.Tensor:
+    """Compute attention with dropout, on a CPU faster than torch; all shapes are (sentences, heads, longest, size)."""
+    scores = query @ key.transpose(-1, -2)
+    if mask is not None:
+        scores = scores.masked_fill_(~mask, float("-inf"))
+    weights = scores.softmax(-1)
+    return (weights * masks.draw(weights.shape, dropout).to(weights.dtype)) @ value
+
+
+transformers.AttentionInterface.register(ATTENTION, _padding_free_attention)
+
+
+class _LabelledTokens:
+    """Hooks that reduce the last layer, after its attention, to the labelled tokens of a padding-free batch."""
+
+    def __init__(self, model: Any) -> None:
+        encoder = getattr(model.base_model, "encoder", None) or model.base_model.transformer
+        last = encoder.layer[-1]
+        last.register_forward_pre_hook(self._enter, with_kwargs=True)
+        after_attention = _AFTER_ATTENTION.get(model.config.model_type, "attention.output")
+        last.get_submodule(after_attention).register_forward_pre_hook(self._select)
+        self._labelled: torch.Tensor | None = None
+
+    def _enter(self, layer: Any, arguments: Any, named: dict[str, Any]) -> None:
+        layout: BatchLayout | None = named.get("layout")
+        self._labelled = layout.labelled if layout else None
+
+    def _select(self, module: Any, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
+        labelled = self._labelled
+        return None if labelled is None else tuple(states.index_select(1, labelled) for states in arguments)
+
+
+_prepared: WeakKeyDictionary[Any, DropoutMasks] = WeakKeyDictionary()
+
+
+def prepare_model(model: Any, seed: int) -> DropoutMasks:
+    """Prepare a model for padding-free batches, once; it still accepts padded ones.
+
+    Returns:
+        The source of its dropout masks, seeded with `seed` when the model was first prepared.
+    """
+    if model not in _prepared:
+        masks = _prepared[model] = DropoutMasks(seed)
+        replace_dropout(model, masks)
+        _LabelledTokens(model)
+    return _prepared[model]
