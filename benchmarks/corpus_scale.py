@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.near_duplicates import GIB, peak_memory
-from tune_ner.audit.audit import audit_corpus
+from tune_ner.audit.audit import audit
 from tune_ner.data.corpus import Corpus
 from tune_ner.data.loaders import load_corpus
 from tune_ner.data.splits import SplitSpec, split_corpus
@@ -45,8 +45,8 @@ class Steps:
 def prepare(step: Steps, corpus: Corpus) -> None:
     """Time the steps that need no encoder."""
     split = step("split at random", lambda: split_corpus(corpus, SplitSpec()))
-    step("audit without near duplicates", lambda: audit_corpus(corpus, split, near_duplicates=False))
-    step("audit with near duplicates", lambda: audit_corpus(corpus, split))
+    step("audit without near duplicates", lambda: audit(corpus, split, near_duplicates=False))
+    step("audit with near duplicates", lambda: audit(corpus, split))
     step("grouped split", lambda: split_corpus(corpus, SplitSpec(method="grouped")))
 
 

@@ -1,11 +1,10 @@
 # Run, from the repository root (about four minutes on one core):
 #   python benchmarks/planted_leaks.py --seeds 20
-"""What the audit finds of faults that were planted on purpose, and what it says of corpora without any.
+"""Recall of the audit on planted problems, and its findings on clean corpora.
 
-Every fault is planted into synthetic text, once a seed. A fault is found when the audit has a finding of the
-expected kind that is at least as severe as expected and that counts more than in the same text without the
-fault. Clean corpora must raise no error, and no finding about
-markup; some of them hold what looks like markup and is ordinary text.
+Each problem is planted into synthetic text, once per seed. It is found if the audit has a finding of the expected kind
+with at least the expected severity and a higher count than in the same text without the problem. Clean corpora must
+have no errors and no findings about markup; some of them contain ordinary text that looks like markup.
 """
 
 import argparse
@@ -15,7 +14,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from statistics import mean
 
-from tune_ner.audit.audit import audit_corpus
+from tune_ner.audit.audit import audit
 from tune_ner.audit.findings import SEVERITIES, AuditReport, Finding, Severity
 from tune_ner.data.corpus import Corpus, Sentence, Span
 from tune_ner.data.splits import Split, SplitSpec, split_corpus
@@ -29,8 +28,8 @@ Plant = Callable[[Corpus, Split, Random], Corpus]
 
 
 @dataclass(frozen=True)
-class Fault:
-    """A fault, how it is planted, and the finding that must come of it."""
+class Problem:
+    """A problem, how it is planted, and the finding that is expected."""
 
     name: str
     plant: Plant
@@ -39,7 +38,7 @@ class Fault:
 
 
 def everywhere(rewrite: Rewrite) -> Plant:
-    """A fault that is planted sentence by sentence, in all parts."""
+    """Plant a problem sentence by sentence, in all splits."""
 
     def plant(corpus: Corpus, _split: Split, random: Random) -> Corpus:
         return replace(corpus, sentences=tuple(rewrite(sentence, random) for sentence in corpus.sentences))
@@ -50,7 +49,7 @@ def everywhere(rewrite: Rewrite) -> Plant:
 def marked(
     markers: dict[str, tuple[str, str]], inside: bool = False, moved_space: bool = False, rate: float = 1.0
 ) -> Rewrite:
-    """Markers around the entities of the types given, `inside` the spans or outside of them."""
+    """Put markers around the entities of some types, `inside` or outside of their spans."""
 
     def rewrite(sentence: Sentence, random: Random) -> Sentence:
         text, spans, done = "", [], 0
@@ -72,12 +71,12 @@ def marked(
 
 
 def all_types(opening: str, closing: str) -> dict[str, tuple[str, str]]:
-    """The same markers for every type."""
+    """Return the same markers for every type."""
     return dict.fromkeys(("DISORDER", "DRUG", "BODY"), (opening, closing))
 
 
 def merged(sentence: Sentence, _random: Random) -> Sentence:
-    """The first and the last entity of one type in one span, with all that is between them."""
+    """Merge the first and the last entity of each type into one span, with everything in between."""
     spans: dict[str, Span] = {}
     for span in sentence.spans:
         first = spans.get(span.label, span)
@@ -86,7 +85,7 @@ def merged(sentence: Sentence, _random: Random) -> Sentence:
 
 
 def respanned(change: Callable[[Span, str], tuple[Span, ...]], rate: float = 0.05) -> Rewrite:
-    """Spans that are changed at a rate; what falls out of the text is left as it was."""
+    """Change a share of the spans; changes that leave the text are skipped."""
 
     def rewrite(sentence: Sentence, random: Random) -> Sentence:
         spans: list[Span] = []
@@ -100,14 +99,14 @@ def respanned(change: Callable[[Span, str], tuple[Span, ...]], rate: float = 0.0
 
 
 def conflicting(sentence: Sentence, random: Random) -> Sentence:
-    """One entity in twenty gets another type."""
+    """Give one entity in twenty another type."""
     others = {"DISORDER": "DRUG", "DRUG": "BODY", "BODY": "DISORDER"}
     spans = (replace(s, label=others[s.label]) if random.random() < 0.05 else s for s in sentence.spans)
     return replace(sentence, spans=tuple(spans))
 
 
 def copied(change: Callable[[Sentence], Sentence], rate: float) -> Plant:
-    """Test sentences that are replaced by train sentences, changed a little, at a rate."""
+    """Replace a share of the test sentences with slightly changed train sentences."""
 
     def plant(corpus: Corpus, split: Split, random: Random) -> Corpus:
         sentences = list(corpus.sentences)
@@ -119,19 +118,19 @@ def copied(change: Callable[[Sentence], Sentence], rate: float) -> Plant:
     return plant
 
 
-def respelt(sentence: Sentence) -> Sentence:
-    """The same sentence with its first letter small and a no-break space for its last space."""
+def respelled(sentence: Sentence) -> Sentence:
+    """Make the first letter lower-case and the last space a no-break space."""
     first, *rest = sentence.text.rpartition(" ")
     return replace(sentence, text=f"{first[:1].lower()}{first[1:]}\u00a0{rest[1]}")
 
 
 def nearly(sentence: Sentence) -> Sentence:
-    """One more short word before the closing punctuation."""
+    """Add a short word before the final punctuation."""
     return replace(sentence, text=f"{sentence.text[:-1]} nu{sentence.text[-1]}")
 
 
-def tokenised(sentence: Sentence, _random: Random) -> Sentence:
-    """Punctuation parted from every word by a space, as in corpora that come as tokens."""
+def tokenized(sentence: Sentence, _random: Random) -> Sentence:
+    """Separate punctuation from words by a space, as in tokenized corpora."""
     text, spans = sentence.text, sentence.spans
     for position in sorted((i for i, c in enumerate(text) if c in PUNCTUATION), reverse=True):
         text = f"{text[:position]} {text[position:]}"
@@ -140,17 +139,17 @@ def tokenised(sentence: Sentence, _random: Random) -> Sentence:
 
 
 def with_brackets(sentence: Sentence, random: Random) -> Sentence:
-    """Brackets around one entity in ten, and around a word of every second sentence that is none."""
+    """Put brackets around one entity in ten, and around an ordinary word of every second sentence."""
     return around_a_word(marked(all_types("(", ")"), rate=0.1)(sentence, random), random, "(", ")")
 
 
 def with_quotes(sentence: Sentence, random: Random) -> Sentence:
-    """Quotation marks around one entity in ten, and around a word of every second sentence that is none."""
+    """Put quotation marks around one entity in ten, and around an ordinary word of every second sentence."""
     return around_a_word(marked(all_types('"', '"'), rate=0.1)(sentence, random), random, '"', '"')
 
 
 def around_a_word(sentence: Sentence, random: Random, opening: str, closing: str) -> Sentence:
-    """Marks around a random word of every second sentence, unless it is part of an entity."""
+    """Put markers around a random word of every second sentence, unless it is part of an entity."""
     words = sentence.text.split(" ")
     if random.random() < 0.5 or len(words) < 3:
         return sentence
@@ -167,99 +166,105 @@ def around_a_word(sentence: Sentence, random: Random, opening: str, closing: str
 
 BRACKETS = {"DISORDER": ("( ", " )"), "DRUG": ("[ ", " ]"), "BODY": ("{ ", " }")}
 TIGHT = {label: (opening.strip(), closing.strip()) for label, (opening, closing) in BRACKETS.items()}
-RULE, EDGE = ("markup_rule",), ("markup_rule", "markup_boundary")
+BASELINE, MARKERS = ("marker_baseline",), ("marker_baseline", "boundary_markers")
 COPY = ("duplicates_train_test",)
+SMALL_SHARE: tuple[float, Severity] = (0.03, "warning")
+LARGE_SHARE: tuple[float, Severity] = (0.15, "error")
 
 
 def published(sentence: Sentence, random: Random) -> Sentence:
-    """Brackets within the spans, body parts merged: the first one of a sentence runs to the last."""
+    """Put brackets inside the spans and merge the entities of each type in half of the sentences."""
     with_markers = marked(BRACKETS, inside=True, moved_space=True)(sentence, random)
     return merged(with_markers, random) if random.random() < 0.5 else with_markers
 
 
-FAULTS = (
-    Fault("brackets within spans", everywhere(marked(BRACKETS, True, True)), RULE, "error"),
-    Fault("brackets around spans", everywhere(marked(TIGHT)), RULE, "error"),
-    Fault("brackets around two in three", everywhere(marked(TIGHT, rate=0.67)), EDGE, "warning"),
-    Fault("<b>…</b>", everywhere(marked(all_types("<b>", "</b>"))), RULE, "error"),
-    Fault("**…**", everywhere(marked(all_types("**", "**"))), RULE, "error"),
-    Fault("_…_", everywhere(marked(all_types("_", "_"))), RULE, "error"),
-    Fault("opening marker only", everywhere(marked(all_types("[", ""))), EDGE, "warning"),
-    Fault("closing marker only", everywhere(marked(all_types("", "]"))), EDGE, "warning"),
-    Fault("marker for one type only", everywhere(marked({"DRUG": ("[", "]")})), RULE, "error"),
-    Fault("space before punctuation left", everywhere(marked({}, moved_space=True)), EDGE, "warning"),
-    Fault("doubled spaces left", everywhere(marked(all_types(" ", " "))), EDGE, "warning"),
-    Fault("merged spans, brackets in", everywhere(published), ("merged_spans",), "warning"),
-    Fault("merged spans, plain text", everywhere(merged), ("merged_spans",), "warning"),
+PROBLEMS = (
+    Problem("brackets within spans", everywhere(marked(BRACKETS, True, True)), BASELINE, "error"),
+    Problem("brackets around spans", everywhere(marked(TIGHT)), BASELINE, "error"),
+    Problem("brackets around two in three", everywhere(marked(TIGHT, rate=0.67)), MARKERS, "warning"),
+    Problem("<b>…</b>", everywhere(marked(all_types("<b>", "</b>"))), BASELINE, "error"),
+    Problem("**…**", everywhere(marked(all_types("**", "**"))), BASELINE, "error"),
+    Problem("_…_", everywhere(marked(all_types("_", "_"))), BASELINE, "error"),
+    Problem("opening marker only", everywhere(marked(all_types("[", ""))), MARKERS, "warning"),
+    Problem("closing marker only", everywhere(marked(all_types("", "]"))), MARKERS, "warning"),
+    Problem("marker for one type only", everywhere(marked({"DRUG": ("[", "]")})), BASELINE, "error"),
+    Problem("space before punctuation left", everywhere(marked({}, moved_space=True)), MARKERS, "warning"),
+    Problem("doubled spaces left", everywhere(marked(all_types(" ", " "))), MARKERS, "warning"),
+    Problem("merged spans, brackets in", everywhere(published), ("merged_spans",), "warning"),
+    Problem("merged spans, plain text", everywhere(merged), ("merged_spans",), "warning"),
     *(
-        Fault(f"{name} of train in test, {rate:.0%}", copied(change, rate), COPY, "warning" if rate < 0.1 else "error")
-        for name, change in (("copies", lambda s: s), ("respelt copies", respelt), ("near copies", nearly))
-        for rate in (0.03, 0.15)
+        Problem(f"{name} of train in test, {rate:.0%}", copied(change, rate), COPY, severity)
+        for name, change in (("copies", lambda s: s), ("respelled copies", respelled), ("near copies", nearly))
+        for rate, severity in (SMALL_SHARE, LARGE_SHARE)
     ),
-    Fault("label conflicts, 5%", everywhere(conflicting), ("label_conflicts",), "warning"),
-    Fault("spans with punctuation or space, 5%",
-        everywhere(respanned(lambda s, _: (replace(s, end=s.end + 1),))), ("loose_edges",), "warning"),
-    Fault("overlapping spans, 5%",
-        everywhere(respanned(lambda s, _: (s, replace(s, start=s.start + 2)))), ("overlaps",), "warning"),
-    Fault("spans off word boundaries, 5%",
-        everywhere(respanned(lambda s, _: (replace(s, end=s.end - 1),))), ("off_punctuation_words",), "warning"),
+    Problem("label conflicts, 5%", everywhere(conflicting), ("label_conflicts",), "warning"),
+    Problem("spans with punctuation or space, 5%",
+        everywhere(respanned(lambda s, _: (replace(s, end=s.end + 1),))), ("span_edges",), "warning"),
+    Problem("overlapping spans, 5%",
+        everywhere(respanned(lambda s, _: (s, replace(s, start=s.start + 2)))), ("overlapping_spans",), "warning"),
+    Problem("spans off word boundaries, 5%",
+        everywhere(respanned(lambda s, _: (replace(s, end=s.end - 1),))), ("word_boundaries_punctuation",), "warning"),
 )  # fmt: skip
 
 CLEAN: dict[str, Rewrite] = {
-    "as written": lambda sentence, _random: sentence,
-    "punctuation parted from words": tokenised,
-    "brackets of the text's own": with_brackets,
+    "unchanged": lambda sentence, _random: sentence,
+    "punctuation separated from words": tokenized,
+    "ordinary brackets": with_brackets,
     "quotation marks": with_quotes,
 }
 
 
 def audited(corpus: Corpus, plant: Plant, seed: int) -> AuditReport:
-    """The audit of a corpus with one fault planted after it was divided."""
+    """Audit a corpus with a problem planted after splitting."""
     split = split_corpus(corpus, SplitSpec(seed=seed))
-    return audit_corpus(plant(corpus, split, Random(seed)), split, word_tokenizer="punctuation")
+    return audit(plant(corpus, split, Random(seed)), split, word_tokenizer="punctuation")
 
 
 def finding_of(report: AuditReport, kinds: Sequence[str]) -> Finding | None:
-    """The worst finding of these kinds."""
+    """Return the most severe finding of these kinds."""
     return next((finding for finding in report.findings if finding.kind in kinds), None)
 
 
 def counted(finding: Finding | None) -> int:
-    """How many things a finding concerns, 0 without one."""
+    """Return the count of a finding, 0 without one."""
     return finding.count if finding else 0
 
 
 def main() -> None:
-    """Plant every fault with every seed and print what was found."""
+    """Plant every problem with every seed and print the findings."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
     seeds = range(parser.parse_args().seeds)
     corpora = {seed: synthetic_corpus(SIZES[seed % len(SIZES)], seed) for seed in seeds}
     clean = print_clean(corpora)
-    print(f"\n{'fault':<40}{'found':>8}{'count':>8}{'without':>8}  severities of the finding")
-    for fault in FAULTS:
+    print(f"\n{'problem':<40}{'found':>8}{'count':>8}{'without':>8}  severities of the finding")
+    for problem in PROBLEMS:
         pairs = [
-            (finding_of(audited(corpora[seed], fault.plant, seed), fault.kinds), finding_of(clean[seed], fault.kinds))
+            (
+                finding_of(audited(corpora[seed], problem.plant, seed), problem.kinds),
+                finding_of(clean[seed], problem.kinds),
+            )
             for seed in seeds
         ]
-        enough = SEVERITIES[: SEVERITIES.index(fault.severity) + 1]
+        enough = SEVERITIES[: SEVERITIES.index(problem.severity) + 1]
         found = sum(f is not None and f.severity in enough and f.count > counted(before) for f, before in pairs)
         worst = Counter(finding.severity if finding else "–" for finding, _ in pairs)
         counts = [mean(map(counted, column)) for column in zip(*pairs, strict=True)]
         print(
-            f"{fault.name:<40}{f'{found}/{len(seeds)}':>8}{counts[0]:>8.1f}{counts[1]:>8.1f}  {dict(worst)}", flush=True
+            f"{problem.name:<40}{f'{found}/{len(seeds)}':>8}{counts[0]:>8.1f}{counts[1]:>8.1f}  {dict(worst)}",
+            flush=True,
         )
 
 
 def print_clean(corpora: dict[int, Corpus]) -> dict[int, AuditReport]:
-    """Print what is said of clean corpora; return the reports of the text as it was written."""
+    """Print the findings on clean corpora; return the reports on the unchanged text."""
     print(f"{'clean corpora':<40}{'errors':>8}{'markup':>8}  warnings")
     written: dict[int, AuditReport] = {}
     for name, rewrite in CLEAN.items():
         reports = {seed: audited(corpus, everywhere(rewrite), seed) for seed, corpus in corpora.items()}
         written = written or reports
         errors = sum(len(report.at_least("error")) for report in reports.values())
-        markup = sum(finding_of(report, EDGE) is not None for report in reports.values())
+        markup = sum(finding_of(report, MARKERS) is not None for report in reports.values())
         warnings = Counter(f.kind for report in reports.values() for f in report.findings if f.severity == "warning")
         print(f"{name:<40}{errors:>8}{markup:>8}  {dict(warnings)}", flush=True)
     return written

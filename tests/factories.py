@@ -137,18 +137,18 @@ def a_run(
 
 def a_finding(title: str, severity: str = "warning", **changes: Any) -> dict[str, Any]:
     """A finding as an audit file has it, about 2 of 10 things."""
-    return {"severity": severity, "title": title, "count": 2, "of": 10, "remedy": f"mend {title}", **changes}
+    return {"severity": severity, "title": title, "count": 2, "total": 10, "suggestion": f"mend {title}", **changes}
 
 
 def an_audit(*findings: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """What an audit file holds of a fold; its verdict names the worst finding."""
-    worst = findings[0]["severity"] if findings else None
-    verdict = f"audit: {worst}: {findings[0]['title']}" if findings else "audit: nothing found"
+    """Return the audit of one fold as in an audit file; its summary names the most severe finding."""
+    severity = findings[0]["severity"] if findings else None
+    summary = f"audit: {severity}: {findings[0]['title']}" if findings else "audit: no errors or warnings"
     made: dict[str, Any] = {
-        "verdict": verdict,
-        "worst": worst,
+        "summary": summary,
+        "severity": severity,
         "findings": list(findings),
         "baselines": {},
-        "contaminated": {},
+        "test_sentences_in_train": {},
     }
     return {**made, **changes}

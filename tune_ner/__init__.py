@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from tune_ner.audit.audit import audit
     from tune_ner.config.loading import load_space, parse_space
     from tune_ner.config.search_space import SearchSpace
     from tune_ner.config.trial_config import TrialConfig
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from tune_ner.tuning.tuner import run_experiment
 
 _HOMES = {
+    "tune_ner.audit.audit": ("audit",),
     "tune_ner.config.loading": ("load_space", "parse_space"),
     "tune_ner.config.search_space": ("SearchSpace",),
     "tune_ner.config.trial_config": ("TrialConfig",),
@@ -63,6 +65,7 @@ __all__ = [  # noqa: RUF022 - in the order of the road
     "Split",
     "SplitSpec",
     "split_corpus",
+    "audit",
     "TrialConfig",
     "TrialResult",
     "TrialOptions",
@@ -90,6 +93,10 @@ __all__ = [  # noqa: RUF022 - in the order of the road
     "PredictedSpan",
     "TuneNerError",
 ]
+
+# `audit` is the function, not the package of the same name. The first import of the package sets the attribute.
+import_module("tune_ner.audit")
+del globals()["audit"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,17 +1,25 @@
-"""The gazetteer."""
+"""The gazetteer and the scores of baselines."""
 
-from tests.audit.corpora import a_corpus, a_split, part_of, plain_corpus, plain_split
-from tune_ner.audit.baselines import Gazetteer, gazetteer_finding, learn_gazetteer, score_on, score_parts
-from tune_ner.data.corpus import Corpus, Span
-from tune_ner.data.splits import Split
+from tests.audit.corpora import (
+    make_corpus,
+    make_split,
+    plain_corpus,
+    plain_split,
+    same_markers,
+    sentences_at,
+    with_markers,
+)
+from tune_ner.audit.baselines import Gazetteer, learn_gazetteer, predict_known_types, score, score_baseline
+from tune_ner.audit.marker_baseline import learn_marker_baseline
+from tune_ner.data.corpus import Span
 
 
-def gazetteer_of(*marked: str) -> Gazetteer:
-    corpus = a_corpus(*marked)
+def gazetteer_of(*annotated: str) -> Gazetteer:
+    corpus = make_corpus(*annotated)
     return learn_gazetteer(corpus.sentences, corpus.entity_types)
 
 
-def test_the_longest_form_is_matched_on_words() -> None:
+def test_longest_entity_is_matched_on_word_boundaries() -> None:
     gazetteer = gazetteer_of("<DISORDER ont>", "<DISORDER ont i halsen>", "<BODY halsen>", "och så vidare")
     assert gazetteer.predict("ont i halsen, ont, halsen, kontant") == (
         Span(0, 12, "DISORDER"),
@@ -20,52 +28,45 @@ def test_the_longest_form_is_matched_on_words() -> None:
     )
 
 
-def test_a_form_at_the_end_of_a_text_may_be_the_beginning_of_a_longer_one() -> None:
+def test_entity_at_the_end_may_be_the_start_of_a_longer_one() -> None:
     gazetteer = gazetteer_of("<DISORDER ont i halsen>", "<DISORDER ont>")
     assert gazetteer.predict("mycket ont i") == (Span(7, 10, "DISORDER"),)
 
 
-def test_an_ambiguous_form_has_its_most_frequent_type() -> None:
+def test_ambiguous_entity_gets_its_most_frequent_type() -> None:
     gazetteer = gazetteer_of("<DRUG insulin>", "<BODY insulin>", "<BODY insulin>")
     assert gazetteer.predict("insulin") == (Span(0, 7, "BODY"),)
 
 
-def test_capitals_are_chosen_on_train() -> None:
+def test_case_sensitivity_is_chosen_on_train() -> None:
     folded = gazetteer_of(*["<DRUG Alvedon> hjälper", "ta <DRUG alvedon>"] * 10)
     assert folded.predict("ALVEDON") == (Span(0, 7, "DRUG"),)
     kept = gazetteer_of(*["<DRUG Ett> hjälper ett barn och ett djur"] * 20)
     assert kept.predict("Ett ett") == (Span(0, 3, "DRUG"),)
 
 
-def test_forms_that_are_mostly_plain_text_are_left_out() -> None:
+def test_mostly_unlabelled_words_are_excluded() -> None:
     gazetteer = gazetteer_of(*["<DRUG medel> och medel eller medel, så <DRUG salva>"] * 20)
     assert gazetteer.predict("medel eller salva") == (Span(12, 17, "DRUG"),)
 
 
-def test_scores_are_those_of_the_exact_match() -> None:
-    corpus = a_corpus("Ta <DRUG salva>.", "Ta <DRUG salva>.", "Ta <DRUG salva> mot <DISORDER klåda>.")
-    scores = score_parts(corpus, a_split(1, 1, 1), learn_gazetteer(corpus.sentences[:1], corpus.entity_types).predict)
+def test_baselines_are_scored_by_exact_match() -> None:
+    corpus = make_corpus("Ta <DRUG salva>.", "Ta <DRUG salva>.", "Ta <DRUG salva> mot <DISORDER klåda>.")
+    gazetteer = learn_gazetteer(corpus.sentences[:1], corpus.entity_types)
+    scores = score_baseline(corpus, make_split(1, 1, 1), gazetteer.predict)
     assert scores["validation"].f1 == 1.0
     assert (scores["test"].precision, scores["test"].recall) == (1.0, 0.5)
 
 
-def finding_severity(corpus: Corpus, split: Split) -> str | None:
-    gazetteer = learn_gazetteer(part_of(corpus, split.train), corpus.entity_types)
-    finding = gazetteer_finding(score_parts(corpus, split, gazetteer.predict), gazetteer)
-    return finding.severity if finding else None
-
-
-def test_a_list_that_solves_the_test_part_is_an_error_and_otherwise_a_bar() -> None:
-    solved = a_corpus(*["Ta <DRUG salva> nu."] * 20)
-    assert finding_severity(solved, a_split(10, 5, 5)) == "error"
-    assert finding_severity(plain_corpus(), plain_split()) == "info"
-
-
-def test_a_test_part_without_entities_has_no_finding() -> None:
-    corpus = a_corpus("Ta <DRUG salva>.", "Ta <DRUG salva>.", "Gå hem.")
-    assert finding_severity(corpus, a_split(1, 1, 1)) is None
-
-
-def test_no_train_part_predicts_nothing() -> None:
-    assert score_on([], learn_gazetteer([], ()).predict, ()).f1 == 0.0
+def test_empty_train_predicts_nothing() -> None:
+    assert score([], learn_gazetteer([], ()).predict, ()).f1 == 0.0
     assert learn_gazetteer([], ()).predict("text") == ()
+
+
+def test_known_entities_improve_the_types_of_ambiguous_markers() -> None:
+    corpus = with_markers(plain_corpus(), same_markers("_", "_"))
+    train, test = sentences_at(corpus, plain_split().train), sentences_at(corpus, plain_split().test)
+    markers = learn_marker_baseline(train, corpus.entity_types)
+    predict = predict_known_types(markers, learn_gazetteer(train, corpus.entity_types))
+    by_markers = score(test, markers.predict, corpus.entity_types).f1
+    assert score(test, predict, corpus.entity_types).f1 > by_markers + 0.1

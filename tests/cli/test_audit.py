@@ -1,4 +1,4 @@
-"""The audit command: what it prints and writes, and how it ends."""
+"""`tune-ner audit`: output, JSON file and exit codes."""
 
 import json
 from pathlib import Path
@@ -7,10 +7,9 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from tests.audit.corpora import BRACKETS, plain_corpus, with_marks
+from tests.audit.corpora import BRACKETS, plain_corpus, with_markers
 from tune_ner.cli.audit import audit
 from tune_ner.data.corpus import Corpus
-from tune_ner.utils.text import visible
 
 app = typer.Typer()
 app.command()(audit)
@@ -22,7 +21,7 @@ def run(*arguments: str | Path) -> Result:
     return outcome
 
 
-def written(path: Path, corpus: Corpus) -> Path:
+def write(path: Path, corpus: Corpus) -> Path:
     rows = (
         {"text": s.text, "spans": [{"start": x.start, "end": x.end, "label": x.label} for x in s.spans]}
         for s in corpus.sentences
@@ -33,23 +32,21 @@ def written(path: Path, corpus: Corpus) -> Path:
 
 @pytest.fixture(scope="module")
 def bracketed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return written(tmp_path_factory.mktemp("data") / "brackets.jsonl", with_marks(plain_corpus(), BRACKETS))
+    return write(tmp_path_factory.mktemp("data") / "brackets.jsonl", with_markers(plain_corpus(), BRACKETS))
 
 
-def test_the_verdict_comes_first_then_the_findings_then_the_baselines(bracketed: Path) -> None:
+def test_output_has_summary_findings_and_baselines(bracketed: Path) -> None:
     outcome = run("--data", bracketed)
     assert outcome.exit_code == 0
-    lines = outcome.output.splitlines()
-    assert lines[0].startswith("audit: error: a rule without a model reaches F1 1.00 on the test part")
+    assert outcome.output.startswith("audit: error: F1 1.00")
     assert "brackets.jsonl:" in outcome.output
     assert f"--data {bracketed} --markup strip" in " ".join(outcome.output.split())
-    assert outcome.output.index("remedy:") < outcome.output.index("Without a model")
-    assert "markup rule  test" in outcome.output
+    assert outcome.output.index("suggestion:") < outcome.output.index("boundary_markers test")
 
 
-def test_square_brackets_and_control_characters_are_shown_as_they_are(tmp_path: Path) -> None:
-    corpus = with_marks(plain_corpus(), {"DRUG": ("[red]", "[/red]"), "BODY": ("\x1b[31m", "\x07")})
-    output = run("--data", written(tmp_path / "codes.jsonl", corpus)).output
+def test_square_brackets_and_control_characters_are_escaped(tmp_path: Path) -> None:
+    corpus = with_markers(plain_corpus(), {"DRUG": ("[red]", "[/red]"), "BODY": ("\x1b[31m", "\x07")})
+    output = run("--data", write(tmp_path / "codes.jsonl", corpus)).output
     assert "[red]»" in output
     assert "«[/red]" in output
     assert "\x1b" not in output
@@ -57,42 +54,37 @@ def test_square_brackets_and_control_characters_are_shown_as_they_are(tmp_path: 
     assert "\\x07" in output
 
 
-def test_only_what_cannot_be_seen_is_escaped() -> None:
-    assert visible("åäö [x] ½ 薬") == "åäö [x] ½ 薬"
-    assert visible("a\tb\u202e\ud800\n") == r"a\tb\u202e\ud800\n"
+@pytest.mark.parametrize(("severity", "code"), [("error", 0), ("warning", 4)])
+def test_fail_on_exits_with_4_from_this_severity_on(severity: str, code: int) -> None:
+    assert run("--data", "synthetic:300", "--no-near-duplicates", "--fail-on", severity).exit_code == code
 
 
-@pytest.mark.parametrize(("level", "code"), [("error", 0), ("warning", 4)])
-def test_fail_on_ends_with_4_from_that_severity_on(level: str, code: int) -> None:
-    assert run("--data", "synthetic:300", "--no-near-duplicates", "--fail-on", level).exit_code == code
-
-
-def test_fail_on_error_meets_an_error(bracketed: Path, tmp_path: Path) -> None:
+def test_report_is_written_as_json(bracketed: Path, tmp_path: Path) -> None:
     output = tmp_path / "audit.json"
     outcome = run("--data", bracketed, "--fail-on", "error", "--output", output, "--no-near-duplicates")
     assert outcome.exit_code == 4
     report = json.loads(output.read_text(encoding="utf-8"))
-    assert report["worst"] == "error"
-    assert set(report["contaminated"]) == {"exact", "normalised"}
+    assert report["severity"] == "error"
+    assert set(report["test_sentences_in_train"]) == {"exact", "normalized"}
     assert list(tmp_path.iterdir()) == [output]
 
 
-def test_a_lone_surrogate_is_refused_with_its_line(tmp_path: Path) -> None:
-    corpus = with_marks(plain_corpus(), {"DRUG": ("\ud800[", "]")})
-    outcome = run("--data", written(tmp_path / "odd.jsonl", corpus))
+def test_lone_surrogate_is_an_error(tmp_path: Path) -> None:
+    corpus = with_markers(plain_corpus(), {"DRUG": ("\ud800[", "]")})
+    outcome = run("--data", write(tmp_path / "odd.jsonl", corpus))
     assert outcome.exit_code == 2
-    assert "half a surrogate pair" in outcome.output
+    assert "surrogate" in outcome.output
 
 
-def test_tokenizers_are_audited_by_name(tmp_path: Path) -> None:
+def test_tokenizers_are_checked_by_name(tmp_path: Path) -> None:
     output = tmp_path / "audit.json"
     options = ("--data", "synthetic:200", "--model", "tiny:1x32", "--max-length", "6", "--words", "punctuation")
     outcome = run(*options, "--split", "grouped", "--output", output)
     assert outcome.exit_code == 0
     report = json.loads(output.read_text(encoding="utf-8"))
-    (finding,) = [finding for finding in report["findings"] if finding["kind"] == "encoding"]
+    (finding,) = [finding for finding in report["findings"] if finding["kind"] == "truncation"]
     assert finding["severity"] == "warning"
-    assert finding["title"].startswith("tiny:1x32 cuts")
+    assert finding["title"].startswith("tiny:1x32")
     assert report["word_tokenizer"] == "punctuation"
     assert not any(finding["kind"].startswith("duplicates_train") for finding in report["findings"])
 
@@ -100,12 +92,12 @@ def test_tokenizers_are_audited_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--data", "nowhere.txt"], "no such file or folder"),
-        (["--data", "synthetic:0"], "expected a number of sentences"),
-        (["--data", "synthetic:2"], "without any entity"),
+        (["--data", "nowhere.txt"], "nowhere.txt"),
+        (["--data", "synthetic:0"], "synthetic:0"),
+        (["--data", "synthetic:2"], "entity"),
         (["--data", "synthetic:100", "--model", "tiny:9"], "tiny:9"),
-        (["--data", "synthetic:100", "--output", "no/such/folder/a.json"], "does not exist"),
-        (["--data", "synthetic:100", "--output", "."], "is a folder"),
+        (["--data", "synthetic:100", "--output", "no/such/folder/a.json"], "existing folder"),
+        (["--data", "synthetic:100", "--output", "."], "existing folder"),
         (["--data", "synthetic:100", "--words", "letters"], "letters"),
         (["--data", "synthetic:100", "--markup", "cut"], "cut"),
         (["--data", "synthetic:100", "--fail-on", "info"], "info"),
@@ -113,7 +105,7 @@ def test_tokenizers_are_audited_by_name(tmp_path: Path) -> None:
         ([], "--data"),
     ],
 )
-def test_mistakes_are_told_and_end_with_2(arguments: list[str], expected: str) -> None:
+def test_user_errors_exit_with_2(arguments: list[str], expected: str) -> None:
     outcome = run(*arguments)
     assert outcome.exit_code == 2, outcome.output
     assert expected in " ".join(outcome.output.split())

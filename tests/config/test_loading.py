@@ -235,8 +235,8 @@ def test_expanding_file_is_refused_quickly(tmp_path: Path, content: str) -> None
         ("", r"no such file"),
         ("/", r"no such file"),
         ("a\0b", r"no such file"),
-        ("~nobody-of-this-name/space.yaml", r"cannot be read: .*home directory"),
-        ("s" * 5000, r"cannot be read: .*too long"),
+        ("~no-such-user/space.yaml", r"reading failed: .*home directory"),
+        ("s" * 5000, r"reading failed: .*too long"),
     ],
 )
 def test_unknown_name_is_refused(name: str, message: str) -> None:
@@ -251,5 +251,5 @@ def test_unreadable_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     path = file_with(tmp_path, "model: m\n")
     monkeypatch.setattr(Path, "read_text", closed)
-    with pytest.raises(SpaceError, match=re.escape(f"{path}: cannot be read: Permission denied")):
+    with pytest.raises(SpaceError, match=re.escape(f"{path}: reading failed: Permission denied")):
         load_space(path)

@@ -1,4 +1,4 @@
-"""Spaces and options that nobody can mean: each is read, or refused in words that name the file or option."""
+"""Malformed search spaces and options: each is read, or refused with a message that names the file or option."""
 
 import contextlib
 from pathlib import Path
@@ -49,7 +49,7 @@ ABSURD = {
 
 
 def space_of(folder: Path, content: bytes) -> SearchSpace | None:
-    """The space of a file with this content, or None where it is refused as it should be."""
+    """The space of a file with this content, or None if it is refused."""
     file = folder / "space.yaml"
     file.write_bytes(content)
     found: list[SearchSpace] = []
@@ -60,13 +60,13 @@ def space_of(folder: Path, content: bytes) -> SearchSpace | None:
 
 
 @pytest.mark.parametrize("content", ABSURD.values(), ids=ABSURD)
-def test_an_absurd_space_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+def test_absurd_space_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
     monkeypatch.chdir(tmp_path)
     assert space_of(tmp_path, content.encode()) is None
     assert [path.name for path in tmp_path.iterdir()] == ["space.yaml"]
 
 
-def test_a_byte_order_mark_and_windows_line_ends_are_read(tmp_path: Path) -> None:
+def test_byte_order_mark_and_windows_line_ends_are_accepted(tmp_path: Path) -> None:
     space = space_of(tmp_path, "\ufeffdata: synthetic\r\nmodel: [tiny:1x32]\r\nlearning_rate: [1.0e-3]\r\n".encode())
     assert space is not None
     assert space.model == ["tiny:1x32"]
@@ -87,7 +87,7 @@ seed: 42
 
 @MANY
 @given(found=st.lists(damages(), min_size=1, max_size=3))
-def test_a_damaged_space_is_read_or_refused_in_words(found: list[Damage]) -> None:
+def test_damaged_space_is_read_or_refused(found: list[Damage]) -> None:
     content = SPACE
     for damage in found:
         content = damage(content)
@@ -100,7 +100,7 @@ def test_a_damaged_space_is_read_or_refused_in_words(found: list[Damage]) -> Non
 @given(said=st.text(max_size=12) | st.from_regex(r"[0-9.]{1,400}[smhd]", fullmatch=True))
 @example("9" * 400 + "d")
 @example("²h")
-def test_a_time_is_seconds_or_refused(said: str) -> None:
+def test_time_limit_is_parsed_or_refused(said: str) -> None:
     message = refusal(SchedulingError, lambda: SearchSettings(seconds=parse_time(said)))
     assert message.startswith("--time " if message else "")
     assert len(message) < 500
@@ -112,7 +112,7 @@ def test_a_time_is_seconds_or_refused(said: str) -> None:
 @example("mysql+nothing://me:secret@host/x")
 @example("sqlite:////nowhere/secret@x")
 @example("://")
-def test_a_storage_that_is_none_is_refused_without_its_password(url: str) -> None:
+def test_invalid_storage_is_refused_without_its_password(url: str) -> None:
     experiment = prepare(load_space("search", {"data": "synthetic:60", "model": ["tiny:1x32"]}))
     with a_folder() as folder:
         with contextlib.chdir(folder):

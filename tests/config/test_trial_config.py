@@ -67,20 +67,20 @@ def trial(**changes: Any) -> TrialConfig:
     return TrialConfig(**{**FIELDS, **changes})
 
 
-def test_every_field_stands_in_these_tests() -> None:
+def test_all_fields_are_tested() -> None:
     assert set(FIELDS) == set(OTHER) == set(TrialConfig.model_fields)
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_the_trial_id_changes_with_every_field(field: str) -> None:
+def test_trial_id_depends_on_every_field(field: str) -> None:
     assert trial(**{field: OTHER[field]}).trial_id != trial().trial_id
 
 
-def test_no_two_single_changes_share_an_id() -> None:
+def test_single_changes_have_different_ids() -> None:
     assert len({trial(**{field: OTHER[field]}).trial_id for field in FIELDS}) == len(FIELDS)
 
 
-def test_the_trial_id_is_twelve_hexadecimal_digits() -> None:
+def test_trial_id_has_twelve_hexadecimal_digits() -> None:
     assert re.fullmatch("[0-9a-f]{12}", trial().trial_id)
 
 
@@ -94,17 +94,17 @@ def test_the_trial_id_is_twelve_hexadecimal_digits() -> None:
     ],
     ids=["fields in another order", "through JSON", "defaults left out", "a copy"],
 )
-def test_equal_configurations_have_one_trial_id(same: TrialConfig) -> None:
+def test_equal_configurations_have_the_same_id(same: TrialConfig) -> None:
     assert same == trial()
     assert same.trial_id == trial().trial_id
 
 
-def test_a_whole_number_names_the_trial_of_the_equal_decimal() -> None:
+def test_integer_and_equal_float_have_the_same_id() -> None:
     assert trial(weight_decay=0).trial_id == trial(weight_decay=0.0).trial_id
 
 
 @pytest.mark.parametrize("library", ["tune-ner", "torch", "transformers", "tokenizers", "seqeval", "datasets"])
-def test_another_version_of_a_library_makes_another_trial(monkeypatch: pytest.MonkeyPatch, library: str) -> None:
+def test_trial_id_depends_on_library_versions(monkeypatch: pytest.MonkeyPatch, library: str) -> None:
     before = trial().trial_id
     versions = {**trial_config.library_versions(), library: "0.0.1"}
     monkeypatch.setattr(trial_config, "library_versions", lambda: versions)
@@ -112,12 +112,12 @@ def test_another_version_of_a_library_makes_another_trial(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_a_configuration_is_frozen(field: str) -> None:
+def test_configuration_is_frozen(field: str) -> None:
     with pytest.raises(ValidationError, match="frozen"):
         setattr(trial(), field, OTHER[field])
 
 
-def test_the_defaults_are_the_notebooks() -> None:
+def test_defaults_are_the_notebooks() -> None:
     made = TrialConfig(data_fingerprint="d", model="m", tagging_scheme="BIO", learning_rate=1e-5, seed=0)
     assert (made.epochs, made.batch_size, made.weight_decay, made.max_length) == (5, 16, 0.01, 256)
     assert (made.word_tokenizer, made.subword_labels, made.precision) == ("whitespace", "first", "auto")
@@ -139,7 +139,7 @@ def test_the_defaults_are_the_notebooks() -> None:
         ("precision", "fp8"),
     ],
 )
-def test_a_value_out_of_bounds_is_refused(field: str, value: object) -> None:
+def test_value_out_of_bounds_is_refused(field: str, value: object) -> None:
     with pytest.raises(ValidationError, match=field):
         trial(**{field: value})
 
@@ -148,11 +148,11 @@ def test_a_value_out_of_bounds_is_refused(field: str, value: object) -> None:
     ("field", "value"),
     [("seed", 0), ("seed", 2**32 - 1), ("epochs", 1), ("batch_size", 1), ("weight_decay", 0.0), ("max_length", 3)],
 )
-def test_a_value_at_its_bound_is_taken(field: str, value: int) -> None:
+def test_value_at_its_bound_is_accepted(field: str, value: int) -> None:
     assert getattr(trial(**{field: value}), field) == value
 
 
-def test_an_unknown_field_is_refused() -> None:
+def test_unknown_field_is_refused() -> None:
     with pytest.raises(ValidationError, match="warmup"):
         trial(warmup=10)
 
@@ -166,5 +166,5 @@ def test_an_unknown_field_is_refused() -> None:
         ("/", "/"),
     ],
 )
-def test_the_title_names_the_model_without_its_folder(model: str, shown: str) -> None:
+def test_title_contains_the_model_without_its_folder(model: str, shown: str) -> None:
     assert trial(model=model).title == f"{shown} · BIO · 2e-05 · seed 1"

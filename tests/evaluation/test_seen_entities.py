@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.audit.corpora import a_corpus, a_split
+from tests.audit.corpora import make_corpus, make_split
 from tune_ner.data.corpus import Span
 from tune_ner.evaluation.seen_entities import EntityMatcher, SpanIndex, count_occurrences, seen_entities
 
@@ -12,25 +12,25 @@ SPANS = st.lists(RANGES.map(lambda ends: Span(*ends, "DRUG")), max_size=6)
 
 
 def test_seen_entities_ignore_case_spacing_and_type() -> None:
-    corpus = a_corpus("Ta <DRUG Alvedon>.", "x", "<DRUG salva> mot <DISORDER alvedon>.")
-    seen = seen_entities(corpus, a_split(1, 1, 1))
+    corpus = make_corpus("Ta <DRUG Alvedon>.", "x", "<DRUG salva> mot <DISORDER alvedon>.")
+    seen = seen_entities(corpus, make_split(1, 1, 1))
     assert seen.texts == {"alvedon"}
     assert seen.is_seen(Span(0, 7, "DISORDER"), "ALVEDON nu")
     assert not seen.is_seen(Span(0, 5, "DRUG"), "salva")
-    spaced = seen_entities(a_corpus("<DISORDER ont  i magen>"), a_split(1, 0, 0))
+    spaced = seen_entities(make_corpus("<DISORDER ont  i magen>"), make_split(1, 0, 0))
     assert spaced.is_seen(Span(0, 11, "DISORDER"), "Ont i magen")
 
 
 def test_longest_entity_is_found_on_word_boundaries() -> None:
-    matcher = EntityMatcher(a_corpus("<DISORDER ont>", "<DISORDER ont i halsen>").sentences, fold_case=True)
+    matcher = EntityMatcher(make_corpus("<DISORDER ont>", "<DISORDER ont i halsen>").sentences, fold_case=True)
     found = [(start, end) for start, end, _ in matcher.find("Ont i halsen, ont i magen, kontant")]
     assert found == [(0, 12), (14, 17)]
 
 
 def test_occurrences_count_partly_labelled_words_as_labelled() -> None:
-    sentences = a_corpus("<DRUG salva> eller salva, salvan", "<DRUG fet salva>").sentences
+    sentences = make_corpus("<DRUG salva> eller salva, salvan", "<DRUG fet salva>").sentences
     matcher = EntityMatcher(sentences, fold_case=False)
-    assert count_occurrences(matcher, a_corpus("<BODY salva i> salva").sentences)[("salva",)] == (1, 1)
+    assert count_occurrences(matcher, make_corpus("<BODY salva i> salva").sentences)[("salva",)] == (1, 1)
     assert count_occurrences(matcher, sentences) == {("salva",): (1, 1), ("fet", "salva"): (1, 0)}
 
 

@@ -139,7 +139,7 @@ def test_a_search_shows_how_it_grew_and_what_was_confirmed(tmp_path: Path) -> No
 def test_figures_on_seen_and_unseen_forms_have_intervals_where_train_s_forms_were_kept(
     tmp_path: Path, known: bool
 ) -> None:
-    audits: Audits = {None: an_audit(**({"entity_forms": ["feber"]} if known else {}))}
+    audits: Audits = {None: an_audit(**({"seen_entities": ["feber"]} if known else {}))}
     page = page_of(a_run(tmp_path, [a_record()], audits=audits))
     (values,) = island(page)["figures"]["forms"]["datasets"].values()
     assert [row["what"] for row in values] == ["seen (n = 1)", "unseen (n = 1)"]

@@ -194,8 +194,8 @@ def test_what_rules_reach_and_what_stands_in_train_comes_from_the_audit_of_each_
     evidence, _ = a_run(tmp_path, [trial(0.9)])
     assert evidence.baseline_f1 is None
     baselines = {"a": {"test": {"f1": 0.2}}, "b": {"test": {"f1": 0.6}}}
-    made = an_audit(baselines=baselines, contaminated={"near": [1, 2]})
-    other = an_audit(baselines={"a": {"test": {"f1": 0.4}}}, contaminated={"near": [], "exact": [7]})
+    made = an_audit(baselines=baselines, test_sentences_in_train={"near": [1, 2]})
+    other = an_audit(baselines={"a": {"test": {"f1": 0.4}}}, test_sentences_in_train={"near": [], "exact": [7]})
     folder = RunDir.available(tmp_path, "audited")
     folder.create("", audits={0: made, 1: other})
     read = Evidence(folder)

@@ -69,20 +69,20 @@ def test_a_space_that_is_not_there_or_faulty_leaves_what_the_records_tell(tmp_pa
 
 
 def test_the_audit_gives_the_verdict_and_each_error_and_warning_with_its_remedy() -> None:
-    findings = [a_finding("leak", "error", of=2), a_finding("twins"), a_finding("note", "info")]
+    findings = [a_finding("leak", "error", total=2), a_finding("twins"), a_finding("note", "info")]
     assert audit_section({None: an_audit(*findings)}) == [
         "Audit of the data",
         "audit: error: leak",
         "error: leak",
-        "remedy: mend leak",
+        "suggestion: mend leak",
         "warning: twins (2 of 10)",
-        "remedy: mend twins",
+        "suggestion: mend twins",
     ]
 
 
 def test_a_run_without_an_audit_or_without_findings_says_so() -> None:
     assert audit_section({}) == ["Audit of the data", "not audited"]
-    assert audit_section({None: an_audit()}) == ["Audit of the data", "audit: nothing found"]
+    assert audit_section({None: an_audit()}) == ["Audit of the data", "audit: no errors or warnings"]
 
 
 def test_findings_of_several_folds_are_told_once_and_say_of_which_folds() -> None:
@@ -90,20 +90,20 @@ def test_findings_of_several_folds_are_told_once_and_say_of_which_folds() -> Non
     assert audit_section({0: an_audit(same, other), 1: an_audit(same), 2: an_audit(same, other)})[1:] == [
         "audit: warning: small",
         "warning: small (2 of 10)",
-        "remedy: mend small",
+        "suggestion: mend small",
         "warning: folds 0, 2: twins (3 of 10)",
-        "remedy: mend twins",
+        "suggestion: mend twins",
     ]
-    assert "fold 1: audit: nothing found" in audit_section({0: an_audit(same), 1: an_audit()})
+    assert "fold 1: audit: no errors or warnings" in audit_section({0: an_audit(same), 1: an_audit()})
 
 
 def test_findings_come_worst_first_and_a_shared_remedy_once() -> None:
     audits: dict[int | None, dict[str, Any]] = {
-        0: an_audit(a_finding("a", remedy="mend")),
-        1: an_audit(a_finding("b", "error"), a_finding("c", remedy="mend")),
+        0: an_audit(a_finding("a", suggestion="mend")),
+        1: an_audit(a_finding("b", "error"), a_finding("c", suggestion="mend")),
     }
     assert [finding.title for finding in told_findings(audits)] == ["b", "a", "c"]
-    assert audit_section(audits).count("remedy: mend") == 1
+    assert audit_section(audits).count("suggestion: mend") == 1
 
 
 def test_the_worst_of_all_folds_counts() -> None:

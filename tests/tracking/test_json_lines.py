@@ -82,8 +82,8 @@ def test_data_audit_and_plan_are_told() -> None:
     display.plan(experiment, TrialResources(1, 0.0, 2), SchedulerConfig())
     data, audit, plan = told(stream)
     assert sum(split_name["sentences"] for split_name in data["parts"].values()) == 100
-    assert audit["verdict"].startswith("audit: ")
-    assert set(audit["findings"][0]) == {"severity", "title", "count", "of", "remedy"}
+    assert audit["summary"].startswith("audit: ")
+    assert set(audit["findings"][0]) == {"severity", "title", "count", "total", "suggestion"}
     assert [trial["trial"] for trial in plan["trials"]] == [trial.trial_id for trial in experiment.schedule]
 
 

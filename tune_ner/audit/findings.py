@@ -1,173 +1,177 @@
-"""What an audit says: findings with their evidence, and the report that gathers them."""
+"""Findings of an audit, and the report that collects them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import Any, Literal, get_args
 
+import pandas as pd
+
+from tune_ner.audit.rendering import report_html, report_text
 from tune_ner.data.corpus import Sentence, Span, SplitName
 from tune_ner.evaluation.span_metrics import SpanMetrics
+from tune_ner.utils.text import plural
 
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-"""Worst first: the scores cannot be believed, they are off by what the finding says, good to know."""
+"""Most severe first: `error` makes the scores meaningless, `warning` biases them, `info` helps to interpret them."""
 
 MAX_EXAMPLES = 5
 _CONTEXT = 30
-_TITLES_IN_VERDICT = 2
+_TITLES_IN_SUMMARY = 2
+_NOUNS: dict[Severity, str] = {"error": "error", "warning": "warning", "info": "note"}
 
 
 @dataclass(frozen=True)
 class Example:
-    """A piece of the corpus that shows a finding; `place` is its file and line."""
+    """A piece of the corpus that illustrates a finding, and its location (file and line)."""
 
-    place: str
+    location: str
     text: str
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong, or worth knowing.
+    """A problem or fact that concerns `count` of `total` items.
 
-    `count` of `of` things are concerned; `effect` says what that does to the scores, `remedy` what to do,
-    by command or option where there is one. `figures` are the numbers behind the sentences.
+    `kind` is an identifier such as `duplicates_train_test`, `effect` the influence on the scores, `suggestion` what to
+    do, with the option or command where there is one. `values` holds the numbers behind the text.
     """
 
     kind: str
     severity: Severity
     title: str
     count: int
-    of: int
+    total: int
     effect: str
-    remedy: str
+    suggestion: str
     examples: tuple[Example, ...] = ()
-    figures: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def share(self) -> float:
-        """`count / of`, 0.0 of nothing."""
-        return ratio(self.count, self.of)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The finding as plain values for JSON."""
-        return {**asdict(self), "examples": [asdict(example) for example in self.examples]}
+    values: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class PartSize:
-    """Sentences and entities of a part, and the entities of each type in label order."""
+class SplitSize:
+    """Number of sentences and entities in a split, and of the entities of each type in label order."""
 
     sentences: int
     entities: int
     per_type: dict[str, int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AuditReport:
-    """All that an audit found.
+    """Result of an audit; prints as text in a terminal and as HTML in a notebook.
 
-    `baselines` holds the scores of rules without a model, by name and part. `contaminated` holds, for each
-    level of likeness (`exact`, `normalised`, `near`), the indices into the corpus of the test sentences that
-    also stand in train. `entity_forms` are the surface forms that are entities in train. `findings` come worst first.
+    `baselines` holds the metrics of baselines without a model, by name and split; `test_sentences_in_train` the indices
+    of test sentences that also occur in train, by level of similarity (`exact`, `normalized`, `near`), each including
+    the levels before; `seen_entities` the normalized texts of the entities in train; `findings` the most severe first.
     """
 
     corpus: str
     data_fingerprint: str
     word_tokenizer: str
-    parts: dict[SplitName, PartSize]
+    splits: dict[SplitName, SplitSize]
     baselines: dict[str, dict[SplitName, SpanMetrics]]
-    contaminated: dict[str, tuple[int, ...]]
-    entity_forms: frozenset[str]
+    test_sentences_in_train: dict[str, tuple[int, ...]]
+    seen_entities: frozenset[str]
     findings: tuple[Finding, ...]
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return report_text(self)
+
+    def _repr_html_(self) -> str:
+        return report_html(self)
+
     @property
-    def worst(self) -> Severity | None:
-        """The severity of the worst finding; None without any."""
+    def severity(self) -> Severity | None:
+        """The highest severity; None without findings."""
         return min((finding.severity for finding in self.findings), key=SEVERITIES.index, default=None)
 
+    @property
+    def summary(self) -> str:
+        """One line with the most severe findings, and how many more there are."""
+        severity = self.severity
+        if severity in (None, "info"):
+            return f"audit: no errors or warnings; {plural(len(self.findings), 'note')}"
+        worst = [finding.title for finding in self.findings if finding.severity == severity][:_TITLES_IN_SUMMARY]
+        others = [finding.severity for finding in self.findings[len(worst) :]]
+        for level in SEVERITIES:
+            if number := others.count(level):
+                worst.append(plural(number, f"{'more ' if level == severity else ''}{_NOUNS[level]}"))
+        return f"audit: {severity}: {'; '.join(worst)}"
+
     def at_least(self, severity: Severity) -> tuple[Finding, ...]:
-        """The findings of that severity or a worse one."""
+        """Return the findings of this severity or a higher one."""
         return tuple(f for f in self.findings if SEVERITIES.index(f.severity) <= SEVERITIES.index(severity))
 
-    @property
-    def verdict(self) -> str:
-        """One line for a terminal: the worst severity, the first findings of it, and how many more there are."""
-        worst = self.worst
-        if worst is None or worst == "info":
-            return f"audit: nothing found that the scores would suffer from; {_counted(len(self.findings), 'note')}"
-        told = [finding for finding in self.findings if finding.severity == worst][:_TITLES_IN_VERDICT]
-        rest = [finding.severity for finding in self.findings[len(told) :]]
-        pieces = [finding.title for finding in told]
-        pieces += [_counted(rest.count(s), _NAMES[s], more=s == worst) for s in SEVERITIES if rest.count(s)]
-        return f"audit: {worst}: {'; '.join(pieces)}"
+    def splits_table(self) -> pd.DataFrame:
+        """Return the number of sentences and entities of each split."""
+        return pd.DataFrame(
+            {"split": name, "sentences": size.sentences, "entities": size.entities, **size.per_type}
+            for name, size in self.splits.items()
+        )
+
+    def baselines_table(self) -> pd.DataFrame:
+        """Return precision, recall and F1 (exact spans) of each baseline and split."""
+        columns = ["baseline", "split", "precision", "recall", "span_f1"]
+        rows = [
+            (name, split_name, metrics.precision, metrics.recall, metrics.f1)
+            for name, by_split in self.baselines.items()
+            for split_name, metrics in by_split.items()
+        ]
+        return pd.DataFrame(rows, columns=columns).round(3)
 
     def as_dict(self) -> dict[str, Any]:
-        """The report as plain values for JSON."""
+        """Return the report as plain values for JSON."""
         return {
-            "corpus": self.corpus,
-            "data_fingerprint": self.data_fingerprint,
-            "word_tokenizer": self.word_tokenizer,
-            "verdict": self.verdict,
-            "worst": self.worst,
-            "parts": {split_name: asdict(size) for split_name, size in self.parts.items()},
-            "baselines": {
-                name: {split_name: asdict(scores) for split_name, scores in by_part.items()}
-                for name, by_part in self.baselines.items()
-            },
-            "contaminated": {level: list(indices) for level, indices in self.contaminated.items()},
-            "entity_forms": sorted(self.entity_forms),
-            "findings": [finding.as_dict() for finding in self.findings],
-            "notes": list(self.notes),
+            **asdict(self),
+            "summary": self.summary,
+            "severity": self.severity,
+            "seen_entities": sorted(self.seen_entities),
         }
 
 
-def worst_first(findings: list[Finding]) -> tuple[Finding, ...]:
-    """The findings by severity, otherwise in the order given."""
-    return tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)))
-
-
-def ratio(split_name: float, whole: float) -> float:
-    """`part / whole`, 0.0 of nothing."""
-    return split_name / whole if whole else 0.0
+def ratio(numerator: float, denominator: float) -> float:
+    """Return the quotient, 0.0 if the denominator is 0."""
+    return numerator / denominator if denominator else 0.0
 
 
 def percent(share: float) -> str:
-    """A share in words: `12 %`, `0.4 %`, never a 0 % or 100 % that is none."""
+    """Format a share, such as `12 %` or `0.4 %`; `0 %` and `100 %` are exact."""
     value = 100 * share
     if 0 < value < 10 or 99 < value < 100:
         return f"{min(max(value, 0.1), 99.9):.1f} %"
     return f"{value:.0f} %"
 
 
+def severity_by_share(count: int, total: int, threshold: float = 0.01) -> Severity:
+    """Return `warning` from the threshold on, else `info`."""
+    return "warning" if ratio(count, total) >= threshold else "info"
+
+
+def location(sentence: Sentence) -> str:
+    """Return the file and line of a sentence, or its id."""
+    return sentence.source or sentence.id
+
+
 def span_example(sentence: Sentence, span: Span, note: str = "") -> Example:
-    """The span between » and « with some characters of its text on either side."""
+    """Show a span between » and « with some context."""
     text, start, end = sentence.text, max(span.start, 0), max(span.end, 0)
     before, after = text[max(0, start - _CONTEXT) : start], text[end : end + _CONTEXT]
     shown = f"{'…' if start > _CONTEXT else ''}{before}»{text[start:end]}«{after}"
     if end + _CONTEXT < len(text):
         shown += "…"
-    return Example(place(sentence), f"{shown} {span.label}{f' ({note})' if note else ''}")
+    return Example(location(sentence), f"{shown} {span.label}{f' ({note})' if note else ''}")
 
 
-def place(sentence: Sentence) -> str:
-    """File and line where they are known, else the sentence's name."""
-    return sentence.source or sentence.id
+def first_examples(examples: Iterable[Example]) -> tuple[Example, ...]:
+    """Return as many examples as a finding shows."""
+    return tuple(islice(examples, MAX_EXAMPLES))
 
 
-def first_examples(examples: list[Example]) -> tuple[Example, ...]:
-    """As many examples as a finding shows."""
-    return tuple(examples[:MAX_EXAMPLES])
-
-
-def remedy_command(data_option: str, options: str) -> str:
-    """The command that reads the same data with other options."""
-    data = f"--data {data_option} " if data_option else ""
-    return f"`{data}{options}`"
-
-
-def _counted(number: int, what: str, *, more: bool = False) -> str:
-    return f"{number} {'more ' if more else ''}{what}{'' if number == 1 else 's'}"
-
-
-_NAMES: dict[Severity, str] = {"error": "error", "warning": "warning", "info": "note"}
+def span_examples(spans: Iterable[tuple[Sentence, Span]]) -> tuple[Example, ...]:
+    """Show the first spans."""
+    return first_examples(span_example(sentence, span) for sentence, span in spans)

@@ -1,216 +1,204 @@
-"""The best rule without a model that cues allow: predicted spans from markers alone."""
+"""Marker baseline: the best predictor of entities from boundary markers, without a model."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import inf
 from operator import itemgetter
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from tune_ner.audit.checks.boundary_markers import Cue, learn_cues, letter_words, told
+from tune_ner.audit.boundary_markers import BoundaryMarker, MarkerSet, learn_markers, word_ranges
 from tune_ner.audit.findings import ratio
 from tune_ner.data.corpus import Sentence, Span, valid_spans
 from tune_ner.evaluation.seen_entities import SpanIndex
 from tune_ner.evaluation.span_metrics import score_spans
 
-Reach = Literal["nearest", "furthest", "white space", "words"]
-"""Where a span ends that a cue opens: at the nearest closing cue; at the furthest one before another kind of
-opening cue; at the next white space; after a number of words. A closing cue that stands alone has the latter two."""
+Extent = Literal["nearest", "furthest", "white space", "words"]
+"""Where a span with a start marker ends: at the nearest end marker; at the furthest one before a start marker of
+another kind; at the next white space; after a number of words. Spans of end markers use the last two."""
 
-SAMPLE = 20_000
-"""Sentences of train from which the rule is learnt; more would only take longer."""
+_MAX_SENTENCES = 20_000
+_UNAMBIGUOUS = 0.9  # purity of a marker from which it is used for one entity type
+
+
+class SpanRule(NamedTuple):
+    """How far the spans of a marker extend; `words` is the number of words for the extent `words`."""
+
+    extent: Extent
+    words: int
 
 
 @dataclass(frozen=True)
-class MarkupRule:
-    """A rule learnt from train: its cues, and for each of them how its spans reach to their other end.
+class MarkerBaseline:
+    """Boundary markers and the rules that predict spans from them."""
 
-    `opening` and `closing` pair a cue with its reach and, for the reach `words`, the number of words.
-    """
-
-    starts: tuple[Cue, ...]
-    ends: tuple[Cue, ...]
-    opening: tuple[tuple[Cue, Reach, int], ...] = ()
-    closing: tuple[tuple[Cue, Reach, int], ...] = ()
+    starts: MarkerSet
+    ends: MarkerSet
+    rules: Mapping[BoundaryMarker, SpanRule] = field(default_factory=dict)
 
     def predict(self, text: str) -> tuple[Span, ...]:
-        """The spans of a text; those of closing cues only where no opening cue has made one."""
-        markers = _Markers(text, self.starts, self.ends)
+        """Return the predicted spans; end markers only add spans that do not overlap those of start markers."""
+        marked = _MarkedText(text, self.starts, self.ends)
         spans: list[Span] = []
         reached = -1
-        for start, cue in markers.starts.items():
-            for opening, reach, words in self.opening:
-                if opening is cue and start >= reached and (span := markers.from_start(start, reach, words)):
-                    spans.append(span)
-                    reached = span.end
+        for start, marker in marked.starts.items():
+            if marker in self.rules and start >= reached and (span := marked.span_from(start, self.rules[marker])):
+                spans.append(span)
+                reached = span.end
         taken = SpanIndex(spans)
-        for end, cue in markers.ends.items():
-            for closing, reach, words in self.closing:
-                if (
-                    closing is cue
-                    and (span := markers.from_end(end, reach, words))
-                    and not taken.overlaps(span.start, span.end)
-                ):
-                    spans.append(span)
+        for end, marker in marked.ends.items():
+            span = marked.span_to(end, self.rules[marker]) if marker in self.rules else None
+            if span and not taken.overlaps(span.start, span.end):
+                spans.append(span)
         return tuple(spans)
 
+    @property
+    def has_unambiguous_types(self) -> bool:
+        """Whether each marker of the rules is used for one entity type."""
+        return all(marker.purity >= _UNAMBIGUOUS for marker in self.rules)
 
-def sample(sentences: Sequence[Sentence], size: int = SAMPLE) -> list[Sentence]:
-    """At most `size` of the sentences, evenly spread, the same every time."""
+    def markers_in_use(self) -> tuple[list[BoundaryMarker], list[BoundaryMarker]]:
+        """Return the start and end markers that the predictions depend on."""
+        starts = [marker for marker in self.starts.markers if marker in self.rules]
+        needs_ends = any(self.rules[marker].extent in ("nearest", "furthest") for marker in starts)
+        labels = {marker.label for marker in starts}
+        paired = [m for m in self.ends.markers if needs_ends and (m.label in labels or m.purity < _UNAMBIGUOUS)]
+        closing = [marker for marker in self.ends.markers if marker in self.rules]
+        return starts, list(dict.fromkeys([*paired, *closing]))
+
+
+def sample(sentences: Sequence[Sentence], size: int = _MAX_SENTENCES) -> list[Sentence]:
+    """Return at most `size` evenly spaced sentences."""
     step = max(1, -(-len(sentences) // size))
     return list(sentences[::step])
 
 
-def learn_rule(train: Sequence[Sentence], types: Sequence[str]) -> MarkupRule:
-    """The rule that does best on (a sample of) the train part; without any cue it predicts nothing."""
-    chosen = sample(train)
-    starts, ends = tuple(learn_cues(chosen, "start")), tuple(learn_cues(chosen, "end"))
-    if not starts and not ends:
-        return MarkupRule((), ())
-    tally = _Tally()
-    lengths = _usual_lengths(chosen, starts, ends)
-    for sentence in chosen:
-        markers = _Markers(sentence.text, starts, ends)
-        gold = {(span.start, span.end) for span in valid_spans(sentence)}
-        for start, cue in markers.starts.items():
-            for reach, words in _reaches(lengths[cue], paired=bool(ends)):
-                tally.add(cue, reach, words, markers.from_start(start, reach, words), gold)
-        for end, cue in markers.ends.items():
-            for reach, words in _reaches(lengths[cue], paired=False):
-                tally.add(cue, reach, words, markers.from_end(end, reach, words), gold)
-    opening, closing = tally.best(starts), tally.best(ends)
-    candidates = [
-        MarkupRule(starts, ends, opening, closing),
-        MarkupRule(starts, ends, opening, ()),
-        MarkupRule(starts, ends, (), closing),
-    ]
-    return max(candidates, key=lambda rule: _f1(rule, chosen, types))
+def learn_marker_baseline(train: Sequence[Sentence], entity_types: Sequence[str]) -> MarkerBaseline:
+    """Learn the rules with the best F1 on train; without boundary markers there are none."""
+    sentences = sample(train)
+    starts, ends = learn_markers(sentences, "start"), learn_markers(sentences, "end")
+    if not starts.markers and not ends.markers:
+        return MarkerBaseline(starts, ends)
+    best = _best_rules(sentences, starts, ends)
+    opening = {marker: best[marker] for marker in starts.markers if marker in best}
+    closing = {marker: best[marker] for marker in ends.markers if marker in best}
+    candidates = [MarkerBaseline(starts, ends, rules) for rules in (opening | closing, opening, closing)]
+    gold = [sentence.spans for sentence in sentences]
+
+    def train_f1(baseline: MarkerBaseline) -> float:
+        return score_spans(gold, [baseline.predict(sentence.text) for sentence in sentences], entity_types).f1
+
+    return max(candidates, key=train_f1)
 
 
-class _Markers:
-    """The boundaries that cues tell in one text, and the spans that can be made of them."""
-
-    def __init__(self, text: str, starts: Sequence[Cue], ends: Sequence[Cue]) -> None:
-        self.text = text
-        self.starts, self.ends = told(starts, text), told(ends, text)
-        self._start_positions, self._end_positions = list(self.starts), list(self.ends)
-        self._other_start = _next_of_another_kind(self.starts)
-        self._words: list[tuple[int, int]] | None = None
-
-    def from_start(self, start: int, reach: Reach, words: int) -> Span | None:
-        """The span that the opening cue at `start` begins."""
-        cue = self.starts[start]
-        if reach in ("nearest", "furthest"):
-            limit = self._other_start[start] if reach == "furthest" else self._next_start(start)
-            first = bisect_right(self._end_positions, start)
-            last = bisect_right(self._end_positions, limit)
-            if first == last:
-                return None
-            end = self._end_positions[first if reach == "nearest" else last - 1]
-            return Span(start, end, _purer(cue, self.ends[end]))
-        end = self._word_end(start, reach, words)
-        return Span(start, end, cue.label) if end > start else None
-
-    def from_end(self, end: int, reach: Reach, words: int) -> Span | None:
-        """The span that the closing cue at `end` ends."""
-        start = self._word_start(end, reach, words)
-        return Span(start, end, self.ends[end].label) if start < end else None
-
-    def _next_start(self, start: int) -> int:
-        after = bisect_right(self._start_positions, start)
-        return self._start_positions[after] if after < len(self._start_positions) else len(self.text)
-
-    def _word_end(self, start: int, reach: Reach, words: int) -> int:
-        text_words = self._all_words()
-        first = bisect_right(text_words, start, key=itemgetter(1))
-        ahead = (text_words[place] for place in range(first, len(text_words)))
-        reached = list(islice(ahead, words)) if reach == "words" else self._unspaced(ahead)
-        return reached[-1][1] if reached else start
-
-    def _word_start(self, end: int, reach: Reach, words: int) -> int:
-        text_words = self._all_words()
-        after = bisect_left(text_words, end, key=itemgetter(0))
-        behind = (text_words[place] for place in range(after - 1, -1, -1))
-        reached = list(islice(behind, words)) if reach == "words" else self._unspaced(behind)
-        return reached[-1][0] if reached else end
-
-    def _unspaced(self, words: Iterator[tuple[int, int]]) -> list[tuple[int, int]]:
-        """The first of the words and those that no white space parts from it, such as `typ1` and `diabetes`."""
-        chain = list(islice(words, 1))
-        for other in words:
-            left, right = min(chain[-1], other), max(chain[-1], other)
-            if any(map(str.isspace, self.text[left[1] : right[0]])):
-                break
-            chain.append(other)
-        return chain
-
-    def _all_words(self) -> list[tuple[int, int]]:
-        if self._words is None:
-            self._words = letter_words(self.text)
-        return self._words
-
-
-class _Tally:
-    """How many spans each reach of each cue makes on train, and how many of them are right but for the type."""
-
-    def __init__(self) -> None:
-        self._right: dict[Cue, Counter[tuple[Reach, int]]] = defaultdict(Counter)
-        self._made: dict[Cue, Counter[tuple[Reach, int]]] = defaultdict(Counter)
-
-    def add(self, cue: Cue, reach: Reach, words: int, span: Span | None, gold: set[tuple[int, int]]) -> None:
-        if span is not None:
-            self._made[cue][reach, words] += 1
-            self._right[cue][reach, words] += (span.start, span.end) in gold
-
-    def best(self, cues: Sequence[Cue]) -> tuple[tuple[Cue, Reach, int], ...]:
-        """For each cue that makes right spans at all, the reach with the best F1 against its own hits."""
-        found = []
-        for cue in cues:
-            right, made = self._right[cue], self._made[cue]
-            if any(right.values()):
-                reach, words = max(right, key=lambda way: ratio(2 * right[way], made[way] + cue.hits))
-                found.append((cue, reach, words))
-        return tuple(found)
-
-
-def _reaches(words: int, paired: bool) -> list[tuple[Reach, int]]:
-    pairs: list[tuple[Reach, int]] = [("nearest", 0), ("furthest", 0)]
-    return [*(pairs if paired else ()), ("white space", 0), ("words", words)]
-
-
-def _usual_lengths(sentences: Sequence[Sentence], starts: Sequence[Cue], ends: Sequence[Cue]) -> dict[Cue, int]:
-    """The most frequent number of words of the entities at each cue."""
-    lengths: dict[Cue, Counter[int]] = {cue: Counter() for cue in (*starts, *ends)}
+def _best_rules(sentences: Sequence[Sentence], starts: MarkerSet, ends: MarkerSet) -> dict[BoundaryMarker, SpanRule]:
+    """Return the rule with the best F1 of each marker, judged by ranges without types, if it finds any entity."""
+    correct: dict[BoundaryMarker, Counter[SpanRule]] = defaultdict(Counter)
+    predicted: dict[BoundaryMarker, Counter[SpanRule]] = defaultdict(Counter)
+    rules = _candidate_rules(sentences, starts, ends)
     for sentence in sentences:
-        at_start, at_end = told(starts, sentence.text), told(ends, sentence.text)
+        marked = _MarkedText(sentence.text, starts, ends)
+        gold = {(span.start, span.end) for span in valid_spans(sentence)}
+        for found, span_at in ((marked.starts, marked.span_from), (marked.ends, marked.span_to)):
+            for position, marker in found.items():
+                for rule in rules[marker]:
+                    if span := span_at(position, rule):
+                        predicted[marker][rule] += 1
+                        correct[marker][rule] += (span.start, span.end) in gold
+
+    def f1(marker: BoundaryMarker, rule: SpanRule) -> float:
+        return ratio(2 * correct[marker][rule], predicted[marker][rule] + marker.hits)
+
+    return {m: max(counts, key=lambda rule: f1(m, rule)) for m, counts in correct.items() if any(counts.values())}
+
+
+def _candidate_rules(
+    sentences: Sequence[Sentence], starts: MarkerSet, ends: MarkerSet
+) -> dict[BoundaryMarker, list[SpanRule]]:
+    """Return the rules to try for each marker; the number of words is the most frequent one of its entities."""
+    lengths: dict[BoundaryMarker, Counter[int]] = defaultdict(Counter)
+    for sentence in sentences:
+        at_start, at_end = starts.find(sentence.text), ends.find(sentence.text)
         for span in valid_spans(sentence):
-            words = len(letter_words(span.text_in(sentence.text)))
-            for cue in (at_start.get(span.start), at_end.get(span.end)):
-                if cue is not None and words:
-                    lengths[cue][words] += 1
-    return {cue: counter.most_common(1)[0][0] if counter else 1 for cue, counter in lengths.items()}
+            words = len(word_ranges(span.text_in(sentence.text)))
+            for marker in (at_start.get(span.start), at_end.get(span.end)):
+                if marker and words:
+                    lengths[marker][words] += 1
+    rules = {}
+    for marker in (*starts.markers, *ends.markers):
+        words = lengths[marker].most_common(1)[0][0] if lengths[marker] else 1
+        rules[marker] = [SpanRule("white space", 0), SpanRule("words", words)]
+        if marker.side == "start" and ends.markers:
+            rules[marker] = [SpanRule("nearest", 0), SpanRule("furthest", 0), *rules[marker]]
+    return rules
 
 
-def _next_of_another_kind(starts: dict[int, Cue]) -> dict[int, int]:
-    """For each opening cue the position of the next one of another kind, far away where there is none."""
-    found: dict[int, int] = {}
-    following: tuple[int, Cue] | None = None
-    limit = 1 << 62
-    for position, cue in sorted(starts.items(), reverse=True):
-        if following is not None and following[1] is not cue:
-            limit = following[0]
-        found[position] = limit
-        following = position, cue
-    return found
+class _MarkedText:
+    """The boundaries that markers indicate in a text, and the spans that rules predict from them."""
+
+    def __init__(self, text: str, starts: MarkerSet, ends: MarkerSet) -> None:
+        self.starts, self.ends = starts.find(text), ends.find(text)
+        self._text = text
+        self._start_positions, self._end_positions = list(self.starts), list(self.ends)
+
+    @cached_property
+    def _words(self) -> list[tuple[int, int]]:
+        return word_ranges(self._text)
+
+    @cached_property
+    def _next_other_start(self) -> dict[int, float]:
+        """The next start with a different marker, for each start."""
+        result: dict[int, float] = {}
+        limit, following = inf, None
+        for position, marker in reversed(self.starts.items()):
+            if following is not None and self.starts[following] is not marker:
+                limit = following
+            result[position], following = limit, position
+        return result
+
+    def span_from(self, start: int, rule: SpanRule) -> Span | None:
+        """Return the span of the start marker at `start`."""
+        marker = self.starts[start]
+        if rule.extent in ("nearest", "furthest"):
+            end = self._paired_end(start, rule.extent)
+            return None if end is None else Span(start, end, _purer(marker, self.ends[end]).label)
+        first = bisect_right(self._words, start, key=itemgetter(1))
+        last = self._last_word((self._words[place] for place in range(first, len(self._words))), rule)
+        return Span(start, last[1], marker.label) if last and last[1] > start else None
+
+    def span_to(self, end: int, rule: SpanRule) -> Span | None:
+        """Return the span of the end marker at `end`."""
+        after = bisect_left(self._words, end, key=itemgetter(0))
+        first = self._last_word((self._words[place] for place in range(after - 1, -1, -1)), rule)
+        return Span(first[0], end, self.ends[end].label) if first and first[0] < end else None
+
+    def _paired_end(self, start: int, extent: Extent) -> int | None:
+        if extent == "furthest":
+            limit = self._next_other_start[start]
+        else:
+            later = bisect_right(self._start_positions, start)
+            limit = self._start_positions[later] if later < len(self._start_positions) else len(self._text)
+        first, last = bisect_right(self._end_positions, start), bisect_right(self._end_positions, limit)
+        return None if first == last else self._end_positions[first if extent == "nearest" else last - 1]
+
+    def _last_word(self, words: Iterator[tuple[int, int]], rule: SpanRule) -> tuple[int, int] | None:
+        """Return the last word that a span reaches; `words` are those of the text in its direction."""
+        last = None
+        for number, word in enumerate(words):
+            if rule.extent == "words" and number == rule.words:
+                break
+            if rule.extent == "white space" and last and self._has_space_between(*sorted((last, word))):
+                break
+            last = word
+        return last
+
+    def _has_space_between(self, left: tuple[int, int], right: tuple[int, int]) -> bool:
+        return any(map(str.isspace, self._text[left[1] : right[0]]))
 
 
-def _purer(start: Cue, end: Cue) -> str:
-    return start.label if start.purity >= end.purity else end.label
-
-
-def _f1(rule: MarkupRule, sentences: Sequence[Sentence], types: Sequence[str]) -> float:
-    predicted = [rule.predict(sentence.text) for sentence in sentences]
-    return score_spans([sentence.spans for sentence in sentences], predicted, types).f1
+def _purer(start: BoundaryMarker, end: BoundaryMarker) -> BoundaryMarker:
+    return start if start.purity >= end.purity else end

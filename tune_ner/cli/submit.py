@@ -72,7 +72,7 @@ def submit(
             resolved.check_grid()
         job = Job("search" if search else "grid", resolved, name, tuple(context.args), remote_results_dir)
         server = JobServer(address)
-        # standard output is the job's alone, which with --json is read by machines
+        # standard output contains only the job's output, which is JSON with --json
         notes = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
         job_id = server.submit(job)
         notes.print(f"Job {job_id} on {address}, run {name}")
@@ -80,19 +80,19 @@ def submit(
             server.follow(job_id, partial(_pass_on, console))
         except KeyboardInterrupt as error:
             notes.print(
-                f"The job goes on; the same command with --name {name} follows it again, and `ray job stop --address "
-                f"{address} {job_id}` ends it."
+                f"The job is still running. Repeat the command with --name {name} to follow it again, or stop it with "
+                f"`ray job stop --address {address} {job_id}`."
             )
             raise typer.Exit(interrupt_code(error)) from None
         if server.fetch(job, folder.path, weights):
             notes.print(f"Fetched to {folder.path}")
-        # only now: one that was stopped has left records all the same
+        # after fetching, because a stopped job has records too
         code = server.exit_code(job_id)
     raise typer.Exit(code)
 
 
 def _pass_on(console: Console, text: str) -> None:
-    """Print what a job printed as it came, without rich's wrapping and markup."""
+    """Print the output of a job unchanged, without rich's wrapping and markup."""
     try:
         print(text, end="", flush=True)  # noqa: T201
     except BrokenPipeError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,32 +20,24 @@ def parse_distribution(
     """Return the distribution that plain data describes.
 
     Args:
-        content: one key, the kind, with a list of two numbers, the lowest and the highest value.
+        content: one key, the kind, with a list of the lowest and the highest value.
         base_type: `int` or `float`, the type of the hyperparameter.
         check: validates and converts both ends as values of the hyperparameter.
 
     Raises:
-        ValueError: unknown or unsuitable kind, or an empty or inverted range.
+        ValueError: unknown or unsuitable kind, an empty range, or a logarithmic one that starts at zero.
         pydantic.ValidationError: an end is not a value of the hyperparameter.
     """
     kinds = _KINDS[base_type]
-    if len(content) != 1:
-        raise ValueError(f"found {len(content)} keys, expected one of {', '.join(kinds)} with [lowest, highest]")
-    ((kind, ends),) = content.items()
-    if kind not in kinds:
-        raise ValueError(
-            f"found the distribution {str(kind)[:60]!r}, expected {' or '.join(kinds)}{near_misses(str(kind), kinds)}"
-        )
-    low, high = check(list(ends)) if isinstance(ends, list | tuple) and len(ends) == 2 else (None, None)
-    if low is None or high is None:
-        raise ValueError(f"found {kind}: {str(ends)[:60]}, expected two numbers, [lowest, highest]")
-    if low >= high:
-        raise ValueError(f"found the empty range [{low:g}, {high:g}], expected [lowest, highest]")
-    if kind == "int":
-        return IntDistribution(low, high)
-    if kind == "loguniform" and not (low > 0 and math.isfinite(math.log(high / low))):
-        raise ValueError(f"loguniform from {low:g}: the lowest number must be above zero; use a larger one, or uniform")
-    return FloatDistribution(low, high, log=kind == "loguniform")
+    kind, ends = next(iter(content.items())) if len(content) == 1 else ("", None)
+    if kind not in kinds or not isinstance(ends, list) or len(ends) != 2 or None in ends:
+        expected = " or ".join(f"{{{name}: [lowest, highest]}}" for name in kinds)
+        raise ValueError(f"found {str(content)[:80]}, expected {expected}{near_misses(str(kind)[:60], kinds)}")
+    low, high = check(ends)
+    is_log = kind == "loguniform"
+    if low >= high or (is_log and low <= 0):
+        raise ValueError(f"found {kind}: [{low:g}, {high:g}], expected {'0 < ' if is_log else ''}lowest < highest")
+    return IntDistribution(low, high) if kind == "int" else FloatDistribution(low, high, log=is_log)
 
 
 def serialize(values: list[Any] | BaseDistribution) -> list[Any] | dict[str, list[float]]:
@@ -55,14 +46,15 @@ def serialize(values: list[Any] | BaseDistribution) -> list[Any] | dict[str, lis
     Raises:
         ValueError: the distribution has steps, or integers on a logarithmic scale.
     """
-    if isinstance(values, list):
-        return values
-    if isinstance(values, CategoricalDistribution):
-        return list(values.choices)
-    if isinstance(values, IntDistribution) and values.step == 1 and not values.log:
-        return {"int": [values.low, values.high]}
-    if isinstance(values, FloatDistribution) and values.step is None:
-        return {"loguniform" if values.log else "uniform": [values.low, values.high]}
+    match values:
+        case list():
+            return values
+        case CategoricalDistribution():
+            return list(values.choices)
+        case IntDistribution(step=1, log=False):
+            return {"int": [values.low, values.high]}
+        case FloatDistribution(step=None):
+            return {"loguniform" if values.log else "uniform": [values.low, values.high]}
     raise ValueError(f"found {values}, expected a distribution without steps, and no logarithmic scale for integers")
 
 

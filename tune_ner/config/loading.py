@@ -115,7 +115,7 @@ def _find_space(name: str) -> Path:
         if path.is_file():
             return path
     except (OSError, RuntimeError) as error:  # name too long, closed folder, unknown home
-        raise SpaceError(f"search space {name[:200]!r}: cannot be read: {error}"[:500]) from error
+        raise SpaceError(f"search space {name[:200]!r}: reading failed: {error}"[:500]) from error
     if (current := SPACE_ALIASES.get(name, name)) in bundled:
         return bundled[current]
     raise SpaceError(
@@ -154,7 +154,7 @@ def _read_yaml(path: Path) -> dict[Any, Any]:
             raise SpaceError(f"{path}: over {MAX_SPACE_BYTES:,} bytes; expected a small YAML file")
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise SpaceError(f"{path}: cannot be read: {error.strerror}") from error
+        raise SpaceError(f"{path}: reading failed: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SpaceError(f"{path}: not UTF-8: {error.reason} at byte {error.start}; save it as UTF-8") from error
     try:

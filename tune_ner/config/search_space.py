@@ -97,11 +97,13 @@ class SplitSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    test_size: Annotated[Fraction, Field(gt=0)] = 0.2
-    validation_size: Annotated[Fraction, Field(gt=0)] = 0.1
-    seed: Integer = 67
-    method: SplitMethod = "random"
-    folds: Annotated[Integer, AfterValidator(_check_folds)] = 0
+    test_size: Annotated[Fraction, Field(gt=0), Row("Fraction of all sentences in the test split.")] = 0.2
+    validation_size: Annotated[Fraction, Field(gt=0), Row("Fraction of the other sentences in validation.")] = 0.1
+    seed: Annotated[Integer, Row("Seed of the split.")] = 67
+    method: Annotated[SplitMethod, Row("Random, or grouped: near-duplicates are in one split.")] = "random"
+    folds: Annotated[
+        Integer, AfterValidator(_check_folds), Row("Folds of a cross-validation; 0 is one test split.")
+    ] = 0
 
     @property
     def spec(self) -> SplitSpec:

@@ -26,17 +26,17 @@ class _Finding(_Kept):
     severity: Severity
     title: str
     count: int
-    of: int
-    remedy: str
+    total: int
+    suggestion: str
 
 
 class _Audit(_Kept):
     fold: int | None
-    verdict: str
-    worst: Severity | None
+    summary: str
+    severity: Severity | None
     baselines: dict[str, _ByPart]
-    contaminated: dict[str, list[int]]
-    entity_forms: list[str] | None = None
+    test_sentences_in_train: dict[str, list[int]]
+    seen_entities: list[str] | None = None
     findings: list[_Finding]
 
 

@@ -64,7 +64,7 @@ class Evidence:
 
     def contaminated(self, fold: int | None) -> frozenset[int]:
         """Indices of the test sentences that stand in train, near duplicates included."""
-        levels = self.audits.get(fold, {}).get("contaminated", {})
+        levels = self.audits.get(fold, {}).get("test_sentences_in_train", {})
         return frozenset(index for indices in levels.values() for index in indices)
 
     def knows_forms(self, records: Iterable[TrialRecord]) -> bool:
@@ -72,7 +72,7 @@ class Evidence:
         return all(self._forms(record.config.fold) is not None for record in records)
 
     def _forms(self, fold: int | None) -> SeenEntities | None:
-        forms = self.audits.get(fold, {}).get("entity_forms")
+        forms = self.audits.get(fold, {}).get("seen_entities")
         return None if forms is None else SeenEntities(frozenset(forms))
 
     def predictions(self, trial_id: str, split_name: SplitName) -> Predictions:

@@ -92,8 +92,8 @@ class ToldFinding:
     severity: str
     title: str
     count: int
-    of: int
-    remedy: str
+    total: int
+    suggestion: str
     folds: tuple[int | None, ...]
 
 
@@ -104,37 +104,37 @@ def told_findings(audits: Mapping[int | None, Mapping[str, Any]]) -> list[ToldFi
         for fold, audit in audits.items():
             for finding in audit["findings"]:
                 if finding["severity"] == severity:
-                    key = tuple(finding[name] for name in ("severity", "title", "count", "of", "remedy"))
+                    key = tuple(finding[name] for name in ("severity", "title", "count", "total", "suggestion"))
                     shared.setdefault(key, []).append(fold)
     return [
-        ToldFinding(severity, title, count, of, remedy, tuple(dict.fromkeys(folds)))
-        for (severity, title, count, of, remedy), folds in shared.items()
+        ToldFinding(severity, title, count, total, suggestion, tuple(dict.fromkeys(folds)))
+        for (severity, title, count, total, suggestion), folds in shared.items()
     ]
 
 
 def worst_of(audits: Mapping[int | None, Mapping[str, Any]]) -> str:
     """The severity of the worst finding of all folds, `none` without any, `not audited` without an audit."""
-    found = {str(audit["worst"] or "none") for audit in audits.values()}
+    found = {str(audit["severity"] or "none") for audit in audits.values()}
     return next((worst for worst in ("error", "warning", "info", "none") if worst in found), "not audited")
 
 
 def print_audit_section(layout: Layout, audits: Mapping[int | None, Mapping[str, Any]]) -> None:
-    """Print the verdict on the data, and each error and warning with what to do."""
+    """Print the summary of the audit, and each error and warning with what to do."""
     layout.heading("Audit of the data")
     if not audits:
         layout.line("not audited")
         return
-    verdicts: dict[tuple[str, str], list[int | None]] = {}
+    summaries: dict[tuple[str, str], list[int | None]] = {}
     for fold, audit in audits.items():
-        verdicts.setdefault((audit["verdict"], str(audit["worst"])), []).append(fold)
-    for (verdict, worst), folds in verdicts.items():
-        layout.line(f"{_of_folds(folds, audits)}{verdict}", colour=SEVERITY_COLOURS.get(worst, "green"))
-    for remedy, findings in groupby(told_findings(audits), key=lambda finding: finding.remedy):
+        summaries.setdefault((audit["summary"], str(audit["severity"])), []).append(fold)
+    for (summary, worst), folds in summaries.items():
+        layout.line(f"{_of_folds(folds, audits)}{summary}", colour=SEVERITY_COLOURS.get(worst, "green"))
+    for suggestion, findings in groupby(told_findings(audits), key=lambda finding: finding.suggestion):
         for finding in findings:
-            concerned = f" ({finding.count:,} of {finding.of:,})" if finding.count != finding.of else ""
+            concerned = f" ({finding.count:,} of {finding.total:,})" if finding.count != finding.total else ""
             what = f"{_of_folds(finding.folds, audits)}{finding.title}{concerned}"
             layout.item(what, finding.severity, SEVERITY_COLOURS[finding.severity])
-        layout.item(remedy, "remedy", "dim")
+        layout.item(suggestion, "suggestion", "dim")
 
 
 def _of_folds(folds: Sequence[int | None], audits: Mapping[int | None, Any]) -> str:

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tune_ner.audit.findings import AuditReport
+from tune_ner.audit.rendering import print_summary
 from tune_ner.data.corpus import SPLIT_NAMES
 from tune_ner.results.test_set_log import EarlierUse
 from tune_ner.tuning.experiment import Experiment
@@ -95,11 +96,9 @@ def describe_resources(resources: TrialResources, trials: int) -> str:
 
 
 def print_audit(console: Console, audits: Mapping[int | None, AuditReport], uses: Sequence[EarlierUse]) -> None:
-    """Print the verdict on the data, and whether the test part is still fresh."""
-    colours = {"error": "bold red", "warning": "yellow"}
-    for verdict, worst in dict.fromkeys((report.verdict, report.worst) for report in audits.values()):
-        colour = colours.get(worst or "", "green")
-        _print(console, f"[{colour}]{_plain(verdict)}[/]")
+    """Print the summary of the audit of each fold, and whether the test set was used before."""
+    for report in {report.summary: report for report in audits.values()}.values():
+        print_summary(console, report)
     if uses:
         told = ", ".join(f"{use.run} ({use.trials} trials)" for use in uses)
         _print(

@@ -31,7 +31,7 @@ from tune_ner.tuning.resources import TrialResources
 from tune_ner.utils.console import discard_output
 from tune_ner.utils.redaction import redact
 
-_FINDING_KEYS = ("severity", "title", "count", "of", "remedy")
+_FINDING_KEYS = ("severity", "title", "count", "total", "suggestion")
 
 
 class JsonDisplay(Display, RunEvents):
@@ -60,16 +60,15 @@ class JsonDisplay(Display, RunEvents):
         self._tell("data", corpus=corpus.name, folds=len(experiment.splits), parts=parts, notes=list(corpus.notes))
 
     def audit(self, audits: Mapping[int | None, AuditReport], uses: Sequence[EarlierUse]) -> None:
-        """`audit`, one a fold: verdict and findings, and which runs used the test part before."""
+        """`audit`, one a fold: summary and findings, and which runs used the test part before."""
         for fold, report in audits.items():
-            whole = [finding.as_dict() for finding in report.findings]
-            findings = [{key: finding[key] for key in _FINDING_KEYS} for finding in whole]
+            findings = [{key: getattr(finding, key) for key in _FINDING_KEYS} for finding in report.findings]
             used = [{"run": use.run, "trials": use.trials} for use in uses]
             self._tell(
                 "audit",
                 fold=fold,
-                verdict=report.verdict,
-                worst=report.worst,
+                summary=report.summary,
+                severity=report.severity,
                 findings=findings,
                 test_part_used_by=used,
             )

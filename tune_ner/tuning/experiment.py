@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from tune_ner.audit.audit import audit_corpus
+from tune_ner.audit.audit import audit
 from tune_ner.audit.findings import AuditReport
 from tune_ner.config.search_space import SearchSpace
 from tune_ner.config.trial_config import TrialConfig, library_versions
@@ -227,7 +227,7 @@ def audit_experiment(experiment: Experiment) -> dict[int | None, AuditReport]:
     """Audit the data and each split before anything is trained."""
     space = experiment.space
     return {
-        fold: audit_corpus(
+        fold: audit(
             experiment.corpus,
             split,
             tokenizers={name: each for (name, where), each in experiment.tokenizers.items() if where == fold},

@@ -29,9 +29,9 @@ def visible_lines(text: str) -> str:
     return "\n".join(map(visible, text.split("\n")))
 
 
-def plural(count: int, noun: str) -> str:
-    """Return a count and its noun: `1 trial`, `2 trials`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def plural(count: int, noun: str, many: str = "") -> str:
+    """Return a count and its noun: `1 trial`, `2 trials`; `many` is the plural if it does not end in an s."""
+    return f"{count:,} {noun if count == 1 else many or f'{noun}s'}"
 
 
 def format_value(value: object) -> str:

@@ -1,39 +1,30 @@
-"""Merged spans."""
+"""Spans that contain several entities."""
 
-from tests.audit.corpora import a_corpus, plain_corpus
-from tune_ner.audit.checks.merged_spans import broken_findings
-from tune_ner.audit.findings import Finding
-from tune_ner.audit.marker_baseline import learn_rule
-from tune_ner.data.corpus import Corpus
-from tune_ner.evaluation.seen_entities import EntityMatcher
+from tests.audit.corpora import make_corpus, plain_corpus, run
+from tune_ner.audit.checks.merged_spans import MergedSpans
 
 
-def findings_of(corpus: Corpus) -> list[Finding]:
-    rule = learn_rule(corpus.sentences, corpus.entity_types)
-    return broken_findings(rule, EntityMatcher(corpus.sentences, fold_case=True), corpus.sentences, "made.txt")
-
-
-def test_spans_with_markers_inside_are_counted_with_what_they_swallow() -> None:
+def test_spans_with_markers_inside_are_counted() -> None:
     single = [f"Ont i <BODY {{ben{i}}}> ger <DISORDER (feber{i})> ofta." for i in range(20)]
-    corpus = a_corpus(*single, "Både <BODY {näsa}, {mun} och {öga}> svider.", "I <BODY {hud} och {hår}>.")
-    (finding,) = findings_of(corpus)
-    assert (finding.kind, finding.severity, finding.count, finding.of) == ("merged_spans", "warning", 2, 42)
-    assert finding.figures == {"merged": 2.0, "annotations_inside": 5.0}
-    assert [example.place for example in finding.examples] == ["made.txt:21", "made.txt:22"]
-    assert "--markup strip" in finding.remedy
+    corpus = make_corpus(*single, "Både <BODY {näsa}, {mun} och {öga}> svider.", "I <BODY {hud} och {hår}>.")
+    (finding,) = run(MergedSpans(), corpus, data_option="made.txt")
+    assert (finding.kind, finding.severity, finding.count, finding.total) == ("merged_spans", "warning", 2, 42)
+    assert finding.values == {"merged": 2, "annotations_inside": 5}
+    assert [example.location for example in finding.examples] == ["made.txt:21", "made.txt:22"]
+    assert "--markup strip" in finding.suggestion
 
 
-def test_spans_that_begin_and_end_with_known_entities_are_told_as_a_guess() -> None:
+def test_spans_that_start_and_end_with_known_entities_are_found() -> None:
     known = ["Ont i <BODY näsan>.", "Ont i <BODY ögat>.", "Ont <DISORDER i magen>."] * 5
-    (finding,) = findings_of(a_corpus(*known, "Ont i <BODY näsan och ögat> nu."))
+    (finding,) = run(MergedSpans(), make_corpus(*known, "Ont i <BODY näsan och ögat> nu."))
     assert (finding.severity, finding.count) == ("warning", 1)
-    assert "heuristic" in finding.effect
 
 
-def test_a_longer_name_is_not_taken_for_a_merge() -> None:
+def test_longer_name_is_not_a_merged_span() -> None:
     known = ["Ont i <BODY örat>.", "Han har <DISORDER ont>.", "Ta <DRUG salva>."] * 5
-    assert findings_of(a_corpus(*known, "Han har <DISORDER ont i örat>.", "Ta <DRUG salva salva>.")) == []
+    corpus = make_corpus(*known, "Han har <DISORDER ont i örat>.", "Ta <DRUG salva salva>.")
+    assert run(MergedSpans(), corpus) == []
 
 
-def test_plain_text_has_next_to_none() -> None:
-    assert all(finding.severity == "info" for finding in findings_of(plain_corpus()))
+def test_plain_text_has_no_warning() -> None:
+    assert all(finding.severity == "info" for finding in run(MergedSpans(), plain_corpus()))

@@ -1,19 +1,28 @@
-"""What a part is too small to tell."""
+"""Splits with too few entities."""
 
-from tune_ner.audit.checks.sample_size import size_findings
-from tune_ner.audit.findings import PartSize
+from tests.audit.corpora import make_corpus, make_split, run
+from tune_ner.audit.checks.sample_size import MissingTypes, SampleSize
 from tune_ner.evaluation.confidence_intervals import half_width
 
 
-def test_a_small_part_is_a_warning_and_a_large_one_good_to_know() -> None:
-    validation, test = size_findings({"validation": PartSize(75, 83, {}), "test": PartSize(4000, 5000, {})})
+def test_small_split_is_a_warning_and_a_large_one_a_note() -> None:
+    corpus = make_corpus(*["<DRUG salva>"] * 1084)
+    validation, test = run(SampleSize(), corpus, make_split(1, 83, 1000))
     assert (validation.severity, test.severity) == ("warning", "info")
-    assert validation.figures["half_width"] == half_width(83, 0.8)
-    assert f"±{half_width(83, 0.8):.3f}" in validation.title
-    assert test.figures["half_width"] < 0.05 < validation.figures["half_width"]
+    assert validation.values["half_width"] == half_width(83, 0.8)
+    assert "±0.085" in validation.title
+    assert test.values["half_width"] < 0.05 < validation.values["half_width"]
 
 
-def test_a_part_without_entities_measures_nothing() -> None:
-    validation, test = size_findings({"validation": PartSize(0, 0, {}), "test": PartSize(3, 0, {})})
+def test_split_without_entities_is_an_error() -> None:
+    validation, test = run(SampleSize(), make_corpus("Gå hem."), make_split(0, 0, 1))
     assert validation.severity == test.severity == "error"
-    assert test.title == "the test part has no entity"
+    assert (test.count, test.total) == (0, 1)
+
+
+def test_types_missing_from_a_split() -> None:
+    corpus = make_corpus("<DRUG salva>", "<DRUG salva>", "<DRUG salva> <BODY arm>")
+    (finding,) = run(MissingTypes(), corpus, make_split(1, 1, 1))
+    assert "BODY in train, BODY in validation" in finding.title
+    assert (finding.count, finding.total) == (2, 6)
+    assert run(MissingTypes(), make_corpus(*["<DRUG salva>"] * 3), make_split(1, 1, 1)) == []

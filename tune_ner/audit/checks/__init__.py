@@ -1,1 +1,1 @@
-"""The checks of the audit, one module per check."""
+"""The checks of the audit, one class per check."""

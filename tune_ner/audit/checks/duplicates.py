@@ -1,147 +1,105 @@
-"""Sentences that stand twice: within a part, and across parts, where they make scores too good."""
+"""Checks for sentences that occur in several splits, or several times in one split."""
 
-from __future__ import annotations
+from collections.abc import Iterator, Mapping, Sequence
 
-from collections.abc import Mapping, Sequence
+from tune_ner.audit.check import AuditInput, Check
+from tune_ner.audit.findings import Example, Finding, first_examples, location, percent, ratio
+from tune_ner.data.corpus import SPLIT_NAMES, SplitName
 
-import numpy as np
-import numpy.typing as npt
-
-from tune_ner.audit.findings import Example, Finding, PartSize, Severity, percent, place, ratio
-from tune_ner.data.corpus import SPLIT_NAMES, Corpus, SplitName
-from tune_ner.data.near_duplicates import find_duplicates
-from tune_ner.data.splits import Split
-
-HEAVY = 0.1
-"""Share of the test part in train from which its scores cannot be believed."""
-
-Groups = npt.NDArray[np.int64]
-Levels = dict[str, Groups]
-"""The group of every sentence by level of likeness: `exact`, `normalised` and, if asked for, `near`."""
-
-_LEVEL_WORDS = {"exact": "word for word", "normalised": "but for case, spacing and the like", "near": "nearly"}
+_MANY = 0.1  # share of the test split in train from which its scores are meaningless
+_TEXT_LENGTH = 100
+_LEVELS = {"exact": "identical", "normalized": "equal except for case and spacing", "near": "near-identical"}
 _EFFECTS: dict[tuple[SplitName, SplitName], str] = {
-    ("train", "test"): "A model may answer these from memory, and the test F1 is too high by what that gives.",
-    ("train", "validation"): "A model that remembers them is chosen for remembering.",
-    ("validation", "test"): "The test part is then no independent check of what was chosen on validation.",
+    ("train", "test"): "A model can memorize them, so the test scores are too high.",
+    ("train", "validation"): "Model selection then favours models that memorize them.",
+    ("validation", "test"): "The test split is then not independent of model selection.",
 }
-"""What it does to the scores when the second part repeats the first; the gravest case first."""
-
-_TEXT = 100
+"""Effect on the scores if the second split repeats sentences of the first, the worst first."""
 
 
-def find_levels(corpus: Corpus, near: bool) -> Levels:
-    """The groups of like sentences, each level joining at least what the one before joins."""
-    found = find_duplicates([sentence.text for sentence in corpus.sentences], near=near)
-    levels = {"exact": found.exact, "normalised": found.normalised}
-    return levels if found.near is None else {**levels, "near": found.near}
+class DuplicatesAcrossSplits(Check):
+    """Identical and near-identical sentences in different splits."""
+
+    name = "duplicates_across_splits"
+
+    def run(self, data: AuditInput) -> Iterator[Finding]:
+        for (first, second), effect in _EFFECTS.items():
+            shared = data.shared_sentences(second, first)
+            affected = shared[list(shared)[-1]]
+            if not affected:
+                continue
+            share = ratio(len(affected), len(data.split[second]))
+            entities = sum(len(data.corpus.sentences[index].spans) for index in affected)
+            total = data.sizes[second].entities
+            counts = {level: len(indices) for level, indices in shared.items()}
+            yield Finding(
+                kind=f"duplicates_{first}_{second}",
+                severity="error" if (first, second) == ("train", "test") and share > _MANY else "warning",
+                title=f"{percent(share)} of {second} sentences also occur in {first}: {_describe(counts)}",
+                count=len(affected),
+                total=len(data.split[second]),
+                effect=(
+                    f"They contain {entities:,} of {total:,} {second} entities ({percent(ratio(entities, total))}). "
+                    f"{effect}"
+                ),
+                suggestion="Keep similar sentences in the same split: `--split grouped`.",
+                examples=first_examples(_pairs(data, shared, first)),
+                values={**counts, "share": share, "entities": entities},
+            )
 
 
-def contaminated_test(corpus: Corpus, split: Split, levels: Levels) -> dict[str, tuple[int, ...]]:
-    """For each level, the indices of the test sentences that stand in train too."""
-    return {level: _also_in(corpus, split, "test", "train", groups) for level, groups in levels.items()}
+class DuplicatesWithinSplits(Check):
+    """Sentences that repeat another sentence of the same split."""
+
+    name = "duplicates_within_splits"
+
+    def run(self, data: AuditInput) -> Iterator[Finding]:
+        repeats = {name: _count_repeats(data, data.split[name]) for name in SPLIT_NAMES}
+        count, total = sum(list(counts.values())[-1] for counts in repeats.values()), len(data.sentences)
+        if not count:
+            return
+        details = "; ".join(f"{name}: {_describe(counts) or 'none'}" for name, counts in repeats.items())
+        yield Finding(
+            kind=self.name,
+            severity="warning" if count > _MANY * total else "info",
+            title=f"{percent(count / total)} of sentences repeat another sentence of the same split",
+            count=count,
+            total=total,
+            effect=(
+                "Repeated sentences count several times in training and evaluation, and make a split look larger than "
+                f"it is ({details})."
+            ),
+            suggestion="Remove repeated sentences before splitting, unless their frequency is meaningful.",
+            values={f"{name}_{level}": n for name, counts in repeats.items() for level, n in counts.items()},
+        )
 
 
-def duplicate_findings(corpus: Corpus, split: Split, levels: Levels, parts: dict[SplitName, PartSize]) -> list[Finding]:
-    """One finding for every two parts that share sentences, and one for repeats within parts."""
-    findings = [_across(corpus, split, levels, first, second, parts[second]) for first, second in _EFFECTS]
-    return [finding for finding in (*findings, _within(corpus, split, levels)) if finding is not None]
+def _count_repeats(data: AuditInput, indices: Sequence[int]) -> dict[str, int]:
+    """Count the sentences that repeat another one, by level; empty texts are left out."""
+    filled = [index for index in indices if data.corpus.sentences[index].text.strip()]
+    levels = data.duplicate_groups.items()
+    return {level: len(filled) - len({int(groups[index]) for index in filled}) for level, groups in levels}
 
 
-def _also_in(corpus: Corpus, split: Split, split_name: SplitName, other: SplitName, groups: Groups) -> tuple[int, ...]:
-    """Indices of a part's sentences whose group has a sentence of the other part; empty texts never count."""
-    known = set(groups[np.array(split[other], dtype=np.int64)].tolist())
-    return tuple(i for i in split[split_name] if int(groups[i]) in known and corpus.sentences[i].text.strip())
+def _describe(counts: Mapping[str, int]) -> str:
+    """Describe the counts of each level without those of the levels before it: `6 identical, 2 near-identical`."""
+    more = zip(counts, counts.values(), [0, *counts.values()], strict=False)
+    return ", ".join(f"{count - before:,} {_LEVELS[level]}" for level, count, before in more if count > before)
 
 
-def _across(
-    corpus: Corpus, split: Split, levels: Levels, first: SplitName, second: SplitName, size: PartSize
-) -> Finding | None:
-    found = {level: _also_in(corpus, split, second, first, groups) for level, groups in levels.items()}
-    widest = list(found)[-1]
-    concerned = found[widest]
-    if not concerned:
-        return None
-    share = ratio(len(concerned), len(split[second]))
-    severity: Severity = "error" if second == "test" and first == "train" and share > HEAVY else "warning"
-    entities = sum(len(corpus.sentences[index].spans) for index in concerned)
-    counted = ", ".join(f"{len(indices):,} {_LEVEL_WORDS[level]}" for level, indices in found.items())
-    return Finding(
-        kind=f"duplicates_{first}_{second}",
-        severity=severity,
-        title=f"{percent(share)} of the {second} sentences stand in {first} too",
-        count=len(concerned),
-        of=len(split[second]),
-        effect=(
-            f"Of {len(split[second]):,} {second} sentences stand in {first}: {counted}. They carry "
-            f"{entities:,} of {size.entities:,} {second} entities ({percent(ratio(entities, size.entities))}). "
-            f"{_EFFECTS[first, second]}"
-        ),
-        remedy="Keep like sentences in one part: `--split grouped`.",
-        examples=_pairs(corpus, split, levels, found, first),
-        figures={
-            **{level: float(len(indices)) for level, indices in found.items()},
-            "share": share,
-            "entities": float(entities),
-        },
-    )
+def _pairs(data: AuditInput, shared: Mapping[str, Sequence[int]], other: SplitName) -> Iterator[Example]:
+    """Show sentences with a similar one of the other split, the most similar first."""
+    shown: set[int] = set()
+    for level, indices in shared.items():
+        groups = data.duplicate_groups[level]
+        originals = {int(groups[index]): index for index in reversed(data.split[other])}
+        for index in indices:
+            if index not in shown:
+                shown.add(index)
+                sentence, original = (data.corpus.sentences[i] for i in (index, originals[int(groups[index])]))
+                text = _shorten(sentence.text) + (f" ~ {_shorten(original.text)}" if level == "near" else "")
+                yield Example(f"{location(sentence)} = {location(original)}", text)
 
 
-def _pairs(
-    corpus: Corpus, split: Split, levels: Levels, found: Mapping[str, Sequence[int]], other: SplitName
-) -> tuple[Example, ...]:
-    """Up to five sentences with the one of the other part that each is like, the most alike first."""
-    pairs: dict[int, Example] = {}
-    for level, indices in found.items():
-        twins: dict[int, int] = {}
-        for index in split[other]:
-            twins.setdefault(int(levels[level][index]), index)
-        for index in indices[:5]:
-            if index not in pairs and len(pairs) < 5:
-                twin = corpus.sentences[twins[int(levels[level][index])]]
-                sentence = corpus.sentences[index]
-                shown = _short(sentence.text)
-                if level == "near":
-                    shown += f" ~ {_short(twin.text)}"
-                pairs[index] = Example(f"{place(sentence)} = {place(twin)}", shown)
-    return tuple(pairs.values())
-
-
-def _within(corpus: Corpus, split: Split, levels: Levels) -> Finding | None:
-    figures = {
-        f"{split_name}_{level}": float(_repeats(corpus, split[split_name], groups))
-        for split_name in SPLIT_NAMES
-        for level, groups in levels.items()
-    }
-    widest = list(levels)[-1]
-    count = int(sum(figures[f"{split_name}_{widest}"] for split_name in SPLIT_NAMES))
-    if not count:
-        return None
-    sentences = sum(len(split[split_name]) for split_name in SPLIT_NAMES)
-    told = "; ".join(
-        f"{split_name}: "
-        + ", ".join(f"{figures[f'{split_name}_{level}']:,.0f} {_LEVEL_WORDS[level]}" for level in levels)
-        for split_name in SPLIT_NAMES
-    )
-    return Finding(
-        kind="duplicates_within",
-        severity="warning" if count > HEAVY * sentences else "info",
-        title=f"{percent(count / sentences)} of the sentences repeat one of their own part",
-        count=count,
-        of=sentences,
-        effect=(
-            f"Repeats within a part weigh twice in training and in scoring, and make a part look larger than it is "
-            f"({told})."
-        ),
-        remedy="Take repeats out of the corpus before it is divided, unless they stand for how often a text occurs.",
-        figures=figures,
-    )
-
-
-def _repeats(corpus: Corpus, indices: Sequence[int], groups: Groups) -> int:
-    filled = [int(groups[index]) for index in indices if corpus.sentences[index].text.strip()]
-    return len(filled) - len(set(filled))
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _TEXT else f"{text[:_TEXT]}…"
+def _shorten(text: str) -> str:
+    return text if len(text) <= _TEXT_LENGTH else f"{text[:_TEXT_LENGTH]}…"

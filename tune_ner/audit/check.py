@@ -1,0 +1,107 @@
+"""Interface of a check: its input and its method."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tune_ner.audit.baselines import Gazetteer, learn_gazetteer, predict_known_types, score_baseline
+from tune_ner.audit.findings import Finding, SplitSize
+from tune_ner.audit.marker_baseline import MarkerBaseline, learn_marker_baseline
+from tune_ner.data.corpus import SPLIT_NAMES, Corpus, Sentence, Span, SplitName, valid_spans
+from tune_ner.data.near_duplicates import find_duplicates
+from tune_ner.data.splits import Split
+from tune_ner.evaluation.span_metrics import SpanMetrics
+from tune_ner.tagging.tokenization import WordTokenizer
+
+
+@dataclass(frozen=True)
+class AuditInput:
+    """A corpus, its split and the options of an audit, with the quantities that several checks use."""
+
+    corpus: Corpus
+    split: Split
+    near_duplicates: bool = True
+    tokenizers: Mapping[str, Any] = field(default_factory=dict)
+    max_length: int = 256
+    word_tokenizer: WordTokenizer = "whitespace"
+    data_option: str = ""
+
+    def sentences_of(self, split_name: SplitName) -> list[Sentence]:
+        """Return the sentences of a split."""
+        return [self.corpus.sentences[index] for index in self.split[split_name]]
+
+    @cached_property
+    def sentences(self) -> list[Sentence]:
+        """The sentences of all splits."""
+        return [sentence for split_name in SPLIT_NAMES for sentence in self.sentences_of(split_name)]
+
+    @cached_property
+    def entities(self) -> list[tuple[Sentence, Span]]:
+        """The spans of all splits that cover at least one character, with their sentences."""
+        return [(sentence, span) for sentence in self.sentences for span in valid_spans(sentence)]
+
+    @cached_property
+    def sizes(self) -> dict[SplitName, SplitSize]:
+        """The sizes of the splits."""
+        counts = {name: self.corpus.entity_counts(self.split[name]) for name in SPLIT_NAMES}
+        return {name: SplitSize(len(self.split[name]), sum(n.values()), n) for name, n in counts.items()}
+
+    @cached_property
+    def gazetteer(self) -> Gazetteer:
+        """The gazetteer of the train entities."""
+        return learn_gazetteer(self.sentences_of("train"), self.corpus.entity_types)
+
+    @cached_property
+    def marker_baseline(self) -> MarkerBaseline:
+        """The baseline that predicts entities from boundary markers."""
+        return learn_marker_baseline(self.sentences_of("train"), self.corpus.entity_types)
+
+    @cached_property
+    def baselines(self) -> dict[str, dict[SplitName, SpanMetrics]]:
+        """The metrics of `gazetteer` and, if there are boundary markers, of `boundary_markers`."""
+        scores = {"gazetteer": score_baseline(self.corpus, self.split, self.gazetteer.predict)}
+        if self.marker_baseline.rules:
+            predict = predict_known_types(self.marker_baseline, self.gazetteer)
+            scores["boundary_markers"] = score_baseline(self.corpus, self.split, predict)
+        return scores
+
+    @cached_property
+    def duplicate_groups(self) -> dict[str, np.ndarray[Any, Any]]:
+        """The group of similar sentences of each sentence, by level: `exact`, `normalized` and optionally `near`."""
+        found = find_duplicates([sentence.text for sentence in self.corpus.sentences], near=self.near_duplicates)
+        levels = {"exact": found.exact, "normalized": found.normalised}
+        return levels if found.near is None else {**levels, "near": found.near}
+
+    def shared_sentences(self, split_name: SplitName, other: SplitName) -> dict[str, tuple[int, ...]]:
+        """Return the indices of the sentences of a split that also occur in another, by level; empty texts never do."""
+        shared = {}
+        for level, groups in self.duplicate_groups.items():
+            known = set(groups[np.array(self.split[other], dtype=np.int64)].tolist())
+            found = (index for index in self.split[split_name] if int(groups[index]) in known)
+            shared[level] = tuple(index for index in found if self.corpus.sentences[index].text.strip())
+        return shared
+
+    def command(self, options: str) -> str:
+        """Return the command-line options that read the same data with other options."""
+        return f"`{f'--data {self.data_option} ' if self.data_option else ''}{options}`"
+
+
+class Check(ABC):
+    """A check of the data. The first line of a subclass's docstring is its description."""
+
+    name: ClassVar[str]
+
+    @property
+    def description(self) -> str:
+        """What the check looks for, in one line."""
+        return (type(self).__doc__ or "").partition("\n")[0]
+
+    @abstractmethod
+    def run(self, data: AuditInput) -> Iterator[Finding]:
+        """Yield the findings, none if the data is fine."""

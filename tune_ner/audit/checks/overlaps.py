@@ -1,0 +1,44 @@
+"""Check for spans that overlap another span of their sentence."""
+
+from collections.abc import Iterator
+
+from tune_ner.audit.check import AuditInput, Check
+from tune_ner.audit.findings import Finding, first_examples, ratio, span_example
+from tune_ner.data.corpus import Sentence, Span, valid_spans
+from tune_ner.utils.text import plural
+
+
+class OverlappingSpans(Check):
+    """Spans that start inside another span."""
+
+    name = "overlapping_spans"
+
+    def run(self, data: AuditInput) -> Iterator[Finding]:
+        found = [(sentence, *pair) for sentence in data.sentences for pair in _overlaps(sentence)]
+        if not found:
+            return
+        nested = sum(inner.end <= outer.end for _, inner, outer in found)
+        yield Finding(
+            kind=self.name,
+            severity="warning",
+            title=f"{plural(len(found), 'span')} overlapping another span, {nested:,} of them nested",
+            count=len(found),
+            total=len(data.entities),
+            effect=(
+                "A word has one tag, so a model can find at most one of two overlapping spans: recall is at most "
+                f"{1 - ratio(len(found), len(data.entities)):.3f}."
+            ),
+            suggestion="Keep one span of each pair.",
+            examples=first_examples(span_example(s, a, f"inside {b.text_in(s.text)!r}") for s, a, b in found),
+            values={"nested": nested, "crossing": len(found) - nested},
+        )
+
+
+def _overlaps(sentence: Sentence) -> Iterator[tuple[Span, Span]]:
+    """Yield the spans that start inside an earlier span, with the earlier span that reaches furthest."""
+    furthest: Span | None = None
+    for span in sorted(valid_spans(sentence), key=lambda span: (span.start, -span.end, span.label)):
+        if furthest and span.start < furthest.end:
+            yield span, furthest
+        if not furthest or span.end > furthest.end:
+            furthest = span
