@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import tune_ner
 from tests.audit.corpora import BRACKETS, corpus_of, make_corpus, make_split, plain_corpus, plain_split, with_markers
 from tests.snapshot import assert_snapshot
 from tune_ner.audit.audit import CHECKS, audit
@@ -84,6 +85,10 @@ def test_default_split_is_the_published_or_random_one() -> None:
     splits = {name: tuple(range(first, last)) for name, (first, last) in ends.items()}
     published = replace(plain_corpus(), splits=splits)
     assert [size.sentences for size in audit(published, near_duplicates=False).splits.values()] == [300, 50, 50]
+
+
+def test_public_name_is_the_function_and_not_the_package() -> None:
+    assert tune_ner.audit is audit
 
 
 def test_near_duplicates_are_optional() -> None:

@@ -122,7 +122,7 @@ class AuditReport:
             for name, by_split in self.baselines.items()
             for split_name, metrics in by_split.items()
         ]
-        return pd.DataFrame(rows, columns=columns).round(3)
+        return pd.DataFrame(rows, columns=columns)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain values for JSON."""

@@ -11,7 +11,6 @@ from markupsafe import Markup
 from rich.console import Console
 
 from tune_ner.utils.console import new_console, print_line, print_table
-from tune_ner.utils.tables import column_texts
 from tune_ner.utils.text import visible
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def print_report(console: Console, report: AuditReport) -> None:
     """Print the summary, the sizes of the splits, all findings, and the scores of the baselines."""
     print_summary(console, report)
     console.print()
-    print_table(console, report.splits_table(), f"Data: {report.corpus}")
+    print_table(console, _formatted(report.splits_table()), f"Data: {report.corpus}")
     for finding in report.findings:
         print_line(console, f"{finding.title}{_affected(finding)}", finding.severity, _STYLES[finding.severity])
         print_line(console, finding.effect, "effect", "dim", indent=2)
@@ -39,7 +38,7 @@ def print_report(console: Console, report: AuditReport) -> None:
         for example in finding.examples:
             print_line(console, visible(example.text), _short_location(example.location), "dim", indent=4)
         console.print()
-    print_table(console, report.baselines_table(), "Baselines without a model")
+    print_table(console, _formatted(report.baselines_table()), "Baselines without a model")
     for note in report.notes:
         print_line(console, note, "note", "yellow")
 
@@ -82,8 +81,14 @@ def _finding_html(finding: Finding) -> Markup:
 
 
 def _html_table(frame: pd.DataFrame) -> Markup:
-    shown = pd.DataFrame({visible(str(name)): list(map(visible, column_texts(frame[name]))) for name in frame.columns})
-    return Markup(shown.to_html(index=False, border=0))
+    return Markup(_formatted(frame).map(visible).rename(columns=visible).to_html(index=False, border=0))
+
+
+def _formatted(frame: pd.DataFrame) -> pd.DataFrame:
+    def text(value: object) -> str:
+        return f"{value:.3f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+
+    return frame.map(text)
 
 
 def _affected(finding: Finding) -> str:

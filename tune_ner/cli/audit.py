@@ -57,11 +57,11 @@ def audit(
         if output and (output.is_dir() or not output.absolute().parent.is_dir()):
             raise OutputError(f"--output {output}: expected a file in an existing folder")
         corpus = load_corpus(data, markup)
-        parts = split_corpus(corpus, SplitSpec(method=split))
-        train_texts = [corpus.sentences[index].text for index in parts.train]
+        splits = split_corpus(corpus, SplitSpec(method=split))
+        train_texts = [corpus.sentences[index].text for index in splits.train]
         report = run_audit(
             corpus,
-            parts,
+            splits,
             near_duplicates=near_duplicates,
             tokenizers={name: load_tokenizer(resolve_encoder(name), train_texts) for name in model or []},
             max_length=max_length,

@@ -220,10 +220,7 @@ def read_counts(runs: RunCounts, groups: Groups = None) -> Sample:
 def bootstrap(samples: Sequence[Sample], resamples: int, seed: int) -> Floats:
     """Compute mean F1 scores on documents drawn with replacement (Efron and Tibshirani 1993).
 
-    All samples must have the same documents and share the draws.
-
-    Returns:
-        An array of shape `(resamples, samples)`.
+    All samples must have the same documents and share the draws. The result has the shape `(resamples, samples)`.
     """
     random = np.random.default_rng(seed)
     documents = samples[0].documents

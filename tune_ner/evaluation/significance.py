@@ -53,13 +53,9 @@ def paired_difference(
     are all correct, with the variance between seeds. In close cases interval and p-value can disagree about zero.
 
     Args:
-        a: counts as described in `confidence_intervals`.
-        b: counts of the same shape: the same runs on the same sentences.
-        groups: document id of each sentence; by default each sentence is a document.
-        level: confidence level of the interval.
-        resamples: number of permutations of the test. The bootstrap, which only estimates variances, uses at most
-            2,000 resamples.
-        seed: random seed.
+        a, b: counts of the same shape: the same runs on the same sentences.
+        groups, level, seed: as in `f1_interval`.
+        resamples: number of permutations of the test; the bootstrap uses at most 2,000 resamples.
 
     Raises:
         ValueError: the counts or groups are malformed, or level or resamples are out of range.
@@ -98,13 +94,12 @@ def not_significantly_worse(
     `best`.
 
     Args:
-        configurations: counts of the same shape, as described in `confidence_intervals`.
+        configurations: counts of the same shape: the same runs on the same sentences.
         best: name of one of the configurations.
-        groups: document id of each sentence; by default each sentence is a document.
+        groups, seed: as in `f1_interval`.
         level: one minus the family-wise error rate.
-        resamples: number of permutations. By default at least 10,000, and more with many configurations so that the
-            smallest p-values can be resolved, up to 200,000: above about 100 configurations, compare the leading ones.
-        seed: random seed.
+        resamples: number of permutations, by default 10,000 to 200,000, enough for the smallest p-value of about 100
+            configurations; of more, compare the leading ones.
         family: number of pairs to correct for, if more are compared than these.
 
     Raises:
@@ -130,10 +125,7 @@ def not_significantly_worse(
 def holm(p_values: Sequence[float], *, family: int | None = None) -> list[float]:
     """Adjust p-values so that `p <= alpha` keeps the family-wise error rate at `alpha` (Holm 1979).
 
-    Args:
-        p_values: in any order.
-        family: number of hypotheses, if there are more than these; the others count as not rejected, which is
-            conservative.
+    `family` is the number of hypotheses, if there are more than these; the others count as not rejected.
 
     Raises:
         ValueError: the family is smaller than the number of p-values.
@@ -211,14 +203,8 @@ def moderate_variances(variances: Floats, freedom: float) -> tuple[Floats, float
     """Shrink variances towards a common value (Smyth 2004, "Linear models and empirical Bayes methods", section 6.2).
 
     Variances that scatter no more than samples of one variance are replaced by their mean, with the degrees of freedom
-    of all; the more they scatter, the less they are shrunk.
-
-    Args:
-        variances: shape `(groups,)`.
-        freedom: degrees of freedom of each variance.
-
-    Returns:
-        The moderated variances and their degrees of freedom.
+    of all; the more they scatter, the less they are shrunk. `freedom` is the degrees of freedom of each variance; the
+    result includes those of the moderated variances.
     """
     count = len(variances)
     if count < 2 or not variances.any():

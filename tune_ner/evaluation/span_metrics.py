@@ -131,10 +131,7 @@ def score_spans(
 
 
 def sentence_counts(gold: Sequence[Iterable[Span]], predicted: Sequence[Iterable[Span]]) -> npt.NDArray[np.int64]:
-    """Count true positives, false positives and false negatives of the exact match.
-
-    Returns:
-        An array of shape `(sentences, 3)`.
+    """Count true positives, false positives and false negatives of the exact match, shape `(sentences, 3)`.
 
     Raises:
         ValueError: `gold` and `predicted` have different numbers of sentences.
