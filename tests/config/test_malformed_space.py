@@ -36,14 +36,14 @@ ABSURD = {
     "brackets": "[" * 100_000,
     "dashes": "- " * 50_000,
     "a long name": "model: " + "x" * 900_000,
-    "a long axis": "model:\n" + "".join(f"- tiny:1x{place}\n" for place in range(3, 20_000)),
+    "many values": "model:\n" + "".join(f"- tiny:1x{place}\n" for place in range(3, 20_000)),
     "too many bytes": "#" * (MAX_SPACE_BYTES + 1),
     "nul": "\x00",
     "two documents": "---\nmodel: a\n---\nmodel: b\n",
     "another version": "%YAML 9.9\n---\nmodel: a\n",
     "keys that are no names": "true: 1\nnull: 2\n1: 3\n",
     "initial points as a list": "initial_points: [1]\n",
-    "initial points of no axis": "initial_points: {seed: [1]}\n",
+    "initial points of a seed": "initial_points: {seed: [1]}\n",
     "initial points that are no values": "initial_points: {learning_rate: [{}], model: [[x]]}\n",
 }
 

@@ -103,6 +103,13 @@ def test_initial_points_are_combined() -> None:
     found = space(learning_rate={"uniform": [0.1, 0.9]}, initial_points={"learning_rate": ["2e-1", 0.3], "epochs": 5})
     assert found.expand_initial_points() == [{"learning_rate": rate, "epochs": 5} for rate in (0.2, 0.3)]
     assert space().expand_initial_points() == []
+    found = space(initial_points={"epochs": [1, 2], "model": ["a", "b"]})
+    assert [tuple(point.values()) for point in found.expand_initial_points()] == [
+        (1, "a"),
+        (1, "b"),
+        (2, "a"),
+        (2, "b"),
+    ]
 
 
 def test_errors_of_a_search_are_reported_together() -> None:
@@ -110,7 +117,7 @@ def test_errors_of_a_search_are_reported_together() -> None:
     with pytest.raises(SpaceError) as caught:
         found.check_search()
     assert [line.partition(" ")[0] for line in str(caught.value).splitlines()] == [
-        *("initial_points.learning_rate:", "initial_points.epochs:", "no", "seed:", "split.folds:"),
+        *("initial_points.epochs:", "initial_points.learning_rate:", "no", "seed:", "split.folds:"),
     ]
 
 

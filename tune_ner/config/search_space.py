@@ -86,6 +86,12 @@ def _values_type(hyperparameter: Hyperparameter, ranges: bool) -> Any:
     ]
 
 
+def _keep_order(points: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    """Validate initial points in the order given, which is the order in which a search tries their combinations."""
+    checked = check(points)
+    return {name: checked[name] for name in points}
+
+
 def _check_folds(folds: int) -> int:
     if folds == 1:
         raise ValueError("1 fold leaves no training data; expected 0 for a single test split, or 2 and more")
@@ -138,6 +144,7 @@ class SpaceSettings(RunSettings):
     trim_vocabulary: Annotated[bool, Strict(), Row("Drop embeddings of subwords that the corpus lacks.")] = True
     initial_points: Annotated[
         InitialPoints,
+        WrapValidator(_keep_order),
         Field(default_factory=dict),
         Row("Values whose combinations a search tries before it samples."),
     ]
