@@ -1,4 +1,4 @@
-"""A large run folder fetched from a cluster: how long it takes, and how much memory at both ends.
+"""Time and memory of fetching a large run folder from a cluster.
 
 python -m benchmarks.fetching --megabytes 600
 """
@@ -33,7 +33,7 @@ def main() -> None:
         with (there / "night" / "best" / "model.safetensors").open("wb") as weights:
             for _ in range(megabytes):
                 weights.write(os.urandom(_MEBIBYTE))
-        # Ray reads them when it is imported
+        # Ray reads these variables when it is imported
         os.environ |= cluster.environment
         peaks = _Peaks(cluster)
         started = time.monotonic()
@@ -49,7 +49,7 @@ def main() -> None:
         fetched = sum(path.stat().st_size for path in here.rglob("*") if path.is_file())
         print(f"{fetched / _MEBIBYTE:.0f} MiB in {seconds:.0f} s, exit code {client.exitcode}")
         print(f"peak memory: client +{peaks.client / _MEBIBYTE:.0f} MiB, cluster +{peaks.cluster / _MEBIBYTE:.0f} MiB")
-        print(f"left in the logs of the head: {logs / _MEBIBYTE:.1f} MiB")
+        print(f"remaining in the logs of the head node: {logs / _MEBIBYTE:.1f} MiB")
 
 
 def _fetch(address: str, results: str, target: str) -> None:
@@ -58,7 +58,7 @@ def _fetch(address: str, results: str, target: str) -> None:
 
 
 class _Peaks:
-    """By how much the resident memory of the client, and of all of the cluster's processes, grew at most."""
+    """Peak growth of the resident memory of the client, and of all processes of the cluster."""
 
     def __init__(self, cluster: TwoNodes) -> None:
         self._cluster = [psutil.Process(node.pid) for node in cluster._nodes]
@@ -70,12 +70,12 @@ class _Peaks:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def watch(self, client: int | None) -> None:
-        """Begin, with the process of the client."""
+        """Start measuring with the process of the client."""
         self._client = psutil.Process(client)
         self._thread.start()
 
     def stop(self) -> None:
-        """End."""
+        """Stop measuring."""
         self._stopped.set()
         self._thread.join()
 
@@ -83,7 +83,7 @@ class _Peaks:
         assert self._client
         while not self._stopped.wait(0.2):
             mine = self._memory([self._client])
-            # what the imports take is none of the transfer's
+            # memory of imports is not part of the transfer
             self._first_client = self._first_client or (mine if self._client_is_up() else 0)
             if self._first_client:
                 self.client = max(self.client, mine - self._first_client)

@@ -1,12 +1,12 @@
 # Run, from the repository root (about forty minutes on two cores):
 #   python -m benchmarks.search_vs_grid --data corpus.txt --markup strip --output /tmp/search_vs_grid
-# The same command goes on where it was stopped. A small one:
+# Repeat the command to resume it. A small one:
 #   python -m benchmarks.search_vs_grid --data synthetic:400 --model tiny:1x32 --epochs 2 --output /tmp/small
-"""A search against a grid of twelve trials, in the same time and both confirmed: whose winner is better on test?
+"""Comparison of a search and a grid of twelve trials in the same time, by the test score of their confirmed best.
 
-The grid is a search that tries its twelve points and no more, each to its last epoch. The search tries the same twelve
-first, goes on with what Optuna suggests, and stops configurations that are behind, until the grid's time is over.
-Either has its three best configurations by validation trained anew with the same three fresh seeds.
+The grid is a search that tries only its twelve initial points, each for all epochs. The search tries the same points
+first, continues with Optuna's suggestions, and prunes weak configurations with ASHA, until the grid's time is over. For
+both, the three best configurations on validation are trained again with the same three seeds.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ ENOUGH = 1000
 
 
 def space(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What both go over."""
+    """Return the search space of both."""
     return {
         "data": arguments.data,
         "markup": arguments.markup,
@@ -58,36 +58,31 @@ def space(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def run(folder: Path, name: str, *options: str) -> RunResults:
-    """Run a search, or go on with it."""
+    """Run or resume a search."""
     command = [sys.executable, "-m", "tune_ner.search", str(folder / "space.yaml"), "--name", name]
     code = subprocess.run(
         [*command, "--results-dir", str(folder), "--no-dashboard", *options], cwd=ROOT, check=False
     ).returncode
-    # 3 is an audit that found errors in the data, which both have.
+    # 3: some trials failed
     if code not in (0, 3):
         sys.exit(f"{' '.join(command)}: exit {code}")
     return RunResults(RunDir(folder / name))
 
 
 def trials_of_the_search(results: RunResults) -> list[TrialRecord]:
-    """Those that are not part of the confirmation."""
-    return [record for record in results.records if record.result is None]
+    """Return the trials of the search, without those that confirm it."""
+    return [record for record in results.records if record.phase == "search"]
 
 
 def tell(name: str, results: RunResults) -> None:
-    """Print what one of them did, chose and is worth."""
+    """Print trials, best configurations and scores of one of them."""
     trials = trials_of_the_search(results)
-    stopped = sum(record.status == "pruned" for record in trials)
+    pruned = sum(record.status == "pruned" for record in trials)
     epochs = sum(len(record.curve) for record in trials)
-    first = max(
-        epoch.validation_seqeval_f1
-        for record in trials
-        if record.phase == "search" and record.is_trained
-        for epoch in record.curve
-    )
+    best = max(record.best_score or 0.0 for record in trials if record.is_trained)
     print(
-        f"\n{name}: {len(trials)} trials in {run_span(trials).wall:.0f} s, {stopped} of them stopped, {epochs} epochs; "
-        f"best first figure {first:.3f}"
+        f"\n{name}: {len(trials)} trials in {run_span(trials).wall:.0f} s, {pruned} of them pruned, {epochs} epochs; "
+        f"best validation score {best:.3f}"
     )
     for entry in results.leaderboard_entries:
         config = entry.records[0].config
@@ -102,7 +97,7 @@ def tell(name: str, results: RunResults) -> None:
 
 
 def main() -> None:
-    """Run both and print who wins."""
+    """Run both and print the difference."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="synthetic")
     parser.add_argument("--markup", choices=["keep", "strip"], default="keep")
@@ -123,7 +118,7 @@ def main() -> None:
     )
     found = paired_difference(ours, theirs, groups=sentences)
     print(
-        f"\nTest F1 of the search's winner less that of the grid's, same seeds: {found.difference:+.3f} "
+        f"\nTest F1 of the search's best configuration minus that of the grid's, same seeds: {found.difference:+.3f} "
         f"({found.low:+.3f} to {found.high:+.3f}), p = {found.p_value:.2f}"
     )
 

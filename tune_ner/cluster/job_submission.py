@@ -1,4 +1,4 @@
-"""A run as a job of a Ray cluster: the project is shipped, its log followed, and its run folder fetched."""
+"""Runs as jobs of a Ray cluster: the project is uploaded, the job's log followed, and the run folder fetched."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _RUN = "tune_ner_run"
 _ENDED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.STOPPED)
 _POLL_SECONDS = 0.5
 _AGENT_SECONDS = 60.0
-# What stays on the head: it is of use only where the run goes on.
-_LEFT_THERE = ("checkpoints", ".best", "driver.lock", "driver.json")
+# useful only where the run is resumed
+_NOT_FETCHED = ("checkpoints", ".best", "driver.lock", "driver.json")
 _WEIGHTS = "best"
 _ATTEMPTS = 6
 
@@ -42,9 +42,14 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be run on a cluster.
+    """A grid or search to run on a cluster.
 
-    `results` is a folder on the head's disk, `arguments` are more of the command's.
+    Attributes:
+        command: the command of the driver.
+        space: its search space.
+        name: name of the run.
+        arguments: further arguments of the command.
+        results: folder for run folders on the head node.
     """
 
     command: Literal["grid", "search"]
@@ -55,98 +60,102 @@ class Job:
 
     @property
     def entrypoint(self) -> str:
-        """The command line of the driver, in the folder that `ship` fills."""
+        """Command line of the driver, run in the folder that `prepare` fills."""
         options = ["--name", self.name, "--results-dir", self.results, "--address", "auto"]
         return shlex.join(["python", "-m", f"tune_ner.{self.command}", "space.yaml", *options, *self.arguments])
 
-    def ship(self, folder: Path) -> None:
-        """Put all that the job needs into a folder: the package, the space, and what the space names on this disk."""
+    def prepare(self, folder: Path) -> None:
+        """Copy everything that the job needs: this package, and the search space with its local data and models.
+
+        Raises:
+            ResourceError: a file cannot be copied, or two have the same name.
+        """
         package = Path(tune_ner.__file__).parent
         shutil.copytree(package, folder / "tune_ner", ignore=shutil.ignore_patterns("__pycache__", "search_spaces"))
         (folder / "tune_ner" / "search_spaces").mkdir()
         for file in bundled_spaces().values():
             shutil.copy(file, folder / "tune_ner" / "search_spaces")
-        data = self.space.data and _shipped(self.space.data, folder)
-        models = [_shipped(name, folder) for name in self.space.model]
+        data = self.space.data and _copy_input(self.space.data, folder)
+        models = [_copy_input(name, folder) for name in self.space.model]
         space = self.space.model_copy(update={"data": data, "model": models})
         (folder / "space.yaml").write_text(space.to_yaml(), encoding="utf-8")
 
 
-def _shipped(name: str, folder: Path) -> str:
-    """What a data set or model is called in the folder; one that is no path here is called what it was."""
+def _copy_input(name: str, folder: Path) -> str:
+    """Copy data or a model that is a local path; return its path in the folder, or the name of anything else."""
     try:
         path = Path(name).expanduser()
         if not path.exists():
             return name
         target = folder / "inputs" / path.resolve().name
         if target.exists():
-            raise ResourceError(f"{name}: another input is called {target.name} too; rename one of them")
+            raise ResourceError(f"{name}: another input is also called {target.name}; rename one of them")
         if path.is_dir():
             shutil.copytree(path, target)
         else:
             target.parent.mkdir(exist_ok=True)
             shutil.copy(path, target)
     except OSError as error:
-        raise ResourceError(f"{name}: cannot be shipped: {error.strerror or error}") from error
+        raise ResourceError(f"{name}: cannot be copied: {error.strerror or error}") from error
     return target.relative_to(folder).as_posix()
 
 
 class JobServer:
-    """The job server of a cluster, which its dashboard is too.
+    """Job server of a cluster, which is part of its dashboard.
 
     Args:
         address: `http://HEAD:8265`.
 
     Raises:
-        ResourceError: nothing answers there, or it does not let this process in.
+        ResourceError: the server cannot be reached, or refuses access.
     """
 
     def __init__(self, address: str) -> None:
         self._address = address
         if not address.startswith(("http://", "https://")):
-            raise ResourceError(f"--address {address}: expected that of the dashboard, for instance http://head:8265")
+            raise ResourceError(f"--address {address}: expected the dashboard's, for instance http://head:8265")
         try:
             self._client = JobSubmissionClient(address)
-        except Exception as error:  # whatever the HTTP client, Ray's token check or its version check raise
-            raise self._refused(error) from error
-        # each of these modules sets its own level, and tells what it uploads
+        except Exception as error:  # the HTTP client, and Ray's checks of token and version, raise errors of their own
+            raise self._unusable(error) from error
+        # each of these modules sets its own level, and logs what it uploads
         for name in [name for name in logging.root.manager.loggerDict if name.startswith("ray.")]:
             logging.getLogger(name).setLevel(logging.ERROR)
 
     def submit(self, job: Job) -> str:
-        """Start the job, or find the one that runs under this name; gives its id."""
+        """Start the job, or find a running one with this run; return the job's id."""
         running = [
             found.submission_id
-            for found in self._asked(self._client.list_jobs)
+            for found in self._call(self._client.list_jobs)
             if (found.metadata or {}).get(_RUN) == job.name and found.status not in _ENDED
         ]
         if running:
             return str(running[0])
         with tempfile.TemporaryDirectory(prefix="tune-ner-job-") as folder:
-            job.ship(Path(folder))
+            job.prepare(Path(folder))
             name = f"{job.name}-{secrets.token_hex(4)}"
             return self._start(job.entrypoint, {_RUN: job.name}, {"working_dir": folder}, name)
 
     def follow(self, job_id: str, on_text: Callable[[str], None]) -> None:
-        """Pass on what the job prints until it ends; where the log breaks off, it goes on from there.
+        """Pass on the job's output until it ends, each character once, even if the connection breaks.
 
         Raises:
-            ResourceError: the server could not be asked again and again; the job itself goes on.
+            ResourceError: the server did not answer several times in a row; the job itself continues.
         """
         log = _Log(on_text)
-        ended = False
-        while not ended:
-            # asked before the log is read, so that of a job that ended all of it is
-            ended = self._ended(job_id)
+        has_ended = False
+        while not has_ended:
+            # requested before the log is read, so that the log of a job that has ended is complete
+            has_ended = self._has_ended(job_id)
             with suppress(ResourceError):
                 asyncio.run(log.read(self._texts(job_id)))
             time.sleep(_POLL_SECONDS)
 
     def exit_code(self, job_id: str) -> int:
-        """That of a job that is over.
+        """Return the exit code of a job that has ended.
 
         Raises:
-            ResourceError: it has none: it was stopped, died, or did not run.
+            ResourceError: it has none, because it was stopped, died, or did not start.
         """
         info = self._details(job_id)
         if info.driver_exit_code is not None:
@@ -154,67 +163,63 @@ class JobServer:
         if info.status == JobStatus.SUCCEEDED:
             return 0
         raise ResourceError(
-            f"job {job_id} at {self._address} {_end_of(info)}; the same command with the run's --name goes on with "
-            "what is recorded"
+            f"job {job_id} at {self._address} {_reason(info)}; to resume the run, repeat the command with its --name"
         )
 
     def fetch(self, job: Job, target: Path, weights: bool = True) -> bool:
-        """Bring the run folder from the head's disk; an earlier state of it at `target` gives way to it.
+        """Fetch the run folder from the head node; it replaces an earlier state of the run at `target`.
 
-        It is written while it comes, and every file is checked; where the connection breaks, it goes on from there.
+        Every file is verified, and a transfer that breaks off is resumed.
 
         Args:
-            job: whose run folder.
-            target: where to.
-            weights: whether the winner's weights come too.
+            job: the job of the run.
+            target: path of the run folder on this machine.
+            weights: fetch the weights of the best model.
 
         Returns:
-            Whether there is one: a command that refused its arguments makes none.
+            Whether there is a run folder: a command that refused its arguments creates none.
 
         Raises:
-            RunFolderError: it came damaged, cannot be written here, or what is at `target` is no earlier state of it or
-                is worked on; that is as it was.
-            ResourceError: the connection broke again and again.
+            RunFolderError: the data is corrupt or cannot be written, or `target` is another run or in use; `target` is
+                unchanged.
+            ResourceError: the connection broke several times in a row.
         """
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as work:
                 fetched = Path(work) / "fetched"
                 receiver = Receiver(fetched)
-                self._receive(job, receiver, () if weights else (_WEIGHTS,))
-                if receiver.complete:
+                excluded = _NOT_FETCHED if weights else (*_NOT_FETCHED, _WEIGHTS)
+                _retry(lambda: self._receive(job, receiver, excluded), lambda: receiver.position)
+                if receiver.is_complete:
                     renew(target, fetched)
-                return receiver.complete
+                return receiver.is_complete
         except OSError as error:
             raise RunFolderError(f"{target}: cannot be fetched: {error.strerror or error}") from error
         except RunFolderError as error:
             raise RunFolderError(f"{target}: cannot be fetched: {error}") from error
 
-    def _receive(self, job: Job, receiver: Receiver, left_out: Sequence[str]) -> None:
-        _persevere(lambda: self._receive_once(job, receiver, left_out), lambda: receiver.position)
-
-    def _receive_once(self, job: Job, receiver: Receiver, left_out: Sequence[str]) -> None:
-        """Start a job that hands the run out from where the receiver is, and take in what it prints."""
+    def _receive(self, job: Job, receiver: Receiver, excluded: Sequence[str]) -> None:
+        """Start a job that sends the run from the receiver's position on, and receive its output."""
         program = Path(transfer_sender.__file__).read_text(encoding="utf-8")
         folder, offset = f"{job.results}/{job.name}", str(receiver.position)
-        command = shlex.join(["python", "-c", program, folder, offset, *_LEFT_THERE, *left_out])
-        job_id = self._start(command, {}, {})
+        job_id = self._start(shlex.join(["python", "-c", program, folder, offset, *excluded]), {}, {})
         receiver.begin()
         try:
             asyncio.run(self._feed(job_id, receiver))
         finally:
             with suppress(RuntimeError, OSError):
                 self._client.stop_job(job_id)
-        if receiver.complete or receiver.nothing:
+        if receiver.is_complete or receiver.is_missing:
             return
-        if self._asked(self._client.get_job_status, job_id) == JobStatus.FAILED:
-            raise RunFolderError(f"{folder} on {self._address}: {receiver.note.strip()}")
-        raise self._refused(ConnectionError(f"the log of job {job_id} ended too early"))
+        if self._call(self._client.get_job_status, job_id) == JobStatus.FAILED:
+            raise RunFolderError(f"{folder} on {self._address}: {receiver.output.strip()}")
+        raise self._unusable(ConnectionError(f"the log of job {job_id} ended too early"))
 
     async def _feed(self, job_id: str, receiver: Receiver) -> None:
         async for text in self._texts(job_id):
             receiver.feed(text)
-            if receiver.complete or receiver.nothing:
+            if receiver.is_complete or receiver.is_missing:
                 return
 
     def _start(
@@ -228,48 +233,48 @@ class JobServer:
                 )
                 return str(started)
             except Exception as error:  # as in __init__
-                # a head that has just started takes jobs some seconds later
+                # a head node that has just started accepts jobs some seconds later
                 if "No available agent" not in str(error) or time.monotonic() > deadline:
-                    raise self._refused(error) from error
+                    raise self._unusable(error) from error
                 time.sleep(_POLL_SECONDS)
 
     async def _texts(self, job_id: str) -> AsyncIterator[str]:
-        """What a job has printed, from its beginning, and what it prints until it ends."""
+        """Yield the output of a job from its beginning until it ends."""
         try:
             async for text in self._client.tail_job_logs(job_id):
                 yield text
         except (RuntimeError, ConnectionError, aiohttp.ClientError) as error:
-            # Ray's own name for a connection that broke is RuntimeError
-            raise self._refused(error) from error
+            # Ray raises RuntimeError for a broken connection
+            raise self._unusable(error) from error
 
-    def _ended(self, job_id: str) -> bool:
+    def _has_ended(self, job_id: str) -> bool:
         try:
             return self._details(job_id).status in _ENDED
         except ResourceError as error:
             raise ResourceError(
-                f"{error}. Job {job_id} goes on unless the cluster ended; the same command with the run's --name "
-                "follows it again"
+                f"{error}. Job {job_id} continues unless the cluster ended; to follow it again, repeat the command "
+                "with --name RUN"
             ) from error
 
     def _details(self, job_id: str) -> JobDetails:
-        return _persevere(lambda: self._asked(self._client.get_job_info, job_id))
+        return _retry(lambda: self._call(self._client.get_job_info, job_id))
 
-    def _asked(self, question: Callable[..., _T], *arguments: str) -> _T:
+    def _call(self, method: Callable[..., _T], *arguments: str) -> _T:
         try:
-            return question(*arguments)
+            return method(*arguments)
         except Exception as error:  # as in __init__
-            raise self._refused(error) from error
+            raise self._unusable(error) from error
 
-    def _refused(self, error: Exception) -> ResourceError:
+    def _unusable(self, error: Exception) -> ResourceError:
         reason = " ".join(str(error).split())[:400]
         return ResourceError(
             f"the job server at {self._address} cannot be used: {reason}; check the address with `ray list nodes`, and "
-            "that RAY_AUTH_MODE=token and the cluster's token are set here if it asks for one"
+            "set RAY_AUTH_MODE=token and the cluster's token if it requires one"
         )
 
 
 class _Log:
-    """What a job prints, passed on once however often its log is read from the beginning."""
+    """Output of a job: each character is passed on once, however often the log is read from its beginning."""
 
     def __init__(self, on_text: Callable[[str], None]) -> None:
         self._on_text = on_text
@@ -285,8 +290,8 @@ class _Log:
                 self._passed_on = position
 
 
-def _persevere(attempt: Callable[[], _T], position: Callable[[], int] = lambda: 0) -> _T:
-    """What the attempt gives; one that fails is made again, unless several in a row got no further."""
+def _retry(attempt: Callable[[], _T], position: Callable[[], int] = lambda: 0) -> _T:
+    """Return the result of the attempt, retried until several attempts in a row failed without progress."""
     failures = 0
     while True:
         before = position()
@@ -299,10 +304,10 @@ def _persevere(attempt: Callable[[], _T], position: Callable[[], int] = lambda: 
             time.sleep(2**failures)
 
 
-def _end_of(job: JobDetails) -> str:
-    """How a job that has no exit code ended."""
+def _reason(job: JobDetails) -> str:
+    """Return why a job has no exit code."""
     if job.status == JobStatus.STOPPED:
         return "was stopped"
-    # of the process that watches the job, which goes with its node
+    # the process that watches the job ends with its node
     died = job.error_type == JobErrorType.JOB_SUPERVISOR_ACTOR_DIED
-    return f"{'died' if died else 'did not run'}: {' '.join(str(job.message).split())[:500]}"
+    return f"{'died' if died else 'did not start'}: {' '.join(str(job.message).split())[:500]}"
