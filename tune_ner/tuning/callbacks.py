@@ -19,7 +19,6 @@ from tune_ner.results.run_dir import RunDir
 from tune_ner.training.result import EpochMetrics
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
-from tune_ner.tuning.prometheus import RunMetrics
 from tune_ner.tuning.trainable import EPOCH_METRICS, trial_of
 
 
@@ -33,7 +32,6 @@ class RecordWriter(tune.Callback):
         records: the records of earlier sessions; those of this session are appended.
 
     Attributes:
-        metrics: the run's Prometheus metrics.
         phase: phase of the trials that run now.
         retries_left: retries of trials whose worker died before they started; see `take_never_started`.
         error: error of a record that could not be written.
@@ -43,7 +41,6 @@ class RecordWriter(tune.Callback):
         self.phase: Phase = "final"
         self.retries_left = 0
         self.error: RunFolderError | None = None
-        self.metrics = RunMetrics(run_dir.name, experiment.space.selection_metric, records)
         self._experiment = experiment
         self._run_dir = run_dir
         self._events = events
@@ -61,9 +58,7 @@ class RecordWriter(tune.Callback):
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note the start of an attempt."""
         self._start_times[trial.trial_id] = time.perf_counter()
-        config = trial_of(trial.config)
-        self.metrics.trial_started(config.trial_id)
-        self._events.on_trial_start(config)
+        self._events.on_trial_start(trial_of(trial.config))
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -72,12 +67,10 @@ class RecordWriter(tune.Callback):
         if "record" in result:
             self._write(trial, TrialRecord.model_validate_json(result.pop("record")))
         elif "metrics" in result:
-            config = trial_of(trial.config)
             metrics = EPOCH_METRICS.validate_python(result.pop("metrics"))
             # A trial that ran out of GPU memory starts over with smaller steps, and so do its epochs.
             self._epochs.setdefault(trial.trial_id, [])[metrics.epoch - 1 :] = [metrics]
-            self.metrics.epoch_ended(metrics.score(config.selection_metric))
-            self._events.on_epoch_end(config, metrics)
+            self._events.on_epoch_end(trial_of(trial.config), metrics)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Record a trial whose worker died; errors within a trial are in the record that its worker sends."""
@@ -116,7 +109,6 @@ class RecordWriter(tune.Callback):
         except RunFolderError as error:
             self.error = error  # Tune replaces it by an error of its own
             raise
-        self.metrics.trial_ended(record)
         if record.result:  # predicted spans are in a file of their own
             record = record.model_copy(update={"result": replace(record.result, predicted_spans={})})
         self._records.append(record)

@@ -4,70 +4,70 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import get_args
 
 from ray.util.metrics import Gauge
 
 from tune_ner.config.hyperparameters import SelectionMetric
-from tune_ner.results.records import TrialRecord
+from tune_ner.config.trial_config import TrialConfig
+from tune_ner.results.records import Status, TrialRecord
+from tune_ner.training.result import EpochMetrics
+from tune_ner.tuning.events import RunEvents, RunStart
 
-_STATUSES = ("waiting", "running", "completed", "pruned", "early_stopped", "diverged", "failed")
 
-
-class RunMetrics:
+class RunMetrics(RunEvents):
     """`tune_ner_trials` by status and `tune_ner_best_validation_SELECTION_METRIC` of a run; for the driver.
 
     Args:
         run: name of the run, the tag of its metrics.
         selection_metric: the run's selection metric.
-        earlier: the records of earlier sessions.
+        records: the records of earlier sessions.
     """
 
-    def __init__(self, run: str, selection_metric: SelectionMetric, earlier: Iterable[TrialRecord]) -> None:
+    def __init__(self, run: str, selection_metric: SelectionMetric, records: Sequence[TrialRecord]) -> None:
+        name = f"validation_{selection_metric}"
         self._trials = Gauge("tune_ner_trials", "Trials of a run by status.", ("run", "status"))
-        self._best = Gauge(
-            f"tune_ner_best_validation_{selection_metric}",
-            f"Best validation {selection_metric} of a run's trials.",
-            ("run",),
-        )
-        self._tags = {"run": run}
-        self._ended: Counter[str] = Counter()
+        self._best = Gauge(f"tune_ner_best_{name}", f"Best {name} of a run's trials.", ("run",))
+        self._run = run
+        self._counts = Counter(record.status for record in records)
+        self._best_score = max((record.best_score or 0.0 for record in records), default=0.0)
         self._running: set[str] = set()
         self._waiting = 0
-        self._best_score = 0.0
-        for record in earlier:
-            self._ended[record.status] += 1
-            self._best_score = max(self._best_score, record.best_score or 0.0)
+
+    def on_run_start(self, start: RunStart) -> None:
+        """Count the trials that are left."""
+        self._waiting = start.trials - start.recorded
         self._update()
 
-    def trials_scheduled(self, trials: int) -> None:
-        """Count trials that are about to be run."""
-        self._waiting += trials
+    def on_confirmation_start(self, trials: int) -> None:
+        """Count the trials that are left."""
+        self._waiting = trials
         self._update()
 
-    def trial_started(self, trial_id: str) -> None:
-        """Count a trial that a worker started; further attempts do not count."""
-        if trial_id not in self._running:
-            self._running.add(trial_id)
+    def on_trial_start(self, trial: TrialConfig) -> None:
+        """Count a running trial; further attempts do not count."""
+        if trial.trial_id not in self._running:
+            self._running.add(trial.trial_id)
             self._waiting = max(0, self._waiting - 1)
         self._update()
 
-    def epoch_ended(self, score: float) -> None:
+    def on_epoch_end(self, trial: TrialConfig, metrics: EpochMetrics) -> None:
         """Update the best score."""
-        self._best_score = max(self._best_score, score)
+        self._best_score = max(self._best_score, metrics.score(trial.selection_metric))
         self._update()
 
-    def trial_ended(self, record: TrialRecord) -> None:
+    def on_trial_end(self, record: TrialRecord) -> None:
         """Count a trial that has a record."""
         self._running.discard(record.trial_id)
-        self._ended[record.status] += 1
+        self._counts[record.status] += 1
         self._update()
 
     def _update(self) -> None:
-        counts = {**self._ended, "waiting": self._waiting, "running": len(self._running)}
-        for status in _STATUSES:
-            self._trials.set(counts.get(status, 0), {**self._tags, "status": status})
-        self._best.set(self._best_score, self._tags)
+        counts = {**self._counts, "waiting": self._waiting, "running": len(self._running)}
+        for status in ("waiting", "running", *get_args(Status)):
+            self._trials.set(counts.get(status, 0), {"run": self._run, "status": status})
+        self._best.set(self._best_score, {"run": self._run})
 
 
 class TrialMetrics:

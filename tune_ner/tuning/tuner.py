@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count, islice
 from typing import Any
@@ -26,6 +26,7 @@ from tune_ner.tuning.callbacks import RecordWriter, handle_interrupts
 from tune_ner.tuning.events import Listeners, LoggedEvents, RunEvents, RunStart
 from tune_ner.tuning.experiment import Experiment, audit_experiment
 from tune_ner.tuning.options import RunOptions, SchedulerConfig, SearchSettings
+from tune_ner.tuning.prometheus import RunMetrics
 from tune_ner.tuning.ray_session import cluster_machine, ray_session
 from tune_ner.tuning.resources import Machine, TrialResources, trial_resources
 from tune_ner.tuning.samplers import GridSampler, Sampler, StudySampler
@@ -84,41 +85,37 @@ def run_experiment(
     """
     if search:
         experiment.space.check_search()
-    listeners = Listeners(
-        *([events] if events else []), LoggedEvents(), TensorBoardFiles(run_dir.path, experiment.title)
-    )
-    run = _Run(experiment, run_dir, search, options, listeners)
+    listeners = events or RunEvents(), LoggedEvents(), TensorBoardFiles(run_dir.path, experiment.title)
+    run = _Run(experiment, run_dir, search, options, Listeners(*listeners))
     with run.resumed() as found:
         sampler = run.sampler() if search and search.storage else None
-        if run.is_complete and not (options.export and lacks_model(run_dir, found)):
+        if not run.search_trials and not run.final_trials and not (options.export and lacks_model(run_dir, found)):
             if search:
                 (sampler or run.sampler()).reconcile(run.records)
-            return run.results()
-        with run.session(audits) as session:
-            if search:
-                session.search(sampler or run.sampler(), search, found)
-            session.train_final()
-        return run.results()
+        else:
+            with run.session(audits) as session:
+                if search:
+                    session.search(sampler or run.sampler(), search, found)
+                session.train_final()
+    if search:
+        return run.records
+    order = {trial.trial_id: position for position, trial in enumerate(experiment.trials)}
+    return sorted(run.records, key=lambda record: order[record.trial_id])
 
 
+@dataclass
 class _Run:
     """A run: its records, and the trials that are left."""
 
-    def __init__(
-        self,
-        experiment: Experiment,
-        run_dir: RunDir,
-        search: SearchSettings | None,
-        options: RunOptions,
-        events: RunEvents,
-    ) -> None:
-        self.experiment = experiment
-        self.run_dir = run_dir
-        self.search = search
-        self.options = options
-        self.events = events
-        self.config = experiment.run_config(options.scheduler)
-        self.records: list[TrialRecord] = []
+    experiment: Experiment
+    run_dir: RunDir
+    search: SearchSettings | None
+    options: RunOptions
+    events: RunEvents
+    records: list[TrialRecord] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.config = self.experiment.run_config(self.options.scheduler)
 
     @contextmanager
     def resumed(self) -> Iterator[list[TrialRecord]]:
@@ -174,40 +171,12 @@ class _Run:
         seeds = list(islice((seed for seed in count(1) if seed != used), search.confirm_seeds))
         return [record.config.model_copy(update={"seed": seed}) for record in best for seed in seeds]
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether no trials are left."""
-        return not self.search_trials and not self.final_trials
-
-    def results(self) -> list[TrialRecord]:
-        """Return the records in the order of `run_experiment`."""
-        if self.search:
-            return self.records
-        order = {trial.trial_id: position for position, trial in enumerate(self.experiment.trials)}
-        return sorted(self.records, key=lambda record: order[record.trial_id])
-
-    def start(self, resources: TrialResources, dashboard: str) -> RunStart:
-        """Return the event of the run's start."""
-        if self.search is None:
-            total, left = len(self.experiment.trials), self.final_trials
-            cost = sum(map(self.experiment.cost, left))
-            return RunStart(resources, dashboard, total, total - len(left), cost)
-        total, recorded = self.search.trials, len(self.of_phase("search"))
-        return RunStart(
-            resources,
-            dashboard,
-            total,
-            min(total, recorded),
-            seconds=self.search.seconds,
-            confirmations=self.search.confirm * self.search.confirm_seeds,
-        )
-
     @contextmanager
     def session(self, audits: Audits | None) -> Iterator[_Session]:
         """Start Ray, create a new run folder, and export the best model at the end."""
-        experiment, options = self.experiment, self.options
+        experiment, options, search, left = self.experiment, self.options, self.search, self.final_trials
         audits = audit_experiment(experiment) if audits is None else audits
-        trials = self.search.trials if self.search else len(self.final_trials)
+        trials = search.trials if search else len(left)
         machine = None if options.address else Machine.local()
         if machine:  # refuse requests before Ray starts
             trial_resources(machine, experiment.memory, options.resources, trials)
@@ -219,8 +188,18 @@ class _Run:
                 reports = {fold: report.as_dict() for fold, report in audits.items()}
                 self.run_dir.create(experiment.space.to_yaml(), self.config, reports)
                 stack.enter_context(self.run_dir.driven(self.config))
-            self.events.on_run_start(self.start(resources, dashboard))
             session = _Session(self, reference, resources)
+            session.events.on_run_start(
+                RunStart(
+                    resources,
+                    dashboard,
+                    trials=search.trials if search else len(experiment.trials),
+                    recorded=min(trials, len(self.of_phase("search"))) if search else len(self.records),
+                    cost=None if search else sum(map(experiment.cost, left)),
+                    seconds=search.seconds if search else None,
+                    confirmations=search.confirm * search.confirm_seeds if search else 0,
+                )
+            )
             yield session
             if options.export:
                 export_best(self.run_dir, self.records, session.store, session.retrain, self.events)
@@ -228,15 +207,22 @@ class _Run:
 
 
 class _Session:
-    """Ray with the experiment in its object store, on which sets of trials run one after another."""
+    """Ray with the experiment in its object store, on which sets of trials run one after another.
+
+    Attributes:
+        events: listeners to the run, its Prometheus metrics included.
+        store: the `BestModelStore`; None if no trial is measured on test, or no model exported.
+    """
 
     def __init__(self, run: _Run, experiment: Any, resources: TrialResources) -> None:
+        metrics = RunMetrics(run.run_dir.name, run.experiment.space.selection_metric, run.records)
+        self.events = Listeners(metrics, run.events)
         self.store: Any = None
         self._run = run
-        self._options = run.options
         self._experiment = experiment
         self._resources = resources
-        self._writer = RecordWriter(run.experiment, run.run_dir, run.events, run.records)
+        self._writer = RecordWriter(run.experiment, run.run_dir, self.events, run.records)
+        self._failures = run.options.failures
 
     def search(self, sampler: StudySampler, search: SearchSettings, found: Sequence[TrialRecord]) -> None:
         """Run the search until its budget is spent; its trials are measured on validation only.
@@ -250,21 +236,20 @@ class _Session:
         sampler.resume(done, [record for record in found if record.phase == "search" and record not in done])
         if trials := self._run.search_trials:
             stopper = _SearchStopper(search, self._run.experiment.space.selection_metric)
-            self._fit(sampler, trials, "search", self._options.scheduler, stopper)
+            self._fit(sampler, trials, "search", self._run.options.scheduler, stopper)
         sampler.reconcile(self._run.records)
 
     def train_final(self) -> None:
         """Run the trials of a grid, or those that confirm a search; they are measured on test."""
-        scheduler = self._options.scheduler if self._run.search is None else SchedulerConfig()
         trials = self._run.final_trials
         if not trials:
             return
+        scheduler = SchedulerConfig() if self._run.search else self._run.options.scheduler
         if self._run.search:
-            self._run.events.on_confirmation_start(len(trials))
-        if self._options.export:
+            self.events.on_confirmation_start(len(trials))
+        if self._run.options.export:
             self.store = start_store(self._run.run_dir, self._run.records)
-        self._writer.metrics.trials_scheduled(len(trials))
-        for retries_left in range(self._options.failures.max_failures, -1, -1):
+        for retries_left in range(self._failures.max_failures, -1, -1):
             self._writer.retries_left = retries_left
             self._fit(GridSampler(trials), len(trials), "final", scheduler)
             trials = self._writer.take_never_started()
@@ -277,11 +262,8 @@ class _Session:
         Raises:
             RayError: the training failed.
         """
-        task = ray.remote(
-            num_cpus=self._resources.cpus,
-            num_gpus=self._resources.gpus,
-            max_retries=self._options.failures.max_failures,
-        )(retrain)
+        resources = {"num_cpus": self._resources.cpus, "num_gpus": self._resources.gpus}
+        task = ray.remote(max_retries=self._failures.max_failures, **resources)(retrain)
         files: ModelFiles = ray.get(task.remote(record, [self._experiment]))
         return files
 
@@ -289,8 +271,7 @@ class _Session:
         self, sampler: Sampler, trials: int, phase: Phase, config: SchedulerConfig, stopper: tune.Stopper | None = None
     ) -> None:
         self._writer.phase = phase
-        space = self._run.experiment.space
-        earlier = self._run.of_phase(phase)
+        space, earlier = self._run.experiment.space, self._run.of_phase(phase)
         with tempfile.TemporaryDirectory(prefix="tune-ner-ray-") as storage, handle_interrupts() as interrupts:
             tuner = tune.Tuner(
                 self._trainable(phase),
@@ -306,7 +287,7 @@ class _Session:
                     name=self._run.run_dir.name,
                     storage_path=storage,
                     verbose=0,
-                    failure_config=tune.FailureConfig(max_failures=self._options.failures.max_failures),
+                    failure_config=tune.FailureConfig(max_failures=self._failures.max_failures),
                     callbacks=[self._writer, interrupts],
                     stop=stopper,
                 ),
@@ -330,7 +311,7 @@ class _Session:
             hyperparameters=tuple(self._run.experiment.space.varied_hyperparameters),
             phase=phase,
             checkpoints=run_dir.checkpoints.absolute(),
-            checkpoint_every=self._options.failures.checkpoint_every,
+            checkpoint_every=self._failures.checkpoint_every,
             store=self.store,
         )
         trainable = tune.with_parameters(train, context=context)
