@@ -30,7 +30,7 @@ class RunMetrics(RunEvents):
         self._trials = Gauge("tune_ner_trials", "Trials of a run by status.", ("run", "status"))
         self._best = Gauge(f"tune_ner_best_{name}", f"Best {name} of a run's trials.", ("run",))
         self._run = run
-        self._counts = Counter(record.status for record in records)
+        self._counts: Counter[str] = Counter(record.status for record in records)
         self._best_score = max((record.best_score or 0.0 for record in records), default=0.0)
         self._running: set[str] = set()
         self._waiting = 0

@@ -262,8 +262,8 @@ class _Session:
         Raises:
             RayError: the training failed.
         """
-        resources = {"num_cpus": self._resources.cpus, "num_gpus": self._resources.gpus}
-        task = ray.remote(max_retries=self._failures.max_failures, **resources)(retrain)
+        cpus, gpus, retries = self._resources.cpus, self._resources.gpus, self._failures.max_failures
+        task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=retries)(retrain)
         files: ModelFiles = ray.get(task.remote(record, [self._experiment]))
         return files
 
