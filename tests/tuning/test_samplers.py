@@ -32,13 +32,14 @@ def experiment(**changes: Any) -> Experiment:
     return prepare(parse_space({**SPACE, **changes}, "here"))
 
 
-def study(folder: Path, run: str = "run", sampler: str = "tpe", seed: int = 0, **changes: Any) -> StudySampler:
-    """Open a study, shared by all runs in the folder."""
+def study(folder: Path | None, run: str = "run", sampler: str = "tpe", seed: int = 0, **changes: Any) -> StudySampler:
+    """Open a study, shared by all runs in the folder; without a folder, in memory."""
     settings = SearchSettings(sampler=sampler, sampler_seed=seed, study="name")
-    return StudySampler(experiment(**changes), settings, f"sqlite:///{folder / 'study.db'}", run)
+    storage = f"sqlite:///{folder / 'study.db'}" if folder else "sqlite://"
+    return StudySampler(experiment(**changes), settings, storage, run)
 
 
-def a_session(folder: Path, **options: Any) -> StudySampler:
+def a_session(folder: Path | None = None, **options: Any) -> StudySampler:
     """Open a study for a session without earlier trials."""
     sampler = study(folder, **options)
     sampler.resume([])
@@ -64,37 +65,37 @@ def test_a_grid_returns_its_trials_in_order() -> None:
     assert sampler.suggest("another") == "FINISHED"
 
 
-def test_hyperparameters_with_several_values_are_searched(tmp_path: Path) -> None:
-    assert study(tmp_path).distributions == {
+def test_hyperparameters_with_several_values_are_searched() -> None:
+    assert study(None).distributions == {
         "tagging_scheme": CategoricalDistribution(["BIO", "BIOES"]),
         "learning_rate": FloatDistribution(1e-4, 1e-2, log=True),
         "batch_size": IntDistribution(4, 8),
     }
 
 
-def test_initial_points_are_tried_first(tmp_path: Path) -> None:
-    sampler = a_session(tmp_path)
+def test_initial_points_are_tried_first() -> None:
+    sampler = a_session()
     trials = [sampler.next_trial(str(number)) for number in range(2)]
     assert [(trial.learning_rate, trial.batch_size) for trial in trials if trial] == [(1e-3, 4), (2e-3, 4)]
     assert all(trial and trial.seed == 7 and trial.epochs == 2 for trial in trials)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_equal_seeds_give_equal_suggestions(tmp_path: Path, name: str) -> None:
-    def points(folder: str, seed: int) -> list[Any]:
-        (tmp_path / folder).mkdir()
-        sampler = a_session(tmp_path / folder, sampler=name, seed=seed)
+def test_equal_seeds_give_equal_suggestions(name: str) -> None:
+    def points(seed: int) -> list[Any]:
+        sampler = a_session(sampler=name, seed=seed)
         found = []
-        for number in range(14):
+        for number in range(12):
             found.append(point(sampler, number))
             sampler.on_trial_complete(str(number), {"validation_span_f1": found[-1]["learning_rate"] * 50})
         return found
 
-    assert points("a", 1) == points("b", 1) != points("c", 2)
+    assert points(1) == points(1) != points(2)
 
 
-def test_no_trial_is_suggested_twice_and_a_small_space_is_exhausted(tmp_path: Path) -> None:
-    sampler = a_session(tmp_path, sampler="random", learning_rate=1e-3, initial_points={})
+def test_no_trial_is_suggested_twice_and_a_small_space_is_exhausted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tune_ner.tuning.samplers._MAX_DUPLICATES", 50)
+    sampler = a_session(sampler="random", learning_rate=1e-3, initial_points={})
     suggested = []
     while trial := sampler.next_trial(str(len(suggested))):
         sampler.on_trial_complete(str(len(suggested)), {"validation_span_f1": 0.5})
@@ -102,8 +103,8 @@ def test_no_trial_is_suggested_twice_and_a_small_space_is_exhausted(tmp_path: Pa
     assert len({(trial.tagging_scheme, trial.batch_size) for trial in suggested}) == len(suggested) == 10
 
 
-def test_a_failed_trial_has_no_score_in_the_study(tmp_path: Path) -> None:
-    sampler = a_session(tmp_path)
+def test_a_failed_trial_has_no_score_in_the_study() -> None:
+    sampler = a_session()
     for key in "abc":
         point(sampler, key)
     sampler.on_trial_complete("a", {"validation_span_f1": 0.0, FAILED: True})
@@ -113,8 +114,8 @@ def test_a_failed_trial_has_no_score_in_the_study(tmp_path: Path) -> None:
     assert found == [(TrialState.FAIL, None), (TrialState.FAIL, None), (TrialState.COMPLETE, 0.0)]
 
 
-def test_the_study_has_the_scores_of_all_epochs_and_the_best_as_the_value_of_a_pruned_trial(tmp_path: Path) -> None:
-    sampler = a_session(tmp_path, initial_points={})
+def test_the_study_has_the_scores_of_all_epochs_and_the_best_as_the_value_of_a_pruned_trial() -> None:
+    sampler = a_session(initial_points={})
     point(sampler, "a")
     sampler.on_trial_result("a", {"epoch": 1, "validation_span_f1": 0.5})
     sampler.on_trial_complete("a", {"epoch": 2, "validation_span_f1": 0.25})
