@@ -76,11 +76,6 @@ class Subwords:
         """Subwords of each window, shape (windows,)."""
         return np.diff(self.windows)
 
-    @property
-    def window_of(self) -> Ints:
-        """The window of each subword, shape (subwords,)."""
-        return np.repeat(np.arange(len(self.windows) - 1), self.lengths)
-
     @classmethod
     def concatenate(cls, batches: Sequence[Subwords]) -> Subwords:
         """Return the windows of all batches, in order."""
@@ -237,7 +232,7 @@ def label_sentences(
     label_ids[subwords.read_at[kept]] = tagged.label_ids[kept]
     if subword_labels == "all":
         of_word = np.flatnonzero(subwords.word_ids != _NONE)
-        word, window = subwords.word_ids[of_word], subwords.window_of
+        word, window = subwords.word_ids[of_word], np.repeat(np.arange(len(subwords.lengths)), subwords.lengths)
         is_read = window[of_word] == window[subwords.read_at[word]]
         label_ids[of_word[is_read]] = tagged.label_ids[word[is_read]]
     cut_before = np.append(0, np.cumsum(~kept))
