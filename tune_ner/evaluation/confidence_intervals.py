@@ -107,7 +107,7 @@ class SeedVariance:
         return np.asarray(np.sqrt(self.variance) * random.standard_t(self.degrees_of_freedom, size))
 
     def half_width(self, level: float) -> float:
-        """Return half the width of the confidence interval due to seeds alone."""
+        """Return half the width of the confidence interval that seeds cause."""
         if self.variance == 0.0:
             return 0.0
         return float(stats.t.ppf((1 + level) / 2, self.degrees_of_freedom)) * sqrt(self.variance)

@@ -34,7 +34,7 @@ class SpanPair(NamedTuple):
 
 
 class SpanError(NamedTuple):
-    """An error: `gold` is None for a spurious prediction, `predicted` is None for a missed entity."""
+    """An error; `gold` is missing for a spurious prediction, `predicted` for a missed entity."""
 
     kind: ErrorKind
     gold: Span | None

@@ -59,7 +59,7 @@ class EntityMatcher:
         self._lengths = {word: sorted(found, reverse=True) for word, found in lengths.items()}
 
     def words(self, text: str) -> Words:
-        """Return the words of a text as they are compared."""
+        """Return the words of a text in the form in which they are compared."""
         return self._words(text, split_words(text, "punctuation"))
 
     def find(self, text: str) -> Iterator[tuple[int, int, Words]]:

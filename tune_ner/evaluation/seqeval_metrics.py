@@ -79,9 +79,9 @@ def strict_seqeval_metrics(
     Raises:
         ValueError: a tag has a letter that is not in the scheme, or the lengths differ.
     """
-    scheme = _STRICT_SCHEMES.get(scheme_name)
-    if scheme is None:
+    if scheme_name not in _STRICT_SCHEMES:
         return None
+    scheme = _STRICT_SCHEMES[scheme_name]
     gold, predicted = ([list(tags) for tags in rows] for rows in (gold, predicted))
     found = Entities(gold, scheme).unique_tags | Entities(predicted, scheme).unique_tags
     return _metrics(

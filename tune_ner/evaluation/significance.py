@@ -90,7 +90,7 @@ def not_significantly_worse(
     """Return the configurations that are not significantly worse than `best`, including `best`, in the given order.
 
     `best` is usually the configuration with the highest F1 on the same counts, and the highest of many differs from
-    the lowest by chance alone. Holm's correction therefore counts all pairs of configurations, not only those with
+    the lowest by chance. Holm's correction therefore counts all pairs of configurations, not only those with
     `best`.
 
     Args:
