@@ -91,7 +91,7 @@ def main() -> None:
     vars(tuner)["train"] = _with(record)
     memory = Memory()
     with tempfile.TemporaryDirectory(prefix="tune-ner-driver-") as folder:
-        tuner.run_experiment(experiment, RunDir.available(Path(folder), "run"), events=memory)
+        tuner.run_experiment(experiment, RunDir.new(Path(folder), "run"), events=memory)
     _print(memory.seen)
 
 

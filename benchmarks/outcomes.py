@@ -9,9 +9,8 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.run_dir import RunDir
-from tune_ner.results.tables import ranking
+from tune_ner.results.run_results import Results
 
 OPERATIONS = 6
 """For each token and parameter: two forward, four backward (Kaplan et al. 2020, section 2.1)."""
@@ -100,21 +99,21 @@ def _grid_trial(record: Mapping[str, Any]) -> Trial:
 
 
 def grid_standing(folder: Path) -> LeaderboardEntry | None:
-    """The first row of a run's ranking; None where no trial came to its end.
+    """The first row of a run's leaderboard; None where no trial came to its end.
 
     It is by exact spans, so another row may be first by seqeval's figures where words do not end where spans do.
     """
-    rows = ranking(RunResults(RunDir(folder)))
+    rows = Results(RunDir(folder)).leaderboard()
     if rows.empty:
         return None
     first = rows.iloc[0]
 
     def interval(split_name: str) -> tuple[float, float, float]:
-        mean, low, high = (float(first[f"{split_name} F1{end}"]) for end in ("", " Low", " High"))
+        mean, low, high = (float(first[f"{split_name}_span_f1{end}"]) for end in ("", "_low", "_high"))
         return mean, low, high
 
     return LeaderboardEntry(
-        str(first["Tagging Scheme"]), float(first["Learning Rate"]), interval("Validation"), interval("Test")
+        str(first["tagging_scheme"]), float(first["learning_rate"]), interval("validation"), interval("test")
     )
 
 

@@ -30,10 +30,10 @@ from tune_ner.data.splits import Split, SplitSpec, split_corpus
 from tune_ner.evaluation.seqeval_metrics import SeqevalMetrics, TypeMetrics
 from tune_ner.evaluation.span_metrics import score_spans
 from tune_ner.report.html_report import write_report
-from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
-from tune_ner.results.tables import write_tables
+from tune_ner.results.run_results import Results
+from tune_ner.results.table_files import write_tables
 from tune_ner.training.result import SplitMetrics
 
 _EPOCHS = 5
@@ -75,7 +75,7 @@ def main() -> None:
 
 def measure(run: RunDir) -> Measured:
     """Write the page of a run and open it."""
-    results = RunResults(run)
+    results = Results(run)
     start = time.perf_counter()
     write_tables(results)
     ranked = time.perf_counter()
@@ -98,7 +98,7 @@ def seconds_to_load(page: Path) -> float:
 
 def a_run(folder: Path, count: int, corpus: Corpus, split: Split) -> RunDir:
     """A run folder with as many finished trials."""
-    run = RunDir.available(folder, f"run-{count}")
+    run = RunDir.new(folder, f"run-{count}")
     run.create("")
     for config in islice(configurations(count), count):
         run.append(a_trial(config, corpus, split), corpus, split)

@@ -21,9 +21,9 @@ import yaml
 
 from benchmarks.measuring import ROOT
 from tune_ner.evaluation.significance import paired_difference
-from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
+from tune_ner.results.run_results import Results
 from tune_ner.results.timings import run_span
 
 GRID = {
@@ -57,7 +57,7 @@ def space(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def run(folder: Path, name: str, *options: str) -> RunResults:
+def run(folder: Path, name: str, *options: str) -> Results:
     """Run or resume a search."""
     command = [sys.executable, "-m", "tune_ner.search", str(folder / "space.yaml"), "--name", name]
     code = subprocess.run(
@@ -66,15 +66,15 @@ def run(folder: Path, name: str, *options: str) -> RunResults:
     # 3: some trials failed
     if code not in (0, 3):
         sys.exit(f"{' '.join(command)}: exit {code}")
-    return RunResults(RunDir(folder / name))
+    return Results(RunDir(folder / name))
 
 
-def trials_of_the_search(results: RunResults) -> list[TrialRecord]:
+def trials_of_the_search(results: Results) -> list[TrialRecord]:
     """Return the trials of the search, without those that confirm it."""
     return [record for record in results.records if record.phase == "search"]
 
 
-def tell(name: str, results: RunResults) -> None:
+def tell(name: str, results: Results) -> None:
     """Print trials, best configurations and scores of one of them."""
     trials = trials_of_the_search(results)
     pruned = sum(record.status == "pruned" for record in trials)
@@ -84,7 +84,7 @@ def tell(name: str, results: RunResults) -> None:
         f"\n{name}: {len(trials)} trials in {run_span(trials).wall:.0f} s, {pruned} of them pruned, {epochs} epochs; "
         f"best validation score {best:.3f}"
     )
-    for entry in results.leaderboard_entries:
+    for entry in results.entries:
         config = entry.records[0].config
         print(
             f"  {config.tagging_scheme:5} lr {config.learning_rate:.2e} batch {config.batch_size:2} "
@@ -114,7 +114,7 @@ def main() -> None:
     for name, results in (("Grid", grid), ("Search", search)):
         tell(name, results)
     (ours, sentences), (theirs, _) = (
-        results.evidence.replicates(results.leaderboard_entries[0].records, "test") for results in (search, grid)
+        results.evidence.replicates(results.entries[0].records, "test") for results in (search, grid)
     )
     found = paired_difference(ours, theirs, groups=sentences)
     print(

@@ -40,15 +40,17 @@ def a_config(**changes: Any) -> TrialConfig:
     return TrialConfig.model_validate({**fields, **changes})
 
 
-def figures(f1: float) -> SeqevalMetrics:
-    """Figures whose precision, recall and F1 are all `f1`."""
+def seqeval_metrics(f1: float) -> SeqevalMetrics:
+    """Return metrics whose precision, recall and F1 are all `f1`."""
     return SeqevalMetrics(f1, f1, f1, 0.9, 1, {"DRUG": TypeMetrics(f1, f1, f1, 1)})
 
 
-def part_scores(f1: float) -> SplitMetrics:
-    """Scores of a part whose F1 of exact spans, seen and unseen, is `f1`."""
+def split_metrics(f1: float) -> SplitMetrics:
+    """Return metrics whose F1 values are all `f1`."""
     spans = replace(score_spans([], [], ["DRUG"]), precision=f1, recall=f1, f1=f1, support=1)
-    return SplitMetrics(figures(f1), spans, TypeMetrics(f1, f1, f1, 1), TypeMetrics(f1, f1, f1, 1), figures(f1), 0.0)
+    return SplitMetrics(
+        seqeval_metrics(f1), spans, TypeMetrics(f1, f1, f1, 1), TypeMetrics(f1, f1, f1, 1), seqeval_metrics(f1), 0.0
+    )
 
 
 def a_result(validation: Sequence[float] = (0.5,), test: float = 0.4, cut: int = 0) -> TrialResult:
@@ -74,7 +76,7 @@ def a_result(validation: Sequence[float] = (0.5,), test: float = 0.4, cut: int =
         threads=1,
         parameters=1000,
         seconds={"train_and_evaluate": 1.5},
-        metrics={"validation": part_scores(validation[best]), "test": part_scores(test)},
+        metrics={"validation": split_metrics(validation[best]), "test": split_metrics(test)},
         predicted_spans={"validation": ((Span(10, 17, "DRUG"),),), "test": ((),)},
     )
 
@@ -128,7 +130,7 @@ def a_run(
     split: Split = SPLIT,
 ) -> RunDir:
     """A run folder with these records in it, made as a run makes it."""
-    folder = RunDir.available(tmp_path, name)
+    folder = RunDir.new(tmp_path, name)
     folder.create(space, audits=audits or {})
     for record in records:
         folder.append(record, CORPUS, split)

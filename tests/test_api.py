@@ -15,8 +15,8 @@ from tune_ner.api import Tuner, finish_run, run_options
 from tune_ner.cli.app import app
 from tune_ner.data.loaders import load_corpus
 from tune_ner.errors import DataError, RunFolderError, SpaceError, Terminated
-from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.run_dir import RunDir
+from tune_ner.results.run_results import Results
 from tune_ner.tracking.display import Display, QuietDisplay
 from tune_ner.tracking.mlflow import MlflowRuns
 from tune_ner.training.model_export import INFERENCE_CONFIG_FILE
@@ -29,8 +29,8 @@ class Tracker:
         self.found: set[str] = set()
         self.interrupted: bool | None = None
 
-    def ended(self, results: RunResults, interrupted: bool) -> None:
-        self.found = {file.name for file in results.folder.path.iterdir()}
+    def ended(self, results: Results, interrupted: bool) -> None:
+        self.found = {file.name for file in results.run_dir.path.iterdir()}
         self.interrupted = interrupted
 
 
@@ -46,11 +46,11 @@ class Tracker:
 def test_trackers_receive_tables_and_page(
     tmp_path: Path, interrupt: KeyboardInterrupt | None, failed: bool, code: int
 ) -> None:
-    results = RunResults(a_run(tmp_path, [a_record((0.5,), seed=1), *([a_failure(seed=2)] if failed else [])]))
+    results = Results(a_run(tmp_path, [a_record((0.5,), seed=1), *([a_failure(seed=2)] if failed else [])]))
     display = QuietDisplay(Console(file=io.StringIO(), width=120))
     tracker = Tracker()
     assert finish_run(results, display, [cast(MlflowRuns, tracker)], 2, interrupt) == code
-    assert {"ranking.csv", "report.html", "trials.jsonl"} <= tracker.found
+    assert {"leaderboard.csv", "report.html", "trials.jsonl"} <= tracker.found
     assert tracker.interrupted == (interrupt is not None)
 
 
@@ -69,9 +69,9 @@ def run(tmp_path: Path) -> RunDir:
 
 def test_finished_run_has_tables_page_and_charts(run: RunDir) -> None:
     display = Notes()
-    assert finish_run(RunResults(run), display, [], 2, None) == 0
+    assert finish_run(Results(run), display, [], 2, None) == 0
     assert display.notes == []
-    assert {"ranking.csv", "report.html", "figures"} <= {path.name for path in run.path.iterdir()}
+    assert {"leaderboard.csv", "report.html", "figures"} <= {path.name for path in run.path.iterdir()}
     figures = [path.name for path in (run.path / "figures").iterdir()]
     assert {"ranking.svg", "ranking.png"} <= set(figures)
 
@@ -79,7 +79,7 @@ def test_finished_run_has_tables_page_and_charts(run: RunDir) -> None:
 def test_unwritable_charts_do_not_affect_the_page(run: RunDir) -> None:
     (run.path / "figures").write_text("in the way")
     display = Notes()
-    assert finish_run(RunResults(run), display, [], 2, None) == 0
+    assert finish_run(Results(run), display, [], 2, None) == 0
     (note,) = display.notes
     assert note.startswith(f"charts not written: {run.path / 'figures'}: cannot be created")
     assert (run.path / "report.html").exists()
@@ -89,10 +89,10 @@ def test_corrupt_model_only_skips_the_card(run: RunDir) -> None:
     run.models.best.mkdir()
     (run.models.best / INFERENCE_CONFIG_FILE).write_text(f'{{"trial_id": "{run.records()[0].trial_id}", "format": 99}}')
     display = Notes()
-    assert finish_run(RunResults(run), display, [], 2, None) == 0
+    assert finish_run(Results(run), display, [], 2, None) == 0
     (note,) = display.notes
     assert note.startswith(f"the model has no card: {run.models.best / INFERENCE_CONFIG_FILE}")
-    assert {"ranking.csv", "report.html"} <= {path.name for path in run.path.iterdir()}
+    assert {"leaderboard.csv", "report.html"} <= {path.name for path in run.path.iterdir()}
 
 
 def test_version_is_that_of_the_package() -> None:

@@ -21,11 +21,10 @@ if TYPE_CHECKING:
     from tune_ner.data.splits import Split, SplitSpec, split_corpus
     from tune_ner.errors import TuneNerError
     from tune_ner.inference.predictor import PredictedSpan, Predictor
-    from tune_ner.results.leaderboard import RunResults
     from tune_ner.results.records import TrialRecord
     from tune_ner.results.run_dir import RunDir
-    from tune_ner.results.tables import curves_table, load_results, ranking, trials_table, write_tables
-    from tune_ner.results.timings import timings_table
+    from tune_ner.results.run_results import Results, load_results, load_trials
+    from tune_ner.results.table_files import write_tables
     from tune_ner.training.result import TrialResult
     from tune_ner.training.trial import TrialOptions, run_trial
     from tune_ner.tuning.events import RunEvents
@@ -43,11 +42,10 @@ _HOMES = {
     "tune_ner.data.splits": ("Split", "SplitSpec", "split_corpus"),
     "tune_ner.errors": ("TuneNerError",),
     "tune_ner.inference.predictor": ("PredictedSpan", "Predictor"),
-    "tune_ner.results.leaderboard": ("RunResults",),
+    "tune_ner.results.run_results": ("Results", "load_results", "load_trials"),
+    "tune_ner.results.table_files": ("write_tables",),
     "tune_ner.results.records": ("TrialRecord",),
     "tune_ner.results.run_dir": ("RunDir",),
-    "tune_ner.results.tables": ("curves_table", "load_results", "ranking", "trials_table", "write_tables"),
-    "tune_ner.results.timings": ("timings_table",),
     "tune_ner.training.result": ("TrialResult",),
     "tune_ner.training.trial": ("TrialOptions", "run_trial"),
     "tune_ner.tuning.events": ("RunEvents",),
@@ -82,12 +80,9 @@ __all__ = [  # noqa: RUF022 - in the order of the road
     "run_experiment",
     "RunDir",
     "TrialRecord",
+    "Results",
     "load_results",
-    "RunResults",
-    "ranking",
-    "trials_table",
-    "curves_table",
-    "timings_table",
+    "load_trials",
     "write_tables",
     "Predictor",
     "PredictedSpan",

@@ -14,10 +14,10 @@ from tune_ner.config.search_space import SearchSpace
 from tune_ner.data.loaders import load_corpus
 from tune_ner.errors import ModelError, interrupt_code
 from tune_ner.report.html_report import write_report
-from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
-from tune_ner.results.tables import write_tables
+from tune_ner.results.run_results import Results
+from tune_ner.results.table_files import write_tables
 from tune_ner.tracking.display import Display, TerminalDisplay
 from tune_ner.tracking.search_plan import SearchPlan
 from tune_ner.tuning.events import Listeners
@@ -117,7 +117,7 @@ class Tuner:
     ) -> None:
         self.options = run_options(**options)
         self.space, label = _resolve_space(space, corpus)
-        self.run_dir = RunDir.available(results_dir, name or run_name(label), may_go_on=True)
+        self.run_dir = RunDir.new(results_dir, name or run_name(label), resume=True)
         in_memory = corpus is not None and not isinstance(corpus, str | Path)
         self._corpus = load_corpus(corpus, markup=self.space.markup) if in_memory else None
         self._display = TerminalDisplay(new_console()) if display is None else display
@@ -128,7 +128,7 @@ class Tuner:
         """The corpus, its splits, the resolved encoders and the trials."""
         return prepare(self.space, self._corpus)
 
-    def grid(self) -> RunResults:
+    def grid(self) -> Results:
         """Train every combination of the search space; trials with a record are not run again.
 
         Raises:
@@ -138,7 +138,7 @@ class Tuner:
         """
         return self.run()
 
-    def search(self, trials: int = 30, time: str | float | None = None, **settings: Any) -> RunResults:
+    def search(self, trials: int = 30, time: str | float | None = None, **settings: Any) -> Results:
         """Sample configurations with Optuna, then retrain the best with new seeds and measure them on test.
 
         Args:
@@ -170,7 +170,7 @@ class Tuner:
         else:
             self._display.plan(self.experiment, resources, self.options.scheduler)
 
-    def run(self, search: SearchSettings | None = None) -> RunResults:
+    def run(self, search: SearchSettings | None = None) -> Results:
         """Run a grid, or a search with these settings: see `grid` and `search`."""
         self._check(search)
         audits = self._audit()
@@ -187,7 +187,7 @@ class Tuner:
             interrupt = error
         if interrupt and not self.run_dir.path.exists():
             raise interrupt
-        results = RunResults(self.run_dir)
+        results = Results(self.run_dir)
         # a completed search may have fewer trials than its budget allows
         most = search.trials + search.confirm * search.confirm_seeds if search else len(self.experiment.trials)
         trials = len(results.records) if search and not interrupt else most
@@ -217,7 +217,7 @@ class Tuner:
 
 
 def finish_run(
-    results: RunResults,
+    results: Results,
     display: Display,
     trackers: Sequence[MlflowRuns],
     trials: int,

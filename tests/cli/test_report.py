@@ -12,10 +12,10 @@ from typer.testing import CliRunner, Result
 
 from tests.factories import a_cost, a_failure, a_finding, a_record, a_run, a_timed_record, an_audit
 from tune_ner.cli.app import app
-from tune_ner.results import leaderboard
+from tune_ner.results import run_results
 from tune_ner.results.run_dir import RunDir
 
-TABLES = ["curves.csv", "ner_results_with_lr.csv", "ranking.csv", "timings.csv"]
+TABLES = ["curves.csv", "leaderboard.csv", "ner_results_with_lr.csv", "timings.csv"]
 
 
 def report(*arguments: str | Path) -> Result:
@@ -44,14 +44,14 @@ def test_a_report_tells_the_run_its_ranking_and_its_times_and_rebuilds_its_table
     assert places == sorted(places)
     assert sorted(file.name for file in run.path.glob("*.csv")) == TABLES
     timings = pd.read_csv(run.path / "timings.csv")
-    assert timings["Trials"].tolist() == [2]
-    assert timings["Tokens per Second"].tolist() == [100]
+    assert timings["n_trials"].tolist() == [2]
+    assert timings["tokens_per_second"].tolist() == [100]
     assert "Comparison of runs" not in outcome.output
 
 
 def test_reports_are_the_same_each_time(run: RunDir) -> None:
     first = report(run.path).output, files(run)
-    (run.path / "ranking.csv").write_text("spoilt")
+    (run.path / "leaderboard.csv").write_text("spoilt")
     assert (report(run.path).output, files(run)) == first
 
 
@@ -86,7 +86,7 @@ def test_several_runs_get_a_page_that_compares_them(run: RunDir, tmp_path: Path)
     outcome = report(run.path, other.path, "--output", file)
     assert outcome.exit_code == 0
     page = file.read_text(encoding="utf-8")
-    for expected in ("Configurations that every run finished", "../made/report.html", "../other/report.html"):
+    for expected in ("Configurations that every run completed", "../made/report.html", "../other/report.html"):
         assert expected in page
 
 
@@ -131,11 +131,11 @@ def test_bad_input_is_told_with_exit_code_2_and_nothing_is_written(run: RunDir, 
     assert str(bad) in outcome.output
     expected = {
         "nowhere": "no such folder",
-        "empty": "it is empty",
-        "file": "but a file",
+        "empty": "is empty",
+        "file": "a file; expected",
         "newer": "newer version",
         "lost": "damaged",
-        "audit": "no audit",
+        "audit": "not an audit",
     }
     assert expected[name] in outcome.output
     assert "Run made" not in outcome.output
@@ -148,7 +148,7 @@ def test_a_run_whose_last_record_is_torn_is_reported_without_it(run: RunDir) -> 
     run.trials_file.write_bytes(run.trials_file.read_bytes()[:-20])
     outcome = report(run.path)
     assert outcome.exit_code in (0, 3)
-    assert "the last record is torn and left out" in " ".join(outcome.output.split())
+    assert "the last record is truncated" in " ".join(outcome.output.split())
     assert len(pd.read_csv(run.path / "ner_results_with_lr.csv")) == before - 1
 
 
@@ -180,9 +180,9 @@ def test_a_folder_that_cannot_be_written_is_reported_all_the_same(run: RunDir, m
     assert not list(run.path.glob("*.csv*")) + list(run.path.glob("report*")) + list(run.path.glob("figures/*"))
 
 
-def test_standings_are_computed_once(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
-    compute = Mock(wraps=leaderboard.leaderboard_entries)
-    monkeypatch.setattr(leaderboard, "leaderboard_entries", compute)
+def test_leaderboard_is_computed_once(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    compute = Mock(wraps=run_results.entries)
+    monkeypatch.setattr(run_results, "leaderboard_entries", compute)
     report(run.path)
     assert compute.call_count == 1
 
@@ -191,4 +191,4 @@ def test_a_run_without_its_predicted_spans_is_told_what_to_do(run: RunDir) -> No
     shutil.rmtree(run.path / "predictions")
     outcome = report(run.path)
     assert outcome.exit_code == 2
-    assert "Copy the run folder whole, or run its space again" in outcome.output
+    assert "Copy the complete run folder" in outcome.output

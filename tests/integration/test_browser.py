@@ -16,9 +16,9 @@ from tune_ner.data.corpus import Corpus, Sentence, Span, SplitName
 from tune_ner.data.splits import Split
 from tune_ner.evaluation.span_metrics import score_spans
 from tune_ner.report.html_report import write_report
-from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
+from tune_ner.results.run_results import Results
 
 pytestmark = [
     pytest.mark.browser,
@@ -62,11 +62,11 @@ def a_trial(spans: tuple[tuple[Span, ...], ...], f1: float, seed: int) -> TrialR
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    folder = RunDir.available(tmp_path_factory.mktemp("runs"), "made")
+    folder = RunDir.new(tmp_path_factory.mktemp("runs"), "made")
     folder.create("")
     for seed in range(1, 61):
         folder.append(a_trial(SECOND if seed == 1 else FIRST, 0.9 - seed / 100, seed), CORPUS, SPLIT)
-    page = write_report(RunResults(folder), pytest.fail)
+    page = write_report(Results(folder), pytest.fail)
     assert isinstance(page, Path)
     with browser(tmp_path_factory.mktemp("profile")) as started:
         started.get(page.as_uri())

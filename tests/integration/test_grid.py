@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from tests.hub_cache import NOTEBOOK_MODELS, REVISION, notebook_cache
 from tune_ner.cli.app import app
 from tune_ner.evaluation.seqeval_metrics import TypeMetrics
-from tune_ner.results.leaderboard import Form, RunResults
+from tune_ner.results.leaderboard import Form, Results
 from tune_ner.results.run_dir import RunDir
 
 SMALL = ["demo", "--data", "synthetic:150", "--epochs", "2", "--no-dashboard"]
@@ -194,7 +194,7 @@ def table_without_times(folder: Path) -> pd.DataFrame:
 
 def check_forms(folder: Path) -> None:
     """Check that the counts behind the intervals on seen and unseen entities give the recorded metrics."""
-    found = RunResults(RunDir.existing(folder))
+    found = Results(RunDir.open(folder))
     for record in found.records:
         assert record.result
         scores = record.result.metrics["test"]

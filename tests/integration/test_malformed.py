@@ -145,7 +145,7 @@ DAMAGES = {
     "trials.jsonl": damages() | json_damages(),
     "audit.json": damages() | json_damages(),
     "predictions": damages() | json_damages(),
-    "test_uses.jsonl": damages() | json_damages(),
+    "test_set_log.jsonl": damages() | json_damages(),
     "space.yaml": damages(),
     "run_config.json": damages() | json_damages(),
     "driver.json": damages() | json_damages(),

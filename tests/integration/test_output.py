@@ -111,5 +111,8 @@ def test_a_run_for_machines_is_json_alone_and_the_rest_is_logged(tmp_path: Path)
     assert board.name.endswith(lines[-2]["trial"])
     again = run("--quiet")
     assert (again.returncode, again.stderr) == (0, "")
-    assert [line.partition(":")[0] for line in again.stdout.splitlines()] == ["Best by validation", "Results"]
+    assert [line.partition(":")[0] for line in again.stdout.splitlines()] == [
+        "Best configuration on the validation set",
+        "Results",
+    ]
     assert (tmp_path / "run" / "run.log").read_text(encoding="utf-8").startswith(log)

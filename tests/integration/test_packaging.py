@@ -71,8 +71,8 @@ def test_the_wheel_runs_where_nothing_else_is_installed(wheel: Path, tmp_path: P
         *("--lr", "1e-3", "--scheme", "BIO", "--epochs", "1", "--name", "first", "--no-dashboard"),
         cwd=tmp_path,
     )
-    assert "Ranked by validation F1" in told
-    assert (tmp_path / "results" / "first" / "ranking.csv").exists()
+    assert "Ranked by validation span F1" in told
+    assert (tmp_path / "results" / "first" / "leaderboard.csv").exists()
 
 
 def test_no_module_needs_a_unix_only_module_at_import() -> None:

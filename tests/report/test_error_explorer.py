@@ -8,16 +8,16 @@ from tests.factories import a_record, a_run, a_stopped_trial
 from tune_ner.data.splits import Split
 from tune_ner.evaluation.error_analysis import ERROR_KINDS
 from tune_ner.report.error_explorer import errors_of
-from tune_ner.results.leaderboard import RunResults
+from tune_ner.results.run_results import Results
 
 
 @pytest.fixture
-def results(tmp_path: Path) -> RunResults:
+def results(tmp_path: Path) -> Results:
     """Two trials that are right about the validation sentence and miss the test sentence's entity, one stopped."""
-    return RunResults(a_run(tmp_path, [a_record((0.5,), seed=1), a_record((0.6,), seed=2), a_stopped_trial(seed=3)]))
+    return Results(a_run(tmp_path, [a_record((0.5,), seed=1), a_record((0.6,), seed=2), a_stopped_trial(seed=3)]))
 
 
-def test_only_sentences_with_an_error_are_kept_and_each_once(results: RunResults) -> None:
+def test_only_sentences_with_an_error_are_kept_and_each_once(results: Results) -> None:
     assert errors_of(results, "validation").sentences == []
     found = errors_of(results, "test")
     assert found.sentences == [[None, 2, "Ont i <b>halsen</b>.", [[9, 15, found.types.index("BODY")]]]]
@@ -26,7 +26,7 @@ def test_only_sentences_with_an_error_are_kept_and_each_once(results: RunResults
     assert not found.cut_short
 
 
-def test_what_the_budget_has_no_room_for_is_counted(results: RunResults) -> None:
+def test_what_the_budget_has_no_room_for_is_counted(results: Results) -> None:
     found = errors_of(results, "test", budget=1)
     assert (len(found.trials), found.left_out) == (1, 1)
     assert json.loads(json.dumps(found.as_plain()))["leftOut"] == 1
@@ -40,7 +40,7 @@ def test_whatever_the_budget_a_trial_beside_others_has_all_its_errors(tmp_path: 
         assert record.result
         blind = replace(record.result, predicted_spans={**record.result.predicted_spans, "test": ((), ())})
         records.append(record.model_copy(update={"result": blind}))
-    results = RunResults(a_run(tmp_path, records, split=Split(train=(), validation=(1,), test=(0, 2))))
+    results = Results(a_run(tmp_path, records, split=Split(train=(), validation=(1,), test=(0, 2))))
     cut_short = set()
     for budget in range(1, 400, 5):
         found = errors_of(results, "test", budget)
@@ -52,6 +52,6 @@ def test_whatever_the_budget_a_trial_beside_others_has_all_its_errors(tmp_path: 
     assert cut_short == {(1, True), (1, False), (2, False), (3, False)}
 
 
-def test_both_parts_have_the_types_in_one_order(results: RunResults) -> None:
+def test_both_parts_have_the_types_in_one_order(results: Results) -> None:
     validation, test = (errors_of(results, split_name) for split_name in ("validation", "test"))
     assert test.types[: len(validation.types)] == validation.types

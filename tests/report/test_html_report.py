@@ -17,8 +17,8 @@ from tune_ner.errors import RunFolderError
 from tune_ner.report.curves import MOST_DRAWN, curves_data
 from tune_ner.report.html_report import Page, PageSection, run_page, write_report
 from tune_ner.report.sections import Section, Sentence, Table
-from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
+from tune_ner.results.run_results import Results
 from tune_ner.utils.io import atomic_write
 
 Audits = dict[int | None, dict[str, Any]]
@@ -53,7 +53,7 @@ def island(page: str) -> dict[str, Any]:
 
 
 def page_of(folder: Any) -> str:
-    return run_page(RunResults(folder)).html()
+    return run_page(Results(folder)).html()
 
 
 def texts_of(text: str) -> Page:
@@ -93,7 +93,12 @@ def test_the_sections_come_in_the_order_in_which_a_reader_needs_them(tmp_path: P
     sections = re.findall(r'<section id="(\w+)"', page)
     first = ["audit", "leaderboard", "hyperparameters", "curves", "entities", "errors"]
     assert sections == [*first, "time", "run", "files"]
-    for told in ("error: a leak", "Best by validation", "What does the learning rate do?", 'href="trials.jsonl"'):
+    for told in (
+        "error: a leak",
+        "Best configuration on the validation set",
+        "What is the effect of the learning rate?",
+        'href="trials.jsonl"',
+    ):
         assert told in page
 
 
@@ -132,7 +137,7 @@ def test_a_search_shows_how_it_grew_and_what_was_confirmed(tmp_path: Path) -> No
     assert {"best_so_far", "importances", "values_learning_rate"} <= figures.keys()
     assert figures["values_learning_rate"]["encoding"]["x"]["scale"] == {"type": "log"}
     assert [len(rows) for rows in figures["values_learning_rate"]["datasets"].values()] == [13]
-    assert "in the search → 0.500 over 1 fresh seed" in page
+    assert "in the search, 0.500 with 1 new seed" in page
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -164,7 +169,7 @@ def test_a_page_that_cannot_be_written_is_told_and_the_old_one_stays(tmp_path: P
     folder = a_run(tmp_path, [a_record()])
     (folder.path / "report.html").mkdir()
     notes: list[str] = []
-    assert isinstance(write_report(RunResults(folder), notes.append), RunFolderError)
+    assert isinstance(write_report(Results(folder), notes.append), RunFolderError)
     assert notes == []
     assert not list(folder.path.glob("*.unfinished"))
 
@@ -172,8 +177,8 @@ def test_a_page_that_cannot_be_written_is_told_and_the_old_one_stays(tmp_path: P
 def test_a_page_needs_the_predicted_spans(tmp_path: Path) -> None:
     folder = a_run(tmp_path, [a_record()])
     shutil.rmtree(folder.predictions)
-    with pytest.raises(RunFolderError, match="Copy the run folder whole"):
-        write_report(RunResults(folder), pytest.fail)
+    with pytest.raises(RunFolderError, match="Copy the complete run folder"):
+        write_report(Results(folder), pytest.fail)
 
 
 def test_curves_have_the_places_of_their_values_and_no_loss_that_is_no_number() -> None:
@@ -190,7 +195,7 @@ def test_curves_have_the_places_of_their_values_and_no_loss_that_is_no_number() 
 
 def test_the_files_show_the_best_curves_alone(tmp_path: Path) -> None:
     records = [a_record((place / 100,), seed=place) for place in range(1, MOST_DRAWN + 9)]
-    sections = run_page(RunResults(a_run(tmp_path, records))).sections
+    sections = run_page(Results(a_run(tmp_path, records))).sections
     (curves,) = (section for section in sections if section.anchor == "curves")
     drawn = {row["f1"] for row in curves.figures[0].spec["data"]["values"]}
     assert drawn == {place / 100 for place in range(9, MOST_DRAWN + 9)}

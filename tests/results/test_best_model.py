@@ -1,5 +1,3 @@
-"""Models in a run folder: whole or not at all, whatever is in the way."""
-
 import os
 import shutil
 from pathlib import Path
@@ -27,7 +25,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_the_last_model_kept_becomes_best(tmp_path: Path) -> None:
+def test_last_model_kept_is_published(tmp_path: Path) -> None:
     models = BestModelDir(tmp_path)
     assert (models.kept, models.exported) == (None, None)
     for trial_id in ("one", "two", "two"):
@@ -42,7 +40,7 @@ def test_the_last_model_kept_becomes_best(tmp_path: Path) -> None:
     assert (tmp_path / "best" / "model.safetensors").read_bytes() == b"two"
 
 
-def test_a_better_model_takes_the_place_of_best(tmp_path: Path) -> None:
+def test_published_model_is_replaced(tmp_path: Path) -> None:
     models = BestModelDir(tmp_path)
     for trial_id in ("one", "two"):
         models.keep(trial_id, files(trial_id))
@@ -51,7 +49,7 @@ def test_a_better_model_takes_the_place_of_best(tmp_path: Path) -> None:
     assert names(tmp_path) == ["best"]
 
 
-def test_a_model_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) -> None:
+def test_failed_write_leaves_the_former_model(tmp_path: Path) -> None:
     models = BestModelDir(tmp_path)
     models.keep("one", files("one"))
     with pytest.raises(OSError, match="No such file"):
@@ -60,7 +58,7 @@ def test_a_model_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) ->
     assert names(tmp_path / ".best") == ["one"]
 
 
-def test_a_half_written_model_counts_as_none(tmp_path: Path) -> None:
+def test_partial_model_is_ignored(tmp_path: Path) -> None:
     models = BestModelDir(tmp_path)
     (tmp_path / ".best" / "one.part").mkdir(parents=True)
     assert models.kept is None
@@ -71,7 +69,7 @@ def test_a_half_written_model_counts_as_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("trial_id", ["one", "two", "three"])
-def test_after_a_death_amid_two_models_the_last_one_counts_and_any_can_be_kept(tmp_path: Path, trial_id: str) -> None:
+def test_latest_of_two_models_left_by_a_killed_process_counts(tmp_path: Path, trial_id: str) -> None:
     models = BestModelDir(tmp_path)
     for second, each in enumerate(("one", "two")):
         models.keep(each, files(each))
@@ -80,7 +78,7 @@ def test_after_a_death_amid_two_models_the_last_one_counts_and_any_can_be_kept(t
     for each in ("two", "one"):
         (tmp_path / ".best").mkdir(exist_ok=True)
         (tmp_path / f"copy-{each}").rename(tmp_path / ".best" / each)
-    (tmp_path / ".best" / "going.part" / "half").mkdir(parents=True)
+    (tmp_path / ".best" / "removed.part" / "half").mkdir(parents=True)
     assert models.kept == "two"
     models.keep(trial_id, files(trial_id, b"new"))
     assert models.kept == trial_id
@@ -88,7 +86,7 @@ def test_after_a_death_amid_two_models_the_last_one_counts_and_any_can_be_kept(t
     assert (tmp_path / ".best" / trial_id / "model.safetensors").read_bytes() == b"new"
 
 
-def test_a_model_half_removed_counts_as_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_partly_removed_model_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     models = BestModelDir(tmp_path)
     models.keep("one", files("one"))
 
@@ -102,7 +100,7 @@ def test_a_model_half_removed_counts_as_none(tmp_path: Path, monkeypatch: pytest
     assert models.kept == "two"
 
 
-def test_a_model_that_cannot_become_best_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_publication_leaves_the_former_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     models, rename = BestModelDir(tmp_path), Path.rename
     models.keep("one", files("one"))
     models.publish()

@@ -1,4 +1,4 @@
-"""Names of runs: whatever they are, a run lies in the results folder or is refused."""
+"""Invalid run names: a run is in the results folder or refused."""
 
 import pytest
 from hypothesis import example, given
@@ -15,15 +15,15 @@ from tune_ner.results.run_dir import RunDir
 @example("a\x00b")
 @example("con\n")
 @example("x" * 300)
-def test_no_name_leaves_the_results_folder(name: str) -> None:
+def test_no_name_leads_out_of_the_results_folder(name: str) -> None:
     with a_folder() as folder:
         results, found = folder / "results", list[RunDir]()
-        refusal(RunFolderError, lambda: found.append(RunDir.available(results, name)))
+        refusal(RunFolderError, lambda: found.append(RunDir.new(results, name)))
         assert [run.path.resolve().parent for run in found] == [results.resolve()] * len(found)
         assert not any("\n" in run.name for run in found)
 
 
 @pytest.mark.parametrize("name", ["..", ".", "../x", "/tmp/x", "a/b", "a\\b", "~", "-rf", "x\n", "å", ""])
-def test_these_are_refused(name: str) -> None:
+def test_name_is_refused(name: str) -> None:
     with a_folder() as folder, pytest.raises(RunFolderError, match="expected letters, digits"):
-        RunDir.available(folder / "results", name)
+        RunDir.new(folder / "results", name)

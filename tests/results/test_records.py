@@ -1,15 +1,22 @@
 import pytest
 
-from tests.factories import a_config
+from tests.factories import a_config, a_result
 from tune_ner.results.records import TrialRecord
 
 
-def test_a_record_keeps_no_secret_of_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_are_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "s3cr3t-value")
-    said = "401 for token s3cr3t-value at https://me:pass-word@host"
-    failed = TrialRecord.of(a_config(), "failed", 1.0, error=said, traceback=f"Traceback: {said}")
-    diverged = TrialRecord.of(a_config(), "diverged", 1.0, epochs=(), error=said)
+    message = "401 for token s3cr3t-value at https://me:pass-word@host"
+    failed = TrialRecord.of(a_config(), "failed", 1.0, error=message, traceback=f"Traceback: {message}")
+    diverged = TrialRecord.of(a_config(), "diverged", 1.0, epochs=(), error=message)
     for record in (failed, diverged):
         assert record.error == "401 for token *** at https://me:***@host"
         assert "s3cr3t" not in record.model_dump_json()
         assert "pass-word" not in record.model_dump_json()
+
+
+def test_trial_that_reached_its_target_is_early_stopped() -> None:
+    config = a_config(target_f1=0.5, epochs=3)
+    assert TrialRecord.completed(config, a_result((0.6,)), 1.0).status == "early_stopped"
+    assert TrialRecord.completed(config, a_result((0.1, 0.2, 0.3)), 1.0).status == "completed"
+    assert TrialRecord.searched(config, a_result((0.6,)).epochs, 1.0).phase == "search"

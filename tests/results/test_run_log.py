@@ -10,7 +10,7 @@ from tune_ner.errors import ResourceError
 from tune_ner.results.run_log import LOGGER, RunLog
 
 
-def say(text: str) -> None:
+def write_line(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
@@ -19,11 +19,9 @@ def messages(file: Path) -> list[str]:
     return [line.split(" ", 2)[2] for line in file.read_text(encoding="utf-8").splitlines()]
 
 
-def test_what_python_writes_goes_to_the_file_and_not_to_the_streams(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_python_output_goes_to_the_file_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with RunLog(tmp_path / "run.log"):
-        say("printed")
+        write_line("printed")
         sys.stderr.write("an error\n")
         LOGGER.info("our own")
     captured = capsys.readouterr()
@@ -31,39 +29,35 @@ def test_what_python_writes_goes_to_the_file_and_not_to_the_streams(
     assert messages(tmp_path / "run.log") == ["printed", "an error", "INFO tune_ner: our own"]
 
 
-def test_what_comes_before_the_folder_waits_for_it(tmp_path: Path) -> None:
+def test_output_before_the_folder_exists_is_buffered(tmp_path: Path) -> None:
     file = tmp_path / "run" / "run.log"
     with RunLog(file):
-        say("early")
+        write_line("early")
         assert not file.exists()
         file.parent.mkdir()
-        say("late")
+        write_line("late")
         assert messages(file) == ["early", "late"]
 
 
-def test_a_log_is_appended_to(tmp_path: Path) -> None:
+def test_log_is_appended_to(tmp_path: Path) -> None:
     for text in ("first", "second"):
         with RunLog(tmp_path / "run.log"):
-            say(text)
+            write_line(text)
     assert messages(tmp_path / "run.log") == ["first", "second"]
 
 
-def test_secrets_colours_and_overwritten_lines_do_not_get_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_secrets_colors_and_overwritten_lines_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "s3cr3t-value")
     with RunLog(tmp_path / "run.log"):
-        say("\x1b[32mgreen\x1b[0m s3cr3t-value postgresql://me:secret@host/db")
+        write_line("\x1b[32mgreen\x1b[0m s3cr3t-value postgresql://me:secret@host/db")
         sys.stderr.write(" 10%\r 50%\r100%\n")
     assert messages(tmp_path / "run.log") == ["green *** postgresql://me:***@host/db", "100%"]
 
 
-def test_without_a_folder_an_error_is_followed_by_what_was_written(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_error_without_a_folder_prints_the_buffered_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def fail() -> None:
         with RunLog(tmp_path / "none" / "run.log"):
-            say("a clue")
+            write_line("a clue")
             raise ResourceError("no Ray")
 
     with pytest.raises(ResourceError):
@@ -72,7 +66,7 @@ def test_without_a_folder_an_error_is_followed_by_what_was_written(
     assert not (tmp_path / "none").exists()
 
 
-def test_the_logger_is_as_it_was_and_a_kept_stream_harms_nobody(tmp_path: Path) -> None:
+def test_logger_and_streams_are_restored(tmp_path: Path) -> None:
     before = LOGGER.level, list(LOGGER.handlers), sys.stdout, sys.stderr
     with RunLog(tmp_path / "run.log"):
         kept = sys.stderr
@@ -82,21 +76,21 @@ def test_the_logger_is_as_it_was_and_a_kept_stream_harms_nobody(tmp_path: Path) 
     assert (tmp_path / "run.log").read_text() == ""
 
 
-def test_a_line_without_an_end_is_not_lost(tmp_path: Path) -> None:
+def test_last_line_without_a_line_feed_is_written(tmp_path: Path) -> None:
     with RunLog(tmp_path / "run.log"):
-        sys.stdout.write("half a line")
-    assert messages(tmp_path / "run.log") == ["half a line"]
+        sys.stdout.write("a line")
+    assert messages(tmp_path / "run.log") == ["a line"]
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
-def test_a_full_disk_costs_lines_and_not_the_run(tmp_path: Path) -> None:
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_full_disk_only_loses_lines(tmp_path: Path) -> None:
     (tmp_path / "run.log").symlink_to("/dev/full")
     with RunLog(tmp_path / "run.log"):
-        say("lost")
+        write_line("lost")
         LOGGER.info("lost too")
     (tmp_path / "other.log").mkdir()
     with RunLog(tmp_path / "other.log"):
-        say("nowhere to go")
+        write_line("nowhere to go")
 
 
 NATIVE = """
@@ -117,18 +111,18 @@ os.write(2, b"after\\n")
 
 
 @pytest.mark.parametrize("end", ["live", "die"])
-def test_native_code_is_logged_even_if_it_ends_the_process(tmp_path: Path, end: str) -> None:
+def test_native_output_is_logged_even_if_the_process_aborts(tmp_path: Path, end: str) -> None:
     file = tmp_path / "run" / "run.log"
-    told = subprocess.run(
+    outcome = subprocess.run(
         [sys.executable, "-c", NATIVE, str(file), end],
         capture_output=True,
         text=True,
         check=False,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )
-    assert (told.returncode == 0) == (end == "live")
-    assert told.stderr == ("after\n" if end == "live" else "")
-    assert told.stdout == ""
+    assert (outcome.returncode == 0) == (end == "live")
+    assert outcome.stderr == ("after\n" if end == "live" else "")
+    assert outcome.stdout == ""
     lines = file.read_text().splitlines()
     assert (lines[0], lines[-1]) == ("native, early", "native, late")
     assert any(line.endswith("UserWarning: look out") for line in lines)

@@ -1,54 +1,47 @@
-"""Sentences of caution, each from a run that deserves it."""
-
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.factories import a_record, a_run, an_audit
-from tests.results.test_leaderboard import a_run as a_large_run
-from tests.results.test_leaderboard import trial
-from tune_ner.results.leaderboard import RunResults
-from tune_ner.results.run_dir import RunDir
-from tune_ner.results.warnings import cautions
+from tests.factories import a_failure, a_record, a_run, an_audit
+from tests.results.simulated import simulated_run, simulated_trial
+from tune_ner.results.run_results import Results
 
 
-def told(folder: RunDir) -> str:
-    return " ".join(cautions(RunResults(folder)))
+def test_reliable_leaderboard_has_no_warnings(tmp_path: Path) -> None:
+    records = [simulated_trial(0.9), simulated_trial(0.3, learning_rate=2e-3)]
+    assert simulated_run(tmp_path, records).warnings == []
 
 
-def test_a_run_that_can_be_believed_needs_none(tmp_path: Path) -> None:
-    evidence, _ = a_large_run(tmp_path, [trial(0.9), trial(0.3, learning_rate=2e-3)])
-    assert told(evidence.folder) == ""
+def test_run_without_completed_trials_has_no_warnings(tmp_path: Path) -> None:
+    assert Results(a_run(tmp_path, [a_failure()])).warnings == []
 
 
-def test_a_tie_for_the_first_place_is_told(tmp_path: Path) -> None:
-    records = [a_record((0.5,), learning_rate=rate) for rate in (1e-3, 2e-3)]
-    folder = a_run(tmp_path, [*records, a_record((0.4,), learning_rate=3e-3)])
-    assert "2 configurations share the highest validation F1" in told(folder)
+def test_equal_best_scores_are_counted(tmp_path: Path) -> None:
+    records = [a_record((f1,), learning_rate=rate) for f1, rate in ((0.5, 1e-3), (0.5, 2e-3), (0.4, 3e-3))]
+    assert Results(a_run(tmp_path, records)).warnings[0].startswith("2 configurations")
 
 
-def test_a_validation_part_that_is_too_small_for_any_difference_is_told(tmp_path: Path) -> None:
-    folder = a_run(tmp_path, [a_record((0.5,)), a_record((0.4,), learning_rate=2e-3)], "small")
-    assert "too few for any two of 2 configurations to be told apart" in told(folder)
-    evidence, _ = a_large_run(tmp_path, [trial(0.9), trial(0.89, learning_rate=2e-3)])
-    assert "too few" not in told(evidence.folder)
+def test_too_few_validation_sentences_for_any_difference(tmp_path: Path) -> None:
+    small = Results(a_run(tmp_path, [a_record((0.5,)), a_record((0.4,), learning_rate=2e-3)], "small"))
+    assert any("1 sentence " in warning for warning in small.warnings)
+    large = simulated_run(tmp_path, [simulated_trial(0.9), simulated_trial(0.89, learning_rate=2e-3)], "large")
+    assert large.warnings == []
 
 
-def test_a_best_configuration_with_fewer_replicates_than_others_is_told(tmp_path: Path) -> None:
-    others = [trial(0.5, seed=seed, learning_rate=2e-3) for seed in (1, 2)]
-    evidence, _ = a_large_run(tmp_path, [trial(0.9, seed=1), *others])
-    assert "The best configuration has 1 finished replicate and others up to 2" in told(evidence.folder)
+def test_best_configuration_with_fewer_seeds_than_others(tmp_path: Path) -> None:
+    others = [simulated_trial(0.5, seed=seed, learning_rate=2e-3) for seed in (1, 2)]
+    (warning,) = simulated_run(tmp_path, [simulated_trial(0.9, seed=1), *others]).warnings
+    assert "1 completed trial and others have up to 2" in warning
 
 
-def test_trials_that_learnt_nothing_are_counted(tmp_path: Path) -> None:
-    folder = a_run(tmp_path, [a_record((0.0, 0.0)), a_record((0.0, 0.4), learning_rate=2e-3)])
-    assert "1 of 2 trials found no entity of validation in any epoch" in told(folder)
+def test_trials_without_any_correct_entity_are_counted(tmp_path: Path) -> None:
+    results = Results(a_run(tmp_path, [a_record((0.0, 0.0)), a_record((0.0, 0.4), learning_rate=2e-3)]))
+    assert any(warning.startswith("1 of 2 trials") for warning in results.warnings)
 
 
-@pytest.mark.parametrize(("f1", "beside"), [(0.95, "below"), (0.1, "above")])
-def test_a_rule_without_a_model_stands_beside_the_best(tmp_path: Path, f1: float, beside: str) -> None:
-    baselines: dict[str, Any] = {"gazetteer": {"test": {"f1": f1}}}
-    evidence, _ = a_large_run(tmp_path, [trial(0.6)], audits={None: an_audit(baselines=baselines)})
-    assert f"reaches a test F1 of {f1:.3f}; the best configuration is " in told(evidence.folder)
-    assert f"{beside} it." in told(evidence.folder)
+@pytest.mark.parametrize(("f1", "side"), [(0.95, "below"), (0.1, "above")])
+def test_best_configuration_is_compared_with_the_baseline(tmp_path: Path, f1: float, side: str) -> None:
+    audit = an_audit(baselines={"gazetteer": {"test": {"f1": f1}}})
+    (warning,) = simulated_run(tmp_path, [simulated_trial(0.6)], audits={None: audit}).warnings
+    assert f"{f1:.3f}" in warning
+    assert side in warning

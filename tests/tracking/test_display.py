@@ -7,8 +7,8 @@ from tests.factories import a_config, a_failure, a_record, a_run
 from tune_ner.config.loading import load_space
 from tune_ner.errors import RunFolderError
 from tune_ner.report.html_report import write_report
-from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
+from tune_ner.results.run_results import Results
 from tune_ner.tracking.display import QuietDisplay, TerminalDisplay
 from tune_ner.tuning.events import RunStart
 from tune_ner.tuning.experiment import prepare
@@ -32,21 +32,21 @@ def test_quiet_tells_the_end_alone_and_all_that_went_wrong(tmp_path: Path) -> No
     display.on_note("the server is lost")
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue() == ""
-    display.ended(RunResults(a_run(tmp_path, records)), 4, RunFolderError("report.html: a folder"), 3)
+    display.ended(Results(a_run(tmp_path, records)), 4, RunFolderError("report.html: a folder"), 3)
     *notes, failed, diverged, early, best, page, results = console.file.getvalue().splitlines()
     assert notes == ["note: a [model] is not exported", "note: the server is lost"]
-    assert failed == "failed: tiny:1x32 · BIO · 0.001 · seed 2: no [weights] here"
-    assert diverged == "diverged: tiny:1x32 · BIO · 0.001 · seed 3: the loss is nan"
-    assert early == "stopped early: 3 of 4 trials ended; the same command with --name run goes on"
+    assert failed == "tiny:1x32 · BIO · 0.001 · seed 2 failed: no [weights] here"
+    assert diverged == "tiny:1x32 · BIO · 0.001 · seed 3 diverged: the loss is nan"
+    assert early == "interrupted: 3 of 4 trials ended. To resume the run, repeat the command with --name run."
     assert page == "note: report not written: report.html: a folder"
-    assert best.startswith("Best by validation: tiny:1x32 · BIO · 0.001, validation F1")
+    assert best.startswith("Best configuration on the validation set: tiny:1x32 · BIO · 0.001, validation span F1")
     assert results == f"Results: {tmp_path / 'run'}"
 
 
 def test_a_page_that_cannot_be_written_costs_nothing(tmp_path: Path) -> None:
     folder = a_run(tmp_path, [a_record((0.5,))])
     (folder.path / "report.html").mkdir()
-    results = RunResults(folder)
+    results = Results(folder)
     page = write_report(results, ignored)
     assert isinstance(page, RunFolderError)
     console = Console(file=io.StringIO(), width=120)
@@ -57,7 +57,7 @@ def test_a_page_that_cannot_be_written_costs_nothing(tmp_path: Path) -> None:
 
 
 def test_a_page_that_is_written_is_named_and_its_figures_lie_beside_it(tmp_path: Path) -> None:
-    results = RunResults(a_run(tmp_path, [a_record((0.5,))]))
+    results = Results(a_run(tmp_path, [a_record((0.5,))]))
     notes: list[str] = []
     page = write_report(results, notes.append)
     assert page == tmp_path / "run" / "report.html"
@@ -70,7 +70,7 @@ def test_figures_that_cannot_be_written_cost_a_note(tmp_path: Path) -> None:
     folder = a_run(tmp_path, [a_record((0.5,))])
     (folder.path / "figures").write_text("no folder")
     notes: list[str] = []
-    page = write_report(RunResults(folder), notes.append)
+    page = write_report(Results(folder), notes.append)
     assert page == folder.path / "report.html"
     assert notes == [f"charts not written: {folder.path / 'figures'}: cannot be created: File exists"]
 

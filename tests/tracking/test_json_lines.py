@@ -7,8 +7,8 @@ import pytest
 
 from tests.factories import a_config, a_failure, a_record, a_result, a_run, a_stopped_trial
 from tune_ner.config.loading import load_space
-from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
+from tune_ner.results.run_results import Results
 from tune_ner.tracking.json_lines import JsonDisplay, _finite
 from tune_ner.training.result import EpochMetrics
 from tune_ner.tuning.events import RunStart
@@ -38,7 +38,7 @@ def test_every_event_of_a_run_is_an_object_of_its_own(tmp_path: Path) -> None:
             for epoch in record.curve:
                 events.on_epoch_end(record.config, epoch)
             events.on_trial_end(record)
-    display.ended(RunResults(a_run(tmp_path, records)), 3, Path("report.html"), 3)
+    display.ended(Results(a_run(tmp_path, records)), 3, Path("report.html"), 3)
     lines = told(stream)
     assert [line["event"] for line in lines[:6]] == [
         *("run_started", "note", "confirming", "trial_started", "epoch_ended", "epoch_ended"),
@@ -58,7 +58,7 @@ def test_every_event_of_a_run_is_an_object_of_its_own(tmp_path: Path) -> None:
     assert (end["event"], end["exit_code"], end["folder"]) == ("run_ended", 3, str(tmp_path / "run"))
     assert end["statuses"] == {"completed": 1, "failed": 1, "pruned": 1}
     assert end["best"]["validation_span_f1"] == pytest.approx(
-        RunResults(a_run(tmp_path, records, "other")).leaderboard_entries[0].validation.estimate
+        Results(a_run(tmp_path, records, "other")).entries[0].validation.estimate
     )
     low, high = end["best"]["validation_interval"]
     assert low <= high
@@ -68,7 +68,7 @@ def test_every_event_of_a_run_is_an_object_of_its_own(tmp_path: Path) -> None:
 
 def test_a_run_without_a_finished_trial_has_no_best(tmp_path: Path) -> None:
     stream = io.StringIO()
-    JsonDisplay(stream, "mine").ended(RunResults(a_run(tmp_path, [a_failure()])), 12, Path("report.html"), 130)
+    JsonDisplay(stream, "mine").ended(Results(a_run(tmp_path, [a_failure()])), 12, Path("report.html"), 130)
     (end,) = told(stream)
     assert (end["best"], end["exit_code"], end["trials"]) == (None, 130, 12)
 

@@ -17,10 +17,10 @@ import pytest
 from tests.factories import a_config, a_failure, a_record, a_run, a_stopped_trial, an_audit
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import OutputError
-from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
-from tune_ner.results.tables import write_tables
+from tune_ner.results.run_results import Results
+from tune_ner.results.table_files import write_tables
 from tune_ner.tracking.mlflow import URI_VARIABLE, MlflowRuns
 from tune_ner.tuning.events import RunStart
 from tune_ner.tuning.resources import TrialResources
@@ -154,7 +154,7 @@ def test_each_end_of_a_trial_is_told_once_however_often_the_run_is_started(tmp_p
     for _ in range(2):
         runs = MlflowRuns(folder, title, no_note)
         told(runs)
-        runs.ended(RunResults(folder), interrupted=False)
+        runs.ended(Results(folder), interrupted=False)
     _, trials = nested(folder)
     assert statuses(trials) == {
         killed.trial_id: ["FINISHED", "KILLED"],
@@ -171,7 +171,7 @@ def test_a_damaged_file_of_the_run_s_id_begins_a_new_run(tmp_path: Path, content
     (folder.path / "mlflow.json").write_text(content)
     runs = MlflowRuns(folder, title, no_note)
     told(runs, record)
-    runs.ended(RunResults(folder), interrupted=False)
+    runs.ended(Results(folder), interrupted=False)
     parent, trials = nested(folder)
     assert json.loads((folder.path / "mlflow.json").read_text()) == {"run": parent.info.run_id}
     assert statuses(trials) == {record.trial_id: ["FINISHED"]}
@@ -184,7 +184,7 @@ def test_no_trial_is_left_running_when_a_run_ends(tmp_path: Path) -> None:
     runs = MlflowRuns(folder, title, no_note)
     told(runs, record)
     runs.on_trial_start(cut_off)
-    runs.ended(RunResults(folder), interrupted=True)
+    runs.ended(Results(folder), interrupted=True)
     _, trials = nested(folder)
     assert statuses(trials) == {record.trial_id: ["FINISHED"], cut_off.trial_id: ["KILLED"]}
 
@@ -201,13 +201,13 @@ def test_a_run_its_trials_and_its_results_are_on_the_server(tmp_path: Path, port
         a_failure(seed=3, epochs=2),
     ]
     folder = a_run(tmp_path, records, audits={None: an_audit()})
-    write_tables(RunResults(folder))
+    write_tables(Results(folder))
     (folder.path / "best").mkdir()
     (folder.path / "best" / "config.json").write_text("{}")
     with a_server(tmp_path / "server", port):
         runs = MlflowRuns(folder, title, no_note)
         told(runs, *records)
-        runs.ended(RunResults(folder), interrupted=False)
+        runs.ended(Results(folder), interrupted=False)
         parent, trials = nested(folder)
         client = MlflowClient()
         (first,) = trials[records[0].trial_id]
@@ -215,7 +215,7 @@ def test_a_run_its_trials_and_its_results_are_on_the_server(tmp_path: Path, port
         files = {file.path for file in client.list_artifacts(parent.info.run_id)}
         model = {file.path for file in client.list_artifacts(parent.info.run_id, "best")}
     assert parent.info.status == "FINISHED"
-    assert {"ranking.csv", "trials.jsonl", "best"} <= files
+    assert {"leaderboard.csv", "trials.jsonl", "best"} <= files
     assert "best/config.json" in model
     assert [statuses(trials)[record.trial_id] for record in records] == [["FINISHED"], ["KILLED"], ["FAILED"]]
     assert [(metric.step, metric.value) for metric in curve] == [(1, 0.5), (2, 0.6)]
@@ -238,12 +238,12 @@ def test_a_lost_server_costs_nothing_and_is_made_up_for_by_a_later_start(tmp_pat
         runs.on_trial_start(a_config(seed=2, epochs=2))
         runs._line.submit(lambda: None).result()
     told(runs, records[1])
-    runs.ended(RunResults(folder), interrupted=True)
+    runs.ended(Results(folder), interrupted=True)
     assert len([note for note in notes if "is lost and told no more" in note]) >= 1
     with a_server(tmp_path / "server", port):
         again = MlflowRuns(folder, title, no_note)
         told(again)
-        again.ended(RunResults(folder), interrupted=False)
+        again.ended(Results(folder), interrupted=False)
         parent, trials = nested(folder)
     assert parent.info.status == "FINISHED"
     assert statuses(trials) == {records[0].trial_id: ["FINISHED"], records[1].trial_id: ["FINISHED", "KILLED"]}

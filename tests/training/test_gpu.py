@@ -86,6 +86,6 @@ def test_trials_of_bert_base_share_a_gpu(bert_base: Path, tmp_path: Path) -> Non
     chosen = plan(experiment, RunOptions(), len(experiment.trials))
     assert 0 < chosen.gpus < 1
     assert chosen.concurrent > 1
-    records = run_experiment(experiment, RunDir.available(tmp_path, "run"))
+    records = run_experiment(experiment, RunDir.new(tmp_path, "run"))
     assert [record.status for record in records] == ["completed"] * 4
     assert {record.result.precision_used for record in records if record.result} == {"fp16"}

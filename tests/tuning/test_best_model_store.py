@@ -225,7 +225,7 @@ def test_a_grid_that_ran_without_export_retrains_its_best_trial_once(tmp_path: P
     experiment = prepare(parse_space(SPACE, "test"))
 
     def run(export: bool) -> tuple[RunDir, list[str]]:
-        run_dir, events = RunDir.available(tmp_path, "grid", may_go_on=True), Notes()
+        run_dir, events = RunDir.new(tmp_path, "grid", resume=True), Notes()
         run_experiment(experiment, run_dir, options=RunOptions(export=export), events=events)
         return run_dir, events.notes
 

@@ -23,7 +23,7 @@ from tune_ner.tuning.trainable import tune_config
 def a_writer(tmp_path: Path, **changes: Any) -> tuple[RecordWriter, RunDir, Experiment]:
     space = {"data": "synthetic:60", "model": "tiny:1x32", "learning_rate": 1e-3, "epochs": 5, **changes}
     experiment = prepare(parse_space(space, "test"))
-    run_dir = RunDir.available(tmp_path, "run")
+    run_dir = RunDir.new(tmp_path, "run")
     run_dir.create(experiment.space.to_yaml())
     return RecordWriter(experiment, run_dir, RunEvents(), []), run_dir, experiment
 

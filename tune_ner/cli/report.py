@@ -48,7 +48,7 @@ def report(
         if output:
             print_line(console, str(write_comparison(found, output)), "Comparison")
     records = [record for run in found for record in run.records]
-    nothing = any(not run.leaderboard_entries for run in found)
+    nothing = any(not run.entries for run in found)
     from tune_ner.api import EXIT_FAILED_TRIALS, exit_code
 
     raise typer.Exit(EXIT_FAILED_TRIALS if nothing else exit_code(records))

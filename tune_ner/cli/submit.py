@@ -64,7 +64,7 @@ def submit(
 
         space = space or ("search" if search else "notebook")
         name = name or run_name(space)
-        folder = RunDir.available(results_dir, name, may_go_on=True)
+        folder = RunDir.new(results_dir, name, resume=True)
         resolved = load_space(space, overrides(data, hyperparameters, batches))
         if search:
             resolved.check_search()

@@ -24,7 +24,7 @@ from tune_ner.cluster.transfer_receiver import Receiver
 from tune_ner.config.loading import bundled_spaces
 from tune_ner.config.search_space import SearchSpace
 from tune_ner.errors import ResourceError, RunFolderError
-from tune_ner.results.renewal import renew
+from tune_ner.results.run_dir import RunDir
 
 REMOTE_RESULTS = "~/tune_ner_results"
 
@@ -192,7 +192,7 @@ class JobServer:
                 excluded = _NOT_FETCHED if weights else (*_NOT_FETCHED, _WEIGHTS)
                 _retry(lambda: self._receive(job, receiver, excluded), lambda: receiver.position)
                 if receiver.is_complete:
-                    renew(target, fetched)
+                    RunDir(target).replace_with(RunDir(fetched))
                 return receiver.is_complete
         except OSError as error:
             raise RunFolderError(f"{target}: cannot be fetched: {error.strerror or error}") from error

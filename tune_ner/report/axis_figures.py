@@ -10,28 +10,28 @@ import altair as alt
 from tune_ner.config.search_space import SearchSpace
 from tune_ner.report.figure import INK, Figure, rows
 from tune_ner.report.marks import rows_high, tooltip
-from tune_ner.results.effects import MAIN_AXES, effects
-from tune_ner.results.leaderboard import RunResults
+from tune_ner.results.effects import main_effects
 from tune_ner.results.records import TrialRecord
-from tune_ner.results.selection import axis_values, varied_axes
-from tune_ner.utils.renderers import value_text
+from tune_ner.results.run_results import Results
+from tune_ner.results.selection import MAIN_HYPERPARAMETERS, hyperparameter_values, varied_hyperparameters
+from tune_ner.utils.text import format_value
 
 _MOST_VALUES = 12
 
 
-def effects_figure(results: RunResults) -> Figure | None:
+def effects_figure(results: Results) -> Figure | None:
     """What difference an axis makes to test F1, everything else equal; None where no axis has two values."""
     values = [
         {
-            "what": f"{value_text(effect.one)} less {value_text(effect.other)}",
+            "what": f"{format_value(effect.one)} less {format_value(effect.other)}",
             "axis": _named(axis),
             "difference": effect.difference.difference,
             "low": effect.difference.low,
             "high": effect.difference.high,
-            "pairs": effect.trials,
+            "pairs": effect.pairs,
         }
-        for axis in (*MAIN_AXES, *varied_axes(results.records))
-        for effect in effects(results.evidence, results.records, axis)
+        for axis in (*MAIN_HYPERPARAMETERS, *varied_hyperparameters(results.records))
+        for effect in main_effects(results.cache, results.records, axis)
     ]
     if not values:
         return None
@@ -45,12 +45,12 @@ def effects_figure(results: RunResults) -> Figure | None:
     return Figure.of("effects", caption, rows_high(alt.layer(zero, interval, point), len(values)))
 
 
-def values_figure(results: RunResults) -> Figure | None:
+def values_figure(results: Results) -> Figure | None:
     """Validation F1 of every trial at each value of each axis, and their mean; None where no axis has two values."""
     measured = _measured(results)
     values: list[dict[str, Any]] = []
-    for axis in (*MAIN_AXES, *varied_axes(results.records)):
-        at = axis_values(measured, axis)
+    for axis in (*MAIN_HYPERPARAMETERS, *varied_hyperparameters(results.records)):
+        at = hyperparameter_values(measured, axis)
         if 1 < len(at) <= _MOST_VALUES:
             ordered = sorted(measured, key=lambda record: at.index(getattr(record.config, axis)))
             values += [_row(axis, record) for record in ordered]
@@ -67,10 +67,13 @@ def values_figure(results: RunResults) -> Figure | None:
     return Figure.of("values", caption, rows_high(alt.layer(trials, means), count))
 
 
-def slice_figures(results: RunResults) -> tuple[Figure, ...]:
+def slice_figures(results: Results) -> tuple[Figure, ...]:
     """Validation F1 of every trial by its value, for each axis of numbers that has too many for `values_figure`."""
     measured = _measured(results)
-    axes = {axis: axis_values(measured, axis) for axis in (*MAIN_AXES, *varied_axes(results.records))}
+    axes = {
+        axis: hyperparameter_values(measured, axis)
+        for axis in (*MAIN_HYPERPARAMETERS, *varied_hyperparameters(results.records))
+    }
     return tuple(
         _slice(axis, measured, _is_logarithmic(axis, results.space))
         for axis, values in axes.items()
@@ -79,7 +82,7 @@ def slice_figures(results: RunResults) -> tuple[Figure, ...]:
 
 
 def _slice(axis: str, measured: Sequence[TrialRecord], logarithmic: bool) -> Figure:
-    varied = varied_axes(measured)
+    varied = varied_hyperparameters(measured)
     values = [
         {
             "value": getattr(record.config, axis),
@@ -105,13 +108,13 @@ def _slice(axis: str, measured: Sequence[TrialRecord], logarithmic: bool) -> Fig
     return Figure.of(f"values_{axis}", caption, chart)
 
 
-def _is_logarithmic(axis: str, space: SearchSpace | str) -> bool:
+def _is_logarithmic(axis: str, space: SearchSpace | None) -> bool:
     """Whether the values of an axis were chosen by their order of magnitude, as learning rates are."""
-    drawn = space.distributions.get(axis) if isinstance(space, SearchSpace) else None
+    drawn = space.distributions.get(axis) if space else None
     return drawn.log if drawn else axis == "learning_rate"
 
 
-def _measured(results: RunResults) -> list[TrialRecord]:
+def _measured(results: Results) -> list[TrialRecord]:
     """Trials trained to their end; of a search those that it drew, for the best come again among the confirmed."""
     whole = [record for record in results.records if record.best_score is not None]
     drawn = [record for record in whole if record.phase == "search" and record.is_trained]
@@ -130,7 +133,7 @@ def _shape() -> alt.Shape:
 
 
 def _row(axis: str, record: TrialRecord) -> dict[str, Any]:
-    what = f"{_named(axis)} {value_text(getattr(record.config, axis))}"
+    what = f"{_named(axis)} {format_value(getattr(record.config, axis))}"
     return {"axis": _named(axis), "what": what, "f1": record.best_score, "trial": record.config.title}
 
 

@@ -7,15 +7,15 @@ import pandas as pd
 
 from tune_ner.report.figure import Figure, rows
 from tune_ner.report.marks import grouped_bars, rows_high, tooltip
-from tune_ner.results.leaderboard import RunResults
-from tune_ner.results.search_analysis import SearchResults
-from tune_ner.results.selection import varied_axes
+from tune_ner.results.run_results import Results
+from tune_ner.results.search_analysis import SearchAnalysis
+from tune_ner.results.selection import varied_hyperparameters
 from tune_ner.results.timings import STAGES, timings_table
 
 
-def time_figure(results: RunResults) -> Figure | None:
+def time_figure(results: Results) -> Figure | None:
     """What each trial took, beside what it reached."""
-    varied = varied_axes(results.records)
+    varied = varied_hyperparameters(results.records)
     values = [
         {
             "trial": record.config.titled(varied),
@@ -43,14 +43,14 @@ def time_figure(results: RunResults) -> Figure | None:
     return Figure.of("time", "Wall time of each trial and the validation F1 of its best epoch.", chart)
 
 
-def stages_figure(results: RunResults) -> Figure | None:
+def stages_figure(results: Results) -> Figure | None:
     """Mean seconds of a trial by stage, for each encoder and way of batching."""
     table = timings_table(results.records)
     values = [
-        {"what": f"{row['Model']}, {row['Batching']}", "stage": stage, "seconds": round(seconds, 3), "place": place}
+        {"what": f"{row['model']}, {row['batching']}", "stage": stage, "seconds": round(seconds, 3), "place": place}
         for _, row in table.iterrows()
         for place, stage in enumerate((*STAGES, "other"))
-        if not pd.isna(seconds := row[f"{stage.title()} Seconds"])
+        if not pd.isna(seconds := row[f"{stage}_seconds"])
     ]
     if not values:
         return None
@@ -69,11 +69,11 @@ def stages_figure(results: RunResults) -> Figure | None:
     return Figure.of("stages", "Where the time of a trial goes.", rows_high(chart, count))
 
 
-def growth_figure(search: SearchResults) -> Figure | None:
+def growth_figure(search: SearchAnalysis) -> Figure | None:
     """Validation F1 of every trial of a search, and the best so far."""
-    table = search.best_so_far.dropna(subset=["Best So Far"])
+    table = search.history.dropna(subset=["best_so_far"])
     values = [
-        {"number": int(row["Trial"]), "f1": _number(row["Validation F1"]), "best": row["Best So Far"]}
+        {"number": int(row["trial"]), "f1": _number(row[search.selection_metric]), "best": row["best_so_far"]}
         for _, row in table.iterrows()
     ]
     if not values:
@@ -87,13 +87,13 @@ def growth_figure(search: SearchResults) -> Figure | None:
     return Figure.of("best_so_far", caption, alt.layer(trials, best).properties(height=220))
 
 
-def importances_figure(search: SearchResults) -> Figure | None:
+def importances_figure(search: SearchAnalysis) -> Figure | None:
     """How much each searched axis mattered, by both evaluators."""
-    if isinstance(search.importances, str):
+    if search.importances is None:
         return None
-    evaluators = [str(name) for name in search.importances.columns if name != "Parameter"]
+    evaluators = [str(name) for name in search.importances.columns if name != "hyperparameter"]
     values = [
-        {"what": str(row["Parameter"]), "evaluator": name, "share": float(row[name])}
+        {"what": str(row["hyperparameter"]), "evaluator": name, "share": float(row[name])}
         for _, row in search.importances.iterrows()
         for name in evaluators
     ]

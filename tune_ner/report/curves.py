@@ -10,8 +10,8 @@ import altair as alt
 
 from tune_ner.report.figure import Figure
 from tune_ner.results.records import TrialRecord
-from tune_ner.results.selection import axis_values, varied_axes
-from tune_ner.utils.renderers import value_text
+from tune_ner.results.selection import hyperparameter_values, varied_hyperparameters
+from tune_ner.utils.text import format_value
 
 MOST_DRAWN = 12
 """Curves that are drawn at first, and in the files: those of the best trials by validation F1."""
@@ -34,7 +34,7 @@ def curves_data(records: Sequence[TrialRecord]) -> dict[str, Any]:
     `axes` are those with two values or more, few enough to choose from; a trial has the place of its value on each.
     A loss that is no number is None.
     """
-    trials, varied = trials_with_curves(records), varied_axes(records)
+    trials, varied = trials_with_curves(records), varied_hyperparameters(records)
     axes = _axes(trials, varied)
     return {
         "most": MOST_DRAWN,
@@ -54,7 +54,7 @@ def curves_data(records: Sequence[TrialRecord]) -> dict[str, Any]:
 
 def curve_figures(records: Sequence[TrialRecord]) -> tuple[Figure, ...]:
     """Validation F1 and validation loss by epoch; nothing where no trial trained an epoch."""
-    trials, varied = trials_with_curves(records), varied_axes(records)
+    trials, varied = trials_with_curves(records), varied_hyperparameters(records)
     values = [
         {
             "trial": record.config.titled(varied),
@@ -104,13 +104,16 @@ def _figure(name: str, field: str, title: str, caption: str, values: Sequence[di
 
 
 def _axes(trials: Sequence[TrialRecord], varied: Sequence[str]) -> dict[str, list[str]]:
-    axes = {name: list(dict.fromkeys(map(value_text, axis_values(trials, name)))) for name in (*_ALWAYS, *varied)}
+    axes = {
+        name: list(dict.fromkeys(map(format_value, hyperparameter_values(trials, name))))
+        for name in (*_ALWAYS, *varied)
+    }
     axes["status"] = sorted({record.status for record in trials})
     return {name: values for name, values in axes.items() if 1 < len(values) <= _MOST_VALUES}
 
 
 def _value_of(record: TrialRecord, name: str) -> str:
-    return value_text(record.status if name == "status" else getattr(record.config, name))
+    return format_value(record.status if name == "status" else getattr(record.config, name))
 
 
 def _measured(figure: float) -> float | None:

@@ -9,10 +9,10 @@ from typing import Any
 
 from tune_ner.data.corpus import Span, SplitName
 from tune_ner.evaluation.error_analysis import ERROR_KINDS, SpanError, find_errors
-from tune_ner.results.leaderboard import RunResults
+from tune_ner.results.predictions import Predictions
 from tune_ner.results.records import TrialRecord
-from tune_ner.results.run_dir import Predictions
-from tune_ner.results.selection import varied_axes
+from tune_ner.results.run_results import Results
+from tune_ner.results.selection import varied_hyperparameters
 
 BUDGET = 3_000_000
 """Bytes that the errors of one part may take on a page, about; what is beyond is left out, the best trials last."""
@@ -70,22 +70,22 @@ class PartErrors:
         }
 
 
-def errors_of(results: RunResults, split_name: SplitName, budget: int = BUDGET) -> PartErrors:
+def errors_of(results: Results, split_name: SplitName, budget: int = BUDGET) -> PartErrors:
     """The errors of every finished trial on a part, those of the best configurations first, until `budget` is spent."""
     collector = _Collector(budget)
-    varied = varied_axes(results.records)
+    varied = varied_hyperparameters(results.records)
     folds: dict[int | None, int] = {}
     for place, record in _ranked_records(results):
-        predictions = results.evidence.predictions(record.trial_id, split_name)
+        predictions = results.cache.predictions(record.trial_id, split_name)
         folds[record.config.fold] = len(predictions.texts)
         collector.add(f"#{place} {record.config.titled(varied)}", record, split_name, predictions)
     collector.found.sentences_of_part = sum(folds.values())
     return collector.found
 
 
-def _ranked_records(results: RunResults) -> Iterator[tuple[int, TrialRecord]]:
+def _ranked_records(results: Results) -> Iterator[tuple[int, TrialRecord]]:
     """The finished trials with the place of their configuration."""
-    for place, entry in enumerate(results.leaderboard_entries, start=1):
+    for place, entry in enumerate(results.entries, start=1):
         for record in entry.records:
             yield place, record
 

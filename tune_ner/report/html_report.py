@@ -37,10 +37,10 @@ from tune_ner.report.sections import (
     timings_section,
 )
 from tune_ner.report.standing_figures import best_configurations_figure, forms_figure, ranking_figure, types_figure
-from tune_ner.results.comparison import Runs, named_apart
-from tune_ner.results.leaderboard import RunResults
-from tune_ner.results.overview import data_of, trials_of
+from tune_ner.results.comparison import Runs, unique_names
 from tune_ner.results.run_log import LOGGER
+from tune_ner.results.run_results import Results
+from tune_ner.results.summary import describe_data, planned_trials
 from tune_ner.utils.io import atomic_write
 from tune_ner.utils.tables import column_texts, is_right_aligned
 from tune_ner.utils.text import plural, visible, visible_lines
@@ -54,16 +54,16 @@ _TEMPLATES = "templates"
 _SCRIPTS = ("tables.js", "figures.js", "errors.js")
 _FILES = {
     "best/": "the best model",
-    "ranking.csv": "leaderboard: one row per configuration",
-    "ranking.md": "leaderboard as Markdown",
-    "ranking.tex": "leaderboard as LaTeX",
+    "leaderboard.csv": "leaderboard: one row per configuration",
+    "leaderboard.md": "leaderboard as Markdown",
+    "leaderboard.tex": "leaderboard as LaTeX",
     "figures/": "the charts of this page as SVG and PNG",
     "ner_results_with_lr.csv": "one row per trial",
     "curves.csv": "learning curves: one row per epoch",
     "timings.csv": "time and memory by encoder",
-    "best_so_far.csv": "optimization history of the search",
+    "optimization_history.csv": "optimization history of the search",
     "importances.csv": "hyperparameter importances",
-    "narrowed.yaml": "refined search space",
+    "refined_space.yaml": "refined search space",
     "space.yaml": "search space with all defaults",
     "audit.json": "all findings of the data audit",
     "trials.jsonl": "the record of every trial",
@@ -145,13 +145,13 @@ class Page:
         ]
 
 
-def write_report(results: RunResults, note: Callable[[str], None]) -> Path | RunFolderError:
+def write_report(results: Results, note: Callable[[str], None]) -> Path | RunFolderError:
     """Write `report.html` and `figures/` into the run folder and return the page's path.
 
     An error does not fail the run: it is logged, and returned if it concerns the page. `note` is called with a message
     if the charts cannot be written.
     """
-    folder, page = results.folder.path, run_page(results)
+    folder, page = results.run_dir.path, run_page(results)
     try:
         page.write_figures(folder / FIGURES_FOLDER)
     except RunFolderError as error:
@@ -164,26 +164,26 @@ def write_report(results: RunResults, note: Callable[[str], None]) -> Path | Run
         return error
 
 
-def write_comparison(runs: Sequence[RunResults], file: Path) -> Path:
+def write_comparison(runs: Sequence[Results], file: Path) -> Path:
     """Write a page that compares several runs and return its path.
 
     Raises:
         RunFolderError: the file cannot be written; an existing file is unchanged.
     """
-    return atomic_write(file, comparison_page(named_apart(runs), file).html())
+    return atomic_write(file, comparison_page(unique_names(runs), file).html())
 
 
-def run_page(results: RunResults) -> Page:
+def run_page(results: Results) -> Page:
     """Return the page of a run."""
     errors = {split_name: errors_of(results, split_name).as_plain() for split_name in SPLIT_NAMES}
     data = {"curves": curves_data(results.records), "errors": errors}
-    return Page(f"Run {results.folder.name}", _run_page_sections(results), data, _subtitle(results))
+    return Page(f"Run {results.run_dir.name}", _run_page_sections(results), data, _subtitle(results))
 
 
 def comparison_page(runs: Runs, file: Path) -> Page:
     """Return a page that compares several runs, with links from `file` to the page of each run."""
     folder = file.absolute().parent
-    targets = {name: os.path.relpath(run.folder.path.absolute() / PAGE_FILE, folder) for name, run in runs.items()}
+    targets = {name: os.path.relpath(run.run_dir.path.absolute() / PAGE_FILE, folder) for name, run in runs.items()}
     figure = best_configurations_figure(runs)
     sections = [
         PageSection(
@@ -194,13 +194,13 @@ def comparison_page(runs: Runs, file: Path) -> Page:
     return Page("Comparison of runs", sections)
 
 
-def _run_page_sections(results: RunResults) -> list[PageSection]:
+def _run_page_sections(results: Results) -> list[PageSection]:
     records, search = results.records, results.search
     curves = curve_figures(records)
-    is_finished = bool(results.leaderboard_entries)
-    timings = timings_section(records)
+    is_finished = bool(results.entries)
+    timings = timings_section(results)
     sections = [
-        PageSection("audit", "Data audit", audit_section(results.evidence.audits).content),
+        PageSection("audit", "Data audit", audit_section(results.audits).content),
         _leaderboard(results),
         PageSection(
             "hyperparameters",
@@ -229,13 +229,13 @@ def _run_page_sections(results: RunResults) -> list[PageSection]:
     links = {
         name: text
         for name, text in _FILES.items()
-        if (results.folder.path / name).exists() or (name == f"{FIGURES_FOLDER}/" and has_figures)
+        if (results.run_dir.path / name).exists() or (name == f"{FIGURES_FOLDER}/" and has_figures)
     }
     return [*sections, PageSection("files", "Files", links=links)]
 
 
-def _leaderboard(results: RunResults) -> PageSection:
-    records, planned = results.records, trials_of(results.space, results.records)
+def _leaderboard(results: Results) -> PageSection:
+    records, planned = results.records, planned_trials(results.space, results.records)
     notes = notes_section(results, len(records))
     content: list[Item] = []
     if len(records) < planned:
@@ -250,10 +250,10 @@ def _leaderboard(results: RunResults) -> PageSection:
     return PageSection("leaderboard", "Leaderboard", [*content, *sentences], [ranking_figure(results)], details)
 
 
-def _subtitle(results: RunResults) -> str:
+def _subtitle(results: Results) -> str:
     """Return the data, the number of trials and the end of the last one."""
     ended = max((record.finished_at[:16].replace("T", " ") for record in results.records), default="")
-    data = data_of(results.space)
+    data = describe_data(results.space)
     # a file without its folders, which the section on the run shows
     short = data if ":" in data.partition(",")[0] else data.rpartition("/")[2]
     return " · ".join(filter(None, [visible(short), plural(len(results.records), "trial"), ended and f"{ended} UTC"]))

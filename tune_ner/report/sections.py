@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 
 from tune_ner.errors import RunFolderError
-from tune_ner.results.comparison import Runs, print_comparison
-from tune_ner.results.effects import summary_lines
-from tune_ner.results.leaderboard import RunResults
-from tune_ner.results.overview import print_audit_section, print_overview, trials_of
-from tune_ner.results.records import TrialRecord
-from tune_ner.results.search_analysis import print_confirmation, print_what_mattered
-from tune_ner.results.summary import print_answers, print_early_end, print_failures, print_other_trials, print_ranking
-from tune_ner.results.time_sheets import print_timings
-from tune_ner.utils.renderers import Sheet
+from tune_ner.results.audits import Audits, shared_findings, shared_summaries
+from tune_ner.results.comparison import Runs, common_table, comparison_notes, runs_table
+from tune_ner.results.formatted_tables import (
+    OPTIONAL_COLUMNS,
+    format_common,
+    format_importances,
+    format_leaderboard,
+    format_runs,
+    format_speed,
+    format_stages,
+)
+from tune_ner.results.run_results import Results
+from tune_ner.results.summary import describe_run
+from tune_ner.results.timings import run_time
+from tune_ner.utils.text import plural
 
 Tone = Literal["plain", "good", "warning", "error", "quiet"]
+
+_SEVERITY_TONES: Mapping[str | None, Tone] = {"error": "error", "warning": "warning"}
 
 
 @dataclass(frozen=True)
@@ -55,88 +63,100 @@ class Section:
     is_run: bool = False
 
 
-def overview_section(results: RunResults) -> Section:
+def overview_section(results: Results) -> Section:
     """Return the data, the trials by status and the search space of a run."""
-    return Section(f"Run {results.folder.name}", _recorded(partial(print_overview, results=results)), is_run=True)
+    problems = [results.space_problem] if results.space_problem else []
+    if results.run_dir.is_truncated:
+        problems.append(f"{results.run_dir.trials_file}: the last record is truncated and ignored.")
+    facts = describe_run(results.space, results.records)
+    return Section(f"Run {results.name}", (facts, *map(_note, problems)), is_run=True)
 
 
-def audit_section(audits: Mapping[int | None, Mapping[str, Any]]) -> Section:
+def audit_section(audits: Audits) -> Section:
     """Return the verdict on the data, and each error and warning with a suggestion."""
-    return Section("Data audit", _recorded(partial(print_audit_section, audits=audits)))
+    verdicts = [Sentence(text, tone=_SEVERITY_TONES.get(worst, "good")) for worst, text in shared_summaries(audits)]
+    findings: list[Sentence] = []
+    for suggestion, group in groupby(shared_findings(audits), key=lambda finding: finding.suggestion):
+        for finding in group:
+            count = f" ({finding.count:,} of {finding.total:,})" if finding.count != finding.total else ""
+            findings.append(Sentence(f"{finding.title}{count}", finding.severity, _SEVERITY_TONES[finding.severity]))
+        findings.append(Sentence(suggestion, "suggestion", "quiet"))
+    return Section("Data audit", (*verdicts, *findings) or (Sentence("The data was not audited."),))
 
 
-def leaderboard_section(results: RunResults) -> Section | None:
+def leaderboard_section(results: Results) -> Section | None:
     """Return the leaderboard and sentences on how far to trust it; None without a completed trial."""
-    if not results.leaderboard_entries:
+    if not results.entries:
         return None
-    return Section("Leaderboard", _recorded(partial(print_ranking, results=results)))
+    title = f"Ranked by validation {results.selection_metric.replace('_f1', ' F1').replace('_', ' ')}"
+    table = Table(format_leaderboard(results), title, OPTIONAL_COLUMNS)
+    return Section("Leaderboard", (table, *map(Sentence, (*results.summary, *results.warnings))))
 
 
-def effect_sections(results: RunResults) -> list[Section]:
+def effect_sections(results: Results) -> list[Section]:
     """Return one section per question about a hyperparameter, with its answer."""
-    if not results.leaderboard_entries:
-        return []
-    return _recorded_sections(partial(print_answers, results=results))
+    return [Section(question, tuple(map(Sentence, answer))) for question, answer in results.answers.items()]
 
 
-def search_sections(results: RunResults) -> list[Section]:
+def search_sections(results: Results) -> list[Section]:
     """Return the confirmation of a search's best configurations and the importance of its hyperparameters."""
-    if not results.search:
+    search = results.search
+    if not search:
         return []
-    return [
-        *_recorded_sections(partial(print_confirmation, search=results.search)),
-        *_recorded_sections(partial(print_what_mattered, search=results.search)),
-    ]
+    confirmation = tuple(map(Sentence, search.confirmation_sentences()))
+    content: list[Item] = list(map(Sentence, search.sentences()))
+    if search.importances is not None:
+        title = f"Importance of each hyperparameter in percent, from {plural(len(search.completed), 'trial')}"
+        content.insert(0, Table(format_importances(search.importances), title))
+    sections = (Section("Confirmation", confirmation), Section("Importance of hyperparameters", tuple(content)))
+    return [section for section in sections if section.content]
 
 
-def notes_section(results: RunResults, trials: int) -> Section | None:
+def notes_section(results: Results, trials: int) -> Section | None:
     """Return notes on failed, pruned and missing trials of a run of `trials` trials; None without any."""
-    content = (
-        *_recorded(partial(print_other_trials, records=results.records)),
-        *_recorded(partial(print_early_end, results=results, trials=trials)),
-    )
+    content = (*_failures(results), *map(_note, results.notes), *_missing_trials(results, trials))
     return Section("Notes", content) if content else None
 
 
-def brief_section(results: RunResults, trials: int) -> Section:
+def brief_section(results: Results, trials: int) -> Section:
     """Return failures, missing trials and the best configuration of a run of `trials` trials."""
-    found = results.leaderboard_entries
-    best = summary_lines(found, results.records)[:1] if found else []
-    content = (
-        *_recorded(partial(print_failures, records=results.records)),
-        *_recorded(partial(print_early_end, results=results, trials=trials)),
-        *map(Sentence, best),
-    )
-    return Section("", content)
+    return Section("", (*_failures(results), *_missing_trials(results, trials), *map(Sentence, results.summary[:1])))
 
 
-def timings_section(records: Sequence[TrialRecord]) -> Section | None:
+def timings_section(results: Results) -> Section | None:
     """Return seconds by stage, training speed and memory; None without a trial."""
-    content = _recorded(partial(print_timings, records=records))
+    timings, sentence = results.timings(), run_time(results.records).sentence
+    tables = (
+        Table(format_stages(timings), "Mean seconds of a trial by stage, and their share in percent"),
+        Table(format_speed(timings), "Training speed and peak memory"),
+    )
+    content = (*(tables if len(timings) else ()), *([Sentence(sentence)] if sentence else []))
     return Section("Time and memory", content) if content else None
 
 
-def files_section(results: RunResults, page: Path | RunFolderError, notes: Sequence[str] = ()) -> Section:
+def files_section(results: Results, page: Path | RunFolderError, notes: Sequence[str] = ()) -> Section:
     """Return the paths of the results, the best model and the page; `notes` are about files that were not written."""
-    best = [record.trial_id for entry in results.leaderboard_entries[:1] for record in entry.records]
-    exported = results.folder.models.exported
+    best = [record.trial_id for entry in results.entries[:1] for record in entry.records]
+    exported = results.run_dir.models.exported
     other = "" if exported in best else f" (of trial {exported}, which is not of the best configuration)"
     paths = {
-        "Results": f"{results.folder.path}",
-        "Model": f"{results.folder.models.best}{other}" if exported else "",
+        "Results": f"{results.run_dir.path}",
+        "Model": f"{results.run_dir.models.best}{other}" if exported else "",
         "Report": f"{page}" if isinstance(page, Path) else "",
     }
     problems = [*notes, *([f"report not written: {page}"] if isinstance(page, RunFolderError) else [])]
-    warnings = (Sentence(problem, "note", "warning") for problem in problems)
-    return Section("", (*warnings, *(Sentence(path, label) for label, path in paths.items() if path)))
+    return Section("", (*map(_note, problems), *(Sentence(path, label) for label, path in paths.items() if path)))
 
 
 def comparison_section(runs: Runs) -> Section:
     """Return the best configuration of each run, the differences between the runs, and their shared configurations."""
-    return Section("Comparison of runs", _recorded(partial(print_comparison, runs=runs)), is_run=True)
+    best = Table(format_runs(runs_table(runs)), "The best configuration of each run, by validation")
+    common = common_table(runs)
+    tables = [Table(format_common(common), "Configurations that every run completed")] if len(common) else []
+    return Section("Comparison of runs", (best, *map(_note, comparison_notes(runs)), *tables), is_run=True)
 
 
-def outcome_sections(results: RunResults, trials: int) -> list[Section]:
+def outcome_sections(results: Results, trials: int) -> list[Section]:
     """Return the sections printed at the end of a run of `trials` trials."""
     sections = (
         leaderboard_section(results),
@@ -147,67 +167,28 @@ def outcome_sections(results: RunResults, trials: int) -> list[Section]:
     return [section for section in sections if section]
 
 
-def run_sections(results: RunResults) -> list[Section]:
+def run_sections(results: Results) -> list[Section]:
     """Return all sections of the report on a run."""
     sections = (
         overview_section(results),
-        audit_section(results.evidence.audits),
-        *outcome_sections(results, trials_of(results.space, results.records)),
-        timings_section(results.records),
+        audit_section(results.audits),
+        *outcome_sections(results, results.planned_trials),
+        timings_section(results),
     )
     return [section for section in sections if section]
 
 
-_TONES: Mapping[str, Tone] = {
-    "bold red": "error",
-    "red": "error",
-    "yellow": "warning",
-    "green": "good",
-    "dim": "quiet",
-}
+def _note(text: str) -> Sentence:
+    return Sentence(text, "note", "warning")
 
 
-class _Recorder:
-    """A layout that keeps sentences and tables as sections."""
-
-    width = None
-
-    def __init__(self) -> None:
-        self.sections: list[tuple[str, list[Item]]] = [("", [])]
-
-    def title(self, text: str) -> None:
-        """Ignore the title."""
-
-    def heading(self, text: str) -> None:
-        """Start a section."""
-        self.sections.append((text, []))
-
-    def facts(self, facts: Mapping[str, str]) -> None:
-        """Add a mapping."""
-        self.sections[-1][1].append(dict(facts))
-
-    def line(self, text: str, label: str = "", colour: str = "") -> None:
-        """Add a sentence."""
-        self.sections[-1][1].append(Sentence(text, label, _TONES.get(colour, "plain")))
-
-    item = line
-
-    def table(self, sheet: Sheet) -> None:
-        """Add a table."""
-        names = [f"{column.group} {column.heading}".strip() for column in sheet.columns]
-        frame = pd.DataFrame([list(row) for row in sheet.rows], columns=names, dtype=str)
-        first = sorted((c for c in sheet.columns if c.leaves is not None), key=lambda column: column.leaves or 0)
-        self.sections[-1][1].append(Table(frame, sheet.title, tuple(column.heading for column in first)))
-
-    def gap(self) -> None:
-        """Ignore the gap."""
+def _failures(results: Results) -> tuple[Sentence, ...]:
+    return tuple(Sentence(failure, tone="error") for failure in results.failures)
 
 
-def _recorded_sections(print_to: Callable[[Any], None]) -> list[Section]:
-    recorder = _Recorder()
-    print_to(recorder)
-    return [Section(title, tuple(content)) for title, content in recorder.sections if content]
-
-
-def _recorded(print_to: Callable[[Any], None]) -> tuple[Item, ...]:
-    return tuple(item for section in _recorded_sections(print_to) for item in section.content)
+def _missing_trials(results: Results, trials: int) -> list[Sentence]:
+    ended = len(results.records)
+    if ended >= trials:
+        return []
+    text = f"{ended} of {trials} trials ended. To resume the run, repeat the command with --name {results.name}."
+    return [Sentence(text, "interrupted", "warning")]

@@ -1,8 +1,7 @@
-"""The model that a run leaves in `best/`, and where it lies until the run is over."""
+"""The best model of a run: kept in a hidden folder while the run lasts, exported to `best/` at its end."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -11,70 +10,72 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tune_ner.errors import RunFolderError
 from tune_ner.training.model_export import INFERENCE_CONFIG_FILE
+from tune_ner.utils.io import read_json
 
 ModelFiles = Mapping[str, npt.NDArray[np.uint8]]
-"""The files of a model folder: their bytes, by name."""
+"""The files of a model folder: their bytes by name."""
 
 _UNFINISHED = ".part"
 
 
 class BestModelDir:
-    """The models in a run folder: `best/`, and hidden beside it the one that would be it if the run ended now.
+    """The models in a run folder: the exported one in `best/`, and the best one so far in `.best/TRIAL_ID`.
 
-    The hidden one lies in `.best/TRIAL_ID`, so that a run that goes on knows whose it is.
+    The folder name identifies the trial, so that a resumed run knows which model it has.
     """
 
-    def __init__(self, run: Path) -> None:
-        self.best = run / "best"
-        self._waiting = run / ".best"
+    def __init__(self, run_dir: Path) -> None:
+        self.best = run_dir / "best"
+        self._waiting = run_dir / ".best"
 
     @property
     def exported(self) -> str | None:
-        """The trial whose model is in `best/`; None where there is no whole one."""
+        """Trial id of the model in `best/`; None if there is no complete model."""
         try:
-            return str(json.loads((self.best / INFERENCE_CONFIG_FILE).read_bytes())["trial_id"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):  # the last from JSON nested without end
+            return str(read_json(self.best / INFERENCE_CONFIG_FILE)["trial_id"])
+        except (RunFolderError, KeyError, TypeError):
             return None
 
     @property
     def kept(self) -> str | None:
-        """The trial whose model waits to be `best/`; the one written last, where a process died amid two."""
+        """Trial id of the best model so far; the latest one if a process died while replacing it."""
         if not self._waiting.is_dir():
             return None
-        whole = [folder for folder in self._waiting.iterdir() if folder.suffix != _UNFINISHED]
-        return max(whole, key=lambda folder: folder.stat().st_mtime_ns).name if whole else None
+        complete = [folder for folder in self._waiting.iterdir() if folder.suffix != _UNFINISHED]
+        return max(complete, key=lambda folder: folder.stat().st_mtime_ns).name if complete else None
 
     def keep(self, trial_id: str, files: ModelFiles) -> None:
-        """Let a model wait in the place of the one before, which is removed once this one is on the disk.
+        """Replace the best model so far; the former one is removed after this one is on the disk.
 
         Raises:
-            OSError: it cannot be written; then the one before is still there.
+            OSError: the model cannot be written; the former one is unchanged.
         """
-        split_name, whole = self._waiting / f"{trial_id}{_UNFINISHED}", self._waiting / trial_id
+        unfinished, complete = self._waiting / f"{trial_id}{_UNFINISHED}", self._waiting / trial_id
         try:
-            shutil.rmtree(split_name, ignore_errors=True)
-            split_name.mkdir(parents=True)
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir(parents=True)
             for name, content in files.items():
-                with (split_name / name).open("wb") as file:
+                with (unfinished / name).open("wb") as file:
                     file.write(content.data)
                     file.flush()
                     os.fsync(file.fileno())
-            if whole.exists():
-                self._remove(whole)
-            split_name.rename(whole)
+            if complete.exists():
+                self._remove(complete)
+            unfinished.rename(complete)
         except OSError:
-            shutil.rmtree(split_name, ignore_errors=True)
+            shutil.rmtree(unfinished, ignore_errors=True)
             raise
         for other in self._waiting.iterdir():
-            if other != whole:
+            if other != complete:
                 self._remove(other)
 
     def publish(self) -> None:
-        """Make the model that waits `best/`, in the place of the one before.
+        """Move the best model so far to `best/`.
 
         Raises:
-            OSError: it cannot be; then `best/` is the one before.
+            OSError: it cannot be moved; `best/` is unchanged.
         """
         trial_id, before = self.kept, self._waiting / f"before{_UNFINISHED}"
         assert trial_id
@@ -89,13 +90,13 @@ class BestModelDir:
         self.discard()
 
     def discard(self) -> None:
-        """Remove what waits."""
+        """Remove the best model so far."""
         shutil.rmtree(self._waiting, ignore_errors=True)
 
     def _remove(self, folder: Path) -> None:
-        # renamed first, since a process may die before all of it is gone
-        going = self._waiting / f"going{_UNFINISHED}"
-        shutil.rmtree(going, ignore_errors=True)
-        if folder != going:
-            folder.rename(going)
-            shutil.rmtree(going, ignore_errors=True)
+        # renamed first, since a process may die before the folder is completely removed
+        removed = self._waiting / f"removed{_UNFINISHED}"
+        shutil.rmtree(removed, ignore_errors=True)
+        if folder != removed:
+            folder.rename(removed)
+            shutil.rmtree(removed, ignore_errors=True)

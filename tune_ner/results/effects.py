@@ -1,8 +1,8 @@
-"""The questions that a grid was run for, answered in sentences with numbers and intervals.
+"""Main effects of hyperparameters on test F1, in numbers and in sentences.
 
-Each axis with two or more values is asked what difference it makes, everything else being equal: trials of the
-one value are laid beside those of the other that share all other hyperparameters, seed and fold, and the mean
-test F1 of the two sets is compared on the same sentences. Answers come after selection and do not enter it.
+The effect of a hyperparameter is estimated with everything else equal: trials with one value are paired with trials
+with another value that share all other hyperparameters, seed and fold, and the mean test span F1 of the two sets is
+compared on the same sentences. Effects are computed after selection and do not affect it.
 """
 
 from __future__ import annotations
@@ -14,245 +14,205 @@ from statistics import fmean
 from typing import Any
 
 from tune_ner.evaluation.significance import Difference, holm
-from tune_ner.results.leaderboard import MOST_COMPARED, Evidence, LeaderboardEntry
+from tune_ner.results.prediction_cache import PredictionCache
 from tune_ner.results.records import TrialRecord
-from tune_ner.results.selection import axis_values, configuration_of, varied_axes
-from tune_ner.utils.renderers import value_text
+from tune_ner.results.selection import MAIN_HYPERPARAMETERS, hyperparameter_values, varied_hyperparameters
+from tune_ner.utils.text import format_value, plural
 
 NEAR_BEST = 0.01
-"""Convergence is the first epoch whose validation F1 is within this share of the trial's best."""
+"""A trial has converged at the first epoch whose score is within this share of its best."""
 
-_SIGNIFICANT = 0.05
+SIGNIFICANT = 0.05
 _MOST_VALUES = 6
-_QUESTIONS = {
-    "model": "Which encoder?",
-    "tagging_scheme": "Which tagging scheme?",
-    "learning_rate": "What does the learning rate do?",
-}
-MAIN_AXES = tuple(_QUESTIONS)
-"""The axes that every ranking shows; others are asked about where a grid varies them."""
-
+_QUESTIONS = {"model": "Which encoder?", "tagging_scheme": "Which tagging scheme?"}
 _MULTILINGUAL = ("multilingual", "xlm", "mbert", "mdeberta", "labse")
 
 
 @dataclass(frozen=True)
 class Effect:
-    """Mean test F1 at one value of an axis less that at another, over `trials` matched pairs."""
+    """Mean test span F1 at one value of a hyperparameter minus that at another value.
 
-    axis: str
+    Attributes:
+        hyperparameter: its name.
+        one, other: the two values.
+        f1_one, f1_other: mean test span F1 at these values.
+        difference: the difference with its 95 % interval and p-value (not corrected for several comparisons).
+        pairs: number of matched pairs of trials.
+    """
+
+    hyperparameter: str
     one: Any
     other: Any
     f1_one: float
     f1_other: float
     difference: Difference
-    trials: int
+    pairs: int
+
+    @property
+    def title(self) -> str:
+        """The two values: `BIO minus IO`."""
+        return f"{format_value(self.one)} minus {format_value(self.other)}"
 
 
-def effects(evidence: Evidence, records: Sequence[TrialRecord], axis: str) -> list[Effect]:
-    """The main effect of an axis, for each pair of its values that have matched finished trials.
+def main_effects(cache: PredictionCache, records: Sequence[TrialRecord], hyperparameter: str) -> list[Effect]:
+    """Return the effect of a hyperparameter for each pair of its values that has matched completed trials.
 
-    Of an axis of many values those six are compared that are best by mean validation F1.
+    With many values, only the six with the best mean validation score are compared.
     """
-    pairs = combinations(_asked_about(records, axis), 2)
-    found = (_effect(evidence, records, axis, one, other) for one, other in pairs)
+    pairs = combinations(_compared_values(records, hyperparameter), 2)
+    found = (_effect(cache, records, hyperparameter, one, other) for one, other in pairs)
     return [effect for effect in found if effect]
 
 
-def _asked_about(records: Sequence[TrialRecord], axis: str) -> list[Any]:
-    done = [record for record in records if record.result]
-    values = axis_values(done, axis)
-    if len(values) <= _MOST_VALUES:
-        return values
-    mean = {value: _mean_validation(done, {axis: value}) for value in values}
-    best = sorted(values, key=lambda value: -mean[value])[:_MOST_VALUES]
-    return [value for value in values if value in best]
+def all_effects(cache: PredictionCache, records: Sequence[TrialRecord]) -> dict[str, list[Effect]]:
+    """Return the main effects of all hyperparameters that vary, by name."""
+    names = (*MAIN_HYPERPARAMETERS, *varied_hyperparameters(records))
+    effects = {name: main_effects(cache, records, name) for name in names}
+    return {name: found for name, found in effects.items() if found}
 
 
-def _effect(evidence: Evidence, records: Sequence[TrialRecord], axis: str, one: Any, other: Any) -> Effect | None:
-    first, second = (_by_rest(records, axis, value) for value in (one, other))
-    shared = [rest for rest in first if rest in second]
-    if not shared:
-        return None
-    sides = [[side[rest] for rest in shared] for side in (first, second)]
-    # Equal rests give equal orders, so that pair is laid beside pair.
-    alike, others = (_as_if(side, axis, one) for side in sides)
-    difference = evidence.difference(alike, others, "test")
-    f1_one, f1_other = (fmean(map(test_f1, side)) for side in sides)
-    return Effect(axis, one, other, f1_one, f1_other, difference, len(shared))
+def convergence_epoch(record: TrialRecord) -> int:
+    """Return the first epoch whose validation score is within one percent of the trial's best."""
+    curve = [epoch.score(record.config.selection_metric) for epoch in record.curve]
+    return next(number for number, score in enumerate(curve, start=1) if score >= (1 - NEAR_BEST) * max(curve))
 
 
-def _by_rest(records: Iterable[TrialRecord], axis: str, value: Any) -> dict[str, TrialRecord]:
-    return {
-        record.config.model_dump_json(exclude={axis, "model_fingerprint"}): record
-        for record in records
-        if record.result and getattr(record.config, axis) == value
-    }
-
-
-def _as_if(records: Iterable[TrialRecord], axis: str, value: Any) -> list[TrialRecord]:
-    """The records with one value of the axis, for sorting alone; ids still name the real trials."""
-    return [
-        record.model_copy(update={"config": record.config.model_copy(update={axis: value, "model_fingerprint": ""})})
-        for record in records
-    ]
-
-
-def test_f1(record: TrialRecord) -> float:
-    """F1 of exact spans on the test part."""
+def test_span_f1(record: TrialRecord) -> float:
+    """Return the test span F1 of a completed final trial."""
     assert record.result
     return record.result.metrics["test"].spans.f1
 
 
-def convergence(record: TrialRecord) -> int:
-    """The first epoch whose validation F1 is within one per cent of the trial's best."""
-    assert record.result
-    curve = [epoch.score(record.config.selection_metric) for epoch in record.result.epochs]
-    return next(number for number, f1 in enumerate(curve, start=1) if f1 >= (1 - NEAR_BEST) * max(curve))
+def answer_questions(
+    effects: Mapping[str, Sequence[Effect]], cache: PredictionCache, records: Sequence[TrialRecord]
+) -> dict[str, list[str]]:
+    """Return the questions that the run answers, such as `Which tagging scheme?`, each with its answer in sentences.
 
-
-def summary_lines(found: Sequence[LeaderboardEntry], records: Sequence[TrialRecord]) -> list[str]:
-    """What the ranking says, and what it cannot say."""
-    best, *others = found
-    like = sum(1 for entry in others if entry.tied)
-    seeds = {record.config.seed for record in records if record.result}
-    # a configuration that was stopped early was compared on validation, too
-    compared = {configuration_of(record.config) for record in records if record.status != "failed"}
-    optimism = best.validation.estimate - best.test.estimate
-    searched = any(record.phase == "search" and record.is_trained for record in records)
-    chosen = (
-        f"the best {len(found)} of {len(compared)} were trained anew with fresh seeds, and of these the best is chosen"
-        if searched
-        else f"the best of {len(compared)} is chosen"
-    )
-    lines = [
-        f"Best by validation: {best.records[0].config.titled(varied_axes(records), replicate=False)}, validation F1 "
-        f"{best.validation.estimate:.3f} (95 % interval {best.validation.low:.3f} to {best.validation.high:.3f}), "
-        f"test F1 {best.test.estimate:.3f} ({best.test.low:.3f} to {best.test.high:.3f}).",
-        f"Validation less test of the best: {optimism:+.3f}; {chosen} for its validation figure, which flatters it.",
-    ]
-    left = sum(entry.tied is None for entry in others)
-    if others:
-        those = f"{len(others) - left} others that were compared" if left else f"{len(others)} others"
-        lines.append(
-            f"{like} of the {those} cannot be told from the best on validation (paired randomisation test, Holm's "
-            "correction)."
-        )
-    if left:
-        lines.append(
-            f"{left} were not compared: they are behind the first {MOST_COMPARED}, or have too few seeds and folds in "
-            "common with the best."
-        )
-    if len(seeds) == 1:
-        lines.append(
-            "One seed only: intervals and tests are about these trained models on other sentences; how much another "
-            "seed would change is not known. Give --seed several times."
-        )
-    return lines
-
-
-def answers(evidence: Evidence, records: Sequence[TrialRecord]) -> list[tuple[str, list[str]]]:
-    """Each question that the grid can answer, with its sentences; empty where no axis has two values."""
-    asked = [
-        (_question(axis, records), effects(evidence, records, axis), axis)
-        for axis in (*MAIN_AXES, *varied_axes(records))
-    ]
-    every = [effect for _, found, _ in asked for effect in found]
+    P-values are corrected by Holm's method over the comparisons of all questions.
+    """
+    every = [effect for found in effects.values() for effect in found]
     adjusted = dict(zip(map(id, every), holm([effect.difference.p_value for effect in every]), strict=True))
-    told: list[tuple[str, list[str]]] = []
-    for question, found, axis in asked:
-        if found:
-            sentences = _selected(axis, records)
-            sentences += [_sentence(effect, adjusted[id(effect)], len(every)) for effect in found]
-            sentences += (
-                _by_learning_rate(records) if axis == "learning_rate" else _interaction(evidence, records, axis)
-            )
-            told.append((question, sentences))
-    return told
-
-
-def _question(axis: str, records: Sequence[TrialRecord]) -> str:
-    models = {record.config.model for record in records}
-    kinds = {any(word in model.lower() for word in _MULTILINGUAL) for model in models}
-    if axis == "model" and kinds == {True, False}:
-        return "Language-specific or multilingual encoder?"
-    return _QUESTIONS.get(axis, f"What does {axis.replace('_', ' ')} do?")
-
-
-def _selected(axis: str, records: Sequence[TrialRecord]) -> list[str]:
-    """Says so where not all values of an axis are asked about."""
-    count = len(axis_values((record for record in records if record.result), axis))
-    if count <= _MOST_VALUES:
-        return []
-    return [f"Of {count} values, the {_MOST_VALUES} with the best mean validation F1."]
-
-
-def _sentence(effect: Effect, p_value: float, compared: int) -> str:
-    found = effect.difference
-    verdict = "told apart by this test part" if p_value <= _SIGNIFICANT else "not to be told apart by this test part"
-    return (
-        f"{value_text(effect.one)} against {value_text(effect.other)}: test F1 {effect.f1_one:.3f} against "
-        f"{effect.f1_other:.3f}, difference {found.difference:+.3f} (95 % interval {found.low:+.3f} to "
-        f"{found.high:+.3f}; {_p_value(p_value)}{_after(compared)}; {effect.trials} matched pairs of trials): "
-        f"{verdict}."
-    )
-
-
-def _after(compared: int) -> str:
-    """Over how many comparisons, those of all questions, a p-value was corrected; intervals are of one each."""
-    return f" after Holm over {compared} comparisons" if compared > 1 else ""
-
-
-def _p_value(value: float) -> str:
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
-
-
-def _by_learning_rate(records: Sequence[TrialRecord]) -> list[str]:
-    """Convergence and final score at each rate, and whether the best one depends on encoder or scheme."""
     done = [record for record in records if record.result]
-    rates = sorted({record.config.learning_rate for record in done})
-    lines = []
-    for rate in _asked_about(done, "learning_rate"):
-        group = [record for record in done if record.config.learning_rate == rate]
-        learnt = [convergence(record) for record in group if record.best_score]
-        when = f"within 1 % of its best validation F1 after {fmean(learnt):.1f} epochs" if learnt else "nothing learnt"
-        lines.append(f"{rate:g}: {when}, test F1 {fmean(map(test_f1, group)):.3f} (means of {len(group)} trials).")
-    for axis in ("model", "tagging_scheme"):
-        values = axis_values(done, axis)
-        best = {value: _best_rates(done, axis, value, rates) for value in values}
-        if len(best) > 1:
-            told = ", ".join(f"{' and '.join(best[value])} for {value_text(value)}" for value in values)
-            alike = "" if all(len(tied) == 1 for tied in best.values()) else " (ties named together)"
-            lines.append(f"The best rate by validation F1, the mean over other axes{alike}: {told}.")
-    return lines
+    answers: dict[str, list[str]] = {}
+    for name, found in effects.items():
+        sentences = _restriction(name, done)
+        sentences += [_comparison(effect, adjusted[id(effect)], len(every)) for effect in found]
+        sentences += _learning_rates(done) if name == "learning_rate" else _interactions(cache, done, name)
+        answers[_question(name, records)] = sentences
+    return answers
 
 
-def _best_rates(records: Sequence[TrialRecord], axis: str, value: Any, rates: Sequence[float]) -> list[str]:
-    means = {rate: _mean_validation(records, {axis: value, "learning_rate": rate}) for rate in rates}
-    return [f"{rate:g}" for rate, mean in means.items() if mean == max(means.values())][:_MOST_VALUES]
+def _compared_values(records: Sequence[TrialRecord], hyperparameter: str) -> list[Any]:
+    done = [record for record in records if record.result]
+    values = hyperparameter_values(done, hyperparameter)
+    if len(values) <= _MOST_VALUES:
+        return values
+    mean = {value: _mean_validation(done, {hyperparameter: value}) for value in values}
+    best = sorted(values, key=lambda value: -mean[value])[:_MOST_VALUES]
+    return [value for value in values if value in best]
+
+
+def _effect(
+    cache: PredictionCache, records: Sequence[TrialRecord], hyperparameter: str, one: Any, other: Any
+) -> Effect | None:
+    first, second = (_by_other_settings(records, hyperparameter, value) for value in (one, other))
+    shared = [settings for settings in first if settings in second]
+    if not shared:
+        return None
+    sides = [[side[settings] for settings in shared] for side in (first, second)]
+    f1_one, f1_other = (fmean(map(test_span_f1, side)) for side in sides)
+    # with equal configurations, both sides are sorted in the same order and pairs stay together
+    one_side, other_side = (_with_value(side, hyperparameter, one) for side in sides)
+    difference = cache.difference(one_side, other_side, "test")
+    return Effect(hyperparameter, one, other, f1_one, f1_other, difference, len(shared))
+
+
+def _by_other_settings(records: Iterable[TrialRecord], hyperparameter: str, value: Any) -> dict[str, TrialRecord]:
+    return {
+        record.config.model_dump_json(exclude={hyperparameter, "model_fingerprint"}): record
+        for record in records
+        if record.result and getattr(record.config, hyperparameter) == value
+    }
+
+
+def _with_value(records: Iterable[TrialRecord], hyperparameter: str, value: Any) -> list[TrialRecord]:
+    """Return copies of the records with one value, for sorting; their ids are unchanged."""
+    change = {hyperparameter: value, "model_fingerprint": ""}
+    return [record.model_copy(update={"config": record.config.model_copy(update=change)}) for record in records]
 
 
 def _mean_validation(records: Sequence[TrialRecord], at: Mapping[str, Any]) -> float:
     scores = [
-        record.result.metrics["validation"].spans.f1
+        record.result.metrics["validation"].score(record.config.selection_metric)
         for record in records
-        if record.result and all(getattr(record.config, axis) == value for axis, value in at.items())
+        if record.result and all(getattr(record.config, name) == value for name, value in at.items())
     ]
     return fmean(scores) if scores else -1.0
 
 
-def _interaction(evidence: Evidence, records: Sequence[TrialRecord], axis: str) -> list[str]:
-    """The effect of an axis at each value of the other one, encoder by scheme."""
-    across = "tagging_scheme" if axis == "model" else "model"
-    values = axis_values((record for record in records if record.result), across)
+def _question(hyperparameter: str, records: Sequence[TrialRecord]) -> str:
+    models = {record.config.model for record in records}
+    kinds = {any(word in model.lower() for word in _MULTILINGUAL) for model in models}
+    if hyperparameter == "model" and kinds == {True, False}:
+        return "Language-specific or multilingual encoder?"
+    return _QUESTIONS.get(hyperparameter, f"What is the effect of the {hyperparameter.replace('_', ' ')}?")
+
+
+def _restriction(hyperparameter: str, done: Sequence[TrialRecord]) -> list[str]:
+    count = len(hyperparameter_values(done, hyperparameter))
+    if count <= _MOST_VALUES:
+        return []
+    return [f"Of {count} values, the {_MOST_VALUES} with the best mean validation F1 are compared."]
+
+
+def _comparison(effect: Effect, p_value: float, comparisons: int) -> str:
+    found = effect.difference
+    verdict = "significantly different" if p_value <= SIGNIFICANT else "not significantly different"
+    p = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+    corrected = f" after Holm's correction over {comparisons} comparisons" if comparisons > 1 else ""
+    return (
+        f"{format_value(effect.one)} vs. {format_value(effect.other)}: test F1 {effect.f1_one:.3f} vs. "
+        f"{effect.f1_other:.3f}, difference {found.difference:+.3f} (95 % interval {found.low:+.3f} to "
+        f"{found.high:+.3f}; {p}{corrected}; {plural(effect.pairs, 'matched pair')} of trials): {verdict} on the test "
+        "set."
+    )
+
+
+def _learning_rates(done: Sequence[TrialRecord]) -> list[str]:
+    """Describe convergence and test F1 at each learning rate, and the best rate by encoder and by scheme."""
+    sentences = []
+    for rate in _compared_values(done, "learning_rate"):
+        group = [record for record in done if record.config.learning_rate == rate]
+        epochs = [convergence_epoch(record) for record in group if record.best_score]
+        when = (
+            f"within 1 % of the best validation F1 after {fmean(epochs):.1f} epochs" if epochs else "no correct entity"
+        )
+        f1 = fmean(map(test_span_f1, group))
+        sentences.append(f"{rate:g}: {when}, test F1 {f1:.3f} (mean of {plural(len(group), 'trial')}).")
+    for name in ("model", "tagging_scheme"):
+        best = {value: _best_rates(done, {name: value}) for value in hyperparameter_values(done, name)}
+        if len(best) > 1:
+            rates = ", ".join(f"{' and '.join(best[value])} for {format_value(value)}" for value in best)
+            tied = "" if all(len(found) == 1 for found in best.values()) else ", with ties"
+            sentences.append(f"Best learning rate by mean validation F1{tied}: {rates}.")
+    return sentences
+
+
+def _best_rates(done: Sequence[TrialRecord], at: Mapping[str, Any]) -> list[str]:
+    rates = sorted({record.config.learning_rate for record in done})
+    means = {rate: _mean_validation(done, {**at, "learning_rate": rate}) for rate in rates}
+    return [f"{rate:g}" for rate, mean in means.items() if mean == max(means.values())][:_MOST_VALUES]
+
+
+def _interactions(cache: PredictionCache, done: Sequence[TrialRecord], hyperparameter: str) -> list[str]:
+    """Describe the effect of a hyperparameter within each encoder, or of the encoder within each tagging scheme."""
+    across = "tagging_scheme" if hyperparameter == "model" else "model"
+    values = hyperparameter_values(done, across)
     if len(values) < 2:
         return []
-    lines = []
-    for value in values:
-        within = [record for record in records if getattr(record.config, across) == value]
-        for effect in effects(evidence, within, axis):
-            found = effect.difference
-            lines.append(
-                f"With {value_text(value)} alone: {value_text(effect.one)} less {value_text(effect.other)} is "
-                f"{found.difference:+.3f} ({found.low:+.3f} to {found.high:+.3f})."
-            )
-    return lines
+    return [
+        f"With {format_value(value)} only: {effect.title} is {effect.difference.difference:+.3f} (95 % interval "
+        f"{effect.difference.low:+.3f} to {effect.difference.high:+.3f})."
+        for value in values
+        for effect in main_effects(cache, [r for r in done if getattr(r.config, across) == value], hyperparameter)
+    ]

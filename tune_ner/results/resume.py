@@ -1,4 +1,4 @@
-"""What a run must have in common with an earlier start of it, and the lock that keeps two drivers apart."""
+"""Checks before a run is resumed: the same configuration, and no other process."""
 
 from __future__ import annotations
 
@@ -13,102 +13,87 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tune_ner.errors import RunFolderError
+from tune_ner.utils.io import read_json
 
-Protocol = Mapping[str, Any]
-"""What figures of a run depend on, as plain data: its space, data, encoders, libraries and scheduling."""
+RunConfig = Mapping[str, Any]
+"""Everything that the metrics of a run depend on: search space, data, encoders, library versions, scheduler."""
 
 _LOCK = "driver.lock"
 _DRIVER = "driver.json"
 _MOST_SHOWN = 120
 
 
-def differences(there: Protocol, here: Protocol) -> list[str]:
-    """One line for each key, `outer.inner` for one within another, whose value is not the same."""
-    old, new = _flat(there), _flat(here)
+def config_differences(recorded: RunConfig, current: RunConfig) -> list[str]:
+    """Return one line per key (`outer.inner` for nested ones) whose value differs."""
+    old, new = _flatten(recorded), _flatten(current)
     return [
-        f"{key}: {_shown(old, key)} there, {_shown(new, key)} here"
+        f"{key}: {_shown(old, key)} in the run, {_shown(new, key)} now"
         for key in dict.fromkeys([*old, *new])
         if old.get(key) != new.get(key)
     ]
 
 
-def check_same(file: Path, here: Protocol) -> None:
-    """That a run is gone on with as it began.
+def check_run_config(file: Path, current: RunConfig) -> None:
+    """Check that a run is resumed with the configuration that it was started with.
 
     Args:
-        file: what the run's first start wrote.
-        here: what this start would write.
+        file: `run_config.json` of the run.
+        current: the configuration of this session.
 
     Raises:
-        RunFolderError: the file is missing or faulty, or they differ; with every difference.
+        RunFolderError: the file is missing or corrupt, or values differ; the message lists all differences.
     """
-    try:
-        there = json.loads(file.read_bytes())
-    except FileNotFoundError as error:
+    if not file.exists():
+        raise RunFolderError(f"{file}: missing; this run cannot be resumed, choose another --name")
+    recorded = read_json(file)
+    if differences := config_differences(recorded if isinstance(recorded, Mapping) else {}, current):
+        lines = "\n".join(f"  {line}" for line in differences)
         raise RunFolderError(
-            f"{file}: not there, so that this run cannot be gone on with: an older version of tune_ner began it; "
-            "choose another --name"
-        ) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunFolderError(f"{file}: cannot be read: {error}; expected what the run's first start wrote") from error
-    found = differences(there if isinstance(there, Mapping) else {}, here)
-    if found:
-        raise RunFolderError(
-            "\n".join(
-                [
-                    f"{file.parent}: this run began differently, and its trials would not be comparable; choose "
-                    "another --name, or go back to what it began with:",
-                    *(f"  {line}" for line in found),
-                ]
-            )
+            f"{file.parent}: this run was started with a different configuration, so its trials are not comparable; "
+            f"choose another --name or restore:\n{lines}"
         )
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """The folder for this process alone; the operating system opens the lock of a process that dies.
+def lock_run(folder: Path) -> Iterator[None]:
+    """Lock a run folder for this process; the operating system releases the lock if the process dies.
 
     Raises:
-        RunFolderError: another process has it, or it cannot be written.
+        RunFolderError: another process holds the lock, or the folder cannot be written.
     """
     lock = FileLock(folder / _LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise RunFolderError(
-            f"{folder}: another process works on this run{_driver(folder)}; wait for its end, or choose another --name"
+            f"{folder}: in use by another process{_driver(folder)}; wait until it ends, or choose another --name"
         ) from error
     except OSError as error:
         raise RunFolderError(f"{folder}: cannot be locked: {error.strerror or error}") from error
     try:
-        # only for the message above, which does without where the disk is full
-        with suppress(OSError):
+        with suppress(OSError):  # only used in the message above; a full disk does not matter
             (folder / _DRIVER).write_text(json.dumps({"host": socket.gethostname(), "process": os.getpid()}))
         yield
     finally:
-        # the lock's own file stays: were it removed, a third process could lock another of the same name
+        # the lock file is not removed: another process could then lock a new file of the same name
         (folder / _DRIVER).unlink(missing_ok=True)
         lock.release()
 
 
 def _driver(folder: Path) -> str:
-    try:
-        known = json.loads((folder / _DRIVER).read_bytes())
+    with suppress(RunFolderError, ValueError, TypeError, KeyError):
+        known = read_json(folder / _DRIVER)
         return f" (process {int(known['process'])} on {str(known['host'])[:80]})"
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        return ""
+    return ""
 
 
-def _flat(content: Protocol, before: str = "") -> dict[str, Any]:
+def _flatten(content: RunConfig, prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in content.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{before}{key}.")
-        else:
-            flat[f"{before}{key}"] = value
+        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return flat
 
 
 def _shown(content: Mapping[str, Any], key: str) -> str:
-    text = str(content.get(key, "nothing"))
+    text = str(content.get(key, "missing"))
     return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 1]}…"

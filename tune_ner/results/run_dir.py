@@ -1,84 +1,58 @@
-"""The run folder: `space.yaml`, `trials.jsonl` and `predictions/`, the truth that all else is derived from."""
+"""The run folder: its files, its creation, and the records of its trials."""
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import ValidationError
 
-from tune_ner.data.corpus import Corpus, Span, SplitName
+from tune_ner.data.corpus import Corpus, SplitName
 from tune_ner.data.splits import Split
 from tune_ner.errors import RunFolderError
-from tune_ner.results.audit_file import parse_audits
+from tune_ner.results.audits import read_audits
 from tune_ner.results.best_model import BestModelDir
+from tune_ner.results.predictions import Predictions, read_predictions, write_predictions
 from tune_ner.results.records import TrialRecord
-from tune_ner.results.resume import Protocol, check_same, locked
-from tune_ner.results.test_set_log import fingerprint_of_split, record_use
+from tune_ner.results.resume import RunConfig, check_run_config, lock_run
+from tune_ner.results.test_set_log import fingerprint_of_split, log_test_use
+from tune_ner.utils.io import append_line, atomic_write, first_problem
 
+_TRIALS = "trials.jsonl"
+_OLD_RUN_CONFIG = "protocol.json"
 _MOST_NAMED = 6
 _NAME = re.compile(r"[\w][\w.-]{0,99}", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Predictions:
-    """A part as a trial saw it; lists over its sentences, `indices` being their places in the corpus."""
-
-    indices: list[int]
-    texts: list[str]
-    gold: list[list[Span]]
-    predicted: list[list[Span]]
-
-
-class _Row(BaseModel):
-    """A line of a file of predictions; spans as start, end and label."""
-
-    model_config = ConfigDict(strict=True)
-
-    split: SplitName
-    index: int
-    text: str
-    gold: list[tuple[int, int, str]]
-    predicted: list[tuple[int, int, str]]
-
-    @model_validator(mode="after")
-    def _within_the_text(self) -> Self:
-        for start, end, _ in (*self.gold, *self.predicted):
-            if not 0 <= start < end <= len(self.text):
-                raise ValueError(f"a span from {start} to {end} in a text of {len(self.text)} characters")
-        return self
-
-
 class RunDir:
-    """A run's files under `results/<run>/`."""
+    """The files of a run in a folder such as `results/demo`."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.space_file = path / "space.yaml"
-        self.trials_file = path / "trials.jsonl"
-        self.predictions = path / "predictions"
-        self.audit_file = path / "audit.json"
-        self.run_config_file = path / "run_config.json"
-        self.checkpoints = path / "checkpoints"
-        self.log_file = path / "run.log"
-        self.models = BestModelDir(path)
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.space_file = self.path / "space.yaml"
+        self.trials_file = self.path / _TRIALS
+        self.predictions = self.path / "predictions"
+        self.audit_file = self.path / "audit.json"
+        self.run_config_file = self.path / "run_config.json"
+        self.checkpoints = self.path / "checkpoints"
+        self.log_file = self.path / "run.log"
+        self.models = BestModelDir(self.path)
+        self._read: tuple[tuple[int, int], list[TrialRecord]] | None = None
 
     @classmethod
-    def available(cls, results_dir: Path | str, name: str, may_go_on: bool = False) -> RunDir:
-        """The folder of a run that is yet to be, or with `may_go_on` that of one that is there; nothing is created.
+    def new(cls, results_dir: str | Path, name: str, resume: bool = False) -> RunDir:
+        """Return the folder of a new run, or with `resume` that of an existing one; nothing is created.
 
         Raises:
-            RunFolderError: the name could leave the results folder, which cannot be read or written, a run of this name
-                is there, or another process works on it.
+            RunFolderError: the name is invalid, the results folder cannot be read or written, the run exists (without
+                `resume`) or is in use by another process (with it).
         """
         if not _NAME.fullmatch(name):
             raise RunFolderError(
@@ -88,116 +62,137 @@ class RunDir:
         with _readable(results_dir):
             results_dir = Path(results_dir).expanduser()
             path = results_dir / name
-            there = path.exists()
+            exists = path.exists()
             parent = next(folder for folder in (results_dir, *results_dir.absolute().parents) if folder.exists())
-        if there and may_go_on:
-            folder = cls.existing(path)
-            with locked(path):  # told before the data is read
-                return folder
-        if there:
+        if exists and resume:
+            run_dir = cls.open(path)
+            with lock_run(path):  # so that a second process fails before it reads the data
+                return run_dir
+        if exists:
             raise RunFolderError(f"{path}: a run of this name exists; choose another --name or remove the folder")
         if not parent.is_dir() or not os.access(parent, os.W_OK):
             raise RunFolderError(f"{parent}: cannot be written to; choose another --results-dir")
         return cls(path)
 
     @classmethod
-    def existing(cls, path: Path | str) -> RunDir:
-        """The folder of a run that was made before; its files are not read yet.
+    def open(cls, path: str | Path) -> RunDir:
+        """Return the folder of an existing run; its files are not read yet.
 
         Raises:
-            RunFolderError: nothing is there, or nothing that a run left.
+            RunFolderError: there is no run, or an older version wrote it.
         """
         with _readable(path):
-            folder = cls(Path(path).expanduser())
-            if not folder.trials_file.is_file():
-                raise RunFolderError(f"{path}: {_found_instead(folder.path)}")
-        return folder
+            run_dir = cls(Path(path).expanduser())
+            if not run_dir.trials_file.is_file():
+                raise RunFolderError(f"{path}: {_found_instead(run_dir.path)}")
+            if (run_dir.path / _OLD_RUN_CONFIG).exists() and not run_dir.run_config_file.exists():
+                raise RunFolderError(
+                    f"{path}: written by an older version of tune_ner; use that version to read this run"
+                )
+        return run_dir
+
+    @classmethod
+    def all_in(cls, folder: str | Path) -> list[RunDir]:
+        """Return the runs in a folder of runs, by name.
+
+        Raises:
+            RunFolderError: the folder cannot be read, or one of the runs was written by an older version.
+        """
+        with _readable(folder):
+            paths = sorted(file.parent for file in Path(folder).expanduser().glob(f"*/{_TRIALS}"))
+        return [cls.open(path) for path in paths]
 
     @property
     def name(self) -> str:
-        """What the run is called: the last part of its path."""
+        """Name of the run: the last part of its path."""
         return self.path.resolve().name
 
     def create(
-        self, space_yaml: str, run_config: Protocol | None = None, audits: Mapping[int | None, Mapping[str, Any]] = {}
+        self, space_yaml: str, run_config: RunConfig | None = None, audits: Mapping[int | None, Mapping[str, Any]] = {}
     ) -> None:
-        """Make the folder, whole or not at all.
+        """Create the folder with its first files, completely or not at all.
 
         Args:
             space_yaml: the resolved search space.
-            protocol: what a later start must have in common with this one.
-            audits: for each fold (or None) what the audit found, as plain data.
+            run_config: the configuration that must be the same when the run is resumed.
+            audits: the audit of each fold (or None) as plain data.
 
         Raises:
-            RunFolderError: it is there already, or cannot be written.
+            RunFolderError: the folder exists or cannot be written.
         """
-        content = [{"fold": fold, **audit} for fold, audit in audits.items()]
         made: Path | None = None
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             made = Path(tempfile.mkdtemp(prefix=".", dir=self.path.parent))
             made.chmod(0o755)
             new = RunDir(made)
-            _write(new.space_file, space_yaml)
+            atomic_write(new.space_file, space_yaml)
             if run_config is not None:
-                _write(new.run_config_file, json.dumps(run_config, ensure_ascii=False, indent=1) + "\n")
-            if content:
-                _write(new.audit_file, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+                atomic_write(new.run_config_file, _json(run_config))
+            if audits:
+                atomic_write(new.audit_file, _json([{"fold": fold, **audit} for fold, audit in audits.items()]))
             new.predictions.mkdir()
-            _write(new.trials_file, "")
+            atomic_write(new.trials_file, "")
             made.rename(self.path)
-        except OSError as error:
+        except (OSError, RunFolderError) as error:
             if made:
                 shutil.rmtree(made, ignore_errors=True)
-            raise RunFolderError(f"{self.path}: cannot be created: {error.strerror}") from error
+            cause = error if isinstance(error, OSError) else error.__cause__
+            reason = getattr(cause, "strerror", None) or cause
+            raise RunFolderError(f"{self.path}: cannot be created: {reason}") from error
 
     @contextmanager
-    def driven(self, run_config: Protocol) -> Iterator[None]:
-        """The folder for this process alone, which goes on with the run.
+    def lock(self, run_config: RunConfig) -> Iterator[None]:
+        """Lock the folder for this process, to resume the run.
 
         Raises:
-            RunFolderError: another process has it, or the run began with something else than `protocol`.
+            RunFolderError: another process holds the lock, or the run was started with another configuration.
         """
-        with locked(self.path):
-            check_same(self.run_config_file, run_config)
+        with lock_run(self.path):
+            check_run_config(self.run_config_file, run_config)
             yield
 
-    def mend_last_line(self) -> bool:
-        """Cut off a last line that a process did not finish when it died, so that others can follow.
+    def repair_last_line(self) -> bool:
+        """Remove a truncated last record, so that others can follow.
 
         Returns:
-            Whether a record was torn.
+            Whether the last record was truncated.
 
         Raises:
             RunFolderError: the file cannot be read or written.
         """
         with self._writing(), self.trials_file.open("r+b") as file:
             content = file.read()
-            torn = _torn(content)
-            if torn:
+            truncated = _is_truncated(content)
+            if truncated:
                 file.truncate(content.rfind(b"\n") + 1)
             elif content and not content.endswith(b"\n"):
                 file.write(b"\n")
             os.fsync(file.fileno())
-        return torn
+        return truncated
 
     @property
-    def torn(self) -> bool:
-        """Whether the last line is torn: a run is writing it, or was cut off while it did."""
-        return _torn(self._content())
+    def is_truncated(self) -> bool:
+        """Whether the last record is truncated: it is being written, or the run was killed while writing it."""
+        return _is_truncated(self._content())
 
     def remove_checkpoints(self) -> None:
-        """Remove what trials were saved in: a whole run has no use for it."""
+        """Remove the checkpoints of all trials; a completed run does not need them."""
         shutil.rmtree(self.checkpoints, ignore_errors=True)
 
     def append(self, record: TrialRecord, corpus: Corpus, split: Split) -> None:
-        """Write a trial's predicted spans, then its record as one line that is on the disk on return.
+        """Write the predicted spans of a trial, then its record as one line; both are on the disk on return.
 
         Raises:
-            RunFolderError: the disk is full, or the folder is gone or read-only.
+            RunFolderError: the disk is full, or the folder is missing or read-only.
         """
         with self._writing():
-            self._append(record, corpus, split)
+            if record.result:
+                write_predictions(self._predictions_file(record.trial_id), record.result, corpus, split)
+                log_test_use(self.path, fingerprint_of_split(corpus, split.test), record.trial_id)
+            append_line(self.trials_file, record.model_dump_json(exclude={"result": {"predicted_spans"}}))
+            for checkpoint in self.checkpoints.glob(f"{record.trial_id}.*"):
+                checkpoint.unlink(missing_ok=True)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -206,57 +201,35 @@ class RunDir:
         except OSError as error:
             raise RunFolderError(f"{self.path}: cannot be written: {error.strerror or error}") from error
 
-    def _append(self, record: TrialRecord, corpus: Corpus, split: Split) -> None:
-        if record.result:
-            self._write_predictions(record, corpus, split)
-            record_use(self.path, fingerprint_of_split(corpus, split.test), record.trial_id)
-        line = (record.model_dump_json(exclude={"result": {"predicted_spans"}}) + "\n").encode()
-        with self.trials_file.open("ab", buffering=0) as file:
-            before = file.seek(0, os.SEEK_END)
-            try:
-                if file.write(line) != len(line):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                os.fsync(file.fileno())
-            except OSError:
-                # half a line must not become the beginning of the next
-                file.truncate(before)
-                raise
-        for saved in self.checkpoints.glob(f"{record.trial_id}.*"):
-            saved.unlink(missing_ok=True)
-
-    def _write_predictions(self, record: TrialRecord, corpus: Corpus, split: Split) -> None:
-        assert record.result
-        rows = (
-            {
-                "split": split_name,
-                "index": index,
-                "id": corpus.sentences[index].id,
-                "text": corpus.sentences[index].text,
-                "gold": _triples(corpus.sentences[index].spans),
-                "predicted": _triples(spans),
-            }
-            for split_name, predicted in record.result.predicted_spans.items()
-            for index, spans in zip(split[split_name], predicted, strict=True)
-        )
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        # surrogates, which JSON can smuggle in, have no UTF-8 form
-        _write(self.predictions / f"{record.trial_id}.jsonl", text, errors="backslashreplace")
-
     def records(self) -> list[TrialRecord]:
-        """The last record of every trial, in the order in which the trials ended.
+        """Return the last record of every trial, in the order in which the trials ended.
 
-        A trial that failed and was tried again has several. A torn last line (`torn`) is no record.
+        A trial that was retried has several records. A truncated last record is ignored. The file is read again only
+        after it has changed.
 
         Raises:
-            RunFolderError: the folder is no run, or another line is no record.
+            RunFolderError: the file is missing or has an invalid record.
         """
+        state = self._state()
+        if self._read is None or self._read[0] != state:
+            self._read = state, self._read_records()
+        return list(self._read[1])
+
+    def _state(self) -> tuple[int, int]:
+        try:
+            stat = self.trials_file.stat()
+        except OSError as error:
+            raise RunFolderError(f"{self.trials_file}: not a run folder: {error.strerror}") from error
+        return stat.st_size, stat.st_mtime_ns
+
+    def _read_records(self) -> list[TrialRecord]:
         content = self._content()
-        # Only line feeds end a record: other line ends may stand in its strings.
-        lines = content[: content.rfind(b"\n") + 1 if _torn(content) else None].split(b"\n")
+        # records end with a line feed; other line separators may occur in their strings
+        lines = content[: content.rfind(b"\n") + 1 if _is_truncated(content) else None].split(b"\n")
         found: dict[str, TrialRecord] = {}
         for number, line in enumerate(lines, start=1):
             if line:
-                record = self._record(number, line)
+                record = self._parse(number, line)
                 found.pop(record.trial_id, None)
                 found[record.trial_id] = record
         return list(found.values())
@@ -265,82 +238,90 @@ class RunDir:
         try:
             return self.trials_file.read_bytes()
         except OSError as error:
-            raise RunFolderError(f"{self.path}: no run: {self.trials_file.name}: {error.strerror}") from error
+            raise RunFolderError(f"{self.trials_file}: not a run folder: {error.strerror}") from error
 
-    def audits(self) -> dict[int | None, dict[str, Any]]:
-        """What the audit found, by fold; empty for a run that was not audited.
-
-        Raises:
-            RunFolderError: the file is faulty.
-        """
-        if not self.audit_file.exists():
-            return {}
+    def _parse(self, number: int, line: bytes) -> TrialRecord:
         try:
-            return parse_audits(self.audit_file.read_bytes())
-        except ValidationError as error:
-            raise RunFolderError(
-                f"{self.audit_file}: no audit: {_first_problem(error)}; expected this version's format"
-            ) from error
-        except (OSError, ValueError) as error:
-            raise RunFolderError(f"{self.audit_file}: no audit: {error}; expected this version's format") from error
-
-    def predictions_of(self, trial_id: str, split_name: SplitName) -> Predictions:
-        """Texts, gold spans and predicted spans of a finished trial's part, sentence by sentence.
-
-        Raises:
-            RunFolderError: the file is missing or faulty.
-        """
-        path = self.predictions / f"{trial_id}.jsonl"
-        try:
-            rows = [_Row.model_validate_json(line) for line in path.read_bytes().split(b"\n") if line]
-            chosen = [row for row in rows if row.split == split_name]
-            return Predictions(
-                indices=[row.index for row in chosen],
-                texts=[row.text for row in chosen],
-                gold=[[Span(*span) for span in row.gold] for row in chosen],
-                predicted=[[Span(*span) for span in row.predicted] for row in chosen],
-            )
-        except OSError as error:
-            raise RunFolderError(
-                f"{path}: cannot be read: {error.strerror}; expected the trial's predicted spans, from which all "
-                "figures are made. Copy the run folder whole, or run its space again."
-            ) from error
-        except ValidationError as error:
-            raise RunFolderError(
-                f"{path}: no predicted spans: {_first_problem(error)}; expected this version's format"
-            ) from error
-
-    def _record(self, number: int, line: bytes) -> TrialRecord:
-        where = f"{self.trials_file}:{number}"
-        try:
-            record = TrialRecord.model_validate_json(line)
+            return TrialRecord.model_validate_json(line)
         except ValidationError as error:
             first = error.errors()[0]
-            if first["type"] == "other_format":
-                raise RunFolderError(f"{where}: {first['msg']}") from error
+            problem = first["msg"] if first["type"] == "other_format" else f"invalid record: {first_problem(error)}"
+            raise RunFolderError(f"{self.trials_file}:{number}: {problem}") from error
+
+    def audits(self) -> dict[int | None, dict[str, Any]]:
+        """Return the stored audit of each fold; empty if the run was not audited.
+
+        Raises:
+            RunFolderError: the file is corrupt.
+        """
+        return read_audits(self.audit_file)
+
+    def predictions_of(self, trial_id: str, split_name: SplitName) -> Predictions:
+        """Return the predictions of a trial on a split.
+
+        Raises:
+            RunFolderError: the file is missing or corrupt.
+        """
+        return read_predictions(self._predictions_file(trial_id), split_name)
+
+    def _predictions_file(self, trial_id: str) -> Path:
+        return self.predictions / f"{trial_id}.jsonl"
+
+    def replace_with(self, later: RunDir) -> None:
+        """Move a later state of the same run, such as one fetched from a cluster, into the place of this one.
+
+        The folder is replaced completely or not at all. A model in `best/` is kept if the later state has none.
+
+        Args:
+            later: a folder on the same disk, which the caller removes; this state is moved next to it.
+
+        Raises:
+            RunFolderError: this is not an earlier state of that run, or another process uses it.
+            OSError: the folder cannot be written.
+        """
+        if not self.path.exists():
+            later.path.rename(self.path)
+            return
+        RunDir.open(self.path)
+        with lock_run(self.path):
+            self._check_earlier(later)
+            if self.models.best.exists() and not later.models.best.exists():
+                shutil.copytree(self.models.best, later.models.best)
+            self._swap(later.path)
+
+    def _check_earlier(self, later: RunDir) -> None:
+        """Check that no record is lost: records are only appended, so the later file starts with this one."""
+        records = self.trials_file.read_bytes()
+        complete = records[: records.rfind(b"\n") + 1]
+        same_run = _bytes(self.run_config_file) == _bytes(later.run_config_file)
+        if not same_run or not _bytes(later.trials_file).startswith(complete):
             raise RunFolderError(
-                f"{where}: no trial record: {_first_problem(error)}; expected the records of this version of tune_ner"
-            ) from error
-        return record
+                f"{self.path}: a different run, or one with trials that the other has not; they would be lost. Choose "
+                "another --results-dir or move the folder"
+            )
+
+    def _swap(self, later: Path) -> None:
+        earlier = later.with_name(f"{later.name}.earlier")
+        try:
+            self.path.rename(earlier)
+            later.rename(self.path)
+        except BaseException:  # including SIGTERM between the two
+            if not self.path.exists():
+                earlier.rename(self.path)
+            raise
 
 
 @contextmanager
 def _readable(path: Path | str) -> Iterator[None]:
-    """What the system does not take as a path is a mistake: a name too long, a closed folder, the home of nobody."""
+    """Report paths that the system rejects: too long, no permission, the home folder of an unknown user."""
     try:
         yield
     except (OSError, RuntimeError) as error:
         raise RunFolderError(f"{str(path)[:200]}: cannot be read: {error}"[:500]) from error
 
 
-def _first_problem(error: ValidationError) -> str:
-    """The key of the first thing that is wrong, and what is."""
-    first = error.errors(include_input=False)[0]
-    return f"{'.'.join(map(str, first['loc'])) or 'line'}: {first['msg']}"
-
-
-def _torn(content: bytes) -> bool:
-    """Whether what follows the last line end is no whole record; of a whole one, an editor may have taken the end."""
+def _is_truncated(content: bytes) -> bool:
+    """Return whether the text after the last line feed is not a complete record (an editor may drop the line feed)."""
     last = content[content.rfind(b"\n") + 1 :]
     if not last:
         return False
@@ -351,27 +332,23 @@ def _torn(content: bytes) -> bool:
     return False
 
 
-def _write(file: Path, text: str, errors: str = "strict") -> None:
-    """Write a file that is on the disk on return."""
-    with file.open("w", encoding="utf-8", errors=errors) as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
+def _json(content: Any) -> str:
+    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+
+
+def _bytes(file: Path) -> bytes:
+    return file.read_bytes() if file.exists() else b""
 
 
 def _found_instead(path: Path) -> str:
-    """Why a path is no run folder, and what to name instead."""
-    expected = "expected a run folder, such as results/NAME, with its trials.jsonl"
+    """Return why a path is not a run folder."""
+    expected = "expected a run folder, such as results/NAME, with a trials.jsonl"
     if not path.exists():
         return f"no such folder; {expected}"
     if not path.is_dir():
-        return f"no run folder but a file; {expected}"
-    runs = sorted(file.parent.name for file in path.glob("*/trials.jsonl"))
+        return f"a file; {expected}"
+    runs = sorted(file.parent.name for file in path.glob(f"*/{_TRIALS}"))
     if runs:
         more = ", …" if len(runs) > _MOST_NAMED else ""
-        return f"no run folder, but it holds runs: {', '.join(runs[:_MOST_NAMED])}{more}; name one of them"
-    return f"no run folder: {'no trials.jsonl in it' if any(path.iterdir()) else 'it is empty'}; {expected}"
-
-
-def _triples(spans: Sequence[object]) -> list[list[object]]:
-    return [[getattr(span, name) for name in ("start", "end", "label")] for span in spans]
+        return f"a folder of runs: {', '.join(runs[:_MOST_NAMED])}{more}; expected one of them"
+    return f"{'no trials.jsonl in this folder' if any(path.iterdir()) else 'this folder is empty'}; {expected}"

@@ -1,4 +1,4 @@
-"""`run.log`: what the libraries under a run say, kept from the terminal."""
+"""`run.log`: output of the libraries used by a run, kept off the terminal."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from typing import BinaryIO
 from tune_ner.utils.redaction import redact
 
 LOGGER = logging.getLogger("tune_ner")
-"""The package's own logger. At level INFO, which a `RunLog` sets, Ray tells what its workers print."""
+"""The package's logger. At level INFO, which `RunLog` sets, Ray passes on the output of its workers."""
 
 _STDERR = 2
 _LAST_LINES = 40
 _ENCODING = ("utf-8", "backslashreplace")
-_COLOUR = re.compile(r"\x1b\[[\d;]*m")
+_COLOR = re.compile(r"\x1b\[[\d;]*m")
 
 
 class RunLog:
-    """What would go to standard output and standard error, in a file instead, with the records of `LOGGER`.
+    """Redirection of standard output, standard error and `LOGGER` to a file.
 
-    Lines written by Python carry the time and are redacted (`redact`); output of native code to descriptor 2
-    is taken as it comes. The file is opened for appending once its folder is there; what comes earlier waits for it.
-    Should an error end the run before that, the last lines go to standard error. A full disk costs lines, not the run.
+    Lines written by Python are redacted and get the time; output of native code to descriptor 2 is unchanged. The file
+    is appended to once its folder exists; earlier output is buffered. If an error ends the run before that, the last
+    lines are printed to standard error. On a full disk, lines are lost and the run continues.
 
     Args:
-        path: the file, in a folder that may be yet to be made.
+        path: the file; its folder need not exist yet.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.RLock()
-        self._early: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed on leaving
+        self._early: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         self._file: BinaryIO | None = None
         self._native: int | None = None
         self._ended = False
@@ -57,7 +57,7 @@ class RunLog:
         LOGGER.setLevel(logging.INFO)
         self._exits.callback(LOGGER.setLevel, level)
         self._exits.callback(LOGGER.removeHandler, handler)
-        self._take_native()
+        self._redirect_native()
         return self
 
     def __exit__(
@@ -66,57 +66,56 @@ class RunLog:
         with self._lock:
             self._stream.end_line()
             with suppress(OSError):
-                self._move()
+                self._open_file()
             self._ended = True
             if self._native is not None:
                 os.dup2(self._native, _STDERR)
                 os.close(self._native)
         self._exits.close()
         if self._file is None and isinstance(error, Exception):
-            self._tell()
+            self._print_buffered()
         for file in (self._early, self._file):
             if file:
                 file.close()
 
     def line(self, text: str) -> None:
-        """Write a line, without its secrets; once the log has ended there is none to write to."""
+        """Write a line, redacted; ignored after the log has ended."""
         with self._lock:
             if self._ended:
                 return
-            told = f"{datetime.now():%Y-%m-%d %H:%M:%S} {redact(_COLOUR.sub('', text))}\n"
+            line = f"{datetime.now():%Y-%m-%d %H:%M:%S} {redact(_COLOR.sub('', text))}\n"
             with suppress(OSError):
-                self._move()
-                os.write((self._file or self._early).fileno(), told.encode(*_ENCODING))
+                self._open_file()
+                os.write((self._file or self._early).fileno(), line.encode(*_ENCODING))
 
-    def _take_native(self) -> None:
-        """Take what Ray's and torch's own code writes; a process may have no standard error at all."""
+    def _redirect_native(self) -> None:
+        """Redirect the output of the native code of Ray and torch; a process may have no standard error."""
         try:
             self._native = os.dup(_STDERR)
         except OSError:
             return
         os.dup2(self._early.fileno(), _STDERR)
 
-    def _move(self) -> None:
-        """Go over to the file as soon as its folder is there."""
+    def _open_file(self) -> None:
+        """Switch to the file as soon as its folder exists."""
         if self._file is not None or not self._path.parent.is_dir():
             return
         self._file = self._path.open("ab", buffering=0)
-        self._file.write(redact(self._waiting()).encode(*_ENCODING))
+        self._file.write(redact(self._buffered()).encode(*_ENCODING))
         if self._native is not None:
             os.dup2(self._file.fileno(), _STDERR)
 
-    def _waiting(self) -> str:
+    def _buffered(self) -> str:
         self._early.seek(0)
         return self._early.read().decode("utf-8", "replace")
 
-    def _tell(self) -> None:
-        lines = redact(self._waiting()).splitlines()[-_LAST_LINES:]
-        if lines:
-            print(*lines, sep="\n", file=sys.stderr)  # noqa: T201 - there is no other place left
+    def _print_buffered(self) -> None:
+        if lines := redact(self._buffered()).splitlines()[-_LAST_LINES:]:
+            print(*lines, sep="\n", file=sys.stderr)  # noqa: T201 - there is no log file
 
 
 class _LineStream(io.TextIOBase):
-    """A stream whose whole lines go to the log; of one that carriage returns overwrote, its last state."""
+    """A stream that logs complete lines; of a line overwritten by carriage returns, its last state."""
 
     def __init__(self, log: RunLog) -> None:
         self._log = log
@@ -124,11 +123,11 @@ class _LineStream(io.TextIOBase):
         self._pending = ""
 
     def writable(self) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     def write(self, text: str) -> int:
-        """Take the text; gives its length, as streams do."""
+        """Write the text and return its length, as streams do."""
         with self._lock:
             *lines, self._pending = (self._pending + text).split("\n")
         for line in lines:
@@ -137,6 +136,6 @@ class _LineStream(io.TextIOBase):
         return len(text)
 
     def end_line(self) -> None:
-        """Write what was not ended by a line feed."""
+        """Write a last line without a line feed."""
         if self._pending:
             self.write("\n")

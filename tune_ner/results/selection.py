@@ -1,4 +1,4 @@
-"""Ranking configurations by validation. What it is given holds no test figure, so that none can steer it."""
+"""Ranking of configurations by their validation metric. Test metrics are not visible here and cannot affect it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from tune_ner.results.records import TrialRecord
 from tune_ner.training.result import TrialResult
 
 _FIXED = frozenset({"data_fingerprint", "model_fingerprint", "precision", "fold"})
-_NAMED = frozenset({"model", "tagging_scheme", "learning_rate", "seed", "epochs"})
+MAIN_HYPERPARAMETERS = ("model", "tagging_scheme", "learning_rate")
+"""Hyperparameters that every table shows."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class RankedConfiguration:
-    """A configuration with its replicates, which differ in seed and fold alone.
+    """A configuration and the trials that ran it, which differ only in seed and fold.
 
-    `deviation` is the standard deviation over the finished replicates (ddof 1), None where there is one.
+    Attributes:
+        configuration: the hyperparameters, with seed 0 and no fold.
+        completed, failed, pruned: trial ids.
+        mean_score: mean validation score of the completed trials.
+        deviation: standard deviation of these scores (ddof 1); None for a single one.
+        mean_loss: mean validation loss of the completed trials.
     """
 
     configuration: TrialConfig
@@ -66,18 +72,16 @@ class RankedConfiguration:
 
 
 def configuration_of(config: TrialConfig) -> TrialConfig:
-    """What the replicates of a configuration share: all but seed and fold."""
+    """Return the configuration of a trial: all hyperparameters except seed and fold."""
     return config.model_copy(update={"seed": 0, "fold": None})
 
 
 def rank(candidates: Iterable[Candidate]) -> list[RankedConfiguration]:
-    """Configurations by mean validation F1 over their finished replicates, best first; ties by mean loss.
+    """Return the configurations by mean validation score, best first; ties are broken by mean validation loss.
 
-    Those of which a replicate was stopped come after the others: it was stopped because it was behind, and the mean
-    over the rest flatters them.
-
-    Replicates are never candidates of their own: the best of many seeds is luck. A configuration of which no
-    replicate finished is left out.
+    Means are taken over completed trials, because the best of many seeds is luck. Configurations with a pruned trial
+    follow all others: the mean over their remaining trials is too high. Configurations without a completed trial are
+    left out.
     """
     groups: dict[TrialConfig, list[Candidate]] = {}
     for candidate in candidates:
@@ -87,16 +91,16 @@ def rank(candidates: Iterable[Candidate]) -> list[RankedConfiguration]:
 
 
 def winner(candidates: Iterable[Candidate]) -> Candidate | None:
-    """The trial whose model a run leaves: of the first configuration the replicate with the highest validation F1.
+    """Return the trial whose model is exported: the best trial of the best configuration; ties go to the lower loss.
 
-    Of equals the one with the lower loss. None where no trial finished.
+    None if no trial was completed.
     """
     by_id = {candidate.trial_id: candidate for candidate in candidates}
     ranked = rank(by_id.values())
     if not ranked:
         return None
-    replicates = [by_id[trial_id] for trial_id in ranked[0].completed]
-    return min(replicates, key=lambda one: (-(one.score or 0.0), one.loss or 0.0))
+    trials = [by_id[trial_id] for trial_id in ranked[0].completed]
+    return min(trials, key=lambda one: (-(one.score or 0.0), one.loss or 0.0))
 
 
 def _ranked(configuration: TrialConfig, group: list[Candidate]) -> RankedConfiguration:
@@ -113,21 +117,20 @@ def _ranked(configuration: TrialConfig, group: list[Candidate]) -> RankedConfigu
     )
 
 
-def varied_axes(records: Sequence[TrialRecord]) -> list[str]:
-    """The hyperparameters, besides those that every table shows, that differ between the trials."""
+def varied_hyperparameters(records: Sequence[TrialRecord]) -> list[str]:
+    """Return the hyperparameters that differ between the trials, except the main ones and the seed."""
     configs = [record.config.model_dump() for record in records]
-    names = [name for name in (configs[0] if configs else {}) if name not in _NAMED | _FIXED]
-    if len({config["epochs"] for config in configs}) > 1:
-        names.append("epochs")
+    shown = {*MAIN_HYPERPARAMETERS, "seed", "epochs"} | _FIXED
+    names = [*(name for name in (configs[0] if configs else {}) if name not in shown), "epochs"]
     return [name for name in names if len({config[name] for config in configs}) > 1]
 
 
-def axis_values(records: Iterable[TrialRecord], axis: str) -> list[Any]:
-    """The values that a hyperparameter has in these trials, numbers first, each kind ascending.
+def hyperparameter_values(records: Iterable[TrialRecord], name: str) -> list[Any]:
+    """Return the values of a hyperparameter in these trials in ascending order, numbers before texts.
 
-    Records lie in the order in which trials ended, which the next run would not repeat: what is shown goes by this.
+    The order does not depend on the order of the records, which is that in which the trials ended.
     """
-    return sorted({getattr(record.config, axis) for record in records}, key=_ascending)
+    return sorted({getattr(record.config, name) for record in records}, key=_ascending)
 
 
 def _ascending(value: Any) -> tuple[bool, Any]:

@@ -1,96 +1,198 @@
-"""What a run found: the ranked table, what it says and how surely, and why trials failed or were stopped."""
+"""Plain sentences about a run: its data and search space, its best configuration, trials without a result."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any, get_args
 
-from tune_ner.results.effects import answers, summary_lines
-from tune_ner.results.encoding_notes import batching_notes, encoding_notes
-from tune_ner.results.leaderboard import RunResults
-from tune_ner.results.ranking_sheet import ranking_sheet
-from tune_ner.results.records import TrialRecord
-from tune_ner.results.search_analysis import print_confirmation, print_what_mattered
-from tune_ner.results.selection import varied_axes
-from tune_ner.results.tables import ranking
-from tune_ner.results.warnings import cautions
-from tune_ner.utils.renderers import Layout
+from tune_ner.config.distributions import NumberDistribution, format_distribution
+from tune_ner.config.search_space import SearchSpace, SplitSettings
+from tune_ner.data.corpus import SPLIT_NAMES
+from tune_ner.results.leaderboard import MOST_COMPARED, LeaderboardEntry
+from tune_ner.results.records import Status, TrialRecord
+from tune_ner.results.selection import (
+    MAIN_HYPERPARAMETERS,
+    configuration_of,
+    hyperparameter_values,
+    varied_hyperparameters,
+)
+from tune_ner.utils.text import format_value, plural
 
-
-def print_outcome(layout: Layout, results: RunResults, trials: int) -> None:
-    """Print the ranked table, what it says, what became of the other trials, and where the results of `trials` lie."""
-    if results.leaderboard_entries:
-        print_ranking(layout, results)
-        print_answers(layout, results)
-        layout.gap()
-    if results.search:
-        print_confirmation(layout, results.search)
-        print_what_mattered(layout, results.search)
-        layout.gap()
-    print_other_trials(layout, results.records)
-    print_early_end(layout, results, trials)
-    layout.line(f"Results: {results.folder.path}")
-    _print_model(layout, results)
+_MOST_VALUES = 8
+_PROBLEMS = {
+    "outside_text": "outside their text",
+    "empty": "empty",
+    "no_word": "without a word",
+    "off_boundary": "not on word boundaries",
+    "overlap": "overlapping a later entity",
+    "merged": "merged with a neighbor by the tagging scheme",
+}
 
 
-def _print_model(layout: Layout, results: RunResults) -> None:
-    exported = results.folder.models.exported
-    if not exported:
-        return
-    best = [record.trial_id for entry in results.leaderboard_entries[:1] for record in entry.records]
-    other = "" if exported in best else f", of trial {exported}, which is not the best of these"
-    layout.line(f"Model: {results.folder.models.best}{other}")
+def describe_run(space: SearchSpace | None, records: Sequence[TrialRecord]) -> dict[str, str]:
+    """Return the data, the trials by status, and the hyperparameters of a run, each as a short text."""
+    if space is None:
+        names = (*MAIN_HYPERPARAMETERS, "seed") if records else ()
+        values = {name: _listed(hyperparameter_values(records, name)) for name in names}
+        return {"data": describe_data(None), "trials": _count_statuses(space, records), **values}
+    return {
+        "data": describe_data(space),
+        "split": describe_split(space.split),
+        "trials": _count_statuses(space, records),
+        **describe_space(space),
+    }
 
 
-def print_ranking(layout: Layout, results: RunResults) -> None:
-    """Print the ranked table of a run that has one, and what it says."""
-    layout.table(ranking_sheet(ranking(results), varied_axes(results.records)))
-    for line in (*summary_lines(results.leaderboard_entries, results.records), *cautions(results)):
-        layout.line(line)
+def describe_data(space: SearchSpace | None) -> str:
+    """Return the data source and the treatment of annotation markup: `corpus.jsonl, markup strip`."""
+    return f"{space.data or 'in memory'}, markup {space.markup}" if space else "unknown"
 
 
-def print_answers(layout: Layout, results: RunResults) -> None:
-    """Print each question that the run can answer, and its answers."""
-    for question, sentences in answers(results.evidence, results.records):
-        layout.heading(question)
-        for sentence in sentences:
-            layout.item(sentence)
+def describe_split(split: SplitSettings) -> str:
+    """Return how the sentences were split: `random: test 0.2, validation 0.1, seed 67`."""
+    if split.folds:
+        return f"{split.folds} folds ({split.method}), seed {split.seed}"
+    return f"{split.method}: test {split.test_size:g}, validation {split.validation_size:g}, seed {split.seed}"
 
 
-def print_other_trials(layout: Layout, records: Sequence[TrialRecord]) -> None:
-    """Print which trials were stopped or failed, and what a reader of the figures should know of the rest."""
-    if stopped := stopped_note(records):
-        layout.line(stopped, "note", "yellow")
-    print_failures(layout, records)
-    for note in (*encoding_notes(records), *batching_notes(records)):
-        layout.line(note, "note", "yellow")
+def describe_space(space: SearchSpace) -> dict[str, str]:
+    """Return the values of each hyperparameter that varies, and all others in one text called `fixed`."""
+    values = {name: _listed(found) for name, found in space.hyperparameters.items()}
+    fixed = [name for name, found in space.hyperparameters.items() if isinstance(found, list) and len(found) == 1]
+    varied = {name: shown for name, shown in values.items() if name not in fixed}
+    return {**varied, "fixed": ", ".join(f"{name} {values[name]}" for name in fixed)}
 
 
-def print_failures(layout: Layout, records: Sequence[TrialRecord]) -> None:
-    """Print why trials failed or diverged."""
-    varied = varied_axes(records)
-    for record in records:
-        if record.error:
-            layout.line(f"{record.config.titled(varied)}: {record.error}", record.status, "red")
+def planned_trials(space: SearchSpace | None, records: Sequence[TrialRecord]) -> int:
+    """Return the number of trials of a grid; for a search or an unknown search space, the number of records."""
+    if space is None or space.distributions:
+        return len(records)
+    return math.prod(len(values) for values in space.grid_values.values())
 
 
-def print_early_end(layout: Layout, results: RunResults, trials: int) -> None:
-    """Print how a run of `trials` trials goes on that ended before all of them did."""
-    if len(results.records) < trials:
-        name = results.folder.name
-        layout.line(
-            f"{len(results.records)} of {trials} trials ended; the same command with --name {name} goes on",
-            "stopped early",
-            "yellow",
+def _count_statuses(space: SearchSpace | None, records: Sequence[TrialRecord]) -> str:
+    counts = {status: sum(record.status == status for record in records) for status in get_args(Status)}
+    counts["not run"] = max(0, planned_trials(space, records) - len(records))
+    return ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "none"
+
+
+def _listed(values: list[Any] | NumberDistribution) -> str:
+    if not isinstance(values, list):
+        return format_distribution(values)
+    shown = ", ".join(map(format_value, values[:_MOST_VALUES]))
+    return shown if len(values) <= _MOST_VALUES else f"{shown}, … ({len(values)})"
+
+
+def summarize_leaderboard(entries: Sequence[LeaderboardEntry], records: Sequence[TrialRecord]) -> list[str]:
+    """Describe the best configuration and how certain its first place is; empty without a completed trial."""
+    if not entries:
+        return []
+    best, *others = entries
+    # configurations of pruned trials were compared on validation, too
+    compared = {configuration_of(record.config) for record in records if record.status != "failed"}
+    is_search = any(record.phase == "search" and record.is_trained for record in records)
+    selection = (
+        f"the best {len(entries)} of {len(compared)} configurations were retrained with new seeds and the best of them "
+        "was selected"
+        if is_search
+        else f"it was selected as the best of {plural(len(compared), 'configuration')}"
+    )
+    sentences = [
+        f"Best configuration on the validation set: {best_title(entries, records)}, {_score(best)}validation span F1 "
+        f"{best.validation.estimate:.3f} (95 % interval {best.validation.low:.3f} to {best.validation.high:.3f}), test "
+        f"span F1 {best.test.estimate:.3f} ({best.test.low:.3f} to {best.test.high:.3f}).",
+        f"Its validation F1 minus its test F1 is {best.validation.estimate - best.test.estimate:+.3f}. The validation "
+        f"F1 is optimistic because {selection}.",
+    ]
+    not_compared = sum(entry.tied is None for entry in others)
+    if others:
+        tied = sum(bool(entry.tied) for entry in others)
+        sentences.append(
+            f"{tied} of the other {plural(len(others) - not_compared, 'configuration')}"
+            f"{' that were compared' if not_compared else ''} {'is' if tied == 1 else 'are'} not significantly worse "
+            "than the best on the validation set (paired randomization test, Holm's correction)."
         )
+    if not_compared:
+        sentences.append(
+            f"{plural(not_compared, 'configuration')} could not be compared with the best: ranked below the first "
+            f"{MOST_COMPARED}, or too few seeds and folds in common."
+        )
+    if len({record.config.seed for record in records if record.result}) == 1:
+        sentences.append(
+            "Only one seed was used: intervals and tests describe these trained models on other sentences, and the "
+            "effect of another seed is unknown. Repeat --seed to add seeds."
+        )
+    return sentences
 
 
-def stopped_note(records: Sequence[TrialRecord]) -> str:
-    """What the scheduler stopped, and that no mean and no answer rests on it; empty where it stopped nothing."""
+def best_title(entries: Sequence[LeaderboardEntry], records: Sequence[TrialRecord]) -> str:
+    """Return the title of the best configuration, such as `tiny:1x32 · BIO · 0.001`."""
+    return entries[0].configuration.titled(varied_hyperparameters(records), replicate=False)
+
+
+def _score(entry: LeaderboardEntry) -> str:
+    metric = entry.configuration.selection_metric
+    return "" if metric == "span_f1" else f"validation seqeval F1 {entry.ranked.mean_score:.3f}, "
+
+
+def notes(records: Sequence[TrialRecord]) -> list[str]:
+    """Describe pruned trials, entities lost in encoding, and changes of the batching."""
+    return [*_pruned(records), *_encoding_losses(records), *_batching_changes(records)]
+
+
+def failures(records: Sequence[TrialRecord]) -> list[str]:
+    """Return one sentence per failed or diverged trial with its error."""
+    varied = varied_hyperparameters(records)
+    return [f"{record.config.titled(varied)} {record.status}: {record.error}" for record in records if record.error]
+
+
+def _pruned(records: Sequence[TrialRecord]) -> list[str]:
     epochs = sorted(len(record.curve) for record in records if record.status == "pruned")
     if not epochs:
-        return ""
-    after = f"{epochs[0]}" if epochs[0] == epochs[-1] else f"{epochs[0]} to {epochs[-1]}"
-    return (
-        f"{len(epochs)} of {len(records)} trials were stopped after {after} epochs for being behind; they have no test "
-        "figure, and everything above is about the others"
-    )
+        return []
+    after = plural(epochs[0], "epoch") if epochs[0] == epochs[-1] else f"{epochs[0]} to {epochs[-1]} epochs"
+    return [
+        f"{len(epochs)} of {plural(len(records), 'trial')} {'was' if len(epochs) == 1 else 'were'} pruned after "
+        f"{after}. Pruned trials have no test metrics and are not included in any mean or comparison."
+    ]
+
+
+def _encoding_losses(records: Sequence[TrialRecord]) -> list[str]:
+    """Describe each way in which encoding loses entities, once for equal encodings."""
+    sentences: dict[str, None] = {}
+    for record in records:
+        if record.result:
+            config = record.config
+            encoding = f"{config.model}, {config.tagging_scheme}, word tokenizer {config.word_tokenizer}"
+            for loss in _losses(record.result.encoding, config.max_length):
+                sentences[f"{encoding}: {loss}"] = None
+    return list(sentences)
+
+
+def _losses(encoding: dict[Any, dict[str, Any]], max_length: int) -> list[str]:
+    splits = [encoding[split_name] for split_name in SPLIT_NAMES]
+    counts = {f"truncated at {max_length} subwords or without a subword": [s["entities_cut"] for s in splits]}
+    counts |= {reason: [s["problems"].get(problem, 0) for s in splits] for problem, reason in _PROBLEMS.items()}
+    total = sum(split["entities"] for split in splits)
+    return [
+        f"{sum(lost):,} of {plural(total, 'entity')} lost in encoding, {reason} "
+        f"({', '.join(f'{name} {count}' for name, count in zip(SPLIT_NAMES, lost, strict=True))})."
+        for reason, lost in counts.items()
+        if sum(lost)
+    ]
+
+
+def _batching_changes(records: Sequence[TrialRecord]) -> list[str]:
+    """Describe changes of the batching, once per encoder and reason."""
+    sentences: dict[str, None] = {}
+    for record in records:
+        result = record.result
+        if result and result.note:
+            sentences[f"{record.config.model}: {result.note}."] = None
+        if result and result.accumulated_steps > 1:
+            sentences[
+                f"{record.config.model}: batches of {record.config.batch_size} did not fit into GPU memory and were "
+                f"computed in {result.accumulated_steps} gradient accumulation steps."
+            ] = None
+    return list(sentences)

@@ -1,4 +1,4 @@
-"""What a reader of a ranking should know before believing it: ties, too little data, nothing learnt, simple rules."""
+"""Warnings about a leaderboard: ties, too little data, untrained models, baselines."""
 
 from __future__ import annotations
 
@@ -7,83 +7,97 @@ from math import comb
 
 import numpy as np
 
-from tune_ner.results.leaderboard import MOST_COMPARED, LeaderboardEntry, RunResults
+from tune_ner.results.audits import baseline_f1
+from tune_ner.results.effects import SIGNIFICANT
+from tune_ner.results.leaderboard import MOST_COMPARED, LeaderboardEntry
+from tune_ner.results.prediction_cache import PredictionCache
+from tune_ner.utils.text import plural
 
-_SIGNIFICANT = 0.05
 
-
-def cautions(results: RunResults) -> list[str]:
-    """Sentences about a run that has a ranking; those that do not hold are left out."""
-    found = results.leaderboard_entries
-    told = (
-        _tie(found),
-        _few_replicates(found),
-        _too_small(results, found[:MOST_COMPARED]),
-        _nothing_found(found),
-        _baseline(results),
+def leaderboard_warnings(entries: Sequence[LeaderboardEntry], cache: PredictionCache) -> list[str]:
+    """Return sentences on how far the leaderboard can be trusted; empty without a completed trial."""
+    if not entries:
+        return []
+    warnings = (
+        _selection_metric(entries),
+        _shared_first_place(entries),
+        _fewer_trials(entries),
+        _validation_too_small(entries[:MOST_COMPARED], cache),
+        _untrained(entries),
+        _baseline(entries, cache),
     )
-    return [sentence for sentence in told if sentence]
+    return [sentence for sentence in warnings if sentence]
 
 
-def _tie(found: Sequence[LeaderboardEntry]) -> str:
-    best = found[0].ranked
+def _selection_metric(entries: Sequence[LeaderboardEntry]) -> str:
+    metric = entries[0].configuration.selection_metric
+    if metric == "span_f1":
+        return ""
+    return f"Configurations are ranked by validation_{metric}; intervals and ties are those of exact spans (span_f1)."
+
+
+def _shared_first_place(entries: Sequence[LeaderboardEntry]) -> str:
+    best = entries[0].ranked
     tied = sum(
-        item.ranked.mean_score == best.mean_score and bool(item.ranked.pruned) == bool(best.pruned) for item in found
+        item.ranked.mean_score == best.mean_score and bool(item.ranked.pruned) == bool(best.pruned) for item in entries
     )
     if tied < 2:
         return ""
     return (
-        f"{tied} configurations share the highest validation F1, {best.mean_score:.3f}: validation does not choose "
-        "between them, and the first is the one with the lowest validation loss."
+        f"{tied} configurations share the highest validation F1, {best.mean_score:.3f}; the one with the lowest "
+        "validation loss is ranked first."
     )
 
 
-def _few_replicates(found: Sequence[LeaderboardEntry]) -> str:
-    own, most = len(found[0].records), max(len(entry.records) for entry in found)
+def _fewer_trials(entries: Sequence[LeaderboardEntry]) -> str:
+    own, most = len(entries[0].records), max(len(entry.records) for entry in entries)
     if own == most:
         return ""
     return (
-        f"The best configuration has {own} finished {'replicate' if own == 1 else 'replicates'} and others up to "
-        f"{most}: it was compared on its own alone, and what other seeds or folds would make of it is less known."
+        f"The best configuration has {plural(own, 'completed trial')} and others have up to {most}, so its score with "
+        "other seeds or folds is less certain."
     )
 
 
-def _too_small(results: RunResults, found: Sequence[LeaderboardEntry]) -> str:
-    """Of a randomisation test over n sentences on which anything is to be exchanged, no p-value is below 2 / 2^n."""
-    if len(found) < 2 or any(entry.tied is False for entry in found):
+def _validation_too_small(entries: Sequence[LeaderboardEntry], cache: PredictionCache) -> str:
+    """With n sentences that can be exchanged, no p-value of a randomization test is below 2 / 2^n."""
+    if len(entries) < 2 or any(entry.tied is False for entry in entries):
         return ""
-    sentences = _sentences_with_entities(results, found)
-    if 2.0 ** (1 - sentences) * comb(len(found), 2) <= _SIGNIFICANT:
+    sentences = _sentences_with_entities(entries, cache)
+    if 2.0 ** (1 - sentences) * comb(len(entries), 2) <= SIGNIFICANT:
         return ""
     return (
-        f"The validation part has {sentences} sentences with entities, gold or predicted: too few for any two of "
-        f"{len(found)} configurations to be told apart, whatever their figures."
+        f"The validation set has {plural(sentences, 'sentence')} with gold or predicted entities, too few to find a "
+        f"significant difference between any two of {len(entries)} configurations."
     )
 
 
-def _sentences_with_entities(results: RunResults, found: Sequence[LeaderboardEntry]) -> int:
-    """Validation sentences, of all folds, about which any of the configurations can be right or wrong."""
-    concerned: set[int] = set()
-    for entry in found:
-        for counts, ids in zip(*results.evidence.replicates(entry.records, "validation"), strict=True):
-            concerned |= set(ids[np.any(counts, axis=(0, 2))].tolist())
-    return len(concerned)
+def _sentences_with_entities(entries: Sequence[LeaderboardEntry], cache: PredictionCache) -> int:
+    """Return the number of validation sentences, of all folds, with a gold or predicted entity."""
+    found: set[int] = set()
+    for entry in entries:
+        for counts, ids in zip(*cache.replicate_counts(entry.records, "validation"), strict=True):
+            found |= set(ids[np.any(counts, axis=(0, 2))].tolist())
+    return len(found)
 
 
-def _nothing_found(found: Sequence[LeaderboardEntry]) -> str:
-    trials = [record for entry in found for record in entry.records if record.result]
-    empty = sum(not any(epoch.validation_seqeval_f1 for epoch in record.curve) for record in trials)
+def _untrained(entries: Sequence[LeaderboardEntry]) -> str:
+    records = [record for entry in entries for record in entry.records]
+    empty = sum(not record.best_score for record in records)
     if not empty:
         return ""
     return (
-        f"{empty} of {len(trials)} trials found no entity of validation in any epoch: they have learnt nothing yet, "
-        "and need more epochs or a larger learning rate."
+        f"{empty} of {plural(len(records), 'trial')} found no entity in the validation set in any epoch; train longer "
+        "or increase the learning rate."
     )
 
 
-def _baseline(results: RunResults) -> str:
-    baseline, best = results.evidence.baseline_f1, results.leaderboard_entries[0].test.estimate
+def _baseline(entries: Sequence[LeaderboardEntry], cache: PredictionCache) -> str:
+    baseline, best = baseline_f1(cache.audits), entries[0].test.estimate
     if baseline is None:
         return ""
-    beside = f"{abs(best - baseline):.3f} {'above' if best > baseline else 'below'} it"
-    return f"The best rule without a model reaches a test F1 of {baseline:.3f}; the best configuration is {beside}."
+    side = "above" if best > baseline else "below"
+    return (
+        f"The best baseline without a model reaches test span F1 {baseline:.3f}; the best configuration is "
+        f"{abs(best - baseline):.3f} {side} it."
+    )

@@ -12,7 +12,7 @@ from tune_ner.audit.findings import AuditReport
 from tune_ner.errors import RunFolderError
 from tune_ner.report.sections import brief_section, files_section, outcome_sections
 from tune_ner.report.text import print_sections
-from tune_ner.results.leaderboard import RunResults
+from tune_ner.results.run_results import Results
 from tune_ner.results.test_set_log import EarlierUse
 from tune_ner.tracking.console import print_audit, print_data, print_note, print_plan
 from tune_ner.tracking.progress import LiveProgress
@@ -46,7 +46,7 @@ class Display:
         """A listener for the time in which trials run."""
         return nullcontext(RunEvents())
 
-    def ended(self, results: RunResults, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
+    def ended(self, results: Results, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
         """The run of `trials` trials is over, its tables are written and its page, or why it is not, and the command
         exits with this code.
         """
@@ -82,7 +82,7 @@ class TerminalDisplay(Display):
         """The live view."""
         return LiveProgress(self._console, experiment.cost, experiment.title)
 
-    def ended(self, results: RunResults, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
+    def ended(self, results: Results, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
         """Print the leaderboard, what follows from it, and the paths of the results."""
         print_sections(self._console, [*outcome_sections(results, trials), files_section(results, page)])
 
@@ -110,7 +110,7 @@ class QuietDisplay(Display, RunEvents):
         """This display listens itself."""
         return nullcontext(self)
 
-    def ended(self, results: RunResults, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
+    def ended(self, results: Results, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
         """Print notes, failures, the best configuration and the paths of the results."""
         for note in self._notes:
             print_line(self._console, note, "note", "yellow")

@@ -18,8 +18,9 @@ from tune_ner.config.trial_config import TrialConfig
 from tune_ner.data.corpus import SPLIT_NAMES
 from tune_ner.errors import RunFolderError
 from tune_ner.evaluation.confidence_intervals import Interval
-from tune_ner.results.leaderboard import LeaderboardEntry, RunResults
+from tune_ner.results.leaderboard import LeaderboardEntry
 from tune_ner.results.records import TrialRecord
+from tune_ner.results.run_results import Results
 from tune_ner.results.test_set_log import EarlierUse
 from tune_ner.tracking.display import Display
 from tune_ner.tracking.search_plan import SearchPlan
@@ -149,16 +150,16 @@ class JsonDisplay(Display, RunEvents):
             error=record.error,
         )
 
-    def ended(self, results: RunResults, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
+    def ended(self, results: Results, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
         """`run_ended`: the best configuration with its figures and intervals."""
         self._tell(
             "run_ended",
             run=self._run,
-            folder=str(results.folder.path),
+            folder=str(results.run_dir.path),
             page=str(page) if isinstance(page, Path) else None,
             trials=trials,
             statuses=dict(Counter(record.status for record in results.records)),
-            best=_best(results.leaderboard_entries),
+            best=_best(results.entries),
             exit_code=exit_code,
         )
 

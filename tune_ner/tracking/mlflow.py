@@ -14,9 +14,9 @@ from typing import Any
 
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import OutputError
-from tune_ner.results.leaderboard import RunResults
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
+from tune_ner.results.run_results import Results
 from tune_ner.training.result import EpochMetrics
 from tune_ner.tuning.events import RunEvents, RunStart
 from tune_ner.utils.redaction import redact
@@ -32,7 +32,7 @@ _STATUS = {
     "diverged": "FAILED",
     "failed": "FAILED",
 }
-_ARTEFACTS = ("report.html", "space.yaml", "trials.jsonl", "audit.json", "*.csv", "ranking.*", "figures", "best")
+_ARTEFACTS = ("report.html", "space.yaml", "trials.jsonl", "audit.json", "*.csv", "leaderboard.*", "figures", "best")
 _LONGEST_PARAMETER = 500
 # MLflow's own would keep a lost server's run waiting for minutes
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
@@ -103,7 +103,7 @@ class MlflowRuns(RunEvents):
         """Add what a trial came to, and end its run."""
         self._queue(self._end_trial, record)
 
-    def ended(self, results: RunResults, interrupted: bool) -> None:
+    def ended(self, results: Results, interrupted: bool) -> None:
         """Make up for what the server missed, hand it tables, page and model, and wait until it has them."""
         self._queue(self._end, results, interrupted)
         self._line.shutdown()
@@ -180,12 +180,12 @@ class MlflowRuns(RunEvents):
         self._log(run_id, _final(record), tags=tags, step=len(record.curve))
         self._client.set_terminated(run_id, _STATUS[record.status])
 
-    def _end(self, results: RunResults, interrupted: bool) -> None:
+    def _end(self, results: Results, interrupted: bool) -> None:
         self._begin()
         self._make_up(results)
         self._end_running()
         space = results.space
-        self._log(self._parent, _best(results), {} if isinstance(space, str) else space.model_dump(mode="json"))
+        self._log(self._parent, _best(results), space.model_dump(mode="json") if space else {})
         for path in _artefacts(self._folder.path):
             if path.is_dir():
                 self._client.log_artifacts(self._parent, str(path), path.name)
@@ -193,7 +193,7 @@ class MlflowRuns(RunEvents):
                 self._client.log_artifact(self._parent, str(path))
         self._client.set_terminated(self._parent, "KILLED" if interrupted else "FINISHED")
 
-    def _make_up(self, results: RunResults) -> None:
+    def _make_up(self, results: Results) -> None:
         """Tell of the trials that ended without the server."""
         # a trial has several runs there if a driver died or it was retried, and MLflow's KILLED says not which
         told = {(run.data.tags.get(_TRIAL_TAG), run.data.tags.get(_OUTCOME_TAG)) for run in self._nested()}
@@ -242,11 +242,11 @@ def _final(record: TrialRecord) -> dict[str, float | None]:
     return metrics
 
 
-def _best(results: RunResults) -> dict[str, float | None]:
+def _best(results: Results) -> dict[str, float | None]:
     """Figures of exact spans of the best configuration, with their intervals."""
-    if not results.leaderboard_entries:
+    if not results.entries:
         return {}
-    best = results.leaderboard_entries[0]
+    best = results.entries[0]
     return {
         f"best_{split_name}_span_f1{end}": value
         for split_name, interval in (("validation", best.validation), ("test", best.test))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.markup import escape
 
-from tune_ner.results.overview import searched_axes
+from tune_ner.results.summary import describe_space
 from tune_ner.tracking.console import describe_resources
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.options import SchedulerConfig, SearchSettings
@@ -33,7 +33,7 @@ def print_search_plan(console: Console, plan: SearchPlan) -> None:
     )
     TerminalLayout(console).facts(
         {
-            **searched_axes(space),
+            **describe_space(space),
             "initial points": first or "–",
             "sampler": f"{search.sampler}, seed {search.sampler_seed}",
             "scheduler": plan.scheduler_config.name,

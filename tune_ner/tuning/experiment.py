@@ -243,7 +243,7 @@ def audit_experiment(experiment: Experiment) -> dict[int | None, AuditReport]:
 def earlier_test_uses(experiment: Experiment, run_dir: RunDir) -> list[EarlierUse]:
     """Return the other runs in the same results folder that were measured on a test set of this experiment."""
     fingerprints = [fingerprint_of_split(experiment.corpus, split.test) for split in experiment.splits.values()]
-    return earlier_uses(run_dir.path.parent, fingerprints, but=run_dir.path.name)
+    return earlier_uses(run_dir.path.parent, fingerprints, exclude=run_dir.path.name)
 
 
 def _resolve_encoders(names: Sequence[str]) -> dict[str, Encoder]:

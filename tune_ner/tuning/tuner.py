@@ -127,8 +127,8 @@ class _Run:
         if not self.run_dir.path.exists():
             yield []
             return
-        with self.run_dir.driven(self.config):
-            if self.run_dir.mend_last_line():
+        with self.run_dir.lock(self.config):
+            if self.run_dir.repair_last_line():
                 self.events.on_note(
                     f"{self.run_dir.trials_file}: the last line was truncated and is removed; its trial is run again"
                 )
@@ -187,7 +187,7 @@ class _Run:
             if not self.run_dir.path.exists():
                 reports = {fold: report.as_dict() for fold, report in audits.items()}
                 self.run_dir.create(experiment.space.to_yaml(), self.config, reports)
-                stack.enter_context(self.run_dir.driven(self.config))
+                stack.enter_context(self.run_dir.lock(self.config))
             session = _Session(self, reference, resources)
             session.events.on_run_start(
                 RunStart(

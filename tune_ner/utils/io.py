@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from tune_ner.errors import RunFolderError
 
 
@@ -65,3 +67,9 @@ def read_json(path: Path) -> Any:
         raise RunFolderError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:  # the latter from JSON nested without end
         raise RunFolderError(f"{path}: not valid JSON: {error}") from error
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return the key of the first validation error and its message: `split.seed: Input should be …`."""
+    first = error.errors(include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'content'}: {first['msg']}"

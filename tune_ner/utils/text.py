@@ -30,8 +30,10 @@ def visible_lines(text: str) -> str:
 
 
 def plural(count: int, noun: str, many: str = "") -> str:
-    """Return a count and its noun: `1 trial`, `2 trials`; `many` is the plural if it does not end in an s."""
-    return f"{count:,} {noun if count == 1 else many or f'{noun}s'}"
+    """Return a count and its noun: `1 trial`, `2 trials`, `3 entities`; `many` is an irregular plural."""
+    if not many:
+        many = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeiou" else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else many}"
 
 
 def format_value(value: object) -> str:

@@ -1,0 +1,104 @@
+from dataclasses import replace
+from pathlib import Path
+
+from tests.factories import a_config, a_failure, a_record, a_run, a_stopped_trial
+from tests.results.simulated import simulated_run, simulated_trial
+from tune_ner.results.records import TrialRecord
+from tune_ner.results.run_results import Results
+from tune_ner.results.summary import describe_run, failures, notes, summarize_leaderboard
+
+SPACE = "data: corpus.jsonl\nmarkup: strip\nmodel: [tiny:1x32, tiny:1x64]\nlearning_rate: [1.0e-3]\nseed: [1, 2]\n"
+
+
+def description(folder: Path, records: list[TrialRecord], space: str = SPACE) -> dict[str, str]:
+    results = Results(a_run(folder, records, space=space))
+    return describe_run(results.space, results.records)
+
+
+def test_run_is_described_by_data_trials_and_hyperparameters(tmp_path: Path) -> None:
+    found = description(tmp_path, [a_record(), a_failure(seed=2), a_stopped_trial(seed=3)])
+    assert found["data"] == "corpus.jsonl, markup strip"
+    assert found["split"] == "random: test 0.2, validation 0.1, seed 67"
+    assert found["trials"] == "1 completed, 1 pruned, 1 failed, 1 not run"
+    assert found["model"] == "tiny:1x32, tiny:1x64"
+    assert found["fixed"].startswith("tagging_scheme BIO, learning_rate 0.001, lr_schedule linear, warmup 0, epochs 5")
+
+
+def test_search_is_described_by_its_distributions(tmp_path: Path) -> None:
+    space = SPACE.replace("learning_rate: [1.0e-3]", "learning_rate: {loguniform: [1.0e-4, 1.0e-2]}")
+    found = description(tmp_path, [a_record(), a_failure(seed=2)], space)
+    assert found["learning_rate"] == "{loguniform: [0.0001, 0.01]}"
+    assert found["trials"] == "1 completed, 1 failed"
+
+
+def test_folds_are_part_of_the_split(tmp_path: Path) -> None:
+    found = description(tmp_path, [], f"{SPACE}split: {{method: grouped, folds: 3}}\n")
+    assert found["split"] == "3 folds (grouped), seed 67"
+    assert found["trials"] == "12 not run"
+
+
+def test_unknown_search_space_is_described_by_its_trials(tmp_path: Path) -> None:
+    assert description(tmp_path, [a_record(seed=1), a_record(seed=2)], "model: []\n") == {
+        "data": "unknown",
+        "trials": "2 completed",
+        "model": "tiny:1x32",
+        "tagging_scheme": "BIO",
+        "learning_rate": "0.001",
+        "seed": "1, 2",
+    }
+
+
+def test_summary_counts_ties_and_configurations_not_compared(tmp_path: Path) -> None:
+    records = [simulated_trial(0.9), simulated_trial(0.85, learning_rate=2e-3)]
+    summary = simulated_run(tmp_path, records).summary
+    assert any(line.startswith("1 of the other 1 configuration is") for line in summary)
+    assert "Only one seed" in summary[-1]
+    records.append(simulated_trial(0.5, seed=9, model="y"))
+    summary = simulated_run(tmp_path, records, "more").summary
+    assert any(line.startswith("1 of the other 1 configuration that") for line in summary)
+    assert any(line.startswith("1 configuration could not be compared") for line in summary)
+
+
+def test_best_is_one_of_all_configurations_that_were_compared(tmp_path: Path) -> None:
+    results = simulated_run(tmp_path, [simulated_trial(0.9), simulated_trial(0.85, learning_rate=2e-3)])
+    pruned = TrialRecord.of(a_config(learning_rate=3e-3), "pruned", 1.0)
+    failed = TrialRecord.of(a_config(learning_rate=4e-3), "failed", 1.0, error="no memory")
+    summary = summarize_leaderboard(results.entries, [*results.records, pruned, failed])
+    assert "the best of 3 configurations" in summary[1]
+    assert summarize_leaderboard([], [failed]) == []
+
+
+def test_failures_name_the_trial_and_the_error() -> None:
+    records = [a_record(batch_size=16), a_failure("no memory", batch_size=32)]
+    assert failures(records) == ["tiny:1x32 · BIO · 0.001 · batch_size 32 · seed 42 failed: no memory"]
+
+
+def test_nothing_to_note() -> None:
+    assert notes([a_record(), a_failure(seed=2)]) == []
+
+
+def test_pruned_trials_are_counted() -> None:
+    (note,) = notes([a_record(seed=1), a_stopped_trial((0.1,), seed=2), a_stopped_trial((0.1, 0.2), seed=3)])
+    assert note.startswith("2 of 3 trials were pruned after 1 to 2 epochs.")
+
+
+def test_each_encoding_loss_is_noted_once_per_encoding() -> None:
+    found = notes([a_record(cut=1, seed=1), a_record(cut=1, seed=2), a_record(cut=1, tagging_scheme="IO")])
+    assert found[0] == (
+        "tiny:1x32, BIO, word tokenizer whitespace: 1 of 3 entities lost in encoding, truncated at 256 subwords or "
+        "without a subword (train 0, validation 0, test 1)."
+    )
+    assert len(found) == 4
+    assert sum("overlapping" in note for note in found) == 2
+
+
+def test_changes_of_the_batching_are_noted_once_per_encoder() -> None:
+    plain = a_record()
+    assert plain.result
+    padded = replace(plain.result, note="padding-free batching does not support 'mpnet'; batches are padded")
+    divided = replace(plain.result, accumulated_steps=4)
+    records = [plain, *(plain.model_copy(update={"result": result}) for result in (padded, padded, divided))]
+    first, second = notes([a_failure(), *records])
+    assert first == "tiny:1x32: padding-free batching does not support 'mpnet'; batches are padded."
+    assert "batches of 16" in second
+    assert "4 gradient accumulation steps" in second

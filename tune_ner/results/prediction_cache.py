@@ -1,0 +1,133 @@
+"""Predicted spans of a run's trials and their error counts, read from disk once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from tune_ner.data.corpus import Span, SplitName
+from tune_ner.evaluation.confidence_intervals import Interval, f1_interval
+from tune_ner.evaluation.significance import Difference, paired_difference
+from tune_ner.evaluation.span_metrics import sentence_counts
+from tune_ner.results.audits import Audits, seen_entities
+from tune_ner.results.predictions import Predictions
+from tune_ner.results.records import TrialRecord
+from tune_ner.results.run_dir import RunDir
+
+Counts = np.ndarray[Any, Any]
+Ids = np.ndarray[Any, Any]
+Novelty = Literal["seen", "unseen"]
+"""Whether the text of a span is an entity in train."""
+
+_MOST_SENTENCES = 2**40  # per fold, so that sentence ids of different folds differ
+
+
+@dataclass
+class PredictionCache:
+    """Predictions, counts and comparisons of a run's trials; each is read or computed once."""
+
+    run_dir: RunDir
+    _predictions: dict[tuple[str, SplitName], Predictions] = field(default_factory=dict)
+    _counts: dict[tuple[str, SplitName, str | None, Novelty | None], Counts] = field(default_factory=dict)
+    _differences: dict[tuple[tuple[str, ...], tuple[str, ...], SplitName], Difference] = field(default_factory=dict)
+
+    @cached_property
+    def audits(self) -> Audits:
+        """The stored audit of each fold; empty if the run was not audited."""
+        return self.run_dir.audits()
+
+    def has_seen_entities(self, records: Iterable[TrialRecord]) -> bool:
+        """Return whether the entities in train were recorded for all these trials."""
+        return all(seen_entities(self.audits, record.config.fold) is not None for record in records)
+
+    def predictions(self, trial_id: str, split_name: SplitName) -> Predictions:
+        """Return texts, gold spans and predicted spans of a split, one item per sentence."""
+        key = trial_id, split_name
+        if key not in self._predictions:
+            self._predictions[key] = self.run_dir.predictions_of(trial_id, split_name)
+        return self._predictions[key]
+
+    def counts(
+        self, record: TrialRecord, split_name: SplitName, label: str | None = None, novelty: Novelty | None = None
+    ) -> Counts:
+        """Return true positives, false positives and false negatives per sentence, shape (sentences, 3).
+
+        With `label` or `novelty`, only spans of that entity type or of seen or unseen entities are counted.
+        """
+        key = record.trial_id, split_name, label, novelty
+        if key not in self._counts:
+            rows = self.predictions(record.trial_id, split_name)
+            gold, predicted = (
+                self._select(spans, rows.texts, record.config.fold, label, novelty)
+                for spans in (rows.gold, rows.predicted)
+            )
+            self._counts[key] = sentence_counts(gold, predicted)
+        return self._counts[key]
+
+    def _select(
+        self,
+        spans: list[list[Span]],
+        texts: Sequence[str],
+        fold: int | None,
+        label: str | None,
+        novelty: Novelty | None,
+    ) -> list[list[Span]]:
+        if label is not None:
+            spans = [[span for span in row if span.label == label] for row in spans]
+        if novelty is None:
+            return spans
+        known = seen_entities(self.audits, fold)
+        if known is None:
+            raise ValueError(f"the entities in train were not recorded in {self.run_dir.path}; see has_seen_entities")
+        seen = novelty == "seen"
+        return [
+            [span for span in row if known.is_seen(span, text) == seen] for row, text in zip(spans, texts, strict=True)
+        ]
+
+    def replicate_counts(
+        self,
+        records: Iterable[TrialRecord],
+        split_name: SplitName,
+        label: str | None = None,
+        novelty: Novelty | None = None,
+    ) -> tuple[list[Counts], list[Ids]]:
+        """Return the counts of several trials and the ids of their sentences.
+
+        One array of shape (trials, sentences, 3) per fold and set of hyperparameters, so that the trials of an array
+        differ only in their seed. Sentence ids of different folds differ.
+        """
+        cells: dict[tuple[int, str], list[Counts]] = {}
+        for record in sorted(records, key=lambda record: (_cell(record), record.config.seed)):
+            cells.setdefault(_cell(record), []).append(self.counts(record, split_name, label, novelty))
+        counts = [np.stack(trials) for trials in cells.values()]
+        ids = [fold * _MOST_SENTENCES + np.arange(len(trials[0])) for (fold, _), trials in cells.items()]
+        return counts, ids
+
+    def interval(
+        self,
+        records: Iterable[TrialRecord],
+        split_name: SplitName,
+        label: str | None = None,
+        novelty: Novelty | None = None,
+    ) -> Interval:
+        """Return the mean span F1 of several trials with its 95 % interval."""
+        counts, sentences = self.replicate_counts(records, split_name, label, novelty)
+        return f1_interval(counts, groups=sentences)
+
+    def difference(self, one: Sequence[TrialRecord], other: Sequence[TrialRecord], split_name: SplitName) -> Difference:
+        """Return the mean span F1 of some trials minus that of others, paired in the order of `replicate_counts`."""
+        key = tuple(record.trial_id for record in one), tuple(record.trial_id for record in other), split_name
+        if key not in self._differences:
+            (counts, sentences), (others, _) = (self.replicate_counts(side, split_name) for side in (one, other))
+            self._differences[key] = paired_difference(counts, others, groups=sentences)
+        return self._differences[key]
+
+
+def _cell(record: TrialRecord) -> tuple[int, str]:
+    """Return the fold and hyperparameters, which trials share that differ only in their seed."""
+    fold = -1 if record.config.fold is None else record.config.fold
+    return fold, record.config.model_dump_json(exclude={"seed", "fold"})
