@@ -12,9 +12,9 @@ from tune_ner.results.audits import (
     highest_severity,
     read_audits,
     seen_entities,
+    sentences_in_train,
     shared_findings,
     shared_summaries,
-    test_sentences_in_train,
 )
 
 Audits = dict[int | None, dict[str, Any]]
@@ -31,7 +31,7 @@ def test_test_sentences_in_train_and_seen_entities_belong_to_a_fold() -> None:
     one = an_audit(test_sentences_in_train={"near": [1, 2]}, seen_entities=["feber"])
     other = an_audit(test_sentences_in_train={"near": [], "exact": [7]})
     audits: Audits = {0: one, 1: other}
-    assert [test_sentences_in_train(audits, fold) for fold in (0, 1, None)] == [{1, 2}, {7}, set()]
+    assert [sentences_in_train(audits, fold) for fold in (0, 1, None)] == [{1, 2}, {7}, set()]
     known = seen_entities(audits, 0)
     assert known
     assert known.is_seen(Span(0, 5, "X"), "Feber kan lindras.")

@@ -78,7 +78,7 @@ def baseline_f1(audits: Audits) -> float | None:
     return fmean(best) if best else None
 
 
-def test_sentences_in_train(audits: Audits, fold: int | None) -> frozenset[int]:
+def sentences_in_train(audits: Audits, fold: int | None) -> frozenset[int]:
     """Return the corpus indices of the test sentences that also occur in train, near-duplicates included."""
     levels = audits.get(fold, {}).get("test_sentences_in_train", {})
     return frozenset(index for indices in levels.values() for index in indices)
