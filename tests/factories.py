@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tune_ner.audit.findings import AuditReport, Finding, Severity
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.data.corpus import Corpus, Sentence, Span, SplitName
 from tune_ner.data.splits import Split
 from tune_ner.evaluation.seqeval_metrics import SeqevalMetrics, TypeMetrics
 from tune_ner.evaluation.span_metrics import score_spans
+from tune_ner.results.audits import Audits
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
 from tune_ner.training.result import EpochMetrics, SplitMetrics, TrialProfile, TrialResult
@@ -126,7 +128,7 @@ def a_run(
     records: Sequence[TrialRecord],
     name: str = "run",
     space: str = "",
-    audits: Mapping[int | None, Mapping[str, Any]] | None = None,
+    audits: Audits | None = None,
     split: Split = SPLIT,
 ) -> RunDir:
     """A run folder with these records in it, made as a run makes it."""
@@ -137,20 +139,22 @@ def a_run(
     return folder
 
 
-def a_finding(title: str, severity: str = "warning", **changes: Any) -> dict[str, Any]:
-    """A finding as an audit file has it, about 2 of 10 things."""
-    return {"severity": severity, "title": title, "count": 2, "total": 10, "suggestion": f"mend {title}", **changes}
+def a_finding(title: str, severity: Severity = "warning", **changes: Any) -> Finding:
+    """Return a finding about 2 of 10 items."""
+    finding = Finding("made", severity, title, 2, 10, effect="none", suggestion=f"fix {title}")
+    return replace(finding, **changes)
 
 
-def an_audit(*findings: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """Return the audit of one fold as in an audit file; its summary names the most severe finding."""
-    severity = findings[0]["severity"] if findings else None
-    summary = f"audit: {severity}: {findings[0]['title']}" if findings else "audit: no errors or warnings"
-    made: dict[str, Any] = {
-        "summary": summary,
-        "severity": severity,
-        "findings": list(findings),
-        "baselines": {},
-        "test_sentences_in_train": {},
-    }
-    return {**made, **changes}
+def an_audit(*findings: Finding, baselines: Mapping[str, float] | None = None, **changes: Any) -> AuditReport:
+    """Return the audit of one fold; `baselines` holds a test F1 by name."""
+    report = AuditReport(
+        corpus="made",
+        data_fingerprint="data",
+        word_tokenizer="whitespace",
+        splits={},
+        baselines={name: {"test": split_metrics(f1).spans} for name, f1 in (baselines or {}).items()},
+        test_sentences_in_train={},
+        seen_entities=frozenset(),
+        findings=findings,
+    )
+    return replace(report, **changes)

@@ -2,9 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyarrow
 import pyarrow.parquet
@@ -18,6 +17,7 @@ from tests.factories import a_failure, a_finding, a_record, a_run, a_stopped_tri
 from tune_ner.cli.app import app
 from tune_ner.data.loaders import MAX_CHARACTERS, MAX_SPANS
 from tune_ner.data.synthetic.generator import synthetic_corpus
+from tune_ner.results.audits import Audits
 from tune_ner.results.run_dir import RunDir
 from tune_ner.training.model_export import InferenceConfig
 
@@ -117,7 +117,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
     schemes = ("BIO", "BIOES")
     records = [a_record((0.5, 0.6 + s / 100), seed=s, tagging_scheme=scheme) for s in (1, 2) for scheme in schemes]
     findings = a_finding("annotation marks in the text", "error"), a_finding("duplicates")
-    audits: dict[int | None, Mapping[str, Any]] = {None: an_audit(*findings)}
+    audits: Audits = {None: an_audit(*findings)}
     run = a_run(
         tmp_path_factory.mktemp("results"),
         [*records, a_failure(seed=3), a_stopped_trial(seed=4)],

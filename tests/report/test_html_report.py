@@ -17,11 +17,10 @@ from tune_ner.errors import RunFolderError
 from tune_ner.report.curves import MOST_DRAWN, curves_data
 from tune_ner.report.html_report import Page, PageSection, run_page, write_report
 from tune_ner.report.sections import Section, Sentence, Table
+from tune_ner.results.audits import Audits
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_results import Results
 from tune_ner.utils.io import atomic_write
-
-Audits = dict[int | None, dict[str, Any]]
 
 HOSTILE = "</script><script>document.title='taken'</script><img src=x onerror=alert(1)> \"'&amp;"
 
@@ -144,7 +143,7 @@ def test_a_search_shows_how_it_grew_and_what_was_confirmed(tmp_path: Path) -> No
 def test_figures_on_seen_and_unseen_forms_have_intervals_where_train_s_forms_were_kept(
     tmp_path: Path, known: bool
 ) -> None:
-    audits: Audits = {None: an_audit(**({"seen_entities": ["feber"]} if known else {}))}
+    audits: Audits = {None: an_audit(seen_entities=frozenset({"feber"}))} if known else {}
     page = page_of(a_run(tmp_path, [a_record()], audits=audits))
     (values,) = island(page)["figures"]["forms"]["datasets"].values()
     assert [row["what"] for row in values] == ["seen (n = 1)", "unseen (n = 1)"]

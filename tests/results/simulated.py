@@ -3,12 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from tests.factories import a_config, a_result
 from tune_ner.data.corpus import Corpus, Sentence, Span, SplitName
 from tune_ner.data.splits import Split
 from tune_ner.evaluation.span_metrics import score_spans
+from tune_ner.results.audits import Audits
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
 from tune_ner.results.run_results import Results
@@ -40,7 +40,7 @@ def simulated_run(
     records: list[TrialRecord],
     name: str = "run",
     space: str = "",
-    audits: dict[int | None, dict[str, Any]] | None = None,
+    audits: Audits | None = None,
 ) -> Results:
     """Return the results of a run folder with these trials."""
     run_dir = RunDir.new(folder, name)

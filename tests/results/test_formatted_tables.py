@@ -20,7 +20,7 @@ def test_leaderboard_has_deviations_and_runs_only_with_several_seeds(tmp_path: P
 
 def test_leaderboard_cells_are_text(tmp_path: Path) -> None:
     records = [a_record((0.5,), learning_rate=rate, seed=seed) for rate, seed in ((1e-5, 1), (2e-5, 2))]
-    audit = an_audit(baselines={"gazetteer": {"test": {"f1": 0.1}}})
+    audit = an_audit(baselines={"gazetteer": 0.1})
     table = format_leaderboard(Results(a_run(tmp_path, records, audits={None: audit})))
     assert table[["#", "lr", "tied", "vs. baseline"]].to_numpy().tolist() == [
         ["1", "1e-05", "yes", "+0.300"],

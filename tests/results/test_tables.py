@@ -95,9 +95,7 @@ def test_test_metrics_do_not_affect_the_rank(tmp_path: Path) -> None:
 
 
 def test_leaderboard_compares_with_the_baseline_and_without_train_sentences(tmp_path: Path) -> None:
-    audit = an_audit(
-        baselines={"gazetteer": {"test": {"f1": 0.2}}}, test_sentences_in_train={"near": list(range(300, 400))}
-    )
+    audit = an_audit(baselines={"gazetteer": 0.2}, test_sentences_in_train={"near": list(range(300, 400))})
     (row,) = simulated_run(tmp_path, [simulated_trial(0.9)], audits={None: audit}).leaderboard().to_dict("records")
     assert row["improvement_over_baseline"] == pytest.approx(row["test_span_f1"] - 0.2)
     assert row["test_without_train_sentences_f1"] != row["test_span_f1"]

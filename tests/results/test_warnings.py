@@ -41,7 +41,7 @@ def test_trials_without_any_correct_entity_are_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("f1", "side"), [(0.95, "below"), (0.1, "above")])
 def test_best_configuration_is_compared_with_the_baseline(tmp_path: Path, f1: float, side: str) -> None:
-    audit = an_audit(baselines={"gazetteer": {"test": {"f1": f1}}})
+    audit = an_audit(baselines={"gazetteer": f1})
     (warning,) = simulated_run(tmp_path, [simulated_trial(0.6)], audits={None: audit}).warnings
     assert f"{f1:.3f}" in warning
     assert side in warning

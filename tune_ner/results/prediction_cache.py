@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -11,9 +11,10 @@ import numpy as np
 
 from tune_ner.data.corpus import Span, SplitName
 from tune_ner.evaluation.confidence_intervals import Interval, f1_interval
+from tune_ner.evaluation.seen_entities import SeenEntities
 from tune_ner.evaluation.significance import Difference, paired_difference
 from tune_ner.evaluation.span_metrics import sentence_counts
-from tune_ner.results.audits import Audits, seen_entities
+from tune_ner.results.audits import Audits
 from tune_ner.results.predictions import Predictions
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
@@ -21,7 +22,7 @@ from tune_ner.results.run_dir import RunDir
 Counts = np.ndarray[Any, Any]
 Ids = np.ndarray[Any, Any]
 Novelty = Literal["seen", "unseen"]
-"""Whether the text of a span is an entity in train."""
+"""Whether the text of a span is an entity in train; known for audited runs only."""
 
 _MOST_SENTENCES = 2**40  # per fold, so that sentence ids of different folds differ
 
@@ -40,10 +41,6 @@ class PredictionCache:
         """The stored audit of each fold; empty if the run was not audited."""
         return self.run_dir.audits()
 
-    def has_seen_entities(self, records: Iterable[TrialRecord]) -> bool:
-        """Return whether the entities in train were recorded for all these trials."""
-        return all(seen_entities(self.audits, record.config.fold) is not None for record in records)
-
     def predictions(self, trial_id: str, split_name: SplitName) -> Predictions:
         """Return texts, gold spans and predicted spans of a split, one item per sentence."""
         key = trial_id, split_name
@@ -61,32 +58,19 @@ class PredictionCache:
         key = record.trial_id, split_name, label, novelty
         if key not in self._counts:
             rows = self.predictions(record.trial_id, split_name)
+            is_counted = self._filter(record.config.fold, label, novelty)
             gold, predicted = (
-                self._select(spans, rows.texts, record.config.fold, label, novelty)
+                [[span for span in row if is_counted(span, text)] for row, text in zip(spans, rows.texts, strict=True)]
                 for spans in (rows.gold, rows.predicted)
             )
             self._counts[key] = sentence_counts(gold, predicted)
         return self._counts[key]
 
-    def _select(
-        self,
-        spans: list[list[Span]],
-        texts: Sequence[str],
-        fold: int | None,
-        label: str | None,
-        novelty: Novelty | None,
-    ) -> list[list[Span]]:
-        if label is not None:
-            spans = [[span for span in row if span.label == label] for row in spans]
+    def _filter(self, fold: int | None, label: str | None, novelty: Novelty | None) -> Callable[[Span, str], bool]:
         if novelty is None:
-            return spans
-        known = seen_entities(self.audits, fold)
-        if known is None:
-            raise ValueError(f"the entities in train were not recorded in {self.run_dir.path}; see has_seen_entities")
-        seen = novelty == "seen"
-        return [
-            [span for span in row if known.is_seen(span, text) == seen] for row, text in zip(spans, texts, strict=True)
-        ]
+            return lambda span, _: label in (None, span.label)
+        seen = SeenEntities(self.audits[fold].seen_entities)
+        return lambda span, text: label in (None, span.label) and seen.is_seen(span, text) == (novelty == "seen")
 
     def replicate_counts(
         self,

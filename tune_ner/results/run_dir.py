@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from tune_ner.data.corpus import Corpus, SplitName
 from tune_ner.data.splits import Split
 from tune_ner.errors import RunFolderError
-from tune_ner.results.audits import read_audits
+from tune_ner.results.audits import Audits, read_audits
 from tune_ner.results.best_model import BestModelDir
 from tune_ner.results.predictions import Predictions, read_predictions, write_predictions
 from tune_ner.results.records import TrialRecord
@@ -107,15 +107,13 @@ class RunDir:
         """Name of the run: the last part of its path."""
         return self.path.resolve().name
 
-    def create(
-        self, space_yaml: str, run_config: RunConfig | None = None, audits: Mapping[int | None, Mapping[str, Any]] = {}
-    ) -> None:
+    def create(self, space_yaml: str, run_config: RunConfig | None = None, audits: Audits | None = None) -> None:
         """Create the folder with its first files, completely or not at all.
 
         Args:
             space_yaml: the resolved search space.
             run_config: the configuration that must be the same when the run is resumed.
-            audits: the audit of each fold (or None) as plain data.
+            audits: the audit of each fold (or None).
 
         Raises:
             RunFolderError: the folder exists or cannot be written.
@@ -130,16 +128,15 @@ class RunDir:
             if run_config is not None:
                 atomic_write(new.run_config_file, _json(run_config))
             if audits:
-                atomic_write(new.audit_file, _json([{"fold": fold, **audit} for fold, audit in audits.items()]))
+                content = [{"fold": fold, **audit.as_dict()} for fold, audit in audits.items()]
+                atomic_write(new.audit_file, _json(content))
             new.predictions.mkdir()
             atomic_write(new.trials_file, "")
             made.rename(self.path)
         except (OSError, RunFolderError) as error:
             if made:
                 shutil.rmtree(made, ignore_errors=True)
-            cause = error if isinstance(error, OSError) else error.__cause__
-            reason = getattr(cause, "strerror", None) or cause
-            raise RunFolderError(f"{self.path}: cannot be created: {reason}") from error
+            raise RunFolderError(f"{self.path}: cannot be created: {error}") from error
 
     @contextmanager
     def lock(self, run_config: RunConfig) -> Iterator[None]:
@@ -161,7 +158,7 @@ class RunDir:
         Raises:
             RunFolderError: the file cannot be read or written.
         """
-        with self._writing(), self.trials_file.open("r+b") as file:
+        with self._accessing("cannot be written"), self.trials_file.open("r+b") as file:
             content = file.read()
             truncated = _is_truncated(content)
             if truncated:
@@ -174,7 +171,8 @@ class RunDir:
     @property
     def is_truncated(self) -> bool:
         """Whether the last record is truncated: it is being written, or the run was killed while writing it."""
-        return _is_truncated(self._content())
+        with self._accessing("not a run folder"):
+            return _is_truncated(self.trials_file.read_bytes())
 
     def remove_checkpoints(self) -> None:
         """Remove the checkpoints of all trials; a completed run does not need them."""
@@ -186,7 +184,7 @@ class RunDir:
         Raises:
             RunFolderError: the disk is full, or the folder is missing or read-only.
         """
-        with self._writing():
+        with self._accessing("cannot be written"):
             if record.result:
                 write_predictions(self._predictions_file(record.trial_id), record.result, corpus, split)
                 log_test_use(self.path, fingerprint_of_split(corpus, split.test), record.trial_id)
@@ -195,11 +193,11 @@ class RunDir:
                 checkpoint.unlink(missing_ok=True)
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _accessing(self, problem: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise RunFolderError(f"{self.path}: cannot be written: {error.strerror or error}") from error
+            raise RunFolderError(f"{self.path}: {problem}: {error.strerror or error}") from error
 
     def records(self) -> list[TrialRecord]:
         """Return the last record of every trial, in the order in which the trials ended.
@@ -210,20 +208,14 @@ class RunDir:
         Raises:
             RunFolderError: the file is missing or has an invalid record.
         """
-        state = self._state()
-        if self._read is None or self._read[0] != state:
-            self._read = state, self._read_records()
+        with self._accessing("not a run folder"):
+            stat = self.trials_file.stat()
+            state = stat.st_size, stat.st_mtime_ns
+            if self._read is None or self._read[0] != state:
+                self._read = state, self._read_records(self.trials_file.read_bytes())
         return list(self._read[1])
 
-    def _state(self) -> tuple[int, int]:
-        try:
-            stat = self.trials_file.stat()
-        except OSError as error:
-            raise RunFolderError(f"{self.trials_file}: not a run folder: {error.strerror}") from error
-        return stat.st_size, stat.st_mtime_ns
-
-    def _read_records(self) -> list[TrialRecord]:
-        content = self._content()
+    def _read_records(self, content: bytes) -> list[TrialRecord]:
         # records end with a line feed; other line separators may occur in their strings
         lines = content[: content.rfind(b"\n") + 1 if _is_truncated(content) else None].split(b"\n")
         found: dict[str, TrialRecord] = {}
@@ -234,12 +226,6 @@ class RunDir:
                 found[record.trial_id] = record
         return list(found.values())
 
-    def _content(self) -> bytes:
-        try:
-            return self.trials_file.read_bytes()
-        except OSError as error:
-            raise RunFolderError(f"{self.trials_file}: not a run folder: {error.strerror}") from error
-
     def _parse(self, number: int, line: bytes) -> TrialRecord:
         try:
             return TrialRecord.model_validate_json(line)
@@ -248,7 +234,7 @@ class RunDir:
             problem = first["msg"] if first["type"] == "other_format" else f"invalid record: {first_problem(error)}"
             raise RunFolderError(f"{self.trials_file}:{number}: {problem}") from error
 
-    def audits(self) -> dict[int | None, dict[str, Any]]:
+    def audits(self) -> Audits:
         """Return the stored audit of each fold; empty if the run was not audited.
 
         Raises:

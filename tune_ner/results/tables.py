@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from tune_ner.results.audits import baseline_f1, sentences_in_train
+from tune_ner.results.audits import baseline_f1
 from tune_ner.results.leaderboard import LeaderboardEntry
 from tune_ner.results.prediction_cache import PredictionCache
 from tune_ner.results.records import TrialRecord
@@ -175,7 +175,8 @@ def _deviation(values: Sequence[float]) -> float | None:
 
 
 def _f1_without_train_sentences(cache: PredictionCache, record: TrialRecord) -> float:
-    in_train = sentences_in_train(cache.audits, record.config.fold)
+    audit = cache.audits.get(record.config.fold)
+    in_train = {index for level in (audit.test_sentences_in_train.values() if audit else ()) for index in level}
     indices = cache.predictions(record.trial_id, "test").indices
     kept = [row for row, index in enumerate(indices) if index not in in_train]
     correct, spurious, missed = cache.counts(record, "test")[kept].sum(axis=0)

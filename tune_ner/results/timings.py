@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tune_ner.results.records import TrialRecord
+from tune_ner.training.result import TrialResult
 from tune_ner.utils.text import format_duration
 
 STAGES = ("start", "load", "encode", "train", "evaluate", "save")
@@ -40,7 +42,7 @@ class RunTime:
     @property
     def sentence(self) -> str:
         """Description in one sentence; empty if the wall time is unknown."""
-        if self.wall_seconds is None or self.mean_concurrent_trials is None:
+        if not self.wall_seconds or not self.mean_concurrent_trials:
             return ""
         return (
             f"The run took {format_duration(self.wall_seconds)} from the first trial start to the last trial end. Its "
@@ -52,9 +54,8 @@ class RunTime:
 def run_time(records: Sequence[TrialRecord]) -> RunTime:
     """Return the duration of a run, including failed and pruned trials."""
     seconds = [_valid(record.seconds) or 0.0 for record in records]
-    ends = [_end(record) for record in records]
-    known = [(end, length) for end, length in zip(ends, seconds, strict=True) if end is not None]
-    wall = max(end for end, _ in known) - min(end - length for end, length in known) if known else None
+    times = [(end, length) for record, length in zip(records, seconds, strict=True) if (end := _end(record))]
+    wall = max(end for end, _ in times) - min(end - length for end, length in times) if times else None
     return RunTime(wall, math.fsum(seconds))
 
 
@@ -64,65 +65,52 @@ def timings_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
     Trials that differ in another hyperparameter that affects the cost, in device, threads or precision have separate
     rows. Columns: the encoder and these settings; `n_trials`; for each stage and for `other` the mean seconds and the
     share of the mean wall time `seconds`; subwords trained per second without padding (`tokens_per_second`) and with
-    it; the highest peak memory in bytes; and three columns about the whole run (see `RunTime`).
+    it; the highest peak memory in bytes; and three columns about the complete run (see `RunTime`).
     """
-    done = [record for record in records if record.result]
-    keys = ["model", "batching", *cost_hyperparameters(done), *_ENVIRONMENT]
-    groups: dict[tuple[Any, ...], list[TrialRecord]] = {}
-    for record in done:
-        groups.setdefault(tuple(_setting(record, key) for key in keys), []).append(record)
+    done = [(record, record.result) for record in records if record.result]
+    varied = [name for name in _COST_HYPERPARAMETERS if len({getattr(record.config, name) for record, _ in done}) > 1]
+    keys = ["model", "batching", *varied, *_ENVIRONMENT]
+    measured = pd.DataFrame([_measure(record, result) for record, result in done], columns=[*keys, *_MEASURED])
+    measured = measured.astype(dict.fromkeys(_MEASURED, float))
+    groups = measured.groupby(keys, dropna=False)
+    sums = groups[list(_MEASURED)].sum(min_count=1)
+    wall = sums["wall"]
+    sums["other"] = (wall - sums[list(STAGES)].sum(axis=1)).clip(lower=0)
+    table = pd.DataFrame({"n_trials": groups.size()})
+    for stage in (*STAGES, "other"):
+        table[f"{stage}_seconds"] = sums[stage] / table["n_trials"]
+        table[f"{stage}_share"] = sums[stage] / wall
     time = run_time(records)
-    run = {
-        "run_wall_seconds": time.wall_seconds,
-        "run_trial_seconds": time.trial_seconds,
-        "mean_concurrent_trials": time.mean_concurrent_trials,
+    table = table.assign(
+        seconds=wall / table["n_trials"],
+        tokens_per_second=sums["tokens"] / sums["profiled"],
+        computed_tokens_per_second=sums["computed_tokens"] / sums["profiled"],
+        peak_memory_bytes=groups["peak_memory_bytes"].max(),
+        run_wall_seconds=time.wall_seconds,
+        run_trial_seconds=time.trial_seconds,
+        mean_concurrent_trials=time.mean_concurrent_trials,
+    )
+    return table.replace([np.inf, -np.inf], np.nan).reset_index()
+
+
+_MEASURED = (*STAGES, "wall", "profiled", "tokens", "computed_tokens", "peak_memory_bytes")
+
+
+def _measure(record: TrialRecord, result: TrialResult) -> dict[str, Any]:
+    """Return the settings of a trial, its seconds per stage and in total, and its work while it trained."""
+    stages = {stage: _valid(result.seconds.get(stage)) for stage in STAGES}
+    measured: dict[str, Any] = {
+        **record.config.model_dump(include={"model", *_COST_HYPERPARAMETERS}),
+        "batching": result.batching_used,
+        **{name: getattr(result, name) for name in _ENVIRONMENT},
+        **stages,
+        # recorded stages that exceed the wall time replace it
+        "wall": max(_valid(record.seconds) or 0.0, math.fsum(seconds or 0.0 for seconds in stages.values())),
     }
-    rows = [{**dict(zip(keys, values, strict=True)), **_means(group), **run} for values, group in groups.items()]
-    return pd.DataFrame(rows, columns=[*keys, *_means([]), *run]).sort_values(keys, ignore_index=True)
-
-
-def cost_hyperparameters(records: Iterable[TrialRecord]) -> list[str]:
-    """Return the hyperparameters, other than the encoder, that affect a trial's cost and differ between the trials."""
-    configs = [record.config for record in records]
-    return [name for name in _COST_HYPERPARAMETERS if len({getattr(config, name) for config in configs}) > 1]
-
-
-def _setting(record: TrialRecord, key: str) -> Any:
-    assert record.result
-    if key == "batching":
-        return record.result.batching_used
-    return getattr(record.result if key in _ENVIRONMENT else record.config, key)
-
-
-def _means(group: Sequence[TrialRecord]) -> dict[str, Any]:
-    """Return the means over trials of equal cost; values that no record has are missing."""
-    stages = [
-        {stage: _valid(record.result.seconds.get(stage)) for stage in STAGES} for record in group if record.result
-    ]
-    # recorded stages that exceed the wall time replace it
-    walls = [max(_valid(r.seconds) or 0.0, _sum(s.values())) for r, s in zip(group, stages, strict=True)]
-    total = math.fsum(walls)
-    sums: dict[str, float | None] = {stage: _sum_or_none(times[stage] for times in stages) for stage in STAGES}
-    sums["other"] = max(0.0, total - _sum(sums.values()))
-    row: dict[str, Any] = {"n_trials": len(group)}
-    for stage, seconds in sums.items():
-        row[f"{stage}_seconds"] = None if seconds is None else _ratio(seconds, len(group))
-        row[f"{stage}_share"] = None if seconds is None else _ratio(seconds, total)
-    return {**row, "seconds": _ratio(total, len(group)), **_speed(group)}
-
-
-def _speed(group: Sequence[TrialRecord]) -> dict[str, Any]:
-    profiles = [
-        (record.result.profile, seconds)
-        for record in group
-        if record.result and record.result.profile and (seconds := _valid(record.result.seconds.get("train")))
-    ]
-    seconds = math.fsum(train for _, train in profiles)
-    return {
-        "tokens_per_second": _ratio(sum(profile.tokens for profile, _ in profiles), seconds),
-        "computed_tokens_per_second": _ratio(sum(profile.computed_tokens for profile, _ in profiles), seconds),
-        "peak_memory_bytes": max((profile.peak_memory_bytes for profile, _ in profiles), default=None),
-    }
+    if result.profile and stages["train"]:
+        work = {name: float(getattr(result.profile, name)) for name in ("tokens", "computed_tokens")}
+        measured |= {"profiled": stages["train"], **work, "peak_memory_bytes": result.profile.peak_memory_bytes}
+    return measured
 
 
 def _end(record: TrialRecord) -> float | None:
@@ -134,19 +122,6 @@ def _end(record: TrialRecord) -> float | None:
         return None
 
 
-def _valid(value: float | None) -> float | None:
-    """Return a measured value; None if it is missing, negative or not finite."""
-    return value if value is not None and math.isfinite(value) and value >= 0 else None
-
-
-def _sum(values: Iterable[float | None]) -> float:
-    return math.fsum(value for value in values if value is not None)
-
-
-def _sum_or_none(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return math.fsum(known) if known else None
-
-
-def _ratio(numerator: float, denominator: float) -> float | None:
-    return _valid(numerator / denominator) if denominator else None
+def _valid(seconds: float | None) -> float | None:
+    """Return measured seconds; None if they are missing, negative or not finite."""
+    return seconds if seconds is not None and math.isfinite(seconds) and seconds >= 0 else None

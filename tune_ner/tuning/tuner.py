@@ -185,8 +185,7 @@ class _Run:
             reference = ray.put(experiment)
             resources = _allocate(experiment, reference, options, machine or cluster_machine(), trials)
             if not self.run_dir.path.exists():
-                reports = {fold: report.as_dict() for fold, report in audits.items()}
-                self.run_dir.create(experiment.space.to_yaml(), self.config, reports)
+                self.run_dir.create(experiment.space.to_yaml(), self.config, audits)
                 stack.enter_context(self.run_dir.lock(self.config))
             session = _Session(self, reference, resources)
             session.events.on_run_start(
