@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.markup import escape
 
+from tune_ner.report.sections import Section
+from tune_ner.report.text import print_sections
 from tune_ner.results.summary import describe_space
 from tune_ner.tracking.console import describe_resources
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.options import SchedulerConfig, SearchSettings
 from tune_ner.tuning.resources import TrialResources
-from tune_ner.utils.renderers import TerminalLayout
 
 
 @dataclass(frozen=True)
@@ -31,16 +32,15 @@ def print_search_plan(console: Console, plan: SearchPlan) -> None:
     first = "; ".join(
         ", ".join(f"{name} {value}" for name, value in point.items()) for point in space.expand_initial_points()
     )
-    TerminalLayout(console).facts(
-        {
-            **describe_space(space),
-            "initial points": first or "–",
-            "sampler": f"{search.sampler}, seed {search.sampler_seed}",
-            "scheduler": plan.scheduler_config.name,
-            "ends": _end(search),
-            "confirms": f"the best {search.confirm} with {search.confirm_seeds} fresh seeds each, measured on test",
-        }
-    )
+    facts = {
+        **describe_space(space),
+        "initial points": first or "–",
+        "sampler": f"{search.sampler}, seed {search.sampler_seed}",
+        "scheduler": plan.scheduler_config.name,
+        "ends": _end(search),
+        "confirms": f"the best {search.confirm} with {search.confirm_seeds} fresh seeds each, measured on test",
+    }
+    print_sections(console, [Section("", (facts,))])
     most = describe_resources(plan.resources, search.trials)
     console.print(f"At most {escape(most)}", highlight=False, soft_wrap=True)
 
