@@ -3,7 +3,8 @@
 # make test-fast  the tests that need neither Ray, training nor a browser
 # make test-all   all tests, including those that take minutes
 # make fuzz       property tests with fresh random examples for MINUTES=60, until one fails
-# make chaos      a grid whose workers, driver, node and disk fail: the table of docs/reliability.md
+# make docs       the reference pages and the documentation site in build/site
+# make chaos      a grid whose workers, driver, node and disk fail: the table of docs/evidence/reliability.md
 # All targets first install into .venv; PYTHON=python3.12 selects another interpreter.
 
 PYTHON ?= python3
@@ -17,7 +18,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 -c constraints.txt
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
 
-.PHONY: install grid test test-fast test-all fuzz chaos lint format clean
+.PHONY: install grid test test-fast test-all fuzz chaos docs lint format clean
 
 install: .venv/installed
 
@@ -34,6 +35,10 @@ install: .venv/installed
 
 grid: install
 	$(BIN)/python -m tune_ner.grid $(SPACE) $(ARGS)
+
+docs: install
+	$(BIN)/python docs/generate_reference.py
+	$(BIN)/mkdocs build --strict
 
 chaos: install
 	$(BIN)/python -m benchmarks.chaos $(ARGS)
