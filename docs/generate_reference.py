@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 import typer
+from tune_ner.config.hyperparameters import hyperparameter_reference
 
 import tune_ner
 from tune_ner.cli.app import app
-from tune_ner.config.hyperparameters import hyperparameter_reference
 
 FOLDER = Path(__file__).parent / "reference"
 
@@ -20,7 +20,13 @@ def command_line() -> str:
     assert isinstance(group, click.Group)
     lines = ["# Command line", "", "`tune-ner COMMAND`, or `python -m tune_ner COMMAND`.", ""]
     for name, command in group.commands.items():
-        lines += [f"## tune-ner {name}", "", *_description(command), "| option | value | default | meaning |", "| --- | --- | --- | --- |"]
+        lines += [
+            f"## tune-ner {name}",
+            "",
+            *_description(command),
+            "| option | value | default | meaning |",
+            "| --- | --- | --- | --- |",
+        ]
         lines += [_row(parameter) for parameter in command.params if parameter.name != "help"]
         lines.append("")
     return "\n".join(lines)
@@ -33,7 +39,11 @@ def _description(command: click.Command) -> list[str]:
 
 def _row(parameter: click.Parameter) -> str:
     is_option = isinstance(parameter, click.Option)
-    names = "/".join([*parameter.opts, *parameter.secondary_opts]) if is_option else (parameter.metavar or str(parameter.name)).upper()
+    names = (
+        "/".join([*parameter.opts, *parameter.secondary_opts])
+        if is_option
+        else (parameter.metavar or str(parameter.name)).upper()
+    )
     shown = getattr(parameter, "show_default", None)
     default = shown if isinstance(shown, str) else _plain(parameter.default)
     value = "" if is_option and parameter.is_flag else parameter.type.name
@@ -47,7 +57,10 @@ def _plain(default: object) -> str:
 
 def api() -> str:
     """Return the page of the public Python API, filled in by mkdocstrings."""
-    names = [f"## tune_ner.{name}\n\n::: tune_ner.{name}\n    options:\n      show_root_heading: false\n" for name in tune_ner.__all__]
+    names = [
+        f"## tune_ner.{name}\n\n::: tune_ner.{name}\n    options:\n      show_root_heading: false\n"
+        for name in tune_ner.__all__
+    ]
     return "\n".join(["# API", "", "`import tune_ner as tn`", "", *names])
 
 

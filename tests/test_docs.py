@@ -1,18 +1,18 @@
-"""Every shell example of the README and the docs, executed.
+"""Every shell and Python example of the README and the docs, executed; the site and its generated pages.
 
-Commands of this package run in a folder that has what the examples name; a grid or search only plans
-(`--dry-run`). What would take hours or needs a cluster is asked for its `--help` instead, which must know every option
-that the example gives.
+Commands of this package run in a folder that contains what the examples name; a grid or search runs with `--dry-run`.
+For examples that need hours or a cluster, the options are checked against `--help` instead.
 """
 
 import gzip
 import json
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +27,10 @@ from tune_ner.cli.app import app
 from tune_ner.data.synthetic.generator import synthetic_corpus
 
 ROOT = Path(tune_ner.__file__).parents[1]
+PAGES_OF_REFERENCE: dict[str, Callable[[], str]] = runpy.run_path(str(ROOT / "docs" / "generate_reference.py"))["PAGES"]
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "results/reference/README.md")),
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
 ]
 ELSEWHERE = {
     "sbatch": "needs Slurm",
@@ -74,35 +75,39 @@ class Example:
         return f"{self.page}:{self.line}: {' '.join(self.words)}"
 
 
-def blocks(text: str) -> Iterator[list[tuple[int, str]]]:
-    """The indented blocks, line by line with their numbers; one that ends in a backslash has the next one too."""
-    block: list[tuple[int, str]] = []
-    before = ""
-    for number, line in enumerate([*text.splitlines(), ""], start=1):
-        if line.startswith("    ") and (block or not before.strip()):
-            if block and block[-1][1].endswith("\\"):
-                start, begun = block.pop()
-                block.append((start, begun[:-1] + line.strip()))
-            else:
-                block.append((number, line.strip()))
-        elif block:
+def blocks(text: str, language: str) -> Iterator[list[tuple[int, str]]]:
+    """Yield the fenced blocks of a language, line by line with their numbers; continued lines are joined."""
+    block: list[tuple[int, str]] | None = None
+    for number, line in enumerate(text.splitlines(), start=1):
+        if block is None:
+            block = [] if line.strip() == f"```{language}" else None
+        elif line.strip() == "```":
             yield block
-            block = []
-        before = line
+            block = None
+        elif block and block[-1][1].endswith("\\") and language == "bash":
+            start, begun = block.pop()
+            block.append((start, begun[:-1] + line.strip()))
+        else:
+            block.append((number, line))
 
 
 def is_command(line: str) -> bool:
-    """Whether a line begins with a program that the examples have, and is none of YAML, of output or of Python."""
+    """Whether the tests can execute or check the program of this line."""
     program = line.split(" ")[0].rpartition("/")[2]
     return program in {"python", "tune-ner", "make", "ray", "echo", "cat", "zcat", "curl", "mlflow", *ELSEWHERE}
 
 
 def commands(text: str) -> list[tuple[int, str]]:
-    """The lines of all blocks that have a command; in those every line must be one, so that none goes unseen."""
-    found = [line for block in blocks(text) if any(is_command(line) for _, line in block) for line in block]
+    """Return the lines of all shell blocks; a line of an unknown program fails, so that none is skipped."""
+    found = [line for block in blocks(text, "bash") for line in block if line[1].strip()]
     unknown = [f"{number}: {line}" for number, line in found if not is_command(line)]
-    assert not unknown, f"no program that is known: {unknown}"
+    assert not unknown, f"unknown program: {unknown}"
     return found
+
+
+def python_pages() -> list[Path]:
+    """Return the pages with Python examples; the blocks of a page run one after the other in one process."""
+    return [page for page in PAGES if any(blocks(page.read_text(encoding="utf-8"), "python"))]
 
 
 def examples() -> list[Example]:
@@ -142,7 +147,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def executed(place: Path, words: Sequence[str]) -> str:
-    """What a command prints, in a process of its own; it must end well."""
+    """Return what a command prints in a process of its own; it must succeed."""
     environment = {
         **os.environ,
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
@@ -177,21 +182,44 @@ def of_package(words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
 def test_examples_are_found() -> None:
     found = examples()
     pages = {example.page for example in found}
-    assert {"README.md", "docs/grid.md", "docs/search.md", "docs/cluster.md"} <= pages
+    assert {"README.md", "docs/guides/grid.md", "docs/guides/search.md", "docs/guides/clusters.md"} <= pages
     assert any(example.words[:2] == ("make", "grid") for example in found)
     assert any(example.words[0] == "zcat" for example in found)
 
 
-def test_a_line_of_an_unknown_program_is_no_way_past_the_tests() -> None:
-    assert commands("Text\n\n    cat a \\\n      b\n\n    key: value\n") == [(3, "cat a b")]
-    with pytest.raises(AssertionError, match="4: awk"):
-        commands("Text\n\n    cat notes.txt\n    awk 1 notes.txt\n")
+def test_lines_of_unknown_programs_are_found() -> None:
+    assert commands("Text\n\n```bash\ncat a \\\n  b\n```\n\n```yaml\nkey: value\n```\n") == [(4, "cat a b")]
+    with pytest.raises(AssertionError, match="5: awk"):
+        commands("Text\n\n```bash\ncat notes.txt\nawk 1 notes.txt\n```\n")
+
+
+def test_generated_reference_pages_are_up_to_date() -> None:
+    for name, page in PAGES_OF_REFERENCE.items():
+        committed = (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8")
+        assert committed == page().rstrip("\n") + "\n", f"run: python docs/generate_reference.py ({name})"
+
+
+@pytest.mark.slow
+def test_site_builds_without_warnings(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    outcome = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert outcome.returncode == 0, outcome.stderr
+    assert (tmp_path / "site" / "guides" / "quickstart.html").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("docs")
+@pytest.mark.parametrize("page", python_pages(), ids=lambda page: page.name)
+def test_python_examples_run(place: Path, page: Path) -> None:
+    parts = blocks(page.read_text(encoding="utf-8"), "python")
+    code = "\n\n".join("\n".join(line for _, line in block) for block in parts)
+    executed(place, [sys.executable, "-c", code])
 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("docs")
 @pytest.mark.parametrize("example", examples(), ids=str)
-def test_an_example_does_what_it_says(place: Path, example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shell_example_runs(place: Path, example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
     words = [SUBSTITUTES.get(word, word) for word in example.words]
     program = words[0].rpartition("/")[2]
     if program in ELSEWHERE:
