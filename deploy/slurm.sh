@@ -3,7 +3,7 @@
 #
 # A grid or search (all that follows the script is passed on) on the nodes of one Slurm allocation. Ray starts on every
 # node, the command runs on the first one, and Ray ends with it. Give the same line again after a preemption: the run
-# goes on. See docs/cluster.md.
+# goes on. See docs/guides/clusters.md.
 #SBATCH --job-name=tune-ner
 #SBATCH --ntasks-per-node=1
 #SBATCH --exclusive
@@ -59,7 +59,7 @@ for ((second = 0; ; second += 5)); do
     up=$(python -c "$count" "$ip:$port" 2>/dev/null) || up=0
     [ "$up" -lt "$SLURM_JOB_NUM_NODES" ] || break
     if [ "$second" -ge 300 ]; then
-        echo "$up of $SLURM_JOB_NUM_NODES nodes of Ray are up after 5 minutes; see docs/cluster.md" >&2
+        echo "$up of $SLURM_JOB_NUM_NODES nodes of Ray are up after 5 minutes; see docs/guides/clusters.md" >&2
         exit 1
     fi
     sleep 5

@@ -38,10 +38,8 @@ ELSEWHERE = {
     "helm": "needs Kubernetes",
     "docker": "needs a container engine",
     "ssh": "needs another machine",
-    "git": "clones from an address",
-    "cd": "changes the folder of the reader's shell",
     "pip": "installs packages",
-    "uv": "installs packages",
+    "git": "clones a repository",
     "tensorboard": "is a server that runs until it is stopped",
     "export": "sets a variable of the reader's shell",
 }
