@@ -2,11 +2,11 @@
 #   python -m benchmarks.chaos
 # One fault, once:
 #   python -m benchmarks.chaos --times 1 --only worker-killed
-"""What becomes of a grid of twelve trials when something dies: the table of `docs/evidence/reliability.md`.
+"""Faults injected into a grid of twelve trials: the table of `docs/evidence/reliability.md`.
 
-Each fault strikes at a random moment of a run; where it ends the run, the same command is given again. Counted are the
-trials that have no figures in the end, those that have more than one record of their own, and whether every trial's
-figures are those of an undisturbed run.
+Each fault is injected at a random moment of a run. If it ends the run, the command is repeated. The table counts trials
+without metrics at the end and trials with more than one record, and reports whether every trial's metrics equal those
+of an undisturbed run.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ _FULL_DISK = "16m"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a run.
+    """Outcome of a run.
 
     Attributes:
-        injected: what was done, and when.
-        lost: trials without figures in the end.
+        injected: details of the fault.
+        lost: trials without metrics at the end.
         repeated: trials with more than one record.
-        equal: whether all figures are those of an undisturbed run.
-        exits: the exit codes of the commands, in their order.
+        equal: whether all metrics equal those of an undisturbed run.
+        exits: exit codes of the commands, in their order.
     """
 
     injected: str
@@ -66,11 +66,11 @@ class Outcome:
 
 
 class Grid:
-    """A run of the grid that is disturbed.
+    """A run of the grid.
 
     Args:
-        folder: where its results lie.
-        space: the file of its space.
+        folder: the results folder.
+        space: the file of the search space.
     """
 
     def __init__(self, folder: Path, space: Path) -> None:
@@ -85,7 +85,7 @@ class Grid:
         self.output = ""
 
     def start(self, *options: str, **environment: str) -> subprocess.Popen[str]:
-        """Give the command."""
+        """Start the command."""
         return subprocess.Popen(
             [*self._command, *self.always, *options],
             cwd=ROOT,
@@ -96,45 +96,45 @@ class Grid:
         )
 
     def end(self, process: subprocess.Popen[str]) -> str:
-        """Wait for the end of a command; gives what it printed."""
+        """Wait for the end of a command; return its output."""
         output, _ = process.communicate(timeout=_TIMEOUT)
         self.exits.append(process.returncode)
         self.output += output
         return output
 
     def finish(self) -> None:
-        """Give the command again until the run is whole, at most three times."""
+        """Repeat the command until the run is complete, at most three times."""
         for _ in range(3):
             if len(self.records()) >= TRIALS:
                 return
             self.end(self.start())
 
     def wait(self, count: int, process: subprocess.Popen[str]) -> None:
-        """Until so many trials have ended, and a random moment longer."""
+        """Wait until `count` trials have ended, and a random moment longer."""
         deadline = time.monotonic() + _TIMEOUT
         while len(self.records()) < count and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
         time.sleep(random.uniform(0, 1.5))
 
     def lines(self) -> list[dict[str, Any]]:
-        """Every whole line of the records."""
+        """Return the complete lines of the records."""
         file = self.run / "trials.jsonl"
         lines = file.read_bytes().split(b"\n")[:-1] if file.exists() else []
         found = [json.loads(line) for line in lines if line]
         return [record for record in found if record["status"] != self.leave_out]
 
     def records(self) -> dict[str, dict[str, Any]]:
-        """The last record of every trial."""
+        """Return the last record of every trial."""
         return {record["trial_id"]: record for record in self.lines()}
 
-    def figures(self) -> dict[str, Any]:
-        """All that a trial's record and predicted spans say of its quality, by trial."""
-        return {name: _figures(self.run, record) for name, record in self.records().items() if record["result"]}
+    def metrics(self) -> dict[str, Any]:
+        """Return everything that must not depend on faults, by trial: metrics, losses and predicted spans."""
+        return {name: _metrics(self.run, record) for name, record in self.records().items() if record["result"]}
 
 
-def _figures(run: Path, record: Mapping[str, Any]) -> Any:
+def _metrics(run: Path, record: Mapping[str, Any]) -> Any:
     result = record["result"]
-    keys = ("epochs", "best_epoch", "validation", "test", "test_loss", "scores", "training_log", "train_loss")
+    keys = ("epochs", "best_epoch", "metrics", "test_loss", "training_log", "train_loss")
     return {
         **{key: result[key] for key in keys},
         "spans": (run / "predictions" / f"{record['trial_id']}.jsonl").read_text(),
@@ -166,7 +166,7 @@ def worker_killed(grid: Grid, after: int) -> str:
 
 
 def driver_killed(grid: Grid, after: int) -> str:
-    """SIGKILL the driver, then the same command."""
+    """SIGKILL the driver, then repeat the command."""
     process = grid.start()
     grid.wait(after, process)
     process.kill()
@@ -175,18 +175,18 @@ def driver_killed(grid: Grid, after: int) -> str:
 
 
 def driver_killed_while_saving(grid: Grid, after: int) -> str:
-    """SIGKILL the driver of a grid with `--checkpoint-every 1`, then the same command."""
+    """SIGKILL the driver of a grid with `--checkpoint-every 1`, then repeat the command."""
     grid.always = ("--checkpoint-every", "1")
     return driver_killed(grid, after)
 
 
 def interrupted(grid: Grid, after: int) -> str:
-    """Ctrl-C, then the same command."""
+    """Ctrl-C, then repeat the command."""
     return _signalled(grid, after, signal.SIGINT)
 
 
 def terminated(grid: Grid, after: int) -> str:
-    """SIGTERM, then the same command."""
+    """SIGTERM, then repeat the command."""
     return _signalled(grid, after, signal.SIGTERM)
 
 
@@ -198,8 +198,8 @@ def _signalled(grid: Grid, after: int, number: int) -> str:
     return f"after {after} trials"
 
 
-def record_torn(grid: Grid, after: int) -> str:
-    """SIGKILL the driver and cut the last record in two, then the same command."""
+def record_truncated(grid: Grid, after: int) -> str:
+    """SIGKILL the driver and truncate the last record, then repeat the command."""
     driver_killed(grid, after)
     file = grid.run / "trials.jsonl"
     content = file.read_bytes()
@@ -210,19 +210,19 @@ def record_torn(grid: Grid, after: int) -> str:
 
 
 def two_drivers(grid: Grid, after: int) -> str:
-    """The same command while it runs: refused."""
-    after = min(after, 3)  # there must be enough left to do while the second one starts
+    """Start the command a second time while it runs: it is refused."""
+    after = min(after, 3)  # enough trials must be left while the second one starts
     process = grid.start()
     grid.wait(after, process)
-    told = grid.end(grid.start())
-    if "another process works on this run" not in " ".join(told.split()):
-        raise AssertionError(told)
+    output = grid.end(grid.start())
+    if grid.exits != [2]:
+        raise AssertionError(output)
     grid.end(process)
     return f"after {after} trials"
 
 
 def disk_full(grid: Grid, after: int) -> str:
-    """Fill the file system of the run folder; then free it, and the same command."""
+    """Fill the file system of the run folder; then free it and repeat the command."""
     process = grid.start()
     grid.wait(after, process)
     ballast = grid.run.parent / "ballast"
@@ -237,15 +237,15 @@ def disk_full(grid: Grid, after: int) -> str:
                 file.write(b"\0" * 64)
         except OSError:
             pass
-    told = grid.end(process)
+    output = grid.end(process)
     ballast.unlink()
-    if grid.exits != [2] or "No space left on device" not in told:
-        raise AssertionError(told)
+    if grid.exits != [2] or "No space left on device" not in output:
+        raise AssertionError(output)
     return f"after {after} trials"
 
 
 def node_lost(grid: Grid, after: int) -> str:
-    """Stop one of two nodes, token authentication on."""
+    """Stop one of two nodes of a cluster with token authentication."""
     with two_nodes() as cluster:
         process = grid.start("--address", cluster.address, **cluster.environment)
         grid.wait(after, process)
@@ -254,8 +254,8 @@ def node_lost(grid: Grid, after: int) -> str:
     return f"after {after} trials"
 
 
-def loss_no_number(grid: Grid, _: int) -> str:
-    """An encoder whose loss is no number beside the others: its six trials diverge."""
+def loss_is_nan(grid: Grid, _: int) -> str:
+    """Add an encoder with NaN weights: its six trials diverge."""
     broken = _broken_encoder(grid.run.parent / "broken")
     models = [option for model in ("tiny:1x32", "tiny:2x32", broken) for option in ("--model", str(model))]
     process = grid.start(*models)
@@ -289,8 +289,8 @@ FAULTS: dict[str, Fault] = {
     "driver-killed-while-saving": driver_killed_while_saving,
     "node-lost": node_lost,
     "disk-full": disk_full,
-    "record-torn": record_torn,
-    "loss-no-number": loss_no_number,
+    "record-truncated": record_truncated,
+    "loss-is-nan": loss_is_nan,
     "interrupted": interrupted,
     "terminated": terminated,
     "two-drivers": two_drivers,
@@ -298,8 +298,8 @@ FAULTS: dict[str, Fault] = {
 
 
 @contextmanager
-def _place(fault: str) -> Iterator[Path]:
-    """A folder for results; a small file system of its own for the fault that fills it."""
+def _results_folder(fault: str) -> Iterator[Path]:
+    """Create a results folder, on a small file system for the fault that fills it."""
     folder = Path(tempfile.mkdtemp(prefix="tune-ner-chaos-"))
     small = fault == "disk-full"
     if small:
@@ -314,13 +314,13 @@ def _place(fault: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def disturbed(name: str, space: Path, expected: Mapping[str, Any]) -> Outcome:
-    """One run with one fault at a random moment."""
-    with _place(name) as folder:
+def run_with_fault(name: str, space: Path, expected: Mapping[str, Any]) -> Outcome:
+    """Run the grid once, with a fault at a random moment."""
+    with _results_folder(name) as folder:
         grid = Grid(folder, space)
         injected = FAULTS[name](grid, random.randint(1, TRIALS - 3))
         grid.finish()
-        found = grid.figures()
+        found = grid.metrics()
         ids = [record["trial_id"] for record in grid.lines()]
         return Outcome(
             injected,
@@ -332,9 +332,9 @@ def disturbed(name: str, space: Path, expected: Mapping[str, Any]) -> Outcome:
 
 
 def table(outcomes: Mapping[str, list[Outcome]]) -> str:
-    """The outcomes as a Markdown table, a row a fault."""
+    """Return the outcomes as a Markdown table with one row per fault."""
     rows = [
-        "| injected | times | trials lost | trials repeated | figures equal | exit codes |",
+        "| fault | runs | trials lost | trials repeated | metrics equal | exit codes |",
         "|---|---|---|---|---|---|",
     ]
     for name, found in outcomes.items():
@@ -359,14 +359,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="tune-ner-chaos-") as folder:
         space = Path(folder) / "space.yaml"
         space.write_text(SPACE, encoding="utf-8")
-        calm = Grid(Path(folder), space)
-        calm.finish()
-        expected = calm.figures()
+        undisturbed = Grid(Path(folder), space)
+        undisturbed.finish()
+        expected = undisturbed.metrics()
         if len(expected) != TRIALS:
-            sys.exit(f"the undisturbed run has {len(expected)} trials:\n{calm.output}")
+            sys.exit(f"the undisturbed run has {len(expected)} trials:\n{undisturbed.output}")
         for name in arguments.only or FAULTS:
             for _ in range(arguments.times):
-                outcome = disturbed(name, space, expected)
+                outcome = run_with_fault(name, space, expected)
                 outcomes.setdefault(name, []).append(outcome)
                 print(f"{name}: {outcome}", flush=True)
     print(f"\n{table(outcomes)}")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 import typer
-from tune_ner.config.hyperparameters import hyperparameter_reference
 
 import tune_ner
 from tune_ner.cli.app import app
+from tune_ner.config.hyperparameters import hyperparameter_reference
 
 FOLDER = Path(__file__).parent / "reference"
 

@@ -40,6 +40,7 @@ ELSEWHERE = {
     "ssh": "needs another machine",
     "pip": "installs packages",
     "git": "clones a repository",
+    "uv": "installs packages",
     "tensorboard": "is a server that runs until it is stopped",
     "export": "sets a variable of the reader's shell",
 }
