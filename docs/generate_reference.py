@@ -4,55 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-import typer
+from typer.testing import CliRunner
 
 import tune_ner
 from tune_ner.cli.app import app
-from tune_ner.config.hyperparameters import hyperparameter_reference
+from tune_ner.config.reference import hyperparameter_reference
 
 FOLDER = Path(__file__).parent / "reference"
 
 
 def command_line() -> str:
-    """Return the page of all commands and options."""
-    group = typer.main.get_command(app)
-    assert isinstance(group, click.Group)
+    """Return the page with the help of every command."""
     lines = ["# Command line", "", "`tune-ner COMMAND`, or `python -m tune_ner COMMAND`.", ""]
-    for name, command in group.commands.items():
-        lines += [
-            f"## tune-ner {name}",
-            "",
-            *_description(command),
-            "| option | value | default | meaning |",
-            "| --- | --- | --- | --- |",
-        ]
-        lines += [_row(parameter) for parameter in command.params if parameter.name != "help"]
-        lines.append("")
+    for name in ("grid", "search", "audit", "report", "predict", "submit"):
+        outcome = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "100"}, prog_name="tune-ner")
+        text = [line.rstrip() for line in outcome.output.strip().splitlines()]
+        lines += [f"## tune-ner {name}", "", "```text", *text, "```", ""]
     return "\n".join(lines)
 
 
-def _description(command: click.Command) -> list[str]:
-    text = (command.help or "").split("Examples:")[0].replace("\b", "")
-    return [*(" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph.strip()), ""]
-
-
-def _row(parameter: click.Parameter) -> str:
-    is_option = isinstance(parameter, click.Option)
-    names = (
-        "/".join([*parameter.opts, *parameter.secondary_opts])
-        if is_option
-        else (parameter.metavar or str(parameter.name)).upper()
+def search_space() -> str:
+    """Return the page of all hyperparameters and settings."""
+    return (
+        f"# Search space\n\nKeys of a YAML file, or of the mapping that `Tuner` takes.\n\n{hyperparameter_reference()}"
     )
-    shown = getattr(parameter, "show_default", None)
-    default = shown if isinstance(shown, str) else _plain(parameter.default)
-    value = "" if is_option and parameter.is_flag else parameter.type.name
-    cells = (f"`{names}`", value, default, " ".join((getattr(parameter, "help", "") or "").split()))
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-def _plain(default: object) -> str:
-    return "" if default is None or default in ([], ()) or callable(default) else str(default)
 
 
 def api() -> str:
@@ -64,7 +39,7 @@ def api() -> str:
     return "\n".join(["# API", "", "`import tune_ner as tn`", "", *names])
 
 
-PAGES = {"command-line.md": command_line, "search-space.md": hyperparameter_reference, "api.md": api}
+PAGES = {"command-line.md": command_line, "search-space.md": search_space, "api.md": api}
 
 
 def main() -> None:

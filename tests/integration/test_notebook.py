@@ -47,7 +47,8 @@ def test_cells_show_what_they_return_without_a_flood_of_outputs(notebook: Any) -
 
 
 @pytest.mark.slow
-def test_files_equal_those_of_the_command_line(notebook: Any, folder: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("notebook")
+def test_files_equal_those_of_the_command_line(folder: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tune_ner", "grid", "demo", *OPTIONS, "--results-dir", str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
