@@ -1,7 +1,6 @@
 """Distributed hyperparameter search for named entity recognition, with results you can trust.
 
-The names below are the public interface. They are imported when first used, so that reading a corpus needs
-neither torch nor Ray.
+The public names are imported when they are first used, so that reading a corpus needs neither torch nor Ray.
 """
 
 from __future__ import annotations
@@ -12,80 +11,45 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from tune_ner.api import Results, Tuner, load_results
     from tune_ner.audit.audit import audit
-    from tune_ner.config.loading import load_space, parse_space
+    from tune_ner.config.loading import load_space
     from tune_ner.config.search_space import SearchSpace
-    from tune_ner.config.trial_config import TrialConfig
     from tune_ner.data.corpus import Corpus, Sentence, Span
     from tune_ner.data.loaders import load_corpus
-    from tune_ner.data.splits import Split, SplitSpec, split_corpus
     from tune_ner.errors import TuneNerError
-    from tune_ner.inference.predictor import PredictedSpan, Predictor
-    from tune_ner.results.records import TrialRecord
-    from tune_ner.results.run_dir import RunDir
-    from tune_ner.results.run_results import Results, load_results, load_trials
-    from tune_ner.results.table_files import write_tables
-    from tune_ner.training.result import TrialResult
-    from tune_ner.training.trial import TrialOptions, run_trial
-    from tune_ner.tuning.events import RunEvents
-    from tune_ner.tuning.experiment import prepare
-    from tune_ner.tuning.options import ResourceRequest, RunOptions, SchedulerConfig, SearchSettings
-    from tune_ner.tuning.tuner import run_experiment
+    from tune_ner.inference.predictor import Predictor
+    from tune_ner.tracking.display import Display
 
-_HOMES = {
-    "tune_ner.audit.audit": ("audit",),
-    "tune_ner.config.loading": ("load_space", "parse_space"),
-    "tune_ner.config.search_space": ("SearchSpace",),
-    "tune_ner.config.trial_config": ("TrialConfig",),
-    "tune_ner.data.corpus": ("Corpus", "Sentence", "Span"),
-    "tune_ner.data.loaders": ("load_corpus",),
-    "tune_ner.data.splits": ("Split", "SplitSpec", "split_corpus"),
-    "tune_ner.errors": ("TuneNerError",),
-    "tune_ner.inference.predictor": ("PredictedSpan", "Predictor"),
-    "tune_ner.results.run_results": ("Results", "load_results", "load_trials"),
-    "tune_ner.results.table_files": ("write_tables",),
-    "tune_ner.results.records": ("TrialRecord",),
-    "tune_ner.results.run_dir": ("RunDir",),
-    "tune_ner.training.result": ("TrialResult",),
-    "tune_ner.training.trial": ("TrialOptions", "run_trial"),
-    "tune_ner.tuning.events": ("RunEvents",),
-    "tune_ner.tuning.experiment": ("prepare",),
-    "tune_ner.tuning.options": ("ResourceRequest", "RunOptions", "SchedulerConfig", "SearchSettings"),
-    "tune_ner.tuning.tuner": ("run_experiment",),
+_MODULES = {
+    "load_corpus": "tune_ner.data.loaders",
+    "audit": "tune_ner.audit.audit",
+    "Tuner": "tune_ner.api",
+    "Results": "tune_ner.api",
+    "load_results": "tune_ner.api",
+    "Predictor": "tune_ner.inference.predictor",
+    "Corpus": "tune_ner.data.corpus",
+    "Sentence": "tune_ner.data.corpus",
+    "Span": "tune_ner.data.corpus",
+    "SearchSpace": "tune_ner.config.search_space",
+    "load_space": "tune_ner.config.loading",
+    "Display": "tune_ner.tracking.display",
+    "TuneNerError": "tune_ner.errors",
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = [  # noqa: RUF022 - in the order of the road
+__all__ = [  # noqa: RUF022 - in the order of use
+    "load_corpus",
+    "audit",
+    "Tuner",
+    "Results",
+    "load_results",
+    "Predictor",
     "Corpus",
     "Sentence",
     "Span",
-    "load_corpus",
-    "Split",
-    "SplitSpec",
-    "split_corpus",
-    "audit",
-    "TrialConfig",
-    "TrialResult",
-    "TrialOptions",
-    "run_trial",
     "SearchSpace",
     "load_space",
-    "parse_space",
-    "prepare",
-    "ResourceRequest",
-    "SchedulerConfig",
-    "RunOptions",
-    "SearchSettings",
-    "RunEvents",
-    "run_experiment",
-    "RunDir",
-    "TrialRecord",
-    "Results",
-    "load_results",
-    "load_trials",
-    "write_tables",
-    "Predictor",
-    "PredictedSpan",
+    "Display",
     "TuneNerError",
 ]
 
@@ -95,9 +59,9 @@ del globals()["audit"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
+    if name not in _MODULES:
         raise AttributeError(f"module 'tune_ner' has no attribute {name!r}")
-    return getattr(import_module(_HOME_OF[name]), name)
+    return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:

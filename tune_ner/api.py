@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,11 +14,12 @@ from tune_ner.audit.findings import AuditReport
 from tune_ner.config.loading import load_space, parse_space
 from tune_ner.config.search_space import SearchSpace
 from tune_ner.data.loaders import load_corpus
-from tune_ner.errors import ModelError, interrupt_code
+from tune_ner.errors import ModelError, RunFolderError, interrupt_code
 from tune_ner.report.html_report import write_report
+from tune_ner.results import run_results
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
-from tune_ner.results.run_results import Results
+from tune_ner.results.run_log import LOGGER
 from tune_ner.results.table_files import write_tables
 from tune_ner.tracking.display import Display, TerminalDisplay
 from tune_ner.tracking.search_plan import SearchPlan
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from tune_ner.tracking.mlflow import MlflowRuns
 
 EXIT_FAILED_TRIALS = 3
+_PAGE_HEIGHT = 800
 _GROUPS = {
     "cpus_per_trial": "resources",
     "gpus_per_trial": "resources",
@@ -77,6 +81,47 @@ def run_options(**options: Any) -> RunOptions:
         failures=FailureConfig(**groups["failures"]),
         **groups["run"],
     )
+
+
+@dataclass(frozen=True)
+class Page:
+    """A written report page; a notebook shows it inline."""
+
+    path: Path
+
+    def __repr__(self) -> str:
+        return f"Page({str(self.path)!r})"
+
+    def _repr_html_(self) -> str:
+        content = escape(self.path.read_text(encoding="utf-8"), quote=True)
+        return f'<iframe srcdoc="{content}" width="100%" height="{_PAGE_HEIGHT}" style="border: 0"></iframe>'
+
+
+class Results(run_results.Results):
+    """Results of a run: leaderboard, trials, best model and report."""
+
+    def report(self) -> Page:
+        """Write the tables, the charts and `report.html`, and return the page, which a notebook shows inline.
+
+        Raises:
+            RunFolderError: a file cannot be written.
+        """
+        write_tables(self)
+        page = write_report(self, LOGGER.warning)
+        if isinstance(page, RunFolderError):
+            raise page
+        return Page(page)
+
+
+def load_results(path: str | Path) -> Results:
+    """Return the results of a run folder such as `results/demo`.
+
+    Raises:
+        RunFolderError: not a run folder, of another record format, or a record is corrupt.
+    """
+    results = Results(RunDir.open(path))
+    assert results.records is not None  # read now, so that corrupt records are reported here
+    return results
 
 
 class Tuner:
