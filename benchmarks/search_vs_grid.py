@@ -24,7 +24,6 @@ from tune_ner.evaluation.significance import paired_difference
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
 from tune_ner.results.run_results import Results
-from tune_ner.results.timings import run_span
 
 GRID = {
     "tagging_scheme": ["BIO", "BIOES"],
@@ -114,7 +113,7 @@ def main() -> None:
     for name, results in (("Grid", grid), ("Search", search)):
         tell(name, results)
     (ours, sentences), (theirs, _) = (
-        results.evidence.replicates(results.entries[0].records, "test") for results in (search, grid)
+        results.cache.replicates(results.entries[0].records, "test") for results in (search, grid)
     )
     found = paired_difference(ours, theirs, groups=sentences)
     print(

@@ -11,12 +11,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from tests.factories import a_failure, a_record, a_run
-from tune_ner.api import Tuner, finish_run, run_options
+from tune_ner.api import Results, Tuner, finish_run, run_options
 from tune_ner.cli.app import app
 from tune_ner.data.loaders import load_corpus
 from tune_ner.errors import DataError, RunFolderError, SpaceError, Terminated
 from tune_ner.results.run_dir import RunDir
-from tune_ner.results.run_results import Results
 from tune_ner.tracking.display import Display, QuietDisplay
 from tune_ner.tracking.mlflow import MlflowRuns
 from tune_ner.training.model_export import INFERENCE_CONFIG_FILE

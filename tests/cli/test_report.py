@@ -181,7 +181,7 @@ def test_a_folder_that_cannot_be_written_is_reported_all_the_same(run: RunDir, m
 
 
 def test_leaderboard_is_computed_once(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
-    compute = Mock(wraps=run_results.entries)
+    compute = Mock(wraps=run_results.leaderboard_entries)
     monkeypatch.setattr(run_results, "leaderboard_entries", compute)
     report(run.path)
     assert compute.call_count == 1

@@ -18,8 +18,9 @@ from typer.testing import CliRunner
 from tests.hub_cache import NOTEBOOK_MODELS, REVISION, notebook_cache
 from tune_ner.cli.app import app
 from tune_ner.evaluation.seqeval_metrics import TypeMetrics
-from tune_ner.results.leaderboard import Form, Results
+from tune_ner.results.prediction_cache import Novelty
 from tune_ner.results.run_dir import RunDir
+from tune_ner.results.run_results import Results
 
 SMALL = ["demo", "--data", "synthetic:150", "--epochs", "2", "--no-dashboard"]
 TWELVE = [*SMALL, "--model", "tiny:1x32", "--model", "tiny:2x32"]
@@ -198,9 +199,9 @@ def check_forms(folder: Path) -> None:
     for record in found.records:
         assert record.result
         scores = record.result.metrics["test"]
-        by_form: dict[Form, TypeMetrics] = {"seen": scores.seen, "unseen": scores.unseen}
+        by_form: dict[Novelty, TypeMetrics] = {"seen": scores.seen, "unseen": scores.unseen}
         for form, metrics in by_form.items():
-            right, wrong, missed = found.evidence.counts(record, "test", form=form).sum(axis=0)
+            right, wrong, missed = found.cache.counts(record, "test", novelty=form).sum(axis=0)
             assert right + missed == metrics.support
             assert 2 * right / max(1, 2 * right + wrong + missed) == pytest.approx(metrics.f1)
 

@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def notebook(folder: Path) -> Any:
     os.environ["PYTHONPATH"] = str(ROOT)
-    content = nbformat.read(NOTEBOOK, as_version=4)
+    content = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
     NotebookClient(content, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
     return content
 
@@ -56,5 +56,5 @@ def test_files_equal_those_of_the_command_line(folder: Path, tmp_path: Path) -> 
     names = {path.name for path in theirs.iterdir()} - {"run.log"}
     assert names <= {path.name for path in ours.iterdir()}
     tables = [pd.read_csv(run / "leaderboard.csv").drop(columns=UNSTABLE) for run in (ours, theirs)]
-    pd.testing.assert_frame_equal(*tables)
+    pd.testing.assert_frame_equal(tables[0], tables[1])
     assert (ours / "leaderboard.md").stat().st_size > 100

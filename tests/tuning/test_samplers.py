@@ -62,7 +62,8 @@ def test_a_grid_returns_its_trials_in_order() -> None:
     sampler = GridSampler(trials)
     suggested = [sampler.suggest(str(number)) for number in range(len(trials))]
     assert [trial_of(config) for config in suggested if config] == trials
-    assert sampler.suggest("another") == "FINISHED"
+    last: Any = sampler.suggest("another")
+    assert last == "FINISHED"
 
 
 def test_hyperparameters_with_several_values_are_searched() -> None:
@@ -96,7 +97,7 @@ def test_equal_seeds_give_equal_suggestions(name: str) -> None:
 def test_no_trial_is_suggested_twice_and_a_small_space_is_exhausted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tune_ner.tuning.samplers._MAX_DUPLICATES", 50)
     sampler = a_session(sampler="random", learning_rate=1e-3, initial_points={})
-    suggested = []
+    suggested: list[Any] = []
     while trial := sampler.next_trial(str(len(suggested))):
         sampler.on_trial_complete(str(len(suggested)), {"validation_span_f1": 0.5})
         suggested.append(trial)
