@@ -80,7 +80,7 @@ def tell(name: str, results: Results) -> None:
     epochs = sum(len(record.curve) for record in trials)
     best = max(record.best_score or 0.0 for record in trials if record.is_trained)
     print(
-        f"\n{name}: {len(trials)} trials in {run_span(trials).wall:.0f} s, {pruned} of them pruned, {epochs} epochs; "
+        f"\n{name}: {len(trials)} trials in {run_time(trials).wall_seconds:.0f} s, {pruned} of them pruned, {epochs} epochs; "
         f"best validation score {best:.3f}"
     )
     for entry in results.entries:
@@ -108,12 +108,12 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "space.yaml").write_text(yaml.safe_dump(space(arguments)), encoding="utf-8")
     grid = run(folder, "grid", "--trials", "12")
-    seconds = run_span(trials_of_the_search(grid)).wall
+    seconds = run_time(trials_of_the_search(grid)).wall_seconds
     search = run(folder, "search", "--trials", str(ENOUGH), "--time", f"{seconds:.0f}s", "--scheduler", "asha")
     for name, results in (("Grid", grid), ("Search", search)):
         tell(name, results)
     (ours, sentences), (theirs, _) = (
-        results.cache.replicates(results.entries[0].records, "test") for results in (search, grid)
+        results.cache.replicate_counts(results.entries[0].records, "test") for results in (search, grid)
     )
     found = paired_difference(ours, theirs, groups=sentences)
     print(

@@ -103,6 +103,7 @@ def test_best_epoch_is_the_first_with_the_highest_span_f1_and_its_metrics_are_ke
 @slow
 def test_result_is_complete(result: TrialResult) -> None:
     assert result.labels == ("O", "I-DISORDER", "I-DRUG", "I-BODY")
+    assert result.test_loss is not None
     assert 0 < result.test_loss < 5
     assert 0 < result.train_loss < 5
     assert result.threads == 1
