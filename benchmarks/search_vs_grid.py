@@ -24,6 +24,7 @@ from tune_ner.evaluation.significance import paired_difference
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
 from tune_ner.results.run_results import Results
+from tune_ner.results.timings import run_time
 
 GRID = {
     "tagging_scheme": ["BIO", "BIOES"],
@@ -80,7 +81,8 @@ def tell(name: str, results: Results) -> None:
     epochs = sum(len(record.curve) for record in trials)
     best = max(record.best_score or 0.0 for record in trials if record.is_trained)
     print(
-        f"\n{name}: {len(trials)} trials in {run_time(trials).wall_seconds:.0f} s, {pruned} of them pruned, {epochs} epochs; "
+        f"\n{name}: {len(trials)} trials in {run_time(trials).wall_seconds:.0f} s, {pruned} of them pruned, "
+        f"{epochs} epochs; "
         f"best validation score {best:.3f}"
     )
     for entry in results.entries:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from tests.factories import a_cost, a_failure, a_finding, a_record, a_run, a_timed_record, an_audit
 from tune_ner.cli.app import app
-from tune_ner.results import run_results
+from tune_ner.results import leaderboard
 from tune_ner.results.run_dir import RunDir
 
 TABLES = ["curves.csv", "leaderboard.csv", "ner_results_with_lr.csv", "timings.csv"]
@@ -181,8 +181,8 @@ def test_a_folder_that_cannot_be_written_is_reported_all_the_same(run: RunDir, m
 
 
 def test_leaderboard_is_computed_once(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
-    compute = Mock(wraps=run_results.leaderboard_entries)
-    monkeypatch.setattr(run_results, "leaderboard_entries", compute)
+    compute = Mock(wraps=leaderboard.leaderboard_entries)
+    monkeypatch.setattr("tune_ner.results.run_results.leaderboard_entries", compute)
     report(run.path)
     assert compute.call_count == 1
 

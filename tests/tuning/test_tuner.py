@@ -41,7 +41,7 @@ def prepared(**changes: Any) -> Experiment:
 
 
 def a_run(folder: Path, experiment: Experiment, records: Sequence[TrialRecord]) -> RunDir:
-    run_dir = RunDir.available(folder, "run")
+    run_dir = RunDir.new(folder, "run")
     run_dir.create(experiment.space.to_yaml(), experiment.run_config(SchedulerConfig()))
     for record in records:
         run_dir.append(record, experiment.corpus, experiment.splits[None])
