@@ -17,7 +17,7 @@ from tune_ner.data.loaders import load_corpus
 from tune_ner.errors import DataError, RunFolderError, SpaceError, Terminated
 from tune_ner.results.run_dir import RunDir
 from tune_ner.tracking.display import Display, QuietDisplay
-from tune_ner.tracking.mlflow import MlflowRuns
+from tune_ner.tracking.mlflow import MlflowTracker
 from tune_ner.training.model_export import INFERENCE_CONFIG_FILE
 
 
@@ -28,7 +28,7 @@ class Tracker:
         self.found: set[str] = set()
         self.interrupted: bool | None = None
 
-    def ended(self, results: Results, interrupted: bool) -> None:
+    def finish(self, results: Results, interrupted: bool) -> None:
         self.found = {file.name for file in results.run_dir.path.iterdir()}
         self.interrupted = interrupted
 
@@ -48,7 +48,7 @@ def test_trackers_receive_tables_and_page(
     results = Results(a_run(tmp_path, [a_record((0.5,), seed=1), *([a_failure(seed=2)] if failed else [])]))
     display = QuietDisplay(Console(file=io.StringIO(), width=120))
     tracker = Tracker()
-    assert finish_run(results, display, [cast(MlflowRuns, tracker)], 2, interrupt) == code
+    assert finish_run(results, display, [cast(MlflowTracker, tracker)], 2, interrupt) == code
     assert {"leaderboard.csv", "report.html", "trials.jsonl"} <= tracker.found
     assert tracker.interrupted == (interrupt is not None)
 

@@ -21,8 +21,8 @@ from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
 from tune_ner.results.run_log import LOGGER
 from tune_ner.results.table_files import write_tables
-from tune_ner.tracking.display import Display, TerminalDisplay
-from tune_ner.tracking.search_plan import SearchPlan
+from tune_ner.tracking.console import Plan
+from tune_ner.tracking.display import ConsoleDisplay, Display
 from tune_ner.tuning.events import Listeners
 from tune_ner.tuning.experiment import Experiment, audit_experiment, earlier_test_uses, prepare
 from tune_ner.tuning.options import (
@@ -37,7 +37,7 @@ from tune_ner.utils.console import new_console
 from tune_ner.utils.text import near_misses
 
 if TYPE_CHECKING:
-    from tune_ner.tracking.mlflow import MlflowRuns
+    from tune_ner.tracking.mlflow import MlflowTracker
 
 EXIT_FAILED_TRIALS = 3
 _PAGE_HEIGHT = 800
@@ -165,7 +165,7 @@ class Tuner:
         self.run_dir = RunDir.new(results_dir, name or run_name(label), resume=True)
         in_memory = corpus is not None and not isinstance(corpus, str | Path)
         self._corpus = load_corpus(corpus, markup=self.space.markup) if in_memory else None
-        self._display = TerminalDisplay(new_console()) if display is None else display
+        self._display = ConsoleDisplay(new_console()) if display is None else display
         self._track = track
 
     @cached_property
@@ -210,10 +210,7 @@ class Tuner:
 
         trials = search.trials if search else len(self.experiment.trials)
         resources = plan(self.experiment, self.options, trials)
-        if search:
-            self._display.search_plan(SearchPlan(self.experiment, resources, self.options.scheduler, search))
-        else:
-            self._display.plan(self.experiment, resources, self.options.scheduler)
+        self._display.show_plan(Plan(self.experiment, resources, self.options.scheduler, search))
 
     def run(self, search: SearchSettings | None = None) -> Results:
         """Run a grid, or a search with these settings: see `grid` and `search`."""
@@ -225,7 +222,7 @@ class Tuner:
         trackers = self._trackers()
         interrupt: KeyboardInterrupt | None = None
         try:
-            with self._display.following(self.experiment) as progress:
+            with self._display.listen(self.experiment) as progress:
                 events = Listeners(progress, *trackers)
                 run_experiment(self.experiment, self.run_dir, search, self.options, events, audits)
         except KeyboardInterrupt as error:
@@ -248,23 +245,23 @@ class Tuner:
             self.space.check_grid()
 
     def _audit(self) -> dict[int | None, AuditReport]:
-        self._display.data(self.experiment)
+        self._display.show_data(self.experiment)
         audits = audit_experiment(self.experiment)
-        self._display.audit(audits, earlier_test_uses(self.experiment, self.run_dir))
+        self._display.show_audit(audits, earlier_test_uses(self.experiment, self.run_dir))
         return audits
 
-    def _trackers(self) -> list[MlflowRuns]:
+    def _trackers(self) -> list[MlflowTracker]:
         if self._track is None:
             return []
-        from tune_ner.tracking.mlflow import MlflowRuns
+        from tune_ner.tracking.mlflow import MlflowTracker
 
-        return [MlflowRuns(self.run_dir, self.experiment.title, self._display.on_note)]
+        return [MlflowTracker(self.run_dir, self.experiment.title, self._display.on_note)]
 
 
 def finish_run(
     results: Results,
     display: Display,
-    trackers: Sequence[MlflowRuns],
+    trackers: Sequence[MlflowTracker],
     trials: int,
     interrupt: KeyboardInterrupt | None,
 ) -> int:
@@ -279,9 +276,9 @@ def finish_run(
         display.on_note(f"the model has no card: {error}")
     page = write_report(results, display.on_note)
     for tracker in trackers:
-        tracker.ended(results, interrupt is not None)
+        tracker.finish(results, interrupt is not None)
     code = exit_code(results.records, interrupt)
-    display.ended(results, trials, page, code)
+    display.show_results(results, trials, page, code)
     return code
 
 

@@ -1,4 +1,4 @@
-"""The report command: what it prints and writes, and how it ends."""
+"""The report command: its output, its files and its exit codes."""
 
 import json
 import os
@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.factories import a_cost, a_failure, a_finding, a_record, a_run, a_timed_record, an_audit
+from tests.factories import a_cost, a_failure, a_record, a_run, a_timed_record
 from tune_ner.cli.app import app
-from tune_ner.results import leaderboard
+from tune_ner.results.leaderboard import leaderboard_entries
 from tune_ner.results.run_dir import RunDir
 
 TABLES = ["curves.csv", "leaderboard.csv", "ner_results_with_lr.csv", "timings.csv"]
@@ -32,21 +32,20 @@ def run(tmp_path: Path) -> RunDir:
     return a_run(tmp_path, records, "made", "model: tiny:1x32\nlearning_rate: [1.0e-3, 2.0e-3]\n")
 
 
-def files(folder: RunDir) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
+def files(run: RunDir) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
 
 
-def test_a_report_tells_the_run_its_ranking_and_its_times_and_rebuilds_its_tables(run: RunDir) -> None:
+def test_report_prints_all_sections_and_rewrites_the_files(run: RunDir) -> None:
     outcome = report(run.path)
     assert outcome.exit_code == 0
     sections = ("Run made", "Data audit", "Leaderboard", "learning rate", "Time and memory", "Results: ", "Report: ")
     places = [outcome.output.index(section) for section in sections]
     assert places == sorted(places)
     assert sorted(file.name for file in run.path.glob("*.csv")) == TABLES
-    timings = pd.read_csv(run.path / "timings.csv")
-    assert timings["n_trials"].tolist() == [2]
-    assert timings["tokens_per_second"].tolist() == [100]
-    assert "Comparison of runs" not in outcome.output
+    assert pd.read_csv(run.path / "timings.csv")["n_trials"].tolist() == [2]
+    assert (run.path / "report.html").exists()
+    assert (run.path / "figures" / "leaderboard.svg").exists()
 
 
 def test_reports_are_the_same_each_time(run: RunDir) -> None:
@@ -55,66 +54,57 @@ def test_reports_are_the_same_each_time(run: RunDir) -> None:
     assert (report(run.path).output, files(run)) == first
 
 
-def test_several_runs_are_reported_then_compared_and_one_that_is_named_twice_counts_once(
-    run: RunDir, tmp_path: Path
-) -> None:
-    other = a_run(tmp_path, [a_record()], "other", audits={None: an_audit(a_finding("a leak", "error"))})
+def test_runs_that_are_named_twice_are_reported_once_and_compared(run: RunDir, tmp_path: Path) -> None:
+    other = a_run(tmp_path, [a_record()], "other")
     outcome = report(run.path, other.path, f"{run.path}/../made/")
     assert outcome.exit_code == 0
     assert [outcome.output.count(text) for text in ("Run made", "Run other", "Comparison of runs")] == [1, 1, 1]
-    assert "error: a leak" in outcome.output
 
 
-def test_a_report_draws_the_figures_and_writes_the_page(run: RunDir) -> None:
-    report(run.path)
-    page = (run.path / "report.html").read_text(encoding="utf-8")
-    assert '<a href="figures/">' in page
-    drawn = {file.stem for file in (run.path / "figures").glob("*.svg")}
-    assert {"ranking", "curves_f1", "curves_loss", "effects", "types", "forms", "time"} <= drawn
-    for name in drawn:
-        assert (run.path / "figures" / f"{name}.svg").read_text(encoding="utf-8").startswith("<svg")
-        assert (run.path / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_several_runs_get_a_page_that_compares_them(run: RunDir, tmp_path: Path) -> None:
+def test_comparison_is_written_as_a_page(run: RunDir, tmp_path: Path) -> None:
     other = a_run(tmp_path, [a_record()], "other")
-    file = tmp_path / "side by side" / "comparison.html"
-    missing = report(run.path, other.path, "--output", file)
-    assert missing.exit_code == 2
-    assert "does not exist" in missing.output
+    file = tmp_path / "two runs" / "comparison.html"
+    assert report(run.path, other.path, "--output", file).exit_code == 2
     file.parent.mkdir()
-    outcome = report(run.path, other.path, "--output", file)
-    assert outcome.exit_code == 0
+    assert report(run.path, other.path, "--output", file).exit_code == 0
     page = file.read_text(encoding="utf-8")
-    for expected in ("Configurations that every run completed", "../made/report.html", "../other/report.html"):
-        assert expected in page
+    assert "../made/report.html" in page
+    assert "../other/report.html" in page
 
 
-def test_one_run_has_nothing_to_be_compared_with(run: RunDir, tmp_path: Path) -> None:
+def test_comparison_of_one_run_is_an_error(run: RunDir, tmp_path: Path) -> None:
     outcome = report(run.path, "--output", tmp_path / "comparison.html")
     assert outcome.exit_code == 2
-    assert "expected two runs or more" in outcome.output
+    assert "two runs" in outcome.output
     assert not (run.path / "report.html").exists()
 
 
-def test_markdown_has_headings_and_pipe_tables_and_no_line_is_broken(run: RunDir) -> None:
-    outcome = report(run.path, "--markdown")
-    lines = outcome.output.splitlines()
+def test_markdown_has_headings_and_tables(run: RunDir) -> None:
+    lines = report(run.path, "--markdown").output.splitlines()
     assert "## Run made" in lines
-    assert "| tiny:1x32 | BIO" in outcome.output
-    piped = [line for line in lines if line.startswith("|")]
-    assert all(line.endswith("|") for line in piped)
-    assert len([line for line in lines if set(line) <= set("|- :") and "---" in line]) == 3
+    assert len([line for line in lines if set(line) <= set("|-:") and "---" in line]) == 3
 
 
-@pytest.mark.parametrize("name", ["nowhere", "empty", "file", "newer", "lost", "audit"])
-def test_bad_input_is_told_with_exit_code_2_and_nothing_is_written(run: RunDir, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("missing", "missing"),
+        ("empty", "empty"),
+        ("file", "file"),
+        ("newer", "newer version"),
+        ("lost", "damaged"),
+        ("audit", "audit.json"),
+    ],
+)
+def test_unreadable_runs_are_errors_and_nothing_is_written(
+    run: RunDir, tmp_path: Path, name: str, expected: str
+) -> None:
     bad = tmp_path / name
     if name == "empty":
         bad.mkdir()
     elif name == "file":
         bad.write_text("x")
-    elif name != "nowhere":
+    elif name != "missing":
         shutil.copytree(run.path, bad)
     trials = bad / "trials.jsonl"
     if name == "newer":
@@ -129,66 +119,53 @@ def test_bad_input_is_told_with_exit_code_2_and_nothing_is_written(run: RunDir, 
     outcome = report(run.path, bad)
     assert outcome.exit_code == 2
     assert str(bad) in outcome.output
-    expected = {
-        "nowhere": "no such folder",
-        "empty": "is empty",
-        "file": "a file; expected",
-        "newer": "newer version",
-        "lost": "damaged",
-        "audit": "not an audit",
-    }
-    assert expected[name] in outcome.output
+    assert expected in outcome.output
     assert "Run made" not in outcome.output
     assert files(run) == before
     assert not list(tmp_path.rglob("*.csv"))
 
 
-def test_a_run_whose_last_record_is_torn_is_reported_without_it(run: RunDir) -> None:
+def test_truncated_last_record_is_skipped(run: RunDir) -> None:
     before = len(run.records())
     run.trials_file.write_bytes(run.trials_file.read_bytes()[:-20])
     outcome = report(run.path)
     assert outcome.exit_code in (0, 3)
-    assert "the last record is truncated" in " ".join(outcome.output.split())
+    assert "truncated" in outcome.output
     assert len(pd.read_csv(run.path / "ner_results_with_lr.csv")) == before - 1
 
 
-def test_nothing_finished_is_reported_as_far_as_it_goes(tmp_path: Path) -> None:
+def test_runs_without_a_completed_trial_exit_with_3(tmp_path: Path) -> None:
     failed = report(a_run(tmp_path, [a_failure("no weights")], "failed").path)
     none = report(a_run(tmp_path, [], "none").path)
     assert [failed.exit_code, none.exit_code] == [3, 3]
     assert "no weights" in failed.output
-    assert "Leaderboard" not in failed.output + none.output
 
 
-def test_a_failed_trial_among_others_ends_with_the_grid_s_exit_code(tmp_path: Path) -> None:
-    outcome = report(a_run(tmp_path, [a_record(), a_failure(seed=2)]).path)
-    assert outcome.exit_code == 3
-    assert "Leaderboard" in outcome.output
+def test_failed_trials_exit_with_3(tmp_path: Path) -> None:
+    assert report(a_run(tmp_path, [a_record(), a_failure(seed=2)]).path).exit_code == 3
 
 
-def test_a_folder_that_cannot_be_written_is_reported_all_the_same(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_cannot_be_written_are_noted(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_descriptor: int) -> None:
         raise PermissionError(13, os.strerror(13))
 
     monkeypatch.setattr("tune_ner.utils.io.os.fsync", refuse)
     outcome = report(run.path)
     assert outcome.exit_code == 0
-    for what in ("tables not written: ", "charts not written: ", "report not written: "):
-        assert what in outcome.output
-    assert "Permission denied" in outcome.output
+    assert outcome.output.count("Permission denied") == 3  # tables, charts and page
     assert "Time and memory" in outcome.output
     assert not list(run.path.glob("*.csv*")) + list(run.path.glob("report*")) + list(run.path.glob("figures/*"))
 
 
 def test_leaderboard_is_computed_once(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
-    compute = Mock(wraps=leaderboard.leaderboard_entries)
+    compute = Mock(wraps=leaderboard_entries)
     monkeypatch.setattr("tune_ner.results.run_results.leaderboard_entries", compute)
     report(run.path)
     assert compute.call_count == 1
 
 
-def test_a_run_without_its_predicted_spans_is_told_what_to_do(run: RunDir) -> None:
+def test_missing_predictions_are_an_error(run: RunDir) -> None:
     shutil.rmtree(run.path / "predictions")
     outcome = report(run.path)
     assert outcome.exit_code == 2
-    assert "Copy the complete run folder" in outcome.output
+    assert "predictions" in outcome.output

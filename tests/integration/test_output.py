@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (["--quiet", "--json"], "--quiet with --json: expected one of them"),
+        (["--quiet", "--json"], "--quiet with --json"),
         (["--track", "wandb"], "--track"),
         (["--dry-run", "--name", "../out", "--json"], "expected letters, digits"),
     ],
@@ -53,9 +53,11 @@ def test_a_plan_for_machines_is_json_alone_and_one_for_the_quiet_a_line(tmp_path
     arguments = [command, "--data", "synthetic:150", "--dry-run", "--results-dir", str(tmp_path)]
     arguments += ["demo", "--model", "tiny:1x32"] if command == "grid" else []
     outcome = CliRunner().invoke(app, [*arguments, "--json"])
-    assert [json.loads(line)["event"] for line in outcome.stdout.splitlines()] == ["data", "audit", "plan"]
+    assert [json.loads(line)["event"] for line in outcome.stdout.splitlines()] == [
+        *("data_loaded", "audit_completed", "run_planned")
+    ]
     outcome = CliRunner().invoke(app, [*arguments, "--quiet"])
-    assert re.fullmatch(r"(At most )?\d+ trials, \d+ at once\n", outcome.stdout)
+    assert re.fullmatch(r"(At most )?\d+ trials, \d+ at once, .*\.\n", outcome.stdout)
 
 
 def test_an_error_is_told_without_a_password(tmp_path: Path) -> None:
@@ -99,20 +101,20 @@ def test_a_run_for_machines_is_json_alone_and_the_rest_is_logged(tmp_path: Path)
     assert (told.returncode, told.stderr) == (0, "")
     lines = [json.loads(line) for line in told.stdout.splitlines()]
     events = [line["event"] for line in lines]
-    assert events[:3] == ["data", "audit", "run_started"]
-    assert events[-3:] == ["epoch_ended", "trial_ended", "run_ended"]
+    assert events[:3] == ["data_loaded", "audit_completed", "run_started"]
+    assert events[-3:] == ["epoch_completed", "trial_completed", "run_completed"]
     assert lines[-1]["exit_code"] == 0
-    assert lines[-1]["best"]["trials"] == [lines[-2]["trial"]]
+    assert lines[-1]["best"]["trial_ids"] == [lines[-2]["trial_id"]]
     log = (tmp_path / "run" / "run.log").read_text(encoding="utf-8")
     assert "ray._private.worker: Started a local Ray instance" in log
-    assert f"INFO tune_ner: trial {lines[-2]['trial']} finished" in log
+    assert f"INFO tune_ner: trial {lines[-2]['trial_id']} completed" in log
     assert "\x1b" not in log
     (board,) = (tmp_path / "run" / "tensorboard").iterdir()
-    assert board.name.endswith(lines[-2]["trial"])
+    assert board.name.endswith(lines[-2]["trial_id"])
     again = run("--quiet")
     assert (again.returncode, again.stderr) == (0, "")
     assert [line.partition(":")[0] for line in again.stdout.splitlines()] == [
         "Best configuration on the validation set",
-        "Results",
+        *("Results", "Model", "Report"),
     ]
     assert (tmp_path / "run" / "run.log").read_text(encoding="utf-8").startswith(log)

@@ -13,27 +13,27 @@ from tune_ner.results.run_results import Results
 
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
-    """Two trials that are right about the validation sentence and miss the test sentence's entity, one stopped."""
+    """Two trials that are correct on validation and miss the entity of test, and a pruned one."""
     return Results(a_run(tmp_path, [a_record((0.5,), seed=1), a_record((0.6,), seed=2), a_stopped_trial(seed=3)]))
 
 
-def test_only_sentences_with_an_error_are_kept_and_each_once(results: Results) -> None:
+def test_sentences_with_an_error_are_kept_once(results: Results) -> None:
     assert errors_of(results, "validation").sentences == []
     found = errors_of(results, "test")
     assert found.sentences == [[None, 2, "Ont i <b>halsen</b>.", [[9, 15, found.types.index("BODY")]]]]
     assert [trial.sentences for trial in found.trials] == [{0: [[ERROR_KINDS.index("missed"), 0]]}] * 2
-    assert found.sentences_of_part == 1
-    assert not found.cut_short
+    assert found.split_size == 1
+    assert not found.is_truncated
 
 
-def test_what_the_budget_has_no_room_for_is_counted(results: Results) -> None:
+def test_trials_that_exceed_the_budget_are_counted(results: Results) -> None:
     found = errors_of(results, "test", budget=1)
-    assert (len(found.trials), found.left_out) == (1, 1)
-    assert json.loads(json.dumps(found.as_plain()))["leftOut"] == 1
+    assert (len(found.trials), found.omitted_trials) == (1, 1)
+    assert json.loads(json.dumps(found.page_data()))["omitted_trials"] == 1
     assert errors_of(results, "test", budget=0).trials == []
 
 
-def test_whatever_the_budget_a_trial_beside_others_has_all_its_errors(tmp_path: Path) -> None:
+def test_only_a_single_trial_is_truncated(tmp_path: Path) -> None:
     records = []
     for seed in (1, 2, 3):
         record = a_record((0.5,), seed=seed)
@@ -41,17 +41,17 @@ def test_whatever_the_budget_a_trial_beside_others_has_all_its_errors(tmp_path: 
         blind = replace(record.result, predicted_spans={**record.result.predicted_spans, "test": ((), ())})
         records.append(record.model_copy(update={"result": blind}))
     results = Results(a_run(tmp_path, records, split=Split(train=(), validation=(1,), test=(0, 2))))
-    cut_short = set()
+    outcomes = set()
     for budget in range(1, 400, 5):
         found = errors_of(results, "test", budget)
         whole = [len(trial.sentences) == 2 for trial in found.trials]
-        assert whole == [True] * len(whole) or (whole, found.cut_short) == ([False], True)
-        assert len(whole) + found.left_out == len(records)
+        assert whole == [True] * len(whole) or (whole, found.is_truncated) == ([False], True)
+        assert len(whole) + found.omitted_trials == len(records)
         assert {row for trial in found.trials for row in trial.sentences} == set(range(len(found.sentences)))
-        cut_short.add((len(whole), found.cut_short))
-    assert cut_short == {(1, True), (1, False), (2, False), (3, False)}
+        outcomes.add((len(whole), found.is_truncated))
+    assert outcomes == {(1, True), (1, False), (2, False), (3, False)}
 
 
-def test_both_parts_have_the_types_in_one_order(results: Results) -> None:
+def test_types_have_the_same_order_in_both_splits(results: Results) -> None:
     validation, test = (errors_of(results, split_name) for split_name in ("validation", "test"))
     assert test.types[: len(validation.types)] == validation.types

@@ -1,60 +1,92 @@
 import io
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from tests.factories import a_failure, a_finding, a_record, a_run, a_stopped_trial, an_audit
-from tune_ner.report.sections import Section, Sentence, audit_section, outcome_sections, overview_section
-from tune_ner.report.text import print_sections
+from tests.factories import a_config, a_failure, a_finding, a_record, a_run, a_stopped_trial, an_audit
+from tests.report.runs import a_grid, a_search, anonymous, results_of
+from tests.snapshot import assert_snapshot
+from tune_ner.errors import RunFolderError
+from tune_ner.report.sections import (
+    Section,
+    Sentence,
+    Table,
+    audit_section,
+    brief_section,
+    comparison_section,
+    files_section,
+    leaderboard_section,
+    notes_section,
+    overview_section,
+    run_sections,
+    timings_section,
+)
+from tune_ner.report.text import markdown_of, print_sections
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_results import Results
+from tune_ner.utils.console import new_console
 
 
-def printed(sections: Sequence[Section]) -> str:
-    console = Console(file=io.StringIO(), width=120)
-    print_sections(console, sections)
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
+def text_of(sections: list[Section], width: int = 120) -> str:
+    file = io.StringIO()
+    print_sections(new_console(file, width=width), sections)
+    return file.getvalue()
 
 
-def outcome(folder: Path, records: Sequence[TrialRecord], trials: int = 2) -> str:
-    """Return the text printed at the end of a run with these records."""
-    return printed(outcome_sections(Results(a_run(folder, records)), trials))
+def labels_of(section: Section | None) -> list[str]:
+    return [item.label for item in section.content if isinstance(item, Sentence)] if section else []
 
 
-def test_outcome_has_the_leaderboard_and_errors(tmp_path: Path) -> None:
-    text = outcome(tmp_path, [a_record((0.5,)), a_failure("model 'x': no weights [here]", seed=2)])
-    assert "Leaderboard" in text
-    assert "model 'x': no weights [here]" in text
-    assert "interrupted" not in text
+def test_report_of_a_grid(tmp_path: Path) -> None:
+    results = Results(a_grid(tmp_path))
+    sections = [*run_sections(results), files_section(results, results.run_dir.path / "report.html")]
+    assert_snapshot("report_grid.txt", anonymous(text_of(sections), tmp_path))
+    assert_snapshot("report_grid.md", anonymous(markdown_of(sections), tmp_path))
 
 
-def test_outcome_counts_pruned_trials(tmp_path: Path) -> None:
-    records = [a_record(seed=1), a_stopped_trial((0.1,), seed=2), a_stopped_trial((0.1, 0.2), seed=3)]
-    text = outcome(tmp_path, records, 3)
-    assert "1 of 3" in text
-    assert "2 of 3 trials were pruned after 1 to 2 epochs" in text
-    assert " failed:" not in text
+def test_report_of_a_search(tmp_path: Path) -> None:
+    assert_snapshot("report_search.txt", anonymous(text_of(run_sections(Results(a_search(tmp_path)))), tmp_path))
 
 
-def test_outcome_of_an_interrupted_run_counts_its_trials(tmp_path: Path) -> None:
-    assert "interrupted: 1 of 12 trials" in outcome(tmp_path, [a_record()], trials=12)
+def test_comparison_of_runs(tmp_path: Path) -> None:
+    runs = {name: Results(a_grid(tmp_path, name)) for name in ("first", "second")}
+    assert_snapshot("comparison.txt", anonymous(text_of([comparison_section(runs)], width=160), tmp_path))
 
 
-def test_run_without_completed_trials_has_no_leaderboard(tmp_path: Path) -> None:
-    assert "Leaderboard" not in outcome(tmp_path, [a_failure()])
+def test_runs_without_a_completed_trial_have_no_leaderboard(tmp_path: Path) -> None:
+    none = results_of(tmp_path, [], "none")
+    failed = results_of(tmp_path, [a_failure("no weights")], "failed")
+    assert [leaderboard_section(none), leaderboard_section(failed)] == [None, None]
+    assert timings_section(none) is None
+    assert notes_section(none, 0) is None
+    assert "no weights" in text_of(run_sections(failed))
+
+
+def test_notes_list_failures_pruned_trials_and_missing_trials(tmp_path: Path) -> None:
+    results = results_of(tmp_path, [a_record(), a_failure(seed=2), a_stopped_trial(seed=3)])
+    assert labels_of(notes_section(results, 3)) == ["", "note"]
+    assert labels_of(notes_section(results, 4)) == ["", "note", "interrupted"]
+
+
+def test_brief_section_has_failures_and_the_best_configuration(tmp_path: Path) -> None:
+    diverged = TrialRecord.of(a_config(seed=3), "diverged", 1.0, error="loss is nan")
+    records = [a_record((0.5,), seed=1), a_failure("no [weights] here", seed=2), diverged]
+    *failures, unfinished, best = brief_section(results_of(tmp_path, records), 4).content
+    assert [item.tone for item in failures if isinstance(item, Sentence)] == ["error", "error"]
+    assert isinstance(unfinished, Sentence)
+    assert "3 of 4 trials" in unfinished.text
+    assert isinstance(best, Sentence)
+    assert "tiny:1x32 · BIO · 0.001" in best.text
 
 
 def test_overview_reports_a_missing_search_space(tmp_path: Path) -> None:
     run_dir = a_run(tmp_path, [a_record()])
     run_dir.space_file.unlink()
-    assert "space.yaml" in printed([overview_section(Results(run_dir))])
+    assert "space.yaml" in text_of([overview_section(Results(run_dir))])
 
 
 @pytest.mark.parametrize("count", [2, 10])
-def test_findings_have_a_label_and_share_a_remedy(count: int) -> None:
+def test_findings_share_a_suggestion(count: int) -> None:
     findings = [a_finding("a", suggestion="fix", total=2), a_finding("b", suggestion="fix", count=count)]
     _, *content = audit_section({None: an_audit(*findings)}).content
     assert content == [
@@ -64,5 +96,40 @@ def test_findings_have_a_label_and_share_a_remedy(count: int) -> None:
     ]
 
 
-def test_missing_audit_is_stated() -> None:
-    assert len(audit_section({}).content) == 1
+@pytest.mark.parametrize("written", [True, False])
+def test_files_are_named_or_the_reason_why_they_are_missing(tmp_path: Path, written: bool) -> None:
+    results = results_of(tmp_path, [a_record()])
+    section = files_section(results, tmp_path / "report.html" if written else RunFolderError("report.html: no room"))
+    assert labels_of(section) == (["Results", "Report"] if written else ["note", "Results"])
+
+
+def test_narrow_consoles_keep_the_test_score(tmp_path: Path) -> None:
+    section = leaderboard_section(Results(a_grid(tmp_path)))
+    assert section
+    text = text_of([section], width=80)
+    assert "columns hidden" in text
+    assert max(len(line) for line in text.splitlines()[:10]) <= 80
+    assert "0.400" in text
+
+
+def test_markdown_tables_are_not_wrapped(tmp_path: Path) -> None:
+    rows = [line for line in markdown_of(run_sections(Results(a_grid(tmp_path)))).splitlines() if line.startswith("|")]
+    assert rows
+    assert all(row.endswith("|") for row in rows)
+
+
+def test_markup_in_names_is_text(tmp_path: Path) -> None:
+    odd = "[bold]<b>x</b>[/nothing]\x1b[2J"
+    results = Results(a_run(tmp_path, [a_record(model=odd), a_failure(odd, seed=2)]))
+    text, markdown = text_of(run_sections(results)), markdown_of(run_sections(results))
+    assert "nothing" in text
+    assert r"\<b>" in markdown
+    assert "\x1b" not in text + markdown
+
+
+def test_tables_hide_only_columns_that_they_have(tmp_path: Path) -> None:
+    section = leaderboard_section(Results(a_grid(tmp_path)))
+    assert section
+    table = section.content[0]
+    assert isinstance(table, Table)
+    assert set(table.hide_first) <= set(table.frame.columns)

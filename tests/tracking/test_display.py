@@ -1,89 +1,103 @@
 import io
 from pathlib import Path
 
-from rich.console import Console
+import pytest
 
-from tests.factories import a_config, a_failure, a_record, a_run
+from tests.factories import a_config, a_failure, a_record, a_run, a_stopped_trial
+from tests.report.runs import a_grid, anonymous
+from tests.snapshot import assert_snapshot
 from tune_ner.config.loading import load_space
 from tune_ner.errors import RunFolderError
-from tune_ner.report.html_report import write_report
-from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_results import Results
-from tune_ner.tracking.display import QuietDisplay, TerminalDisplay
+from tune_ner.results.test_set_log import EarlierUse
+from tune_ner.tracking.console import Plan, describe_trials
+from tune_ner.tracking.display import ConsoleDisplay, Display, QuietDisplay
 from tune_ner.tuning.events import RunStart
-from tune_ner.tuning.experiment import prepare
+from tune_ner.tuning.experiment import Experiment, audit_experiment, prepare
+from tune_ner.tuning.options import SchedulerConfig, SearchSettings
 from tune_ner.tuning.resources import TrialResources
+from tune_ner.utils.console import new_console
+
+RESOURCES = TrialResources(1, 0.0, 2)
 
 
-def ignored(_: str) -> None:
-    """A note that nobody asks for."""
+@pytest.fixture(scope="module")
+def experiment() -> Experiment:
+    return prepare(load_space("demo", {"data": "synthetic:100", "model": ["tiny:1x32", "tiny:2x64"], "epochs": 5}))
 
 
-def test_quiet_tells_the_end_alone_and_all_that_went_wrong(tmp_path: Path) -> None:
-    console = Console(file=io.StringIO(), width=120)
-    display = QuietDisplay(console)
-    records = [a_record((0.5,), seed=1), a_failure("no [weights] here", seed=2)]
-    records.append(TrialRecord.of(a_config(seed=3), "diverged", 1.0, epochs=(), error="the loss is nan"))
-    with display.following(prepare(load_space("demo", {"data": "synthetic:100"}))) as events:
-        events.on_run_start(RunStart(TrialResources(1, 0.0, 2), "http://127.0.0.1:8265", trials=2))
-        events.on_note("a [model] is not exported")
+@pytest.fixture
+def output() -> io.StringIO:
+    return io.StringIO()
+
+
+def a_session(display: Display, experiment: Experiment, results: Results) -> None:
+    """Call a display as a run does."""
+    display.show_data(experiment)
+    display.show_audit(audit_experiment(experiment), [EarlierUse("earlier", 12)])
+    display.on_note("the corpus was read as [columns]")
+    with display.listen(experiment) as events:
+        events.on_run_start(RunStart(RESOURCES, "http://127.0.0.1:8265", trials=9, recorded=1))
+        for record in results.records:
+            events.on_trial_start(record.config)
+            for epoch in record.curve:
+                events.on_epoch_end(record.config, epoch)
+            events.on_trial_end(record)
+        events.on_note("a worker crashed")
+    display.show_results(results, 9, results.run_dir.path / "report.html", 3)
+
+
+def test_console_output_of_a_run(
+    tmp_path: Path, output: io.StringIO, experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tune_ner.tracking.progress.time.monotonic", lambda: 1.0)
+    a_session(ConsoleDisplay(new_console(output, width=120)), experiment, Results(a_grid(tmp_path)))
+    assert_snapshot("console.txt", anonymous(output.getvalue(), tmp_path))
+
+
+def test_quiet_output_of_a_run(tmp_path: Path, output: io.StringIO, experiment: Experiment) -> None:
+    a_session(QuietDisplay(new_console(output, width=120)), experiment, Results(a_grid(tmp_path)))
+    assert_snapshot("console_quiet.txt", anonymous(output.getvalue(), tmp_path))
+
+
+def test_output_of_dry_runs(output: io.StringIO, experiment: Experiment) -> None:
+    sampled = prepare(load_space("search", {"data": "synthetic:100"}))
+    plans = [
+        Plan(experiment, RESOURCES, SchedulerConfig("asha")),
+        Plan(sampled, RESOURCES, SchedulerConfig("median"), SearchSettings(20, 1800.0, 0.9)),
+    ]
+    for display in (ConsoleDisplay(new_console(output, width=120)), QuietDisplay(new_console(output, width=120))):
+        for plan in plans:
+            display.show_plan(plan)
+    assert_snapshot("console_plans.txt", anonymous(output.getvalue()))
+
+
+def test_quiet_prints_nothing_before_the_end(output: io.StringIO, experiment: Experiment) -> None:
+    display = QuietDisplay(new_console(output))
+    display.show_data(experiment)
+    with display.listen(experiment) as events:
+        events.on_run_start(RunStart(RESOURCES, trials=1))
+        events.on_note("a note")
         events.on_trial_start(a_config())
-        events.on_trial_end(records[0])
-    display.on_note("the server is lost")
-    assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue() == ""
-    display.ended(Results(a_run(tmp_path, records)), 4, RunFolderError("report.html: a folder"), 3)
-    *notes, failed, diverged, early, best, page, results = console.file.getvalue().splitlines()
-    assert notes == ["note: a [model] is not exported", "note: the server is lost"]
-    assert failed == "tiny:1x32 · BIO · 0.001 · seed 2 failed: no [weights] here"
-    assert diverged == "tiny:1x32 · BIO · 0.001 · seed 3 diverged: the loss is nan"
-    assert early == "interrupted: 3 of 4 trials ended. To resume the run, repeat the command with --name run."
-    assert page == "note: report not written: report.html: a folder"
-    assert best.startswith("Best configuration on the validation set: tiny:1x32 · BIO · 0.001, validation span F1")
-    assert results == f"Results: {tmp_path / 'run'}"
+        events.on_trial_end(a_record())
+    assert output.getvalue() == ""
 
 
-def test_a_page_that_cannot_be_written_costs_nothing(tmp_path: Path) -> None:
-    folder = a_run(tmp_path, [a_record((0.5,))])
-    (folder.path / "report.html").mkdir()
-    results = Results(folder)
-    page = write_report(results, ignored)
-    assert isinstance(page, RunFolderError)
-    console = Console(file=io.StringIO(), width=120)
-    TerminalDisplay(console).ended(results, 1, page, 0)
-    assert isinstance(console.file, io.StringIO)
-    assert f"Results: {folder.path}" in console.file.getvalue()
-    assert f"report not written: {folder.path / 'report.html'}" in console.file.getvalue()
+@pytest.mark.parametrize("kind", [ConsoleDisplay, QuietDisplay])
+def test_missing_report_is_explained(
+    tmp_path: Path, output: io.StringIO, kind: type[ConsoleDisplay] | type[QuietDisplay]
+) -> None:
+    results = Results(a_run(tmp_path, [a_record(), a_failure(seed=2), a_stopped_trial(seed=3)]))
+    kind(new_console(output)).show_results(results, 3, RunFolderError("report.html: a folder"), 0)
+    assert "report.html: a folder" in output.getvalue()
+    assert str(results.run_dir.path) in output.getvalue()
 
 
-def test_a_page_that_is_written_is_named_and_its_figures_lie_beside_it(tmp_path: Path) -> None:
-    results = Results(a_run(tmp_path, [a_record((0.5,))]))
-    notes: list[str] = []
-    page = write_report(results, notes.append)
-    assert page == tmp_path / "run" / "report.html"
-    assert page.exists()
-    assert {file.suffix for file in (tmp_path / "run" / "figures").iterdir()} == {".svg", ".png"}
-    assert notes == []
+def test_notes_are_printed_without_secrets_and_control_characters(output: io.StringIO) -> None:
+    ConsoleDisplay(new_console(output)).on_note("[the server] https://me:pass-word@host is \x1b[31mlost")
+    assert output.getvalue() == "note: [the server] https://me:***@host is \\x1b[31mlost\n"
 
 
-def test_figures_that_cannot_be_written_cost_a_note(tmp_path: Path) -> None:
-    folder = a_run(tmp_path, [a_record((0.5,))])
-    (folder.path / "figures").write_text("no folder")
-    notes: list[str] = []
-    page = write_report(Results(folder), notes.append)
-    assert page == folder.path / "report.html"
-    assert notes == [f"charts not written: {folder.path / 'figures'}: cannot be created: File exists"]
-
-
-def test_notes_are_printed_without_their_secrets() -> None:
-    console = Console(file=io.StringIO(), width=120)
-    TerminalDisplay(console).on_note("refused by https://me:pass-word@host")
-    assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue() == "note: refused by https://me:***@host\n"
-
-
-def test_notes_are_printed_as_they_are_without_control_characters() -> None:
-    console = Console(file=io.StringIO(), width=120)
-    TerminalDisplay(console).on_note("[the server] is \x1b[31mlost")
-    assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue() == "note: [the server] is \\x1b[31mlost\n"
+def test_resources_are_described_with_plurals() -> None:
+    assert describe_trials(1, TrialResources(1, 0.0, 1)) == "1 trial with 1 CPU thread."
+    assert "each with 2 CPU threads and 0.5 GPU" in describe_trials(4, TrialResources(2, 0.5, 4))

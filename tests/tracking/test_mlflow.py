@@ -21,7 +21,7 @@ from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
 from tune_ner.results.run_results import Results
 from tune_ner.results.table_files import write_tables
-from tune_ner.tracking.mlflow import URI_VARIABLE, MlflowRuns
+from tune_ner.tracking.mlflow import URI_VARIABLE, MlflowTracker
 from tune_ner.tuning.events import RunStart
 from tune_ner.tuning.resources import TrialResources
 
@@ -32,13 +32,13 @@ def title(trial: TrialConfig) -> str:
     return trial.titled()
 
 
-def no_note(what: str) -> None:
-    raise AssertionError(what)
+def no_note(message: str) -> None:
+    raise AssertionError(message)
 
 
 @contextmanager
-def a_server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A tracking server with its files in a folder, ended on leaving."""
+def mlflow_server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A tracking server with its files in a folder."""
     command = os.environ.get("MLFLOW_SERVER")
     if not command:
         pytest.skip("MLFLOW_SERVER does not name the mlflow command of an environment that has all of MLflow")
@@ -76,7 +76,7 @@ def _wait(server: subprocess.Popen[bytes], page: str, log: Path) -> None:
 
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> int:
-    """A free port, which is said to be the server's."""
+    """A free port, set as the server's."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         found = int(probe.getsockname()[1])
@@ -87,13 +87,13 @@ def port(monkeypatch: pytest.MonkeyPatch) -> int:
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store of files in the place of a server: the only one that the client has without the rest of MLflow."""
+    """A file store in place of a server: the only store that the client has without the rest of MLflow."""
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     monkeypatch.setenv(URI_VARIABLE, (tmp_path / "store").as_uri())
 
 
 def nested(run: RunDir) -> tuple[Any, dict[str, list[Any]]]:
-    """The run on the server, and those within it by their trial."""
+    """The MLflow run, and its nested runs by trial."""
     from mlflow import MlflowClient
 
     client = MlflowClient()
@@ -113,8 +113,8 @@ def statuses(trials: dict[str, list[Any]]) -> dict[str, list[str]]:
     return {trial: sorted(found.info.status for found in runs) for trial, runs in trials.items()}
 
 
-def told(runs: MlflowRuns, *records: TrialRecord) -> None:
-    """The listener as a run calls it."""
+def send(runs: MlflowTracker, *records: TrialRecord) -> None:
+    """Call the tracker as a run does."""
     runs.on_run_start(RunStart(TrialResources(1, 0.0, 1)))
     for record in records:
         runs.on_trial_start(record.config)
@@ -125,9 +125,9 @@ def told(runs: MlflowRuns, *records: TrialRecord) -> None:
 
 @pytest.mark.parametrize(
     ("uri", "expected"),
-    [(None, "MLFLOW_TRACKING_URI is not set"), ("http://127.0.0.1:1", "cannot be used"), ("nonsense://x", "cannot be")],
+    [(None, URI_VARIABLE), ("http://127.0.0.1:1", "cannot be used"), ("nonsense://x", "cannot be used")],
 )
-def test_a_server_that_is_not_there_is_told_before_the_run(
+def test_unreachable_server_is_an_error_before_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str | None, expected: str
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
@@ -135,26 +135,26 @@ def test_a_server_that_is_not_there_is_told_before_the_run(
     if uri:
         monkeypatch.setenv(URI_VARIABLE, uri)
     with pytest.raises(OutputError, match=expected):
-        MlflowRuns(RunDir(tmp_path), title, no_note)
+        MlflowTracker(RunDir(tmp_path), title, no_note)
 
 
 @pytest.mark.usefixtures("store")
-def test_each_end_of_a_trial_is_told_once_however_often_the_run_is_started(tmp_path: Path) -> None:
+def test_each_end_of_a_trial_is_sent_once_over_several_sessions(tmp_path: Path) -> None:
     killed, retried = (a_record((0.5, 0.6), seed=seed, epochs=2) for seed in (1, 2))
     stopped = a_stopped_trial(seed=3, epochs=3)
     folder = a_run(tmp_path, [killed, retried, stopped])
-    first = MlflowRuns(folder, title, no_note)
-    told(first, a_failure(seed=2, epochs=2))
+    first = MlflowTracker(folder, title, no_note)
+    send(first, a_failure(seed=2, epochs=2))
     for trial in (killed.config, stopped.config):
         first.on_trial_start(trial)
-    first._line.shutdown()
-    second = MlflowRuns(folder, title, no_note)
-    told(second, killed, retried)
-    second._line.shutdown()
+    first._queue.shutdown()
+    second = MlflowTracker(folder, title, no_note)
+    send(second, killed, retried)
+    second._queue.shutdown()
     for _ in range(2):
-        runs = MlflowRuns(folder, title, no_note)
-        told(runs)
-        runs.ended(Results(folder), interrupted=False)
+        runs = MlflowTracker(folder, title, no_note)
+        send(runs)
+        runs.finish(Results(folder), is_interrupted=False)
     _, trials = nested(folder)
     assert statuses(trials) == {
         killed.trial_id: ["FINISHED", "KILLED"],
@@ -165,26 +165,26 @@ def test_each_end_of_a_trial_is_told_once_however_often_the_run_is_started(tmp_p
 
 @pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("content", ["", "[]", '{"run": []}', '{"run": "../x"}', "[" * 100_000])
-def test_a_damaged_file_of_the_run_s_id_begins_a_new_run(tmp_path: Path, content: str) -> None:
+def test_corrupt_id_file_starts_a_new_run(tmp_path: Path, content: str) -> None:
     record = a_record()
     folder = a_run(tmp_path, [record])
     (folder.path / "mlflow.json").write_text(content)
-    runs = MlflowRuns(folder, title, no_note)
-    told(runs, record)
-    runs.ended(Results(folder), interrupted=False)
+    runs = MlflowTracker(folder, title, no_note)
+    send(runs, record)
+    runs.finish(Results(folder), is_interrupted=False)
     parent, trials = nested(folder)
     assert json.loads((folder.path / "mlflow.json").read_text()) == {"run": parent.info.run_id}
     assert statuses(trials) == {record.trial_id: ["FINISHED"]}
 
 
 @pytest.mark.usefixtures("store")
-def test_no_trial_is_left_running_when_a_run_ends(tmp_path: Path) -> None:
+def test_interrupted_trials_are_ended_with_the_run(tmp_path: Path) -> None:
     record, cut_off = a_record(seed=1), a_config(seed=2)
     folder = a_run(tmp_path, [record])
-    runs = MlflowRuns(folder, title, no_note)
-    told(runs, record)
+    runs = MlflowTracker(folder, title, no_note)
+    send(runs, record)
     runs.on_trial_start(cut_off)
-    runs.ended(Results(folder), interrupted=True)
+    runs.finish(Results(folder), is_interrupted=True)
     _, trials = nested(folder)
     assert statuses(trials) == {record.trial_id: ["FINISHED"], cut_off.trial_id: ["KILLED"]}
 
@@ -192,7 +192,7 @@ def test_no_trial_is_left_running_when_a_run_ends(tmp_path: Path) -> None:
 @pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.xdist_group("mlflow")
-def test_a_run_its_trials_and_its_results_are_on_the_server(tmp_path: Path, port: int) -> None:
+def test_server_has_the_run_its_trials_and_its_results(tmp_path: Path, port: int) -> None:
     from mlflow import MlflowClient
 
     records = [
@@ -204,14 +204,14 @@ def test_a_run_its_trials_and_its_results_are_on_the_server(tmp_path: Path, port
     write_tables(Results(folder))
     (folder.path / "best").mkdir()
     (folder.path / "best" / "config.json").write_text("{}")
-    with a_server(tmp_path / "server", port):
-        runs = MlflowRuns(folder, title, no_note)
-        told(runs, *records)
-        runs.ended(Results(folder), interrupted=False)
+    with mlflow_server(tmp_path / "server", port):
+        runs = MlflowTracker(folder, title, no_note)
+        send(runs, *records)
+        runs.finish(Results(folder), is_interrupted=False)
         parent, trials = nested(folder)
         client = MlflowClient()
         (first,) = trials[records[0].trial_id]
-        curve = client.get_metric_history(first.info.run_id, "validation_f1")
+        curve = client.get_metric_history(first.info.run_id, "validation_seqeval_f1")
         files = {file.path for file in client.list_artifacts(parent.info.run_id)}
         model = {file.path for file in client.list_artifacts(parent.info.run_id, "best")}
     assert parent.info.status == "FINISHED"
@@ -228,22 +228,22 @@ def test_a_run_its_trials_and_its_results_are_on_the_server(tmp_path: Path, port
 @pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.xdist_group("mlflow")
-def test_a_lost_server_costs_nothing_and_is_made_up_for_by_a_later_start(tmp_path: Path, port: int) -> None:
+def test_later_session_sends_what_a_lost_server_missed(tmp_path: Path, port: int) -> None:
     records = [a_record((0.5, 0.6), seed=seed, epochs=2) for seed in (1, 2)]
     folder = a_run(tmp_path, records)
     notes: list[str] = []
-    with a_server(tmp_path / "server", port):
-        runs = MlflowRuns(folder, title, notes.append)
-        told(runs, records[0])
+    with mlflow_server(tmp_path / "server", port):
+        runs = MlflowTracker(folder, title, notes.append)
+        send(runs, records[0])
         runs.on_trial_start(a_config(seed=2, epochs=2))
-        runs._line.submit(lambda: None).result()
-    told(runs, records[1])
-    runs.ended(Results(folder), interrupted=True)
-    assert len([note for note in notes if "is lost and told no more" in note]) >= 1
-    with a_server(tmp_path / "server", port):
-        again = MlflowRuns(folder, title, no_note)
-        told(again)
-        again.ended(Results(folder), interrupted=False)
+        runs._queue.submit(lambda: None).result()
+    send(runs, records[1])
+    runs.finish(Results(folder), is_interrupted=True)
+    assert len([note for note in notes if "server lost" in note]) >= 1
+    with mlflow_server(tmp_path / "server", port):
+        again = MlflowTracker(folder, title, no_note)
+        send(again)
+        again.finish(Results(folder), is_interrupted=False)
         parent, trials = nested(folder)
     assert parent.info.status == "FINISHED"
     assert statuses(trials) == {records[0].trial_id: ["FINISHED"], records[1].trial_id: ["FINISHED", "KILLED"]}
@@ -252,21 +252,21 @@ def test_a_lost_server_costs_nothing_and_is_made_up_for_by_a_later_start(tmp_pat
 @pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
-def test_a_grid_from_the_command_line_is_on_the_server_with_its_model(tmp_path: Path, port: int) -> None:
+def test_command_line_grid_is_tracked_with_its_model(tmp_path: Path, port: int) -> None:
     from mlflow import MlflowClient
 
     data = ["demo", "--data", "synthetic:150", "--model", "tiny:1x32", "--epochs", "2", "--lr", "3e-3", "--lr", "1e-3"]
     place = ["--name", "run", "--results-dir", str(tmp_path), "--no-dashboard", "--quiet"]
     command = [sys.executable, "-m", "tune_ner.grid", *data, "--scheme", "BIO", *place, "--track", "mlflow"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "HF_HUB_OFFLINE": "1"}
-    with a_server(tmp_path / "server", port):
+    with mlflow_server(tmp_path / "server", port):
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
         assert (done.returncode, done.stderr) == (0, "")
         folder = RunDir(tmp_path / "run")
         parent, trials = nested(folder)
         client = MlflowClient()
         curves = {
-            trial: [metric.value for metric in client.get_metric_history(runs[0].info.run_id, "validation_f1")]
+            trial: [metric.value for metric in client.get_metric_history(runs[0].info.run_id, "validation_seqeval_f1")]
             for trial, runs in trials.items()
         }
         page = Path(client.download_artifacts(parent.info.run_id, "report.html", str(tmp_path)))

@@ -1,5 +1,6 @@
 import io
 import re
+from collections.abc import Callable
 
 import pytest
 from rich.console import Console
@@ -8,26 +9,21 @@ from rich.text import Text
 from tests.factories import a_config, a_failure, a_record, a_result, a_stopped_trial
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.results.records import TrialRecord
-from tune_ner.tracking.progress import LiveProgress
+from tune_ner.tracking.progress import Progress
 from tune_ner.tuning.events import RunStart
 from tune_ner.tuning.resources import TrialResources
+from tune_ner.utils.console import new_console
 
 RESOURCES = TrialResources(1, 0.0, 2)
+LONG_NAME = "some-where/a-model-with-a-rather-long-name"
 
 
-def unit_cost(_: TrialConfig) -> float:
-    """Return the same cost for every trial."""
+def equal_cost(_: TrialConfig) -> float:
     return 1.0
 
 
-def epoch_cost(trial: TrialConfig) -> float:
-    """Return the epochs of a trial."""
-    return float(trial.epochs)
-
-
-@pytest.fixture(params=[False, True], ids=["piped", "terminal"])
-def console(request: pytest.FixtureRequest) -> Console:
-    return Console(file=io.StringIO(), force_terminal=request.param, width=100)
+def a_console(*, is_terminal: bool = False, width: int = 100, height: int = 40) -> Console:
+    return new_console(io.StringIO(), force_terminal=is_terminal, width=width, height=height)
 
 
 def printed(console: Console) -> str:
@@ -35,161 +31,141 @@ def printed(console: Console) -> str:
     return console.file.getvalue()
 
 
-def test_every_end_of_a_trial_is_printed(console: Console) -> None:
-    records = [a_record((0.25, 0.5), epochs=2), a_failure(seed=2, epochs=2)]
-    with LiveProgress(console, epoch_cost) as progress:
-        progress.on_run_start(RunStart(TrialResources(1, 0.0, 2), "http://127.0.0.1:8265", trials=len(records)))
-        for record in records:
-            progress.on_trial_start(record.config)
-            for epoch in record.result.epochs if record.result else ():
-                progress.on_epoch_end(record.config, epoch)
-            progress.on_trial_end(record)
-    text = printed(console)
-    assert "2 trials, 2 at once, each with 1 CPU thread." in text
-    assert console.is_terminal or "http://127.0.0.1:8265" in text  # the view has it in a terminal
-    assert "[1/2] tiny:1x32 · BIO · 0.001 · seed 42: validation_span_f1 0.5000 (epoch 2)" in text
-    assert "[2/2] tiny:1x32 · BIO · 0.001 · seed 2:" in text
-
-
-def test_a_terminal_shows_epoch_and_best_while_trials_run() -> None:
-    console = Console(file=io.StringIO(), force_terminal=True, width=100)
-    done, running = a_record((0.5,), epochs=1), a_config(seed=2)
-    with LiveProgress(console, epoch_cost) as progress:
-        progress.on_run_start(RunStart(RESOURCES, trials=2))
-        progress.on_trial_start(running)
-        progress.on_trial_end(done)
-        assert done.result
-        progress.on_epoch_end(running, done.result.epochs[0])
-        view = Console(file=io.StringIO(), width=100)
-        view.print(progress._view())
-    assert re.search(r"seed 2 +epoch 1/5 +validation_span_f1 0\.5000", printed(view))
-    assert "best so far: validation F1 0.5000, tiny:1x32 · BIO · 0.001 · seed 42" in printed(view)
-
-
-def test_early_ends_are_told_and_leave_less_to_do() -> None:
-    console = Console(file=io.StringIO(), width=100)
-    early, stopped = a_record((0.5, 1.0), epochs=5, seed=1), a_stopped_trial((0.2,), epochs=5, seed=2)
-    waiting = a_config(epochs=5, seed=3)
-    costs = {early.trial_id: 3.0, stopped.trial_id: 1.0, waiting.trial_id: 2.0}
-    with LiveProgress(console, lambda trial: costs[trial.trial_id]) as progress:
-        progress.on_run_start(RunStart(RESOURCES, trials=3, cost=6.0))
-        progress.on_trial_start(early.config)
-        progress.on_trial_end(early)
-        progress.on_trial_end(stopped)
-        assert 6.0 - progress._pace._saved - sum(progress._pace._done.values()) == pytest.approx(2.0)
-    assert "seed 1: validation_span_f1 1.0000 (epoch 2), stopped early, 2.0 s" in printed(console)
-    assert "seed 2: pruned after epoch 1 of 5, 1.0 s" in printed(console)
-
-
-def test_a_searched_trial_shows_its_best_validation_figure() -> None:
-    console = Console(file=io.StringIO(), width=100)
-    record = TrialRecord.searched(a_config(), a_record((0.5, 0.25)).curve, 3.0)
-    with LiveProgress(console, epoch_cost) as progress:
-        progress.on_run_start(RunStart(RESOURCES, trials=2))
-        progress.on_trial_start(record.config)
-        progress.on_trial_end(record)
-        assert progress._best
-    assert "seed 42: validation_span_f1 0.5000, 3.0 s" in printed(console)
-
-
-def test_the_time_left_of_a_search_ends_with_its_budget_and_what_confirms(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr("tune_ner.tracking.progress.time.monotonic", lambda: now[0])
-    console = Console(file=io.StringIO(), width=100)
-    ends = [TrialRecord.searched(a_config(seed=seed), a_record((0.5,)).curve, 3.0) for seed in (1, 2)]
-    again = a_record((0.5,), seed=3)
-    with LiveProgress(console, unit_cost) as progress:
-        progress.on_run_start(RunStart(TrialResources(1, 0.0, 2), "", trials=1000, seconds=60.0, confirmations=4))
-        progress.on_trial_start(ends[0].config)
-        now[0] += 5 / ends[0].config.epochs
-        progress.on_trial_end(ends[0])
-        assert "At most 1000 trials" in printed(console)
-        assert "[   1/1000]" in printed(console)
-        # one trial in five seconds: 59 of the budget, then four trials
-        assert progress._time_left() == "about 1:19 left"
-        progress.on_confirmation_start(4)
-        assert progress._time_left() == "about 0:20 left"
-        progress.on_trial_start(again.config)
-        progress.on_trial_end(again)
-    assert "4 trials with fresh seeds confirm the best." in printed(console)
-    assert "[1/4]" in printed(console)
-
-
-def test_trials_of_an_earlier_start_are_not_left_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr("tune_ner.tracking.progress.time.monotonic", lambda: now[0])
-    console = Console(file=io.StringIO(), width=100)
-    record = a_record((0.5,), epochs=1)
-    with LiveProgress(console, unit_cost) as progress:
-        progress.on_run_start(RunStart(TrialResources(1, 0.0, 2), "", trials=10, recorded=6))
-        progress.on_trial_start(record.config)
-        now[0] += 10
-        progress.on_trial_end(record)
-    assert "4 trials, 2 at once" in printed(console)
-    assert "[ 7/10]" in printed(console)
-    assert "about 0:30 left" in printed(console)
-
-
-def view_of(progress: LiveProgress, width: int, height: int) -> list[str]:
-    console = Console(file=io.StringIO(), width=width, height=height)
-    progress._console = console
+def view_of(progress: Progress, width: int = 100, height: int = 40) -> list[str]:
+    console = progress._console = a_console(width=width, height=height)
     console.print(progress._view())
     return printed(console).splitlines()
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Advances the time by some seconds."""
+    now = [100.0]
+    monkeypatch.setattr("tune_ner.tracking.progress.time.monotonic", lambda: now[0])
+
+    def advance(seconds: float) -> None:
+        now[0] += seconds
+
+    return advance
+
+
+def test_files_get_one_line_per_trial() -> None:
+    console = a_console()
+    records = [a_record((0.25, 0.5), epochs=2), a_failure(seed=2, epochs=2), a_stopped_trial((0.2,), seed=3)]
+    records.append(TrialRecord.searched(a_config(seed=4), a_record((0.5, 0.25)).curve, 3.0))
+    with Progress(console, equal_cost) as progress:
+        progress.on_run_start(RunStart(RESOURCES, "http://127.0.0.1:8265", trials=len(records)))
+        for record in records:
+            progress.on_trial_start(record.config)
+            for epoch in record.curve:
+                progress.on_epoch_end(record.config, epoch)
+            progress.on_trial_end(record)
+    resources, dashboard, *trials = printed(console).splitlines()
+    assert "2 at once" in resources
+    assert "http://127.0.0.1:8265" in dashboard
+    assert len(trials) == len(records)
+    for line, status in zip(trials, ("0.500 (epoch 2)", "failed", "pruned", "0.500, "), strict=True):
+        assert status in line
+
+
+def test_live_view_shows_running_trials_and_the_best() -> None:
+    done, running = a_record((0.5,), epochs=1), a_config(seed=2)
+    with Progress(a_console(is_terminal=True), equal_cost) as progress:
+        progress.on_run_start(RunStart(RESOURCES, trials=2))
+        progress.on_trial_start(running)
+        progress.on_trial_end(done)
+        progress.on_epoch_end(running, done.curve[0])
+        first, best, _ = view_of(progress)
+    assert re.search(r"seed 2 +epoch 1/5 +validation span F1 0\.500", first)
+    assert done.config.titled() in best
+
+
+def test_epochs_that_are_not_trained_reduce_the_remaining_time(clock: Callable[[float], None]) -> None:
+    early, pruned = a_record((0.5, 1.0), epochs=5, seed=1), a_stopped_trial((0.2,), epochs=5, seed=2)
+    waiting = a_config(epochs=5, seed=3)
+    costs = {early.trial_id: 3.0, pruned.trial_id: 1.0, waiting.trial_id: 2.0}
+    with Progress(a_console(), lambda trial: costs[trial.trial_id]) as progress:
+        progress.on_run_start(RunStart(RESOURCES, trials=3, cost=6.0))
+        progress.on_trial_start(early.config)
+        clock(14)
+        progress.on_trial_end(early)
+        progress.on_trial_end(pruned)
+        # 3 · 2/5 + 1 · 1/5 of the cost took 14 s, and 2 is left
+        assert progress._estimate.seconds_left == pytest.approx(20)
+
+
+def test_remaining_time_of_a_search_includes_its_confirmation(clock: Callable[[float], None]) -> None:
+    ended = TrialRecord.searched(a_config(), a_record((0.5,)).curve, 3.0)
+    with Progress(a_console(), equal_cost) as progress:
+        progress.on_run_start(RunStart(RESOURCES, trials=1000, seconds=60.0, confirmations=4))
+        progress.on_trial_start(ended.config)
+        clock(5 / ended.config.epochs)
+        progress.on_trial_end(ended)
+        # one trial in five seconds: 59 s are left of the time limit, then four trials
+        assert progress._estimate.seconds_left == pytest.approx(79)
+        progress.on_confirmation_start(4)
+        assert progress._estimate.seconds_left == pytest.approx(20)
+
+
+def test_recorded_trials_are_not_part_of_the_remaining_time(clock: Callable[[float], None]) -> None:
+    console, record = a_console(), a_record((0.5,), epochs=1)
+    with Progress(console, equal_cost) as progress:
+        progress.on_run_start(RunStart(RESOURCES, trials=10, recorded=6))
+        progress.on_trial_start(record.config)
+        clock(10)
+        progress.on_trial_end(record)
+        assert progress._estimate.seconds_left == pytest.approx(30)
+    assert "[ 7/10]" in printed(console)
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(10, "0:20"), (3700, "2 h 03 min")])
+def test_remaining_time_is_printed(clock: Callable[[float], None], seconds: float, shown: str) -> None:
+    console, record = a_console(), a_record((0.5,), epochs=1)
+    with Progress(console, equal_cost) as progress:
+        progress.on_run_start(RunStart(RESOURCES, trials=3))
+        progress.on_trial_start(record.config)
+        clock(seconds)
+        progress.on_trial_end(record)
+    assert shown in printed(console)
+
+
 @pytest.mark.parametrize(("width", "height"), [(60, 12), (80, 24), (120, 40)])
-def test_the_view_is_never_wider_or_higher_than_the_terminal(width: int, height: int) -> None:
-    console = Console(file=io.StringIO(), force_terminal=True, width=width, height=height)
-    trials = [a_config(model="some-where/a-model-with-a-rather-long-name", seed=seed) for seed in range(34)]
-    with LiveProgress(console, unit_cost) as progress:
+def test_live_view_fits_into_the_terminal(width: int, height: int) -> None:
+    trials = [a_config(model=LONG_NAME, seed=seed) for seed in range(34)]
+    with Progress(a_console(is_terminal=True, width=width, height=height), equal_cost) as progress:
         progress.on_run_start(RunStart(TrialResources(1, 0.0, 34), "http://127.0.0.1:8265", trials=200))
         for trial in trials:
             progress.on_trial_start(trial)
         progress.on_epoch_end(trials[0], a_result((0.5,)).epochs[0])
-        progress.on_trial_end(a_record((0.5,), model=trials[0].model, seed=99))
+        progress.on_trial_end(a_record((0.5,), model=LONG_NAME, seed=99))
         lines = view_of(progress, width, height)
-        assert len(lines) < height
-        assert max(map(len, lines)) <= width
-        assert re.search(r"epoch 1/5 +validation_span_f1 0\.5000", lines[0])
-        shown = sum("starting" in line or "epoch" in line for line in lines)
-        assert f"… and {34 - shown} more" in "\n".join(lines) or shown == 34
-        assert "http://127.0.0.1:8265" in "\n".join(lines)
+    assert len(lines) < height
+    assert max(map(len, lines)) <= width
+    assert re.search(r"epoch 1/5 +validation span F1 0\.500", lines[0])
+    shown = sum("starting" in line or "epoch" in line for line in lines)
+    assert f"{34 - shown} more" in "\n".join(lines) or shown == 34
+    assert "http://127.0.0.1:8265" in "\n".join(lines)
 
 
-def test_a_trial_keeps_its_row_and_the_next_one_takes_that_of_one_that_ended() -> None:
-    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+def test_trials_keep_their_row() -> None:
     first, second, third = (a_record((0.5,), epochs=1, seed=seed) for seed in (1, 2, 3))
-    with LiveProgress(console, unit_cost) as progress:
+    with Progress(a_console(is_terminal=True), equal_cost) as progress:
         progress.on_run_start(RunStart(RESOURCES, trials=3))
         for record in (first, second):
             progress.on_trial_start(record.config)
         progress.on_trial_end(first)
-        between = view_of(progress, 100, 40)
+        before = view_of(progress)
         progress.on_trial_start(third.config)
-        after = view_of(progress, 100, 40)
-    assert "seed 2" in between[1]
+        after = view_of(progress)
+    assert "seed 2" in before[1]
     assert "seed 2" in after[1]
     assert "seed 3" in after[0]
-    assert len(between) == len(after)
+    assert len(before) == len(after)
 
 
-def test_long_times_are_told_in_hours(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr("tune_ner.tracking.progress.time.monotonic", lambda: now[0])
-    console = Console(file=io.StringIO(), width=100)
-    record = a_record((0.5,), epochs=1)
-    with LiveProgress(console, unit_cost) as progress:
-        progress.on_run_start(RunStart(RESOURCES, trials=3))
-        progress.on_trial_start(record.config)
-        now[0] += 3700
-        progress.on_trial_end(record)
-        assert "about 2 h 03 min left" in printed(console)
-
-
-def test_no_control_characters_reach_a_pipe() -> None:
-    console = Console(file=io.StringIO(), width=100)
-    record = a_record((0.5,), epochs=1, model="models/\x1b]0;title\x07")
-    with LiveProgress(console, unit_cost) as progress:
+def test_control_characters_are_escaped() -> None:
+    console, record = a_console(), a_record((0.5,), epochs=1, model="models/\x1b]0;title\x07")
+    with Progress(console, equal_cost) as progress:
         progress.on_run_start(RunStart(RESOURCES, trials=1))
         progress.on_note("some\x1b[2Jthing")
         progress.on_trial_start(record.config)
@@ -197,25 +173,22 @@ def test_no_control_characters_reach_a_pipe() -> None:
     assert printed(console).replace("\n", "").isprintable()
 
 
-def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    console = Console(file=io.StringIO(), force_terminal=True, width=100)
-    record = a_failure(epochs=1)
-    with LiveProgress(console, unit_cost) as progress:
+    console, record = a_console(is_terminal=True), a_failure(epochs=1)
+    with Progress(console, equal_cost) as progress:
         progress.on_run_start(RunStart(RESOURCES, trials=1))
         progress.on_trial_start(record.config)
         progress.on_trial_end(record)
-    colours = re.findall(r"\x1b\[(?:\d+;)*(?:3[0-7]|4[0-7]|9[0-7]|38|48)(?:;\d+)*m", printed(console))
-    assert colours == []
+    assert re.findall(r"\x1b\[(?:\d+;)*(?:3[0-7]|4[0-7]|9[0-7]|38|48)(?:;\d+)*m", printed(console)) == []
 
 
-def test_a_line_too_long_for_the_terminal_loses_some_of_its_title() -> None:
-    console = Console(file=io.StringIO(), force_terminal=True, width=70)
-    record = a_record((0.5,), epochs=1, model="some-where/a-model-with-a-rather-long-name")
-    with LiveProgress(console, unit_cost) as progress:
+def test_long_titles_are_shortened_in_their_middle() -> None:
+    console, record = a_console(is_terminal=True, width=80), a_record((0.5,), epochs=1, model=LONG_NAME)
+    with Progress(console, equal_cost) as progress:
         progress.on_run_start(RunStart(RESOURCES, trials=1))
         progress.on_trial_start(record.config)
         progress.on_trial_end(record)
-    lines = [Text.from_ansi(line).plain for line in printed(console).splitlines()]
-    assert "[1/1] …O · 0.001 · seed 42: validation_span_f1 0.5000 (epoch 1), 2.0 s" in lines
-    assert max(map(len, lines)) == 70
+    (line,) = (line for line in Text.from_ansi(printed(console)).plain.splitlines() if "[1/1]" in line)
+    assert re.match(r"\[1/1\] a-model.*….*seed 42: validation span F1 0\.500 \(epoch 1\), 2\.0 s", line)
+    assert len(line.rstrip()) == 80

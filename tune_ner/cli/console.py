@@ -82,14 +82,14 @@ def start_run(
 
 
 def _display(console: Console, run: str, output: OutputOptions) -> Display:
-    from tune_ner.tracking.display import QuietDisplay, TerminalDisplay
+    from tune_ner.tracking.display import ConsoleDisplay, QuietDisplay
     from tune_ner.tracking.json_lines import JsonDisplay
 
     if output.quiet and output.as_json:
         raise OutputError("--quiet with --json: expected only one of them; the last line of --json has the outcome")
     if output.as_json:
         return JsonDisplay(console.file, run)
-    return QuietDisplay(console) if output.quiet else TerminalDisplay(console)
+    return QuietDisplay(console) if output.quiet else ConsoleDisplay(console)
 
 
 def new_app(**settings: Any) -> typer.Typer:

@@ -20,7 +20,7 @@ def report(
         typer.Option(help="Write the comparison of several runs as a page, such as comparison.html.", dir_okay=False),
     ] = None,
 ) -> None:
-    """Report finished runs from their records, rewrite their tables, figures and pages, and compare several runs.
+    """Report finished runs from their records, rewrite their tables, charts and pages, and compare several runs.
 
     Examples:
 

@@ -1,10 +1,10 @@
-"""The errors themselves: for every trial the sentences on which it was wrong, in a form small enough for a page."""
+"""The errors of every trial by sentence, as compact data for the error browser of the page."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tune_ner.data.corpus import Span, SplitName
@@ -12,23 +12,27 @@ from tune_ner.evaluation.error_analysis import ERROR_KINDS, SpanError, find_erro
 from tune_ner.results.predictions import Predictions
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_results import Results
-from tune_ner.results.selection import varied_hyperparameters
 
 BUDGET = 3_000_000
-"""Bytes that the errors of one part may take on a page, about; what is beyond is left out, the best trials last."""
+"""Approximate bytes for the errors of one split; trials that do not fit are omitted, starting with the worst."""
 
-SPLIT_NAMES: tuple[SplitName, ...] = ("validation", "test")
+EXPLORED_SPLITS: tuple[SplitName, ...] = ("validation", "test")
 
 _SentenceKey = tuple[int | None, int]
-"""Fold, and place in the corpus."""
+"""Fold, and index in the corpus."""
 
 
 @dataclass(frozen=True)
 class TrialErrors:
-    """The errors of a trial: `sentences` maps the row of a sentence to its errors.
+    """The errors of a trial.
 
-    An error is a list: its kind (its place in `ERROR_KINDS`) and its gold span (its place among the sentence's, -1
-    for none), then start, end and type of the predicted span where there is one.
+    Attributes:
+        title: rank of its configuration and hyperparameters.
+        fold: its fold; None for a single split.
+        f1: span F1 on the split.
+        sentences: errors by row of the sentence. An error is a list of its kind (index in `ERROR_KINDS`) and its gold
+            span (index among those of the sentence, -1 for none), followed by start, end and type of the predicted
+            span if there is one.
     """
 
     title: str
@@ -37,25 +41,60 @@ class TrialErrors:
     sentences: dict[int, list[list[int]]]
 
 
-@dataclass
-class PartErrors:
-    """The errors of all trials on one part.
+class SplitErrors:
+    """The errors of all trials on one split.
 
-    `sentences` are those on which any of `trials` was wrong, each with its fold, its place in the corpus, its text and
-    its gold spans (start, end, type), sorted and each once. Types are places in `types`. `sentences_of_part` counts
-    the sentences of the part over all folds, `left_out` the trials that the budget had no room for, and `cut_short`
-    tells that it had none for more than a part of the first trial's errors, so that no other is there.
+    Attributes:
+        types: entity types; elsewhere a type is an index in this list.
+        sentences: each sentence with an error of any trial: fold, index in the corpus, text and sorted gold spans
+            (start, end, type).
+        trials: errors by trial, best configurations first.
+        split_size: number of sentences of the split, summed over folds.
+        omitted_trials: number of trials that did not fit into the budget.
+        is_truncated: whether only a part of the first trial's errors fitted; no other trial is included then.
     """
 
-    types: list[str] = field(default_factory=list)
-    sentences: list[list[Any]] = field(default_factory=list)
-    trials: list[TrialErrors] = field(default_factory=list)
-    sentences_of_part: int = 0
-    left_out: int = 0
-    cut_short: bool = False
+    def __init__(self, budget: int = BUDGET) -> None:
+        self.types: list[str] = []
+        self.sentences: list[list[Any]] = []
+        self.trials: list[TrialErrors] = []
+        self.split_size = 0
+        self.omitted_trials = 0
+        self.is_truncated = False
+        self._budget = budget
+        self._rows: dict[_SentenceKey, int] = {}
 
-    def as_plain(self) -> dict[str, Any]:
-        """The errors as the page's script reads them."""
+    def add(self, title: str, record: TrialRecord, split_name: SplitName, predictions: Predictions) -> None:
+        """Add a trial; if it does not fit, it is counted as omitted."""
+        assert record.result
+        metrics = record.result.metrics[split_name].spans
+        if self._budget <= 0:
+            self.omitted_trials += 1
+            return
+        for name in metrics.per_type:  # sorted, so that a type has the same colour in both splits
+            self._type(name)
+        errors: dict[int, list[list[int]]] = {}
+        before = len(self.sentences)
+        columns = (predictions.indices, predictions.texts, predictions.gold, predictions.predicted)
+        for index, text, gold, predicted in zip(*columns, strict=True):
+            if not (found := find_errors(gold, predicted)):
+                continue
+            if self._budget <= 0 and self.trials:
+                # next to another trial, a sentence without errors would seem correct
+                del self.sentences[before:]
+                self.omitted_trials += 1
+                return
+            if self._budget <= 0:
+                self.is_truncated = True
+                break
+            unique = sorted(set(gold))
+            row = self._row((record.config.fold, index), text, unique)
+            errors[row] = [self._encode(error, unique) for error in found]
+            self._budget -= len(json.dumps(errors[row])) + 8
+        self.trials.append(TrialErrors(title, record.config.fold, metrics.f1, errors))
+
+    def page_data(self) -> dict[str, Any]:
+        """Return the errors as `templates/errors.js` reads them."""
         return {
             "kinds": list(ERROR_KINDS),
             "types": self.types,
@@ -64,89 +103,39 @@ class PartErrors:
                 {"title": t.title, "fold": t.fold, "f1": round(t.f1, 4), "errors": list(t.sentences.items())}
                 for t in self.trials
             ],
-            "sentencesOfPart": self.sentences_of_part,
-            "leftOut": self.left_out,
-            "cutShort": self.cut_short,
+            "split_size": self.split_size,
+            "omitted_trials": self.omitted_trials,
+            "is_truncated": self.is_truncated,
         }
-
-
-def errors_of(results: Results, split_name: SplitName, budget: int = BUDGET) -> PartErrors:
-    """The errors of every finished trial on a part, those of the best configurations first, until `budget` is spent."""
-    collector = _Collector(budget)
-    varied = varied_hyperparameters(results.records)
-    folds: dict[int | None, int] = {}
-    for place, record in _ranked_records(results):
-        predictions = results.cache.predictions(record.trial_id, split_name)
-        folds[record.config.fold] = len(predictions.texts)
-        collector.add(f"#{place} {record.config.titled(varied)}", record, split_name, predictions)
-    collector.found.sentences_of_part = sum(folds.values())
-    return collector.found
-
-
-def _ranked_records(results: Results) -> Iterator[tuple[int, TrialRecord]]:
-    """The finished trials with the place of their configuration."""
-    for place, entry in enumerate(results.entries, start=1):
-        for record in entry.records:
-            yield place, record
-
-
-class _Collector:
-    """Trials added one after another as long as there is room."""
-
-    def __init__(self, budget: int) -> None:
-        self.found = PartErrors()
-        self._left = budget
-        self._rows: dict[_SentenceKey, int] = {}
-        self._types: dict[str, int] = {}
-
-    def add(self, title: str, record: TrialRecord, split_name: SplitName, predictions: Predictions) -> None:
-        """Take a trial up, or count it as left out."""
-        assert record.result
-        if self._left <= 0:
-            self.found.left_out += 1
-            return
-        for label in record.result.metrics[
-            split_name
-        ].spans.per_type:  # in label order, for equal colours of both parts
-            self._type(label)
-        taken: dict[int, list[list[int]]] = {}
-        known = len(self.found.sentences)
-        for index, text, gold, predicted in zip(
-            predictions.indices, predictions.texts, predictions.gold, predictions.predicted, strict=True
-        ):
-            if not (errors := find_errors(gold, predicted)):
-                continue
-            if self._left <= 0 and self.found.trials:
-                # beside another trial, what is not here would pass for right
-                del self.found.sentences[known:]
-                self.found.left_out += 1
-                return
-            if self._left <= 0:
-                self.found.cut_short = True
-                break
-            golds = sorted(set(gold))
-            row = self._row((record.config.fold, index), text, golds)
-            taken[row] = [self._plain(error, golds) for error in errors]
-            self._left -= len(json.dumps(taken[row])) + 8
-        f1 = record.result.metrics[split_name].spans.f1
-        self.found.trials.append(TrialErrors(title, record.config.fold, f1, taken))
 
     def _row(self, key: _SentenceKey, text: str, gold: Sequence[Span]) -> int:
         if key not in self._rows:
             self._rows[key] = len(self._rows)
             sentence = [*key, text, [[span.start, span.end, self._type(span.label)] for span in gold]]
-            self.found.sentences.append(sentence)
-            self._left -= len(json.dumps(sentence, ensure_ascii=False).encode("utf-8", "backslashreplace"))
+            self.sentences.append(sentence)
+            self._budget -= len(json.dumps(sentence, ensure_ascii=False).encode("utf-8", "backslashreplace"))
         return self._rows[key]
 
-    def _plain(self, error: SpanError, gold: Sequence[Span]) -> list[int]:
-        plain = [ERROR_KINDS.index(error.kind), gold.index(error.gold) if error.gold else -1]
+    def _encode(self, error: SpanError, gold: Sequence[Span]) -> list[int]:
+        encoded = [ERROR_KINDS.index(error.kind), gold.index(error.gold) if error.gold else -1]
         if error.predicted:
-            plain += [error.predicted.start, error.predicted.end, self._type(error.predicted.label)]
-        return plain
+            encoded += [error.predicted.start, error.predicted.end, self._type(error.predicted.label)]
+        return encoded
 
-    def _type(self, label: str) -> int:
-        if label not in self._types:
-            self._types[label] = len(self._types)
-            self.found.types.append(label)
-        return self._types[label]
+    def _type(self, name: str) -> int:
+        if name not in self.types:
+            self.types.append(name)
+        return self.types.index(name)
+
+
+def errors_of(results: Results, split_name: SplitName, budget: int = BUDGET) -> SplitErrors:
+    """Return the errors of the completed trials on a split, best configurations first, until the budget is used."""
+    errors = SplitErrors(budget)
+    sizes: dict[int | None, int] = {}
+    for place, entry in enumerate(results.entries, start=1):
+        for record in entry.records:
+            predictions = results.cache.predictions(record.trial_id, split_name)
+            sizes[record.config.fold] = len(predictions.texts)
+            errors.add(f"#{place} {record.config.titled(results.varied)}", record, split_name, predictions)
+    errors.split_size = sum(sizes.values())
+    return errors

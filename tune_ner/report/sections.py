@@ -29,6 +29,7 @@ from tune_ner.utils.text import plural
 
 Tone = Literal["plain", "good", "warning", "error", "quiet"]
 
+_COMPARISON_HIDDEN = ("wall time", "pruned", "audit", "trials")
 _SEVERITY_TONES: Mapping[str | None, Tone] = {"error": "error", "warning": "warning"}
 
 
@@ -108,7 +109,10 @@ def search_sections(results: Results) -> list[Section]:
     if search.importances is not None:
         title = f"Importance of each hyperparameter in percent, from {plural(len(search.completed), 'trial')}"
         content.insert(0, Table(format_importances(search.importances), title))
-    sections = (Section("Confirmation", confirmation), Section("Importance of hyperparameters", tuple(content)))
+    sections = (
+        Section("Confirmation with new seeds", confirmation),
+        Section("Hyperparameter importance", tuple(content)),
+    )
     return [section for section in sections if section.content]
 
 
@@ -150,9 +154,9 @@ def files_section(results: Results, page: Path | RunFolderError, notes: Sequence
 
 def comparison_section(runs: Runs) -> Section:
     """Return the best configuration of each run, the differences between the runs, and their shared configurations."""
-    best = Table(format_runs(runs_table(runs)), "The best configuration of each run, by validation")
+    best = Table(format_runs(runs_table(runs)), "Best configuration of each run", _COMPARISON_HIDDEN)
     common = common_table(runs)
-    tables = [Table(format_common(common), "Configurations that every run completed")] if len(common) else []
+    tables = [Table(format_common(common), "Configurations completed in every run")] if len(common) else []
     return Section("Comparison of runs", (best, *map(_note, comparison_notes(runs)), *tables), is_run=True)
 
 

@@ -18,9 +18,11 @@ _STYLES: dict[Tone, str] = {"plain": "", "good": "green", "warning": "yellow", "
 
 def print_sections(console: Console, sections: Iterable[Section]) -> None:
     """Print sections: a run's title as a rule, other titles in bold, then their content."""
+    is_titled = False
     for section in sections:
-        if section.title:
+        if section.title or is_titled:
             console.print()
+        is_titled = bool(section.title)
         if section.is_run:
             console.rule(Text(visible(section.title), style="bold"), align="left", characters="━")
         elif section.title:

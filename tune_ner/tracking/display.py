@@ -1,4 +1,4 @@
-"""What a command tells of a run, from the data to its outcome: to a person, to one who wants no more than the end."""
+"""Displays of a run: everything on the console, or only its outcome."""
 
 from __future__ import annotations
 
@@ -14,104 +14,91 @@ from tune_ner.report.sections import brief_section, files_section, outcome_secti
 from tune_ner.report.text import print_sections
 from tune_ner.results.run_results import Results
 from tune_ner.results.test_set_log import EarlierUse
-from tune_ner.tracking.console import print_audit, print_data, print_note, print_plan
-from tune_ner.tracking.progress import LiveProgress
-from tune_ner.tracking.search_plan import SearchPlan, print_search_plan
+from tune_ner.tracking.console import Plan, describe_trials, print_audit, print_data, print_note, print_plan
+from tune_ner.tracking.progress import Progress
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
-from tune_ner.tuning.options import SchedulerConfig
-from tune_ner.tuning.resources import TrialResources
-from tune_ner.utils.console import print_line
 
 
 class Display:
-    """A display that tells nothing; others override what they tell. Called in this order, by the command."""
+    """Base class of displays: shows nothing. Methods are called in the order in which they are defined."""
 
-    def data(self, experiment: Experiment) -> None:
-        """The corpus was read and divided."""
+    def show_data(self, experiment: Experiment) -> None:
+        """Show the corpus and its splits."""
 
-    def audit(self, audits: Mapping[int | None, AuditReport], uses: Sequence[EarlierUse]) -> None:
-        """The data was audited, for each fold; runs that measured on its test part before."""
+    def show_audit(self, audits: Mapping[int | None, AuditReport], uses: Sequence[EarlierUse]) -> None:
+        """Show the audit of each fold, and earlier runs that used the same test set."""
 
-    def plan(self, experiment: Experiment, resources: TrialResources, scheduler_config: SchedulerConfig) -> None:
-        """A grid was asked for its plan alone."""
-
-    def search_plan(self, plan: SearchPlan) -> None:
-        """A search was asked for its plan alone."""
+    def show_plan(self, plan: Plan) -> None:
+        """Show the plan of a dry run."""
 
     def on_note(self, message: str) -> None:
-        """Something that a user should know, at any time: a sentence without its full stop."""
+        """Show a message, at any time: a sentence without a full stop."""
 
-    def following(self, experiment: Experiment) -> AbstractContextManager[RunEvents]:
-        """A listener for the time in which trials run."""
+    def listen(self, experiment: Experiment) -> AbstractContextManager[RunEvents]:
+        """Return a listener for the time in which trials run."""
         return nullcontext(RunEvents())
 
-    def ended(self, results: Results, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
-        """The run of `trials` trials is over, its tables are written and its page, or why it is not, and the command
-        exits with this code.
-        """
+    def show_results(self, results: Results, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
+        """Show the results of a run of `trials` trials; `page` is its report or the reason why there is none."""
 
 
-class TerminalDisplay(Display):
-    """Everything: tables, the live view (plain lines where there is no terminal), the ranking and what it says."""
+class ConsoleDisplay(Display):
+    """Shows everything: data, audit, plan, progress and results.
+
+    Trials are shown in a live view in a terminal, and with one line each in a file, a pipe or a notebook.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def data(self, experiment: Experiment) -> None:
-        """Print what the corpus holds."""
+    def show_data(self, experiment: Experiment) -> None:
+        """Print the number of sentences and entities of each split."""
         print_data(self._console, experiment)
 
-    def audit(self, audits: Mapping[int | None, AuditReport], uses: Sequence[EarlierUse]) -> None:
-        """Print the verdict."""
+    def show_audit(self, audits: Mapping[int | None, AuditReport], uses: Sequence[EarlierUse]) -> None:
+        """Print the summary of the audit."""
         print_audit(self._console, audits, uses)
 
-    def plan(self, experiment: Experiment, resources: TrialResources, scheduler_config: SchedulerConfig) -> None:
-        """Print every trial in the order of their start."""
-        print_plan(self._console, experiment, resources, scheduler_config)
-
-    def search_plan(self, plan: SearchPlan) -> None:
-        """Print the axes, when the search ends, and what it confirms."""
-        print_search_plan(self._console, plan)
+    def show_plan(self, plan: Plan) -> None:
+        """Print the trials of a grid, or the ranges and the budget of a search."""
+        print_plan(self._console, plan)
 
     def on_note(self, message: str) -> None:
-        """Print it, above the live view where there is one."""
+        """Print the message, above the live view if there is one."""
         print_note(self._console, message)
 
-    def following(self, experiment: Experiment) -> LiveProgress:
-        """The live view."""
-        return LiveProgress(self._console, experiment.cost, experiment.title)
+    def listen(self, experiment: Experiment) -> Progress:
+        """Return the view of the running trials."""
+        return Progress(self._console, experiment.cost, experiment.title)
 
-    def ended(self, results: Results, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
+    def show_results(self, results: Results, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
         """Print the leaderboard, what follows from it, and the paths of the results."""
         print_sections(self._console, [*outcome_sections(results, trials), files_section(results, page)])
 
 
 class QuietDisplay(Display, RunEvents):
-    """The end alone: what went wrong and what was noted, the best, and where the results lie."""
+    """Shows notes, failures and the best configuration at the end."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._notes: list[str] = []
 
-    def plan(self, experiment: Experiment, resources: TrialResources, scheduler_config: SchedulerConfig) -> None:
-        """Print how many trials there would be."""
-        print_line(self._console, f"{len(experiment.trials)} trials, {resources.concurrent} at once")
-
-    def search_plan(self, plan: SearchPlan) -> None:
-        """Print how many trials there would be."""
-        print_line(self._console, f"At most {plan.search.trials} trials, {plan.resources.concurrent} at once")
+    def show_plan(self, plan: Plan) -> None:
+        """Print the number of trials."""
+        trials = plan.search.trials if plan.search else len(plan.experiment.trials)
+        self._console.print(describe_trials(trials, plan.resources, at_most=plan.search is not None), soft_wrap=True)
 
     def on_note(self, message: str) -> None:
-        """Keep it for the end."""
+        """Keep the message until the end."""
         self._notes.append(message)
 
-    def following(self, experiment: Experiment) -> AbstractContextManager[RunEvents]:
-        """This display listens itself."""
+    def listen(self, experiment: Experiment) -> AbstractContextManager[RunEvents]:
+        """Return this display, which keeps the notes of the run."""
         return nullcontext(self)
 
-    def ended(self, results: Results, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
+    def show_results(self, results: Results, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
         """Print notes, failures, the best configuration and the paths of the results."""
         for note in self._notes:
-            print_line(self._console, note, "note", "yellow")
+            print_note(self._console, note)
         print_sections(self._console, [brief_section(results, trials), files_section(results, page)])

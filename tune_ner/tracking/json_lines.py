@@ -1,4 +1,25 @@
-"""A run for machines: one JSON object a line, as it happens."""
+"""Events of a run as JSON, one object per line.
+
+Every object has `event` and `time` (UTC, ISO 8601). Numbers that JSON cannot represent, such as an infinite loss, are
+null. Metrics have the full names of `LeaderboardEntry` and `EpochMetrics`.
+
+| event | when | keys |
+| --- | --- | --- |
+| `data_loaded` | the corpus was read and split | `corpus`, `folds`, `splits` (per split: `sentences`, `entities` by type), `notes` |
+| `audit_completed` | the data was audited; one per fold | `fold`, `summary`, `severity`, `findings`, `earlier_test_runs` |
+| `run_planned` | at the end of a dry run | grid: `trials` (each with `trial_id`, `config`); search: `max_trials`, `seconds`, `target_f1`, `sampler`, `confirm`, `confirm_seeds`; both: `resources`, `scheduler` |
+| `run_started` | Ray is ready | `run`, `trials`, `recorded` (trials of earlier sessions), `selection_metric`, `resources` (`cpus`, `gpus`, `concurrent`), `dashboard` |
+| `note` | at any time | `message` |
+| `confirmation_started` | a search is over | `trials` that confirm its best configurations |
+| `trial_started` | a worker started a trial | `trial_id`, `config` |
+| `epoch_completed` | after each epoch | `trial_id`, `epoch`, `epochs`, `validation_loss`, `validation_span_f1`, `validation_seqeval_f1` and the other metrics of `EpochMetrics` |
+| `trial_completed` | a record was written | `trial_id`, `status`, `phase`, `config`, `epochs_run`, `best_epoch`, `best_score` (selection metric on validation), `validation_span_f1`, `validation_seqeval_f1`, `test_span_f1`, `test_seqeval_f1`, `seconds`, `error`; metrics are null unless the trial was evaluated on test |
+| `run_completed` | at the end | `run`, `run_dir`, `report`, `trials`, `statuses` (trials by status), `best`, `exit_code` |
+
+`best` has `config`, `trial_ids`, `validation_span_f1`, `validation_span_f1_interval`, `test_span_f1`,
+`test_span_f1_interval` (95 % intervals as lists of two numbers), `other_configurations` and `tied_configurations`; it is
+null without a completed trial.
+"""  # noqa: E501 - a table
 
 from __future__ import annotations
 
@@ -22,13 +43,11 @@ from tune_ner.results.leaderboard import LeaderboardEntry
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_results import Results
 from tune_ner.results.test_set_log import EarlierUse
+from tune_ner.tracking.console import Plan
 from tune_ner.tracking.display import Display
-from tune_ner.tracking.search_plan import SearchPlan
 from tune_ner.training.result import EpochMetrics
 from tune_ner.tuning.events import RunEvents, RunStart
 from tune_ner.tuning.experiment import Experiment
-from tune_ner.tuning.options import SchedulerConfig
-from tune_ner.tuning.resources import TrialResources
 from tune_ner.utils.console import discard_output
 from tune_ner.utils.redaction import redact
 
@@ -36,173 +55,157 @@ _FINDING_KEYS = ("severity", "title", "count", "total", "suggestion")
 
 
 class JsonDisplay(Display, RunEvents):
-    """Writes an object for everything that happens; `docs/tracking.md` has their keys.
-
-    Each has `event` and `time` (UTC). A number that JSON does not have, such as an infinite loss, is null. Should the
-    reader go away, the run goes on without.
+    """Writes events as JSON lines; if the reader closes the stream, the run continues without it.
 
     Args:
-        stream: where to.
+        stream: output stream.
         run: name of the run.
     """
 
     def __init__(self, stream: IO[str], run: str) -> None:
         self._stream: IO[str] | None = stream
         self._run = run
+        self._selection_metric: str | None = None
 
-    def data(self, experiment: Experiment) -> None:
-        """`data`: what the corpus holds, part by part."""
+    def show_data(self, experiment: Experiment) -> None:
+        """Write `data_loaded`."""
         corpus = experiment.corpus
         split = next(iter(experiment.splits.values()))
-        parts = {
-            split_name: {"sentences": len(split[split_name]), "entities": dict(corpus.entity_counts(split[split_name]))}
-            for split_name in SPLIT_NAMES
+        splits = {
+            name: {"sentences": len(split[name]), "entities": dict(corpus.entity_counts(split[name]))}
+            for name in SPLIT_NAMES
         }
-        self._tell("data", corpus=corpus.name, folds=len(experiment.splits), parts=parts, notes=list(corpus.notes))
+        folds = len(experiment.splits)
+        self._write("data_loaded", corpus=corpus.name, folds=folds, splits=splits, notes=list(corpus.notes))
 
-    def audit(self, audits: Mapping[int | None, AuditReport], uses: Sequence[EarlierUse]) -> None:
-        """`audit`, one a fold: summary and findings, and which runs used the test part before."""
+    def show_audit(self, audits: Mapping[int | None, AuditReport], uses: Sequence[EarlierUse]) -> None:
+        """Write `audit_completed` for each fold."""
+        earlier = [{"run": use.run, "trials": use.trials} for use in uses]
         for fold, report in audits.items():
             findings = [{key: getattr(finding, key) for key in _FINDING_KEYS} for finding in report.findings]
-            used = [{"run": use.run, "trials": use.trials} for use in uses]
-            self._tell(
-                "audit",
+            self._write(
+                "audit_completed",
                 fold=fold,
                 summary=report.summary,
                 severity=report.severity,
                 findings=findings,
-                test_part_used_by=used,
+                earlier_test_runs=earlier,
             )
 
-    def plan(self, experiment: Experiment, resources: TrialResources, scheduler_config: SchedulerConfig) -> None:
-        """`plan`: every trial in the order of their start."""
-        trials = [{"trial": trial.trial_id, "configuration": trial.model_dump()} for trial in experiment.schedule]
-        self._tell("plan", trials=trials, resources=_resources(resources), scheduler=scheduler_config.name)
+    def show_plan(self, plan: Plan) -> None:
+        """Write `run_planned`."""
+        if search := plan.search:
+            names = ("seconds", "target_f1", "sampler", "confirm", "confirm_seeds")
+            content: dict[str, Any] = {"max_trials": search.trials, **{name: getattr(search, name) for name in names}}
+        else:
+            content = {"trials": [_trial(trial) for trial in plan.experiment.schedule]}
+        self._write("run_planned", **content, resources=asdict(plan.resources), scheduler=plan.scheduler.name)
 
-    def search_plan(self, plan: SearchPlan) -> None:
-        """`plan` of a search: how many trials at most, for how long, and what is confirmed."""
-        self._tell(
-            "plan",
-            most_trials=plan.search.trials,
-            seconds=plan.search.seconds,
-            target_f1=plan.search.target_f1,
-            sampler=plan.search.sampler,
-            confirm=plan.search.confirm,
-            confirm_seeds=plan.search.confirm_seeds,
-            resources=_resources(plan.resources),
-            scheduler=plan.scheduler_config.name,
-        )
-
-    def following(self, experiment: Experiment) -> AbstractContextManager[RunEvents]:
-        """This display listens itself."""
+    def listen(self, experiment: Experiment) -> AbstractContextManager[RunEvents]:
+        """Return this display, which listens itself."""
+        self._selection_metric = experiment.space.selection_metric
         return nullcontext(self)
 
     def on_run_start(self, start: RunStart) -> None:
-        """`run_started`."""
-        self._tell(
+        """Write `run_started`."""
+        self._write(
             "run_started",
             run=self._run,
             trials=start.trials,
-            earlier=start.recorded,
-            resources=_resources(start.resources),
+            recorded=start.recorded,
+            selection_metric=self._selection_metric,
+            resources=asdict(start.resources),
             dashboard=start.dashboard or None,
         )
 
     def on_note(self, message: str) -> None:
-        """`note`."""
-        self._tell("note", message=redact(message))
+        """Write `note`."""
+        self._write("note", message=redact(message))
 
     def on_confirmation_start(self, trials: int) -> None:
-        """`confirming`."""
-        self._tell("confirming", trials=trials)
+        """Write `confirmation_started`."""
+        self._write("confirmation_started", trials=trials)
 
     def on_trial_start(self, trial: TrialConfig) -> None:
-        """`trial_started`."""
-        self._tell("trial_started", trial=trial.trial_id, configuration=trial.model_dump())
+        """Write `trial_started`."""
+        self._write("trial_started", **_trial(trial))
 
     def on_epoch_end(self, trial: TrialConfig, metrics: EpochMetrics) -> None:
-        """`epoch_ended`: seqeval's figures on validation."""
-        self._tell(
-            "epoch_ended",
-            trial=trial.trial_id,
-            epochs=trial.epochs,
-            **asdict(metrics),
-        )
+        """Write `epoch_completed`."""
+        self._write("epoch_completed", trial_id=trial.trial_id, epochs=trial.epochs, **asdict(metrics))
 
     def on_trial_end(self, record: TrialRecord) -> None:
-        """`trial_ended`: F1 of exact spans where the trial finished, seqeval's best epoch where it was searched."""
+        """Write `trial_completed`."""
         metrics = record.result.metrics if record.result else {}
-        self._tell(
-            "trial_ended",
-            trial=record.trial_id,
+        scores = {
+            f"{split_name}_{name}": metrics[split_name].score(name) if split_name in metrics else None
+            for split_name in ("validation", "test")
+            for name in get_args(SelectionMetric)
+        }
+        self._write(
+            "trial_completed",
+            **_trial(record.config),
             status=record.status,
             phase=record.phase,
-            configuration=record.config.model_dump(),
             epochs_run=len(record.curve),
             best_epoch=record.result.best_epoch if record.result else None,
-            **{f"best_validation_{record.config.selection_metric}": record.best_score},
-            **{
-                f"{split_name}_{metric}": of_split.score(metric)
-                for split_name, of_split in metrics.items()
-                for metric in get_args(SelectionMetric)
-            },
+            best_score=record.best_score,
+            **scores,
             seconds=record.seconds,
             error=record.error,
         )
 
-    def ended(self, results: Results, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
-        """`run_ended`: the best configuration with its figures and intervals."""
-        self._tell(
-            "run_ended",
+    def show_results(self, results: Results, trials: int, page: Path | RunFolderError, exit_code: int) -> None:
+        """Write `run_completed`."""
+        self._write(
+            "run_completed",
             run=self._run,
-            folder=str(results.run_dir.path),
-            page=str(page) if isinstance(page, Path) else None,
+            run_dir=str(results.run_dir.path),
+            report=str(page) if isinstance(page, Path) else None,
             trials=trials,
             statuses=dict(Counter(record.status for record in results.records)),
             best=_best(results.entries),
             exit_code=exit_code,
         )
 
-    def _tell(self, event: str, **content: object) -> None:
+    def _write(self, event: str, **content: object) -> None:
         if self._stream is None:
             return
-        told = {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds"), **content}
+        line = {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds"), **content}
         try:
-            self._stream.write(json.dumps(_finite(told), allow_nan=False) + "\n")
+            self._stream.write(json.dumps(_finite(line), allow_nan=False) + "\n")
             self._stream.flush()
         except BrokenPipeError:
             discard_output(self._stream)
             self._stream = None
 
 
-def _best(leaderboard_entries: Sequence[LeaderboardEntry]) -> dict[str, object] | None:
-    if not leaderboard_entries:
+def _trial(trial: TrialConfig) -> dict[str, object]:
+    return {"trial_id": trial.trial_id, "config": trial.model_dump()}
+
+
+def _best(entries: Sequence[LeaderboardEntry]) -> dict[str, object] | None:
+    if not entries:
         return None
-    best, *others = leaderboard_entries
+    best, *others = entries
     return {
-        "configuration": best.ranked.configuration.model_dump(exclude={"seed", "fold"}),
-        "trials": [record.trial_id for record in best.records],
-        "validation_span_f1": best.validation.estimate,
-        "validation_interval": _ends(best.validation),
-        "test_span_f1": best.test.estimate,
-        "test_interval": _ends(best.test),
-        "others": len(others),
-        "others_like_best": sum(1 for entry in others if entry.tied),
+        "config": best.configuration.model_dump(exclude={"seed", "fold"}),
+        "trial_ids": [record.trial_id for record in best.records],
+        **_interval("validation_span_f1", best.validation),
+        **_interval("test_span_f1", best.test),
+        "other_configurations": len(others),
+        "tied_configurations": sum(bool(entry.tied) for entry in others),
     }
 
 
-def _ends(interval: Interval) -> list[float]:
-    return [interval.low, interval.high]
-
-
-def _resources(resources: TrialResources) -> dict[str, float]:
-    return {"cpus": resources.cpus, "gpus": resources.gpus, "concurrent": resources.concurrent}
+def _interval(name: str, interval: Interval) -> dict[str, object]:
+    return {name: interval.estimate, f"{name}_interval": [interval.low, interval.high]}
 
 
 def _finite(value: Any) -> Any:
-    """Plain data whose numbers JSON has: others become None."""
+    """Return plain data with None in place of numbers that JSON cannot represent."""
     if isinstance(value, Mapping):
-        return {str(key): _finite(each) for key, each in value.items()}
+        return {str(key): _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
+        return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,4 +1,4 @@
-"""Progress while trials run: a live view in a terminal, a plain line a trial elsewhere."""
+"""Progress of a run: a live view in a terminal, and one line per trial elsewhere."""
 
 from __future__ import annotations
 
@@ -8,95 +8,93 @@ from operator import attrgetter
 from statistics import fmean
 from types import TracebackType
 
+from rich import progress
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.results.records import TrialRecord
-from tune_ner.tracking.console import describe_resources, print_note
+from tune_ner.tracking.console import describe_trials, print_note
 from tune_ner.training.result import EpochMetrics
 from tune_ner.tuning.events import RunEvents, RunStart
-from tune_ner.utils.text import visible
+from tune_ner.utils.console import print_line
+from tune_ner.utils.text import plural, visible
 
 _HOUR = 3600
-_BAR_WIDTH, _SHORT_BAR_WIDTH = 30, 10
 _NARROW = 80
-# best, dashboard, bar, the count of what is not shown, and the line that the cursor stands on
-_LINES_BESIDE_TRIALS = 5
-_STATE_WIDTHS = (len("epoch 10/10"), len("validation_seqeval_f1 0.0000"))
+# best trial, dashboard, bar, number of hidden trials, and the line of the cursor
+_OTHER_LINES = 5
+_STATE_WIDTHS = (len("epoch 10/10"), len("validation seqeval F1 0.000"))
 _GAP = 2
 
 
-class _Pace:
-    """How much of a run is done, and how long the rest will take at this rate."""
+class _TimeEstimate:
+    """Estimate of the time that a run still needs, from the cost of its trials and the rate so far."""
 
     def __init__(self, cost: Callable[[TrialConfig], float]) -> None:
         self._cost = cost
-        self._left = 0
-        self._work: float | None = None
-        self._budget: float | None = None
+        self._trials_left = 0
+        self._total: float | None = None  # summed cost of the trials of this session
+        self._time_limit: float | None = None
         self._confirmations = 0
         self._costs: dict[str, float] = {}
         self._done: dict[str, float] = {}
-        self._saved = 0.0
+        self._skipped = 0.0  # cost of epochs that were not trained
         self._started: float | None = None
 
-    def begin(self, start: RunStart) -> None:
-        """Take the size of the run."""
-        self._left = start.trials - start.recorded
-        self._work = start.cost
-        self._budget = start.seconds
+    def start_run(self, start: RunStart) -> None:
+        """Set the size of the run."""
+        self._trials_left = start.trials - start.recorded
+        self._total = start.cost
+        self._time_limit = start.seconds
         self._confirmations = start.confirmations
 
-    def started(self, trial: TrialConfig) -> None:
-        """A trial was taken up."""
+    def start_trial(self, trial: TrialConfig) -> None:
+        """Add a trial; the first one starts the clock."""
         self._started = self._started or time.monotonic()
         self._costs[trial.trial_id] = self._cost(trial)
 
-    def measured(self, trial: TrialConfig, epoch: int) -> None:
-        """So many of a trial's epochs are over."""
+    def end_epoch(self, trial: TrialConfig, epoch: int) -> None:
+        """Count the epochs of a trial as done."""
         self._done[trial.trial_id] = epoch / trial.epochs * self._costs[trial.trial_id]
 
-    def ended(self, record: TrialRecord) -> None:
-        """A trial that ended early leaves the total less; one that failed says nothing about the others' time."""
+    def end_trial(self, record: TrialRecord) -> None:
+        """Count the epochs of an ended trial as done, and its other epochs as skipped."""
         cost = self._costs.setdefault(record.trial_id, self._cost(record.config))
         self._done[record.trial_id] = len(record.curve) / record.config.epochs * cost
-        self._saved += cost - self._done[record.trial_id]
+        self._skipped += cost - self._done[record.trial_id]
 
-    def confirming(self, trials: int) -> None:
-        """What was searched for is found, so many trials are left."""
-        spent = sum(self._done.values()) + self._saved
-        self._work = spent + trials * fmean(self._costs.values()) if self._costs else None
-        self._left, self._budget, self._confirmations = trials, None, 0
+    def start_confirmation(self, trials: int) -> None:
+        """Replace the rest of the search by trials that confirm its best configurations."""
+        spent = sum(self._done.values()) + self._skipped
+        self._total = spent + trials * fmean(self._costs.values()) if self._costs else None
+        self._trials_left, self._time_limit, self._confirmations = trials, None, 0
 
     @property
     def seconds_left(self) -> float | None:
-        """None before a first epoch has ended."""
+        """The estimated time left; None before the end of the first epoch."""
         done = sum(self._done.values())
         if not done or self._started is None:
             return None
         elapsed = time.monotonic() - self._started
-        each = fmean(self._costs.values())
-        work = self._work if self._work is not None else self._left * each
-        seconds = elapsed / done * max(0.0, work - self._saved - done)
-        if self._budget is not None:
-            seconds = min(seconds, max(0.0, self._budget - elapsed))
-        return seconds + elapsed / done * self._confirmations * each
+        mean_cost = fmean(self._costs.values())
+        total = self._total if self._total is not None else self._trials_left * mean_cost
+        seconds = elapsed / done * max(0.0, total - self._skipped - done)
+        if self._time_limit is not None:
+            seconds = min(seconds, max(0.0, self._time_limit - elapsed))
+        return seconds + elapsed / done * self._confirmations * mean_cost
 
 
-class LiveProgress(RunEvents):
-    """What is shown while the trials of a workload run.
+class Progress(RunEvents):
+    """Progress of the trials of a run.
 
-    The live view has a row for each running trial, as many as the terminal's height allows, then the best so far, the
-    dashboard's address and a bar. A trial keeps its row, and a row that becomes free goes to the next trial, so that
-    nothing moves.
+    The live view has a row for each running trial, as many as fit, then the best trial so far, the address of Ray's
+    dashboard and a progress bar. A trial keeps its row, and the next trial takes the row of one that ended.
 
     Args:
-        console: where.
+        console: a terminal for the live view, or a file.
         cost: relative duration of a trial.
         title: title of a trial.
     """
@@ -109,23 +107,25 @@ class LiveProgress(RunEvents):
     ) -> None:
         self._console = console
         self._title_of = title
-        self._pace = _Pace(cost)
+        self._estimate = _TimeEstimate(cost)
         self._rows: list[str | None] = []
         self._states: dict[str, tuple[str, str, str]] = {}
         self._best: tuple[float, str] | None = None
         self._dashboard = ""
-        self._bar = Progress(
-            TextColumn("trials"),
-            BarColumn(bar_width=_BAR_WIDTH if console.width >= _NARROW else _SHORT_BAR_WIDTH),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
+        self._bar = progress.Progress(
+            progress.TextColumn("trials"),
+            progress.BarColumn(bar_width=30 if console.width >= _NARROW else 10),
+            progress.MofNCompleteColumn(),
+            progress.TimeElapsedColumn(),
+            progress.TextColumn("{task.fields[left]}"),
             console=console,
         )
         self._task = self._bar.add_task("", total=0, left="starting Ray")
-        self._live = _live(console, self._view) if console.is_terminal else None
+        # rich would print the output of libraries in the terminal; `RunLog` writes it to the log instead
+        live = Live(get_renderable=self._view, console=console, redirect_stdout=False, redirect_stderr=False)
+        self._live = live if console.is_terminal else None
 
-    def __enter__(self) -> LiveProgress:
+    def __enter__(self) -> Progress:
         if self._live:
             self._live.start()
         return self
@@ -141,32 +141,32 @@ class LiveProgress(RunEvents):
 
     def on_run_start(self, start: RunStart) -> None:
         """Print how many trials run at once and the address of Ray's dashboard."""
-        self._pace.begin(start)
+        self._estimate.start_run(start)
         self._bar.update(self._task, total=start.trials, completed=start.recorded)
         if start.recorded:
-            self._print(f"{start.recorded} of {start.trials} trials ended before.")
+            print_line(self._console, f"{start.recorded} of {plural(start.trials, 'trial')} ran in earlier sessions.")
         if left := start.trials - start.recorded:
-            at_most = "At most " if start.seconds is not None else ""
-            self._print(f"{at_most}{describe_resources(start.resources, left)}")
+            text = describe_trials(left, start.resources, at_most=start.seconds is not None)
+            print_line(self._console, text)
         self._dashboard = f"Ray dashboard: {start.dashboard}" if start.dashboard else ""
         if start.dashboard and not self._live:
-            self._print(self._dashboard)
+            print_line(self._console, self._dashboard)
         self._refresh()
 
     def on_note(self, message: str) -> None:
-        """Print it."""
+        """Print the message."""
         print_note(self._console, message)
 
     def on_confirmation_start(self, trials: int) -> None:
-        """Say so, and count these trials alone."""
-        self._print(f"{trials} trials with fresh seeds confirm the best.")
-        self._pace.confirming(trials)
+        """Print the number of trials that confirm the best configurations, and count only these from now on."""
+        print_line(self._console, f"The search is over. Retraining its best configurations: {plural(trials, 'trial')}.")
+        self._estimate.start_confirmation(trials)
         self._bar.update(self._task, total=trials, completed=0)
         self._refresh()
 
     def on_trial_start(self, trial: TrialConfig) -> None:
-        """Show the trial among the running ones."""
-        self._pace.started(trial)
+        """Show the trial in the live view."""
+        self._estimate.start_trial(trial)
         if trial.trial_id not in self._rows:
             free = self._rows.index(None) if None in self._rows else len(self._rows)
             self._rows[free : free + 1] = [trial.trial_id]
@@ -174,43 +174,37 @@ class LiveProgress(RunEvents):
         self._refresh()
 
     def on_epoch_end(self, trial: TrialConfig, metrics: EpochMetrics) -> None:
-        """Show the trial's epoch and its validation F1."""
-        self._pace.measured(trial, metrics.epoch)
-        score = f"validation_{trial.selection_metric} {metrics.score(trial.selection_metric):.4f}"
-        state = (self._title(trial), f"epoch {metrics.epoch}/{trial.epochs}", score)
-        self._states[trial.trial_id] = state
+        """Show the trial's epoch and validation score in the live view."""
+        self._estimate.end_epoch(trial, metrics.epoch)
+        epoch, score = f"epoch {metrics.epoch}/{trial.epochs}", metrics.score(trial.selection_metric)
+        self._states[trial.trial_id] = (self._title(trial), epoch, _format_score(trial, score))
         self._refresh()
 
     def on_trial_end(self, record: TrialRecord) -> None:
         """Print how the trial ended."""
-        title = self._title(record.config)
         if record.trial_id in self._rows:
             self._rows[self._rows.index(record.trial_id)] = None
         self._states.pop(record.trial_id, None)
-        self._pace.ended(record)
+        self._estimate.end_trial(record)
         self._bar.advance(self._task)
-        f1 = record.best_score if record.is_trained else None
-        if f1 is not None:
-            self._best = max(self._best or (f1, title), (f1, title), key=lambda best: best[0])
+        title = self._title(record.config)
+        if record.is_trained and record.best_score is not None:
+            best = (record.best_score, f"{_format_score(record.config, record.best_score)}, {title}")
+            self._best = max(self._best or best, best, key=lambda found: found[0])
         task = self._bar.tasks[0]
-        count = escape(f"[{int(task.completed):>{len(str(task.total))}}/{task.total}]")
+        count = f"[{int(task.completed):>{len(str(task.total))}}/{task.total}] "
         left = "" if self._live else f", {self._time_left()}"
-        self._print_end(title, f": {_outcome(record, f1)}, {record.seconds:.1f} s{left}", count)
+        outcome = Text.assemble(": ", _describe_end(record), f", {record.seconds:.1f} s{left}")
+        if self._live:
+            title = _shorten(title, self._console.width - len(count) - len(outcome))
+        self._console.print(Text(count + title) + outcome, soft_wrap=not self._live)
         self._refresh()
 
     def _title(self, trial: TrialConfig) -> str:
         return visible(self._title_of(trial))
 
-    def _print(self, markup: str) -> None:
-        self._console.print(markup, highlight=False, soft_wrap=not self._live)
-
-    def _print_end(self, title: str, outcome: str, count: str) -> None:
-        """One line; a terminal too narrow for it gets less of the title."""
-        room = self._console.width - len(Text.from_markup(f"{count} {outcome}"))
-        self._print(f"{count} {escape(_shortened(title, room) if self._live else title)}{outcome}")
-
     def _time_left(self) -> str:
-        seconds = self._pace.seconds_left
+        seconds = self._estimate.seconds_left
         if seconds is None:
             return "time left unknown"
         minutes = int(seconds) // 60
@@ -222,49 +216,46 @@ class LiveProgress(RunEvents):
         self._bar.update(self._task, left=self._time_left())
 
     def _view(self) -> RenderableType:
-        """The view as it is now; called by rich, in a thread of its own, some times a second."""
-        lines = [self._dashboard] if self._dashboard else []
-        if self._best:
-            said = f"best so far: validation F1 {self._best[0]:.4f}, "
-            lines.insert(0, said + _shortened(self._best[1], self._console.width - len(said)))
-        return Group(self._running(), *(Text(line, no_wrap=True, overflow="ellipsis") for line in lines), self._bar)
+        """Return the live view; rich calls this in a thread several times a second."""
+        lines = [f"best so far: {self._best[1]}"] if self._best else []
+        lines += [self._dashboard] if self._dashboard else []
+        shortened = (_shorten(line, self._console.width) for line in lines)
+        return Group(self._running_trials(), *(Text(line, no_wrap=True) for line in shortened), self._bar)
 
-    def _running(self) -> RenderableType:
+    def _running_trials(self) -> RenderableType:
         rows = list(self._rows)
-        room = max(1, self._console.height - _LINES_BESIDE_TRIALS)
-        states = [self._states.get(trial or "", ("", "", "")) for trial in rows[:room]]
-        if hidden := sum(1 for trial in rows[room:] if trial):
+        fitting = max(1, self._console.height - _OTHER_LINES)
+        states = [self._states.get(trial or "", ("", "", "")) for trial in rows[:fitting]]
+        if hidden := sum(1 for trial in rows[fitting:] if trial):
             states.append((f"… and {hidden} more", "", ""))
         title_width = max(1, self._console.width - sum(_STATE_WIDTHS) - len(_STATE_WIDTHS) * _GAP)
         table = Table.grid(padding=(0, _GAP), pad_edge=False)
         table.add_column()
-        # as wide before there is a figure as after
-        for width in _STATE_WIDTHS:
+        for width in _STATE_WIDTHS:  # fixed, so that columns do not move when the first score arrives
             table.add_column(min_width=width)
-        for title, epoch, f1 in states:
-            table.add_row(*(Text(text, no_wrap=True) for text in (_shortened(title, title_width), epoch, f1)))
+        for title, epoch, score in states:
+            table.add_row(*(Text(text, no_wrap=True) for text in (_shorten(title, title_width), epoch, score)))
         return table
 
 
-def _shortened(title: str, width: int) -> str:
-    """A title without the beginning of its model, should it be too long: what tells trials apart stands at its end."""
-    return title if len(title) <= width else f"…{title[len(title) - max(0, width - 1) :]}"
+def _shorten(text: str, width: int) -> str:
+    """Return a text with an ellipsis in its middle if it is too long; model and seed of a title stay visible."""
+    if len(text) <= width:
+        return text
+    kept = max(0, width - 1)
+    return f"{text[: kept // 2]}…{text[len(text) - (kept - kept // 2) :]}"
 
 
-def _live(console: Console, view: Callable[[], RenderableType]) -> Live:
-    # What is printed while trials run is a `RunLog`'s to catch; rich would put it on the screen.
-    return Live(
-        get_renderable=view, console=console, refresh_per_second=4, redirect_stdout=False, redirect_stderr=False
-    )
+def _format_score(trial: TrialConfig, score: float) -> str:
+    return f"validation {trial.selection_metric.replace('_f1', ' F1')} {score:.3f}"
 
 
-def _outcome(record: TrialRecord, f1: float | None) -> str:
-    """How a trial ended, in rich's markup."""
-    if record.result:
-        early = "" if len(record.curve) == record.config.epochs else ", stopped early"
-        return f"validation_{record.config.selection_metric} {f1:.4f} (epoch {record.result.best_epoch}){early}"
-    if record.is_trained:
-        return f"validation_{record.config.selection_metric} {f1:.4f}"
+def _describe_end(record: TrialRecord) -> Text:
+    epochs = f"after epoch {len(record.curve)} of {record.config.epochs}"
+    if record.is_trained and record.best_score is not None:
+        best = f" (epoch {record.result.best_epoch})" if record.result else ""
+        stopped = f", stopped early {epochs}" if record.status == "early_stopped" else ""
+        return Text(f"{_format_score(record.config, record.best_score)}{best}{stopped}")
     if record.status == "pruned":
-        return f"[yellow]pruned[/] after epoch {len(record.curve)} of {record.config.epochs}"
-    return "[yellow]diverged[/]" if record.status == "diverged" else "[red]failed[/]"
+        return Text.assemble(("pruned", "yellow"), f" {epochs}")
+    return Text(record.status, style="yellow" if record.status == "diverged" else "red")

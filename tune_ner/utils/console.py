@@ -23,6 +23,7 @@ from tune_ner.utils.text import visible, visible_lines
 
 _PIPED_WIDTH = 120
 _WRAP_WIDTH = 18
+_HEADING_WIDTH = 8
 _KEPT_COLUMNS = 2
 
 
@@ -110,4 +111,5 @@ def _least_width(name: str, cells: Sequence[str]) -> int:
     longest = max(map(cell_len, cells), default=0)
     if not is_right_aligned(cells):
         longest = min(longest, _WRAP_WIDTH)
-    return max(longest, *map(cell_len, visible(name).split(" ")))
+    heading = visible(name)
+    return max(longest, min(cell_len(heading), _HEADING_WIDTH), *map(cell_len, heading.split(" ")))

@@ -21,9 +21,9 @@ def column_texts(column: pd.Series[Any]) -> list[str]:
 
 
 def is_right_aligned(cells: Sequence[str]) -> bool:
-    """Return whether every cell that is neither empty nor missing begins with a number."""
-    filled = [cell for cell in cells if cell not in ("", MISSING)]
-    return bool(filled) and all(_NUMERIC.match(cell) for cell in filled)
+    """Return whether every cell that is not empty is missing or begins with a number."""
+    filled = [cell for cell in cells if cell]
+    return bool(filled) and all(cell == MISSING or _NUMERIC.match(cell) for cell in filled)
 
 
 def markdown_table(frame: pd.DataFrame) -> str:

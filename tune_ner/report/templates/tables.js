@@ -1,33 +1,33 @@
-// Tables that sort and turn pages; both are buttons, so that a keyboard reaches them.
+// Sorting and paging of tables; both use buttons, so that they work with a keyboard.
 "use strict";
 const tuneNer = {};
 
-/** An element with attributes and children; texts become text nodes, never markup. */
+/** Return an element with attributes and children; strings become text nodes, never markup. */
 tuneNer.element = function (name, attributes, ...children) {
-  const made = document.createElement(name);
+  const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes || {})) {
-    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
-    else if (value !== null && value !== undefined && value !== false) made.setAttribute(key, value);
+    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    else if (value !== null && value !== undefined && value !== false) element.setAttribute(key, value);
   }
-  made.append(...children);
-  return made;
+  element.append(...children);
+  return element;
 };
 
-/** Buttons that turn pages of `size`; `show(from, to)` is called for each page. Returns the element and `reset`. */
-tuneNer.pager = function (size, show, what) {
+/** Return buttons for pages of `size` items and a function `reset(count)`; `show(from, to)` is called for each page. */
+tuneNer.pager = function (size, show, items) {
   let page = 0;
   let total = 0;
-  const told = tuneNer.element("span", { role: "status" });
+  const status = tuneNer.element("span", { role: "status" });
   const turn = (by) => () => { page += by; draw(); };
-  const back = tuneNer.element("button", { type: "button", onclick: turn(-1) }, "Previous");
-  const on = tuneNer.element("button", { type: "button", onclick: turn(1) }, "Next");
-  const bar = tuneNer.element("div", { class: "pager" }, back, told, on);
+  const previous = tuneNer.element("button", { type: "button", onclick: turn(-1) }, "Previous");
+  const next = tuneNer.element("button", { type: "button", onclick: turn(1) }, "Next");
+  const bar = tuneNer.element("div", { class: "pager" }, previous, status, next);
   function draw() {
     const from = page * size;
     const to = Math.min(total, from + size);
-    back.disabled = page === 0;
-    on.disabled = to >= total;
-    told.textContent = total ? `${from + 1}–${to} of ${total.toLocaleString("en")} ${what}` : `no ${what}`;
+    previous.disabled = page === 0;
+    next.disabled = to >= total;
+    status.textContent = total ? `${from + 1}–${to} of ${total.toLocaleString("en")} ${items}` : `no ${items}`;
     show(from, to);
   }
   return { bar, reset(count) { page = 0; total = count; bar.hidden = count === 0; draw(); } };
@@ -37,8 +37,8 @@ tuneNer.pager = function (size, show, what) {
   const PAGE = 50;
   const NUMBER = /^[+−-]?[\d,]*\.?\d+(e[+-]?\d+)?/i;
 
-  function key(row, place) {
-    const text = row.cells[place].textContent.trim();
+  function sortKey(row, column) {
+    const text = row.cells[column].textContent.trim();
     const number = NUMBER.exec(text);
     return { text, number: number ? Number(number[0].replaceAll(",", "").replace("−", "-")) : null };
   }
@@ -49,40 +49,40 @@ tuneNer.pager = function (size, show, what) {
     return one.text.localeCompare(other.text, "en", { numeric: true });
   }
 
-  function paged(table) {
+  function addPager(table) {
     const body = table.tBodies[0];
     if (body.rows.length <= PAGE) return () => {};
     const pager = tuneNer.pager(PAGE, (from, to) => {
-      [...body.rows].forEach((row, place) => { row.hidden = place < from || place >= to; });
+      [...body.rows].forEach((row, index) => { row.hidden = index < from || index >= to; });
     }, "rows");
     table.parentElement.after(pager.bar);
     return () => pager.reset(body.rows.length);
   }
 
-  function sortable(table, drawn) {
+  function addSorting(table, redraw) {
     const body = table.tBodies[0];
-    const heads = [...table.tHead.rows[0].cells];
-    heads.forEach((head, place) => {
-      const button = tuneNer.element("button", { type: "button", onclick: () => sort(place) });
-      button.append(...head.childNodes);
-      head.append(button);
+    const headings = [...table.tHead.rows[0].cells];
+    headings.forEach((heading, column) => {
+      const button = tuneNer.element("button", { type: "button", onclick: () => sort(column) });
+      button.append(...heading.childNodes);
+      heading.append(button);
     });
-    function sort(place) {
-      const falling = heads[place].getAttribute("aria-sort") === "ascending";
-      const order = [...body.rows].map((row) => ({ row, key: key(row, place) }));
-      order.sort((one, other) => (falling ? -1 : 1) * compare(one.key, other.key));
-      body.append(...order.map((entry) => entry.row));
-      heads.forEach((head) => head.removeAttribute("aria-sort"));
-      heads[place].setAttribute("aria-sort", falling ? "descending" : "ascending");
-      drawn();
+    function sort(column) {
+      const isDescending = headings[column].getAttribute("aria-sort") === "ascending";
+      const entries = [...body.rows].map((row) => ({ row, key: sortKey(row, column) }));
+      entries.sort((one, other) => (isDescending ? -1 : 1) * compare(one.key, other.key));
+      body.append(...entries.map((entry) => entry.row));
+      headings.forEach((heading) => heading.removeAttribute("aria-sort"));
+      headings[column].setAttribute("aria-sort", isDescending ? "descending" : "ascending");
+      redraw();
     }
   }
 
   for (const table of document.querySelectorAll("table.sheet")) {
-    const drawn = paged(table);
-    // a row that leaves its first cell empty belongs to the one above it
-    const single = [...table.tBodies[0].rows].every((row) => row.cells[0].textContent.trim());
-    if (single && table.tBodies[0].rows.length > 1) sortable(table, drawn);
-    drawn();
+    const redraw = addPager(table);
+    // a row with an empty first cell belongs to the row above it, so such tables are not sorted
+    const isSortable = [...table.tBodies[0].rows].every((row) => row.cells[0].textContent.trim());
+    if (isSortable && table.tBodies[0].rows.length > 1) addSorting(table, redraw);
+    redraw();
   }
 })();

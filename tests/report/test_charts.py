@@ -1,0 +1,96 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.factories import a_failure, a_record, a_run, an_audit
+from tests.report.runs import a_grid, a_search, results_of
+from tune_ner.report.charts import (
+    MOST_ENTRIES,
+    comparison_chart,
+    effects_chart,
+    entity_types_chart,
+    history_chart,
+    hyperparameter_charts,
+    importances_chart,
+    leaderboard_chart,
+    seen_entities_chart,
+    stages_chart,
+    time_chart,
+)
+from tune_ner.report.vega import Chart
+from tune_ner.results.run_results import Results
+
+
+def rows_of(chart: Chart | None) -> list[dict[str, Any]]:
+    """The longest data set of a chart."""
+    assert chart
+    datasets = [*chart.spec.get("datasets", {}).values(), chart.spec.get("data", {}).get("values", [])]
+    datasets += [layer.get("data", {}).get("values", []) for layer in chart.spec.get("layer", [])]
+    return max(datasets, key=len)
+
+
+def test_runs_without_a_completed_trial_have_no_charts(tmp_path: Path) -> None:
+    results = results_of(tmp_path, [a_failure()])
+    makers = (leaderboard_chart, entity_types_chart, seen_entities_chart, effects_chart, time_chart, stages_chart)
+    assert [maker(results) for maker in makers] == [None] * len(makers)
+    assert hyperparameter_charts(results) == ()
+    assert comparison_chart({"run": results}) is None
+
+
+def test_leaderboard_chart_has_both_splits_of_the_best_entries(tmp_path: Path) -> None:
+    rows = rows_of(leaderboard_chart(Results(a_grid(tmp_path))))
+    assert [row["split"] for row in rows] == ["validation", "test"] * 3
+    assert all(row["low"] <= row["score"] <= row["high"] for row in rows)
+    many = results_of(tmp_path, [a_record((0.5,), batch_size=size) for size in range(1, MOST_ENTRIES + 5)], "many")
+    assert len(rows_of(leaderboard_chart(many))) == 2 * MOST_ENTRIES
+
+
+def test_comparison_chart_has_the_best_entry_of_each_run(tmp_path: Path) -> None:
+    runs = {name: Results(a_grid(tmp_path, name)) for name in ("one", "two")}
+    assert {row["title"] for row in rows_of(comparison_chart(runs))} == {"one", "two"}
+
+
+@pytest.mark.parametrize("has_entities", [True, False])
+def test_seen_entities_have_intervals_if_train_entities_were_recorded(tmp_path: Path, has_entities: bool) -> None:
+    audit = an_audit(**({"seen_entities": ["feber"]} if has_entities else {}))
+    rows = rows_of(seen_entities_chart(Results(a_run(tmp_path, [a_record()], audits={None: audit}))))
+    assert [row["title"] for row in rows] == ["seen (1 entities)", "unseen (1 entities)"]
+    assert all(("low" in row) == has_entities for row in rows)
+
+
+def test_hyperparameters_with_few_values_share_a_chart(tmp_path: Path) -> None:
+    results = Results(a_grid(tmp_path))
+    (chart,) = hyperparameter_charts(results)
+    rows = rows_of(chart)
+    assert chart.name == "hyperparameter_values"
+    assert {row["title"] for row in rows} >= {"model tiny:1x32", "learning rate 0.001"}
+    assert {row["hyperparameter"] for row in rows_of(effects_chart(results))} == {"model", "learning rate"}
+
+
+def test_sampled_hyperparameters_have_a_continuous_axis(tmp_path: Path) -> None:
+    results = Results(a_search(tmp_path))
+    (chart,) = hyperparameter_charts(results)
+    assert chart.name == "hyperparameter_learning_rate"
+    assert chart.spec["encoding"]["x"]["scale"] == {"type": "log"}
+    assert len(rows_of(chart)) == 13
+
+
+def test_search_charts_show_history_and_importances(tmp_path: Path) -> None:
+    search = Results(a_search(tmp_path)).search
+    assert search
+    best = [row["best"] for row in rows_of(history_chart(search))]
+    assert best == sorted(best)
+    assert {row["group"] for row in rows_of(importances_chart(search))} == {"fANOVA", "PED-ANOVA"}
+
+
+def test_stages_add_up_to_the_wall_time(tmp_path: Path) -> None:
+    rows = rows_of(stages_chart(Results(a_grid(tmp_path))))
+    assert sum(row["seconds"] for row in rows if row["title"].startswith("tiny:1x32")) == pytest.approx(50)
+
+
+def test_charts_are_written_as_svg_and_png(tmp_path: Path) -> None:
+    chart = leaderboard_chart(Results(a_grid(tmp_path)))
+    assert chart
+    assert chart.svg().startswith("<svg")
+    assert chart.png().startswith(b"\x89PNG")

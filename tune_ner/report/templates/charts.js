@@ -1,0 +1,66 @@
+// Charts from their specifications, and the filters of the learning curves.
+"use strict";
+tuneNer.data = JSON.parse(document.getElementById("data").textContent);
+
+/** Return a select element and its label; `onChange` is called when another option is chosen. */
+tuneNer.choice = function (label, options, onChange) {
+  const select = tuneNer.element("select", { onchange: onChange });
+  options.forEach(([value, text]) => select.append(tuneNer.element("option", { value }, text)));
+  return { select, label: tuneNer.element("label", {}, tuneNer.element("span", {}, label), select) };
+};
+
+(function () {
+  const NARROW = 480;
+  const curveViews = [];
+
+  async function draw(element) {
+    const spec = tuneNer.data.charts[element.dataset.chart];
+    if (element.clientWidth < NARROW) {
+      spec.config.axis.labelLimit = 130;
+      spec.config.legend.columns = 1;
+    }
+    const actions = { export: true, source: false, compiled: false, editor: false };
+    try {
+      // `ast` evaluates expressions without `eval`, which the page's policy forbids
+      const drawn = await vegaEmbed(element, spec, { mode: "vega-lite", renderer: "svg", ast: true, actions });
+      if (element.dataset.rows === "curves") curveViews.push(drawn.view);
+    } catch (error) {
+      element.textContent = `This chart cannot be drawn: ${error.message}`;
+    }
+  }
+
+  function addCurveFilters(curves) {
+    const controls = document.getElementById("curves-controls");
+    const status = tuneNer.element("p", { role: "status", class: "quiet" });
+    const filters = curves.filters.map((filter) =>
+      tuneNer.choice(filter.name, [["", "all"], ...filter.values.map((value, index) => [index, value])], update));
+    const colour = tuneNer.choice("color by", curves.filters.map((filter, index) => [index, filter.name]), update);
+    const most = tuneNer.choice("at most", [curves.most, 25, 50, 100].map((count) => [count, count]), update);
+    controls.append(...filters.map((filter) => filter.label), ...(filters.length ? [colour.label] : []), most.label);
+    controls.after(status);
+
+    function update() {
+      const matching = curves.trials.filter((trial) => filters.every(({ select }, index) =>
+        select.value === "" || trial.values[index] === Number(select.value)));
+      const shown = matching.slice(0, Number(most.select.value));
+      const by = Number(colour.select.value);
+      const rows = shown.flatMap((trial) => trial.scores.map((score, index) => ({
+        trial: trial.title,
+        colour: filters.length ? curves.filters[by].values[trial.values[by]] : "trial",
+        epoch: index + 1,
+        score,
+        loss: trial.losses[index],
+      })));
+      status.textContent = shown.length < matching.length
+        ? `The best ${shown.length} of ${matching.length.toLocaleString("en")} trials by validation score.`
+        : `${matching.length} ${matching.length === 1 ? "trial" : "trials"}.`;
+      for (const view of curveViews) view.data("curves", rows).runAsync();
+    }
+    update();
+  }
+
+  tuneNer.drawn = Promise.all([...document.querySelectorAll(".chart")].map(draw)).then(() => {
+    if (document.getElementById("curves-controls")) addCurveFilters(tuneNer.data.curves);
+    document.documentElement.dataset.drawn = "yes";
+  });
+})();
