@@ -51,12 +51,12 @@ def test_comparison_chart_has_the_best_entry_of_each_run(tmp_path: Path) -> None
     assert {row["title"] for row in rows_of(comparison_chart(runs))} == {"one", "two"}
 
 
-@pytest.mark.parametrize("has_entities", [True, False])
-def test_seen_entities_have_intervals_if_train_entities_were_recorded(tmp_path: Path, has_entities: bool) -> None:
-    audit = an_audit(**({"seen_entities": ["feber"]} if has_entities else {}))
-    rows = rows_of(seen_entities_chart(Results(a_run(tmp_path, [a_record()], audits={None: audit}))))
+@pytest.mark.parametrize("is_audited", [True, False])
+def test_seen_entities_of_audited_runs_have_intervals(tmp_path: Path, is_audited: bool) -> None:
+    audits = {None: an_audit(seen_entities=frozenset({"feber"}))} if is_audited else {}
+    rows = rows_of(seen_entities_chart(Results(a_run(tmp_path, [a_record()], audits=audits))))
     assert [row["title"] for row in rows] == ["seen (1 entities)", "unseen (1 entities)"]
-    assert all(("low" in row) == has_entities for row in rows)
+    assert all(("low" in row) == is_audited for row in rows)
 
 
 def test_hyperparameters_with_few_values_share_a_chart(tmp_path: Path) -> None:
