@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
@@ -54,19 +53,9 @@ class Confirmation:
     incomplete: int
 
     @property
-    def mean(self) -> float | None:
-        """Mean score of the new seeds; None if none was completed."""
-        return fmean(self.scores) if self.scores else None
-
-    @property
-    def deviation(self) -> float | None:
-        """Standard deviation over the new seeds (ddof 1); None for fewer than two."""
-        return stdev(self.scores) if len(self.scores) > 1 else None
-
-    @property
     def drop(self) -> float | None:
         """Score in the search minus the mean score of the new seeds."""
-        return None if self.first is None or self.mean is None else self.first - self.mean
+        return self.first - fmean(self.scores) if self.first is not None and self.scores else None
 
 
 @dataclass(frozen=True)
@@ -93,7 +82,7 @@ class SearchAnalysis:
             return None
         seeds = {record.config.seed for record in completed} | set(space.seed if space else ())
         # records with test metrics confirm a configuration, whatever their seed
-        trials = [record for record in records if record.result is None and record.config.seed in seeds]
+        trials = [record for record in records if not record.result and record.config.seed in seeds]
         ids = {record.trial_id for record in trials}
         return cls(run_dir, space, tuple(trials), tuple(record for record in records if record.trial_id not in ids))
 
@@ -101,21 +90,19 @@ class SearchAnalysis:
     def _varied(self) -> list[str]:
         return varied_hyperparameters([*self.trials, *self.confirming])
 
-    def title(self, config: TrialConfig) -> str:
-        """Return the title of a configuration with the hyperparameters that vary in this search."""
+    def _title(self, config: TrialConfig) -> str:
         return config.titled(self._varied, replicate=False)
 
     @property
     def selection_metric(self) -> str:
         """Full name of the score that the search maximizes: `validation_span_f1`."""
         configs = [record.config for record in (*self.trials, *self.confirming)]
-        metric = configs[0].selection_metric if configs else self.space.selection_metric if self.space else "span_f1"
-        return f"validation_{metric}"
+        return f"validation_{configs[0].selection_metric if configs else 'span_f1'}"
 
     @cached_property
     def completed(self) -> list[TrialRecord]:
         """Trials of the search that were trained to their end, in the order in which they ended."""
-        return [record for record in self.trials if _is_completed(record)]
+        return [r for r in self.trials if r.phase == "search" and r.is_trained and r.curve]
 
     @cached_property
     def best(self) -> list[TrialRecord]:
@@ -128,16 +115,16 @@ class SearchAnalysis:
     def confirmations(self) -> list[Confirmation]:
         """The retrained configurations in the order of the leaderboard; those never completed are last."""
         groups: dict[TrialConfig, list[TrialRecord]] = {}
+        for item in rank(map(Candidate.of, self.confirming)):
+            groups[item.configuration] = []
         for record in self.confirming:
             groups.setdefault(configuration_of(record.config), []).append(record)
-        ranked = [item.configuration for item in rank(Candidate.of(record) for record in self.confirming)]
-        rest = [configuration for configuration in groups if configuration not in ranked]
-        return [self._confirmation(configuration, groups[configuration]) for configuration in (*ranked, *rest)]
-
-    def _confirmation(self, configuration: TrialConfig, records: Sequence[TrialRecord]) -> Confirmation:
-        first = (r.best_score for r in self.completed if configuration_of(r.config) == configuration)
-        scores = tuple(_score(record) for record in records if record.result)
-        return Confirmation(configuration, next(first, None), scores, len(records) - len(scores))
+        first = {configuration_of(record.config): record.best_score for record in reversed(self.completed)}
+        scores = {key: tuple(_score(record) for record in group if record.result) for key, group in groups.items()}
+        return [
+            Confirmation(key, first.get(key), scores[key], len(group) - len(scores[key]))
+            for key, group in groups.items()
+        ]
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -147,18 +134,19 @@ class SearchAnalysis:
         missing for failed and pruned trials; `best_so_far`, its maximum up to this trial; `seconds`, the sum over this
         and all earlier trials.
         """
-        scores = [_score(record) if _is_completed(record) else None for record in self.trials]
+        completed = {record.trial_id for record in self.completed}
+        scores = pd.Series([_score(r) if r.trial_id in completed else None for r in self.trials], dtype=float)
         return pd.DataFrame(
             {
                 "trial": range(1, len(self.trials) + 1),
                 "trial_id": [record.trial_id for record in self.trials],
-                self.selection_metric: pd.Series(scores, dtype=float),
-                "best_so_far": pd.Series(scores, dtype=float).cummax().ffill(),
-                "seconds": pd.Series(list(accumulate(record.seconds for record in self.trials)), dtype=float),
+                self.selection_metric: scores,
+                "best_so_far": scores.cummax().ffill(),
+                "seconds": pd.Series([record.seconds for record in self.trials], dtype=float).cumsum(),
             }
         )
 
-    @property
+    @cached_property
     def importances(self) -> pd.DataFrame | None:
         """The importance of each searched hyperparameter; None if there are too few trials.
 
@@ -168,27 +156,32 @@ class SearchAnalysis:
         quarter of the trials and in all trials (Watanabe et al. 2023, "PED-ANOVA: Efficiently Quantifying
         Hyperparameter Importance in Arbitrary Subspaces"). Each adds up to 1.
         """
-        return self._importances if isinstance(self._importances, pd.DataFrame) else None
+        if not self.space or self._shortage(FEWEST_FOR_IMPORTANCES):
+            return None
+        return _compute_importances(self.space, [r for r in self.completed if _contains(self.space, r.config)])
 
     @cached_property
-    def _importances(self) -> pd.DataFrame | str:
-        """The importances, or the reason why there are none."""
-        if not self.space:
-            return "the search space is unknown"
-        inside = [record for record in self.completed if _contains(self.space, record.config)]
-        return _too_few(inside, FEWEST_FOR_IMPORTANCES) or _compute_importances(self.space, inside)
-
-    @property
     def refined_space(self) -> SearchSpace | None:
         """The search space around the best quarter of the trials; None if there are too few trials."""
-        return self._refined_space if isinstance(self._refined_space, SearchSpace) else None
+        if not self.space or self._shortage(_FEWEST_BEST + 1):
+            return None
+        return refine_space(self.space, [record.config for record in self.best])
 
-    @cached_property
-    def _refined_space(self) -> SearchSpace | str:
+    def _shortage(self, fewest: int) -> str:
+        """Return the reason why nothing can be estimated from the completed trials; empty if something can."""
+        trials = [r for r in self.completed if self.space and _contains(self.space, r.config)]
+        scores = {_score(record) for record in trials}
         if not self.space:
             return "the search space is unknown"
-        reason = _too_few(self.completed, _FEWEST_BEST + 1)
-        return reason or refine_space(self.space, [record.config for record in self.best])
+        if len(trials) < fewest:
+            return (
+                f"{plural(len(trials), 'trial')} of the search completed, {fewest} are needed; resume the search with "
+                "the same --name and more --trials"
+            )
+        if len(scores) > 1:
+            return ""
+        same = f"all {len(trials)} trials have the same validation F1, {scores.pop():.3f}"
+        return f"{same}; train longer or change the ranges"
 
     @property
     def refined_command(self) -> str:
@@ -209,53 +202,48 @@ class SearchAnalysis:
 
     def confirmation_sentences(self) -> list[str]:
         """Describe how the scores of the best configurations changed with new seeds; empty without a trial."""
+        if not self.confirmations and not self.completed:
+            return []
         if not self.confirmations:
-            return [self._unconfirmed()] if self.completed else []
+            best = self.best[0]
+            return [
+                f"No configuration has been retrained yet. The best of {plural(len(self.completed), 'trial')}, "
+                f"{self._title(best.config)}, has validation F1 {_score(best):.3f}, which is optimistic because it was "
+                "selected on a single seed. To finish the search, repeat the command with the same --name."
+            ]
         most = max(len(confirmation.scores) for confirmation in self.confirmations)
         return [
             *(
-                f"#{place} {self.title(confirmation.configuration)}: {_confirmed(confirmation, most)}"
+                f"#{place} {self._title(confirmation.configuration)}: {_confirmed(confirmation, most)}"
                 for place, confirmation in enumerate(self.confirmations, start=1)
             ),
             f"The score in the search is optimistic: it was selected as one of the best of {len(self.completed)} on a "
             "single seed. Expect the mean of the new seeds.",
         ]
 
-    def _unconfirmed(self) -> str:
-        best = self.best[0]
-        return (
-            f"No configuration has been retrained yet. The best of {plural(len(self.completed), 'trial')}, "
-            f"{self.title(best.config)}, has validation F1 {_score(best):.3f}, which is optimistic because it was "
-            "selected on a single seed. To finish the search, repeat the command with the same --name."
-        )
-
     def sentences(self) -> list[str]:
         """Describe the optimization history and the refined space, and state why importances are missing."""
         if not self.trials:
             return ["No trial of the search has ended."]
-        found = [] if self.importances is not None else [f"No hyperparameter importances: {self._importances}."]
-        found.append(self._growth())
-        if isinstance(self._refined_space, str):
-            return [*found, f"No refined search space: {self._refined_space}."]
-        return [
-            *found,
-            f"{REFINED_SPACE_FILE} is the region of the best {len(self.best)} of {len(self.completed)} trials"
-            f"{self._changes(self._refined_space)}. Search it with `{self.refined_command}`.",
-        ]
-
-    def _growth(self) -> str:
-        """Describe the best score after 5, 10, 20, 50 … trials and after all of them."""
+        reason = self._shortage(FEWEST_FOR_IMPORTANCES) or "the scores have no variance"
+        missing = [] if self.importances is not None else [f"No hyperparameter importances: {reason}."]
         best, last = self.history["best_so_far"], len(self.history)
-        counts = [count for count in dict.fromkeys(_SHOWN_AFTER) if count < last]
-        scores = [(best.iloc[count - 1], count) for count in (*counts, last)]
+        counts = [*(count for count in dict.fromkeys(_SHOWN_AFTER) if count < last), last]
+        scores = [(best.iloc[count - 1], count) for count in counts]
         shown = ", ".join(f"{MISSING if pd.isna(score) else f'{score:.3f}'} after {count}" for score, count in scores)
-        return f"Best validation F1: {shown} trial{'' if last == 1 else 's'}."
+        return [*missing, f"Best validation F1: {shown} trial{'' if last == 1 else 's'}.", self._refinement()]
 
-    def _changes(self, refined: SearchSpace) -> str:
-        """Describe the hyperparameters whose range is narrower."""
-        before, after = self.space.hyperparameters if self.space else {}, refined.hyperparameters
-        shown = [f"{name} {_shown(after[name])}" for name, values in before.items() if after[name] != values]
-        return f": {', '.join(shown)}" if shown else ""
+    def _refinement(self) -> str:
+        if not self.space or not self.refined_space:
+            return f"No refined search space: {self._shortage(_FEWEST_BEST + 1)}."
+        after = self.refined_space.hyperparameters
+        changes = [
+            f"{name} {_shown(after[name])}" for name, v in self.space.hyperparameters.items() if after[name] != v
+        ]
+        return (
+            f"{REFINED_SPACE_FILE} is the region of the best {len(self.best)} of {len(self.completed)} trials"
+            f"{': ' if changes else ''}{', '.join(changes)}. Search it with `{self.refined_command}`."
+        )
 
 
 def refine_space(space: SearchSpace, best: Sequence[TrialConfig]) -> SearchSpace:
@@ -298,32 +286,12 @@ def _score(record: TrialRecord) -> float:
     return record.best_score or 0.0
 
 
-def _is_completed(record: TrialRecord) -> bool:
-    return record.phase == "search" and record.is_trained and bool(record.curve)
-
-
 def _contains(space: SearchSpace, config: TrialConfig) -> bool:
     """Return whether a search space contains a trial; it may not if the file was edited."""
     return all(space.contains(name, getattr(config, name)) for name in space.HYPERPARAMETERS)
 
 
-def _too_few(records: Sequence[TrialRecord], fewest: int) -> str:
-    """Return the reason why nothing can be estimated from these trials; empty if something can."""
-    if len(records) < fewest:
-        return (
-            f"{plural(len(records), 'trial')} of the search completed, {fewest} are needed; resume the search with the "
-            "same --name and more --trials"
-        )
-    scores = {_score(record) for record in records}
-    if len(scores) == 1:
-        return (
-            f"all {len(records)} trials have the same validation F1, {scores.pop():.3f}; train longer or change the "
-            "ranges"
-        )
-    return ""
-
-
-def _compute_importances(space: SearchSpace, records: Sequence[TrialRecord]) -> pd.DataFrame | str:
+def _compute_importances(space: SearchSpace, records: Sequence[TrialRecord]) -> pd.DataFrame | None:
     # imported here because Optuna is slow to load and grids do not need it
     from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
 
@@ -335,8 +303,8 @@ def _compute_importances(space: SearchSpace, records: Sequence[TrialRecord]) -> 
     }
     try:
         found = {name: get_param_importances(study, evaluator=evaluator) for name, evaluator in evaluators.items()}
-    except RuntimeError as error:  # the trees of fANOVA have no variance
-        return str(error)
+    except RuntimeError:  # the trees of fANOVA have no variance
+        return None
     rows = [{"hyperparameter": name, **{key: found[key][name] for key in found}} for name in found["fanova"]]
     return pd.DataFrame(rows, columns=["hyperparameter", *evaluators])
 
@@ -361,15 +329,15 @@ def _study(space: SearchSpace, records: Sequence[TrialRecord]) -> Study:
 
 def _confirmed(confirmation: Confirmation, most: int) -> str:
     first = "unknown" if confirmation.first is None else f"{confirmation.first:.3f}"
-    if confirmation.mean is None:
-        return f"validation F1 {first} in the search; no new seed completed."
     seeds = len(confirmation.scores)
-    spread = "" if confirmation.deviation is None else f" ± {confirmation.deviation:.3f}"
+    if not seeds:
+        return f"validation F1 {first} in the search; no new seed completed."
+    spread = f" ± {stdev(confirmation.scores):.3f}" if seeds > 1 else ""
     drop = "" if confirmation.drop is None else f", drop {confirmation.drop:+.3f}"
     fewer = f" (others have {most})" if seeds < most else ""
     return (
-        f"validation F1 {first} in the search, {confirmation.mean:.3f}{spread} with {plural(seeds, 'new seed')}{fewer}"
-        f"{drop}."
+        f"validation F1 {first} in the search, {fmean(confirmation.scores):.3f}{spread} with "
+        f"{plural(seeds, 'new seed')}{fewer}{drop}."
     )
 
 

@@ -89,21 +89,12 @@ def summarize_leaderboard(entries: Sequence[LeaderboardEntry], records: Sequence
     if not entries:
         return []
     best, *others = entries
-    # configurations of pruned trials were compared on validation, too
-    compared = {configuration_of(record.config) for record in records if record.status != "failed"}
-    is_search = any(record.phase == "search" and record.is_trained for record in records)
-    selection = (
-        f"the best {len(entries)} of {len(compared)} configurations were retrained with new seeds and the best of them "
-        "was selected"
-        if is_search
-        else f"it was selected as the best of {plural(len(compared), 'configuration')}"
-    )
     sentences = [
         f"Best configuration on the validation set: {best_title(entries, records)}, {_score(best)}validation span F1 "
         f"{best.validation.estimate:.3f} (95 % interval {best.validation.low:.3f} to {best.validation.high:.3f}), test "
         f"span F1 {best.test.estimate:.3f} ({best.test.low:.3f} to {best.test.high:.3f}).",
-        f"Its validation F1 minus its test F1 is {best.validation.estimate - best.test.estimate:+.3f}. The validation "
-        f"F1 is optimistic because {selection}.",
+        f"Its validation F1 minus its test F1 is {best.validation.estimate - best.test.estimate:+.3f}."
+        f"{_optimism(entries, records)}",
     ]
     not_compared = sum(entry.tied is None for entry in others)
     if others:
@@ -124,6 +115,18 @@ def summarize_leaderboard(entries: Sequence[LeaderboardEntry], records: Sequence
             "effect of another seed is unknown. Repeat --seed to add seeds."
         )
     return sentences
+
+
+def _optimism(entries: Sequence[LeaderboardEntry], records: Sequence[TrialRecord]) -> str:
+    """Return why the validation F1 of the best is optimistic; empty if there was nothing to select from."""
+    # configurations of pruned trials were compared on validation, too
+    compared = {configuration_of(record.config) for record in records if record.status != "failed"}
+    if len(compared) < 2:
+        return ""
+    selected = f"the best of {len(compared)} configurations"
+    if any(record.phase == "search" and record.is_trained for record in records):
+        selected += " in the search" + (f" and of {len(entries)} with new seeds" if len(entries) > 1 else "")
+    return f" The validation F1 is optimistic because it was selected as {selected}."
 
 
 def best_title(entries: Sequence[LeaderboardEntry], records: Sequence[TrialRecord]) -> str:
