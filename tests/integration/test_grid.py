@@ -51,9 +51,9 @@ def start(results: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def records_of(folder: Path, torn: bool = False) -> list[dict[str, Any]]:
+def records_of(folder: Path, truncated: bool = False) -> list[dict[str, Any]]:
     lines = (folder / "trials.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in (lines[:-1] if torn else lines)]
+    return [json.loads(line) for line in (lines[:-1] if truncated else lines)]
 
 
 def wait_for_records(folder: Path, count: int, process: subprocess.Popen[str]) -> None:
@@ -366,7 +366,7 @@ def test_a_grid_whose_driver_was_killed_is_resumed_and_meanwhile_locked(tmp_path
     process.communicate(timeout=60)
     with (tmp_path / "run" / "trials.jsonl").open("a") as file:
         file.write('{"format": 1, "trial_id": "to')
-    before = records_of(tmp_path / "run", torn=True)
+    before = records_of(tmp_path / "run", truncated=True)
     changed = run(tmp_path, *arguments, "--epochs", "9")
     assert changed.returncode == 2
     assert "space.epochs: [" in changed.stderr

@@ -56,7 +56,7 @@ def lines(folder: Path, offset: int, excluded: Sequence[str]) -> Iterator[str]:
 
 
 def _empty_log(*_: object) -> None:
-    """Empty the log, which contains the whole run and which Ray keeps as long as the cluster runs."""
+    """Empty the log, which contains the entire run and which Ray keeps as long as the cluster runs."""
     os.ftruncate(sys.stdout.fileno(), 0)
     sys.exit()
 
