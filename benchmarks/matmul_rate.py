@@ -1,8 +1,8 @@
 # Run, from the repository root, for 256 tokens of an encoder of width 384 on one thread:
 #   echo | python benchmarks/matmul_rate.py 256 384 1536 1
-"""Floating-point operations a second of a plain fp32 matrix product on the CPU.
+"""Floating-point operations per second of a plain fp32 matrix product on the CPU.
 
-It prints `ready` once it is warm and begins with the next line on its input, so that several can be set off
+It prints `ready` after a warm-up and starts with the next line on its input, so that several processes can start
 together.
 """
 

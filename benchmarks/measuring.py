@@ -1,4 +1,4 @@
-"""A command run under measurement, and the rate that a machine's matrix products reach."""
+"""Time, memory and disk usage of a command, and the rate of matrix products on this machine."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ _ERROR = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit)\b")
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a command took, from its start as a process to its end, in seconds and bytes.
+    """Resources of a command, from the start of its process to the end, in seconds and bytes.
 
-    `peak_memory` is the largest sum of the resident memory of the process and all that came from it (pages that
-    they share count for each). `written` is what the kernel counts of them as sent towards the disk, whether or
-    not the file was deleted later; None where it does not tell. `most_on_disk` and `left_on_disk` are the files
-    in the command's folder, at most and in the end.
+    Attributes:
+        seconds: wall time.
+        peak_memory: largest sum of the resident memory of the process and its descendants; shared pages count for each.
+        written: bytes that the kernel counts as sent to the disk, including deleted files; None if unavailable.
+        most_on_disk: largest size of the files in the command's folder.
+        left_on_disk: their size at the end.
     """
 
     seconds: float
@@ -38,11 +40,11 @@ class Measurement:
 
 
 class CommandError(Exception):
-    """The command failed; the message is the first line of its error."""
+    """A command failed; the message is the first line of its error."""
 
 
 class _Tree:
-    """A process and all that came from it, looked at from time to time."""
+    """A process and its descendants, sampled periodically."""
 
     def __init__(self, pid: int, folder: Path) -> None:
         self._root = psutil.Process(pid)
@@ -53,12 +55,12 @@ class _Tree:
         self.most_on_disk = 0
 
     def watch(self, ended: threading.Event) -> None:
-        """Look every half second until it has ended."""
+        """Sample every half second until the command has ended."""
         while not ended.wait(INTERVAL):
             self.look()
 
     def look(self) -> None:
-        """Take in new processes, memory, what was written and the folder."""
+        """Sample new processes, memory, written bytes and the folder."""
         try:
             for child in self._root.children(recursive=True):
                 self._written.setdefault(child, 0)
@@ -70,23 +72,23 @@ class _Tree:
     def _memory_of(self, process: psutil.Process) -> int:
         try:
             if self._countable:
-                # A counter also holds those of the children that the process has waited for. Among these
-                # commands only Ray's daemons are such children, and they write little.
+                # The counter includes children that the process has waited for. With these commands, only Ray's
+                # daemons are such children, and they write little.
                 self._written[process] = process.io_counters().write_bytes
             return process.memory_info().rss
         except psutil.AccessDenied:
             self._countable = False
-        except psutil.Error:  # it has gone; its last count stands
+        except psutil.Error:  # the process has ended; its last count remains
             pass
         return 0
 
     @property
     def written(self) -> int | None:
-        """Bytes that all of them have sent towards the disk, or None where the kernel does not tell."""
+        """Return the bytes that all processes have sent to the disk, or None if unavailable."""
         return sum(self._written.values()) if self._countable else None
 
-    def see_off(self) -> None:
-        """Wait for what outlived the command, and end it if it stays."""
+    def end_descendants(self) -> None:
+        """Wait for processes that outlive the command, and kill those that remain."""
         descendants = [process for process in self._written if process != self._root]
         _, alive = psutil.wait_procs(descendants, timeout=_LINGERING)
         for process in alive:
@@ -94,16 +96,16 @@ class _Tree:
 
 
 def measure(command: Sequence[str], folder: Path, log: Path, environment: Mapping[str, str]) -> Measurement:
-    """Run a command from the repository root to its end.
+    """Run a command in the repository root and measure it.
 
     Args:
         command: the program and its arguments.
-        folder: where it puts its files.
-        log: file for all that it prints; outside `folder`, or it would count as the command's own.
-        environment: the whole environment of the command.
+        folder: the folder in which it writes its files.
+        log: file for its output, outside `folder`, so that it is not measured.
+        environment: the complete environment of the command.
 
     Raises:
-        CommandError: it failed.
+        CommandError: the command failed.
     """
     ended = threading.Event()
     with log.open("wb") as output:
@@ -115,7 +117,7 @@ def measure(command: Sequence[str], folder: Path, log: Path, environment: Mappin
         watcher = threading.Thread(target=tree.watch, args=(ended,), daemon=True)
         watcher.start()
         try:
-            # Without reaping it: the counters of a process can be read until it is reaped.
+            # without reaping it, so that its counters remain readable
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
             seconds = time.perf_counter() - started
         except BaseException:
@@ -126,14 +128,14 @@ def measure(command: Sequence[str], folder: Path, log: Path, environment: Mappin
             watcher.join()
             tree.look()
             code = process.wait()
-            tree.see_off()
+            tree.end_descendants()
     if code:
         raise CommandError(first_error_line(log.read_text(encoding="utf-8", errors="replace"), code))
     return Measurement(seconds, tree.peak_memory, tree.written, tree.most_on_disk, bytes_in(folder))
 
 
 def bytes_in(folder: Path) -> int:
-    """Size of all files in a folder and those below it; files that vanish meanwhile count nothing."""
+    """Return the size of all files in a folder and its subfolders; files deleted in the meantime do not count."""
     total = 0
     for path, _, names in os.walk(folder):
         for name in names:
@@ -145,14 +147,16 @@ def bytes_in(folder: Path) -> int:
 
 
 def first_error_line(log: str, code: int) -> str:
-    """The line that names the last error in what a command printed, else its last line."""
+    """Return the line of a command's output that names the last error, else its last line."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     named = [line for line in lines if _ERROR.match(line)]
     return (named or lines or [f"exit status {code}"])[-1][:300]
 
 
 def matmul_rates(rows: int, inner: int, columns: int, cores: int) -> tuple[float, float]:
-    """Operations a second of a matrix product: one process of one thread on each core, and one with all threads."""
+    """Return operations per second of a matrix product: of one single-threaded process per core, and of one process
+    with all threads.
+    """
     return sum(_rates(rows, inner, columns, [1] * cores)), sum(_rates(rows, inner, columns, [cores]))
 
 

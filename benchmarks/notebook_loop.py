@@ -4,9 +4,8 @@
 #   python benchmarks/notebook_loop.py --data TEXT --model FOLDER --scheme BIO --lr 5e-5 --output loop.json
 """The notebook's experiment as a plain loop over the Hugging Face Trainer.
 
-It follows the notebook's protocol to the letter, leaks and all, and shares no code with the package: it is
-the independent reference that the package's figures are compared with, and the loop that its speed is
-measured against.
+It follows the notebook's protocol exactly, including its leaks, and shares no code with the package. It is the
+independent reference for the package's metrics and speed.
 """
 
 import argparse
@@ -36,14 +35,14 @@ LABELS = {
     for scheme, prefixes in {"BIO": "BI", "BIOES": "BIES"}.items()
 }
 METRICS = ["precision", "recall", "f1", "accuracy"]
-# The hub's own pattern, kept as it is although its curly branch merges neighbouring body parts.
+# The hub's own pattern, unchanged although its curly branch merges adjacent body parts.
 MARKUP = re.compile(r"\[([^\[\]()]+)\]|\(([^\[\]()]+)\)|\{([^\[\]()]+)\}")
 
 
 def read_file(path: Path) -> Dataset:
-    """Read one annotated sentence a line, in the form that the hub gives them.
+    """Read one annotated sentence per line, in the form of the hub.
 
-    A line of a `.jsonl` file has `text` and `spans`, triples of start, end and type.
+    The lines of a `.jsonl` file have `text` and `spans`, triples of start, end and type.
     """
     rows = []
     with path.open(encoding="utf-8") as lines:
@@ -53,8 +52,8 @@ def read_file(path: Path) -> Dataset:
                 entities = [dict(zip(("start", "end", "type"), span, strict=True)) for span in row["spans"]]
                 rows.append({"sentence": row["text"], "entities": entities})
                 continue
-            # Only the terminator goes: the published offsets count the white space at either end. A blank
-            # line stays too: the hub has it as an empty sentence, and without it every split is another.
+            # Only the line end is removed: the published offsets count white space at both ends. Blank lines are
+            # kept: the hub has them as empty sentences, and without them every split would differ.
             sentence = line.removesuffix("\n")
             matches = [(match.start(), match.end(), match.group()[0]) for match in MARKUP.finditer(sentence)]
             entities = [{"start": start, "end": end, "type": "([{".index(b)} for start, end, b in matches]
@@ -63,7 +62,7 @@ def read_file(path: Path) -> Dataset:
 
 
 def spans_of(sentence: str, entities: Any) -> list[tuple[int, int, str]]:
-    """Return start, end and type of the entities, whichever way the installed `datasets` presents them."""
+    """Return start, end and type of the entities, in either form that versions of `datasets` use."""
     if isinstance(entities, dict):
         entities = [dict(zip(entities, row, strict=True)) for row in zip(*entities.values(), strict=True)]
     spans = []
@@ -78,7 +77,7 @@ def spans_of(sentence: str, entities: Any) -> list[tuple[int, int, str]]:
 
 
 def words_and_tags(sentence: str, entities: Any, scheme: str) -> tuple[list[str], list[str]]:
-    """Cut a sentence at white space and tag every word that shares a character with an entity."""
+    """Split a sentence at white space and tag every word that shares a character with an entity."""
     words = list(re.finditer(r"\S+", sentence))
     tags = ["O"] * len(words)
     for start, end, kind in spans_of(sentence, entities):
@@ -91,8 +90,8 @@ def words_and_tags(sentence: str, entities: Any, scheme: str) -> tuple[list[str]
     return [word.group() for word in words], tags
 
 
-def encode(split_name: Dataset, tokenizer: Any, scheme: str) -> Dataset:
-    """Tokenise a part; the first subword of each word carries its label, every other token −100."""
+def encode(split: Dataset, tokenizer: Any, scheme: str) -> Dataset:
+    """Tokenize a split; the first subword of each word has its label, every other token −100."""
 
     def encode_batch(batch: dict[str, list[Any]]) -> dict[str, Any]:
         rows = zip(batch["sentence"], batch["entities"], strict=True)
@@ -108,7 +107,7 @@ def encode(split_name: Dataset, tokenizer: Any, scheme: str) -> Dataset:
             labels.append(row)
         return {**encoded, "labels": labels}
 
-    return split_name.map(encode_batch, batched=True, remove_columns=split_name.column_names)
+    return split.map(encode_batch, batched=True, remove_columns=split.column_names)
 
 
 def metrics_for(labels: list[str]) -> Callable[[Any], dict[str, float]]:
@@ -129,10 +128,10 @@ def metrics_for(labels: list[str]) -> Callable[[Any], dict[str, float]]:
 def run(
     name: str, tokenizer: Any, scheme: str, lr: float, seed: int, data: dict[str, Dataset], folder: str, args: Any
 ) -> dict[str, Any]:
-    """Train one configuration, restore its best epoch and evaluate it once on the test part."""
+    """Train one configuration, restore its best epoch and evaluate it once on the test split."""
     started = time.perf_counter()
     labels = LABELS[scheme]
-    # The head is drawn while the model is built, before the Trainer sets its seed.
+    # Building the model draws the weights of the head, before the Trainer sets its seed.
     transformers.set_seed(seed)
     model = transformers.AutoModelForTokenClassification.from_pretrained(
         name,
@@ -190,7 +189,7 @@ def run(
 
 
 def write(results: list[dict[str, Any]], output: Path | None, csv: Path | None) -> None:
-    """Write the results so far: all of them as JSON, the test figures as the notebook's table."""
+    """Write the results so far: all of them as JSON, the test metrics as the notebook's table."""
     if output:
         output.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if csv:
@@ -223,27 +222,27 @@ def main() -> None:
     corpus = read_file(args.data) if args.data else load_dataset(*hub, split="train")
     outer = corpus.train_test_split(test_size=0.2, seed=67)
     inner = outer["train"].train_test_split(test_size=0.1, seed=67)
-    parts = {"train": inner["train"], "validation": inner["test"], "test": outer["test"]}
+    splits = {"train": inner["train"], "validation": inner["test"], "test": outer["test"]}
     counts = {}
-    for name, split_name in parts.items():
-        entities = sum(len(spans_of(row["sentence"], row["entities"])) for row in split_name)
-        counts[name] = {"sentences": len(split_name), "entities": entities}
+    for name, split in splits.items():
+        entities = sum(len(spans_of(row["sentence"], row["entities"])) for row in split)
+        counts[name] = {"sentences": len(split), "entities": entities}
     print(counts)
 
     results: list[dict[str, Any]] = []
     for name in args.model or MODELS:
         tokenizer = transformers.AutoTokenizer.from_pretrained(name)
         for scheme in args.scheme or LABELS:
-            data = {split_name: encode(rows, tokenizer, scheme) for split_name, rows in parts.items()}
+            data = {split_name: encode(rows, tokenizer, scheme) for split_name, rows in splits.items()}
             for lr, seed in itertools.product(args.lr or LEARNING_RATES, args.seed or [42]):
                 configuration = f"{name.replace('/', '_')}-{scheme}-{lr:g}-{seed}"
                 kept = args.work_dir and args.work_dir / configuration
-                # A configuration leaves five checkpoints of three times the weights each.
+                # Each configuration saves five checkpoints of three times the size of the weights.
                 with nullcontext(str(kept)) if kept else tempfile.TemporaryDirectory() as folder:
                     result = run(name, tokenizer, scheme, lr, seed, data, folder, args)
                 print(name, scheme, lr, seed, result["test"])
                 results.append({**result, "parts": counts})
-                # After each configuration, so that a crash in a later one loses nothing.
+                # after each configuration, so that a later crash loses no results
                 write(results, args.output, args.csv)
 
 

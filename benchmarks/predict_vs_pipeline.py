@@ -1,10 +1,10 @@
 # Run, from the repository root (trains the model once, some minutes on two cores):
 #   python -m benchmarks.predict_vs_pipeline --data 1177_annotated_sentences.txt --model build/minilm-bio
-"""`Predictor` beside the token classification pipeline of transformers: what each finds in the test part, and how fast.
+"""`Predictor` compared with the token classification pipeline of transformers: spans on the test split, and speed.
 
-The pipeline predicts every subword. With `aggregation_strategy="first"` it reads a word at its first one, as training
-and `Predictor` do, and its words of a BERT tokenizer are those of the rule `punctuation`: the rule is the same, and the
-spans should be. With `simple` every subword has its say, those too that training gave no label: another rule.
+The pipeline predicts every subword. With `aggregation_strategy="first"`, the first subword of a word decides, as in
+training and in `Predictor`; with a BERT tokenizer, its words are those of `word_tokenizer: punctuation`, so the spans
+should be equal. With `simple`, all subwords decide, including those that had no label in training.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ Way = Callable[[Sequence[str]], Spans]
 
 def main(
     data: Annotated[str, typer.Option(help="Annotated text, as for --data; its markup is stripped.")],
-    model: Annotated[Path, typer.Option(help="Where the model lies, or is put once it is trained.")],
-    rounds: Annotated[int, typer.Option(help="How often each way reads the texts, in turn.", min=1)] = 7,
+    model: Annotated[Path, typer.Option(help="Model folder; a new one is trained if it does not exist.")],
+    rounds: Annotated[int, typer.Option(help="How often each way predicts the texts, in turn.", min=1)] = 7,
 ) -> None:
-    """Train unless the model is there, then compare spans and sentences a second."""
+    """Train unless the model exists, then compare spans and sentences per second."""
     corpus = load_corpus(data, "strip")
     split = split_corpus(corpus, SplitSpec())
     if not (model / "config.json").is_file():
@@ -60,7 +60,7 @@ def main(
 
 
 def train(corpus: Corpus, split: Split, folder: Path) -> None:
-    """The model of one trial with the settings of `minilm` in the docs."""
+    """Train one trial with the settings of `minilm` in the docs and save its model."""
     encoder = resolve_encoder(ENCODER)
     config = TrialConfig(
         data_fingerprint=corpus.fingerprint,
@@ -79,19 +79,19 @@ def train(corpus: Corpus, split: Split, folder: Path) -> None:
 
 
 def pipeline(model: Path, strategy: str) -> Any:
-    """The pipeline of transformers, on the same device."""
+    """Return the pipeline of transformers, on the same device."""
     device = 0 if torch.cuda.is_available() else -1
     return transformers.pipeline("token-classification", str(model), aggregation_strategy=strategy, device=device)
 
 
 def read(pipe: Any, texts: Sequence[str], batch_size: int) -> Spans:
-    """What the pipeline finds in each text."""
+    """Return the spans that the pipeline finds in each text."""
     found = pipe(list(texts), batch_size=batch_size)
     return [{Span(int(g["start"]), int(g["end"]), str(g["entity_group"])) for g in groups} for groups in found]
 
 
 def compare(sentences: Sequence[Sentence], ways: dict[str, Way], types: Sequence[str]) -> None:
-    """Print how far the ways agree with the first one, and what each reaches."""
+    """Print the agreement of each way with the first one, and its F1."""
     texts, gold = [sentence.text for sentence in sentences], [sentence.spans for sentence in sentences]
     found = {name: way(texts) for name, way in ways.items()}
     own = found["Predictor"]
@@ -105,7 +105,7 @@ def compare(sentences: Sequence[Sentence], ways: dict[str, Way], types: Sequence
 
 
 def race(texts: Sequence[str], ways: dict[str, Way], rounds: int) -> None:
-    """Print sentences a second of each way, and in the same round how many times as many the first one reads."""
+    """Print sentences per second of each way, and how much faster the first one is in the same round."""
     rates: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():

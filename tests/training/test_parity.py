@@ -1,4 +1,4 @@
-"""A trial against the notebook's loop, which is written on its own and shares no code with the package."""
+"""Parity of a trial with the notebook's loop, which is written separately and shares no code with the package."""
 
 import json
 import math
@@ -18,7 +18,7 @@ from tune_ner.data.splits import SplitSpec, split_corpus
 from tune_ner.data.synthetic.generator import synthetic_corpus
 from tune_ner.training.encoders import load_tokenizer, resolve_encoder
 from tune_ner.training.result import TrialResult
-from tune_ner.training.trial import run_trial
+from tune_ner.training.trial import TrialOptions, run_trial
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ SCHEMES = ("BIO", "BIOES")
 EPOCHS = 3
 LEARNING_RATE = 1e-2
 SEED = 7
-FIGURES = ("precision", "recall", "f1", "accuracy")
+METRICS = ("precision", "recall", "f1", "accuracy")
 EPOCH_FIELDS = {
     "validation_loss": "loss",
     "validation_accuracy": "accuracy",
@@ -37,7 +37,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def annotated(corpus: Corpus) -> str:
-    """The corpus in the notebook's form: padded brackets around each entity, one sentence a line."""
+    """Return the corpus in the notebook's form: padded brackets around each entity, one sentence per line."""
     lines = []
     for sentence in corpus.sentences:
         text = sentence.text
@@ -49,7 +49,7 @@ def annotated(corpus: Corpus) -> str:
 
 
 def save_bert(folder: Path, texts: list[str]) -> None:
-    """A BERT of one small layer with random weights, dropout included."""
+    """Save a BERT of one small layer with random weights, dropout included."""
     tokenizer = load_tokenizer(resolve_encoder("tiny:1x32"), texts)
     tokenizer.save_pretrained(folder)
     transformers.set_seed(0)
@@ -68,12 +68,12 @@ def save_bert(folder: Path, texts: list[str]) -> None:
 
 
 def run_loop(text: Path, model: Path, output: Path) -> dict[str, dict[str, Any]]:
-    """The independent loop's results, by scheme."""
+    """Return the results of the loop, by scheme."""
     command = [sys.executable, str(ROOT / "benchmarks" / "notebook_loop.py")]
     command += ["--data", str(text), "--model", str(model), "--output", str(output)]
     command += [option for scheme in SCHEMES for option in ("--scheme", scheme)]
     command += ["--lr", str(LEARNING_RATE), "--seed", str(SEED), "--epochs", str(EPOCHS), "--threads", "1", "--no-fp16"]
-    # no cache of data sets outside the test's folder
+    # the data set cache stays in the test's folder
     environment = {**os.environ, "HF_DATASETS_CACHE": str(output.parent / "cache"), "HF_HUB_OFFLINE": "1"}
     subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=300)
     return {result["scheme"]: result for result in json.loads(output.read_text(encoding="utf-8"))}
@@ -93,10 +93,11 @@ def run_package(text: Path, model: Path, scheme: str) -> TrialResult:
             "selection_metric": "seqeval_f1",
         }
     )
-    return run_trial(config, resolve_encoder(str(model)), corpus, split_corpus(corpus, SplitSpec()), threads=1)
+    split = split_corpus(corpus, SplitSpec())
+    return run_trial(config, resolve_encoder(str(model)), corpus, split, TrialOptions(threads=1))
 
 
-def assert_same_figures(result: TrialResult, loop: dict[str, Any]) -> None:
+def assert_same_metrics(result: TrialResult, loop: dict[str, Any]) -> None:
     assert list(result.labels) == loop["labels"]
     for ours, theirs in zip(result.epochs, loop["epochs"], strict=True):
         for field, name in EPOCH_FIELDS.items():
@@ -107,17 +108,17 @@ def assert_same_figures(result: TrialResult, loop: dict[str, Any]) -> None:
     assert loop["best_step"] == result.best_epoch * math.ceil(loop["parts"]["train"]["sentences"] / 16)
     assert result.train_loss == pytest.approx(loop["train_loss"], abs=1e-6)
     assert result.test_loss == pytest.approx(loop["test"]["loss"], abs=1e-6)
-    for name in FIGURES:
+    for name in METRICS:
         assert getattr(result.metrics["test"].seqeval, name) == pytest.approx(loop["test"][name], abs=1e-6), name
     assert result.metrics["test"].seqeval.support == loop["parts"]["test"]["entities"]
-    # a comparison of zeros would say nothing
+    # comparing zeros would prove nothing
     assert min(result.metrics["validation"].seqeval.f1, result.metrics["test"].seqeval.f1) > 0.3
     assert len({epoch.validation_seqeval_f1 for epoch in result.epochs}) > 1
     assert result.training_log
 
 
 def prepared(text: Path, folder: Path) -> tuple[Path, Path, dict[str, dict[str, Any]]]:
-    """The text, a model for it, and what the loop makes of both."""
+    """Return the text, a model for it, and the results of the loop."""
     save_bert(folder / "bert", text.read_text(encoding="utf-8").splitlines())
     return text, folder / "bert", run_loop(text, folder / "bert", folder / "loop.json")
 
@@ -138,18 +139,18 @@ def published(
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_trial_on_generated_text_is_the_notebooks_to_the_last_figure(
+def test_trial_on_generated_text_equals_the_notebook(
     generated: tuple[Path, Path, dict[str, dict[str, Any]]], scheme: str
 ) -> None:
     text, model, loop = generated
-    assert_same_figures(run_package(text, model, scheme), loop[scheme])
+    assert_same_metrics(run_package(text, model, scheme), loop[scheme])
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_trial_on_the_published_text_is_the_notebooks_to_the_last_figure(
+def test_trial_on_published_text_equals_the_notebook(
     published: tuple[Path, Path, dict[str, dict[str, Any]]], scheme: str
 ) -> None:
     text, model, loop = published
     result = run_package(text, model, scheme)
-    assert_same_figures(result, loop[scheme])
+    assert_same_metrics(result, loop[scheme])
     assert (result.metrics["validation"].seqeval.support, result.metrics["test"].seqeval.support) == (81, 209)

@@ -132,7 +132,7 @@ class Predictor:
 
         Args:
             texts: the texts, possibly without end.
-            chunk_size: the largest number of texts read ahead. The first text is read alone, then two, four and so on,
+            chunk_size: the largest number of texts read ahead. The first chunk is one text, then two, four and so on,
                 fewer if they are long.
         """
         return self._stream(texts, 1, chunk_size)

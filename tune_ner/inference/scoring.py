@@ -1,4 +1,4 @@
-"""Metrics of a model on annotated texts, with those on its training texts told apart."""
+"""Metrics of a model on annotated texts, with and without its training texts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class CorpusMetrics:
         sentences: number of sentences.
         metrics: metrics on all of them.
         training_sentences: number of those on which the model was trained or selected; None if unknown.
-        new_metrics: metrics without them; None if there are none, or no others.
+        new_metrics: metrics without them; None if that is all or nothing.
     """
 
     sentences: int

@@ -30,7 +30,7 @@ def read_inputs(texts: Sequence[str], files: Sequence[Path]) -> Iterator[TextRow
     Streams are read as needed.
 
     Raises:
-        TextError: there is no text, a text is empty, or a file cannot be read.
+        TextError: a text is missing or empty, or a file is unreadable.
     """
     paths = [check_file(path) for path in files]
     if not texts and not paths:

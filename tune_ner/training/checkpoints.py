@@ -46,7 +46,7 @@ class TrialCheckpoint:
         every: number of epochs between two checkpoints.
 
     Attributes:
-        saved: the state that an earlier session saved; None if there is none that can be read.
+        saved: the state that an earlier session saved; None without a readable file.
         problem: the reason if the file could not be read or written.
     """
 

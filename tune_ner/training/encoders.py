@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tune_ner.errors import EncoderError
-from tune_ner.training.tiny_encoder import TinySize, tiny_config, train_tiny_tokenizer
+from tune_ner.training.tiny_encoder import VOCABULARY_SIZE, tiny_settings, train_tiny_tokenizer
 
 PADDING_FREE_ARCHITECTURES = frozenset({"bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert"})
 """`model_type` of the encoders for which padding-free batches are tested, see `tune_ner.training.padding_free`."""
@@ -70,7 +70,7 @@ def resolve_encoder(name: str) -> Encoder:
     """
     source, colon, argument = name.partition(":")
     if colon and source == "tiny":
-        TinySize.parse(argument)
+        tiny_settings(argument)
         return Encoder(name, "tiny", argument, "", "")
     try:
         if colon and source == "package":
@@ -92,10 +92,7 @@ def resolve_encoder(name: str) -> Encoder:
 
 def encoder_size(encoder: Encoder) -> EncoderSize:
     """Read the sizes of an encoder from its files, without loading it and without raising for invalid files."""
-    if encoder.kind == "tiny":
-        tiny = TinySize.parse(encoder.location)
-        return EncoderSize(tiny.parameters, tiny.hidden, tiny.layers, tiny.heads)
-    config = _read_config(encoder)
+    config = tiny_settings(encoder.location) if encoder.kind == "tiny" else _read_config(encoder)
     try:
         hidden, layers, heads = (
             int(next((config[key] for key in keys if key in config), 0))
@@ -107,8 +104,11 @@ def encoder_size(encoder: Encoder) -> EncoderSize:
         )
     except (ValueError, TypeError, OverflowError):
         hidden = layers = heads = 0
-    stored = sum(file.stat().st_size for file in Path(encoder.folder).glob("*.safetensors"))
-    return EncoderSize(stored // 4, hidden, layers, heads)
+    if encoder.kind == "tiny":
+        parameters = VOCABULARY_SIZE * hidden + 12 * layers * hidden**2
+    else:
+        parameters = sum(file.stat().st_size for file in Path(encoder.folder).glob("*.safetensors")) // 4
+    return EncoderSize(parameters, hidden, layers, heads)
 
 
 def architecture(encoder: Encoder) -> str:
@@ -126,12 +126,12 @@ def _read_config(encoder: Encoder) -> dict[str, Any]:
 
 
 def load_tokenizer(encoder: Encoder, train_texts: Sequence[str]) -> Any:
-    """Load the encoder's fast tokenizer, set up so that single words are encoded as they are within a text.
+    """Load the encoder's fast tokenizer, set up to encode a single word as it would within a text.
 
     The vocabulary of a tiny encoder is trained on `train_texts`.
 
     Raises:
-        EncoderError: there is none, or it has no word offsets, which tagging needs.
+        EncoderError: it is missing or has no word offsets, which tagging needs.
     """
     import transformers
 
@@ -164,7 +164,7 @@ def load_tokenizer(encoder: Encoder, train_texts: Sequence[str]) -> Any:
 
 
 def _needs_prefix_space(tokenizer: Any) -> bool:
-    """Return whether a word alone is encoded as the continuation of a word, unlike the same word after a space.
+    """Return whether a single word is encoded as the continuation of a word, unlike the same word after a space.
 
     This holds for most byte-level tokenizers (`Ont` against `ĠOnt`). The probes are the first entries of the
     vocabulary. If a space only adds a subword before those of the word, the word itself is encoded alike.
@@ -177,7 +177,7 @@ def _needs_prefix_space(tokenizer: Any) -> bool:
         return [encoding.tokens for encoding in backend.encode_batch(texts, add_special_tokens=False)]
 
     after_space = subwords([f", {word}" for word in words])
-    return any(after[-len(alone) :] != alone for alone, after in zip(subwords(words), after_space, strict=True))
+    return any(after[-len(single) :] != single for single, after in zip(subwords(words), after_space, strict=True))
 
 
 def _prepend_space(tokenizer: Any) -> None:
@@ -206,13 +206,12 @@ def load_model(encoder: Encoder, labels: Sequence[str], tokenizer: Any, seed: in
     import torch
     import transformers
 
-    names = {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
+    names: Any = {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
     transformers.set_seed(seed)  # building the model draws the weights of the head
     if encoder.kind == "tiny":
-        settings = {**names, **_dropout_settings(transformers.BertConfig(), dropout)}
-        return transformers.BertForTokenClassification(
-            tiny_config(TinySize.parse(encoder.location), tokenizer, **settings)
-        )
+        names |= {**tiny_settings(encoder.location), **_dropout_settings(transformers.BertConfig(), dropout)}
+        config = transformers.BertConfig(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, **names)
+        return transformers.BertForTokenClassification(config)
     try:
         own = transformers.AutoConfig.from_pretrained(encoder.location, trust_remote_code=False)
         model, loading = transformers.AutoModelForTokenClassification.from_pretrained(

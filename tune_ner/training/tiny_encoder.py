@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from tune_ner.errors import EncoderError
 
@@ -16,52 +15,24 @@ _HEAD_SIZE = 32
 _SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
-@dataclass(frozen=True)
-class TinySize:
-    """Number of layers, width of the hidden states, and number of attention heads."""
+def tiny_settings(size: str) -> dict[str, int]:
+    """Return the sizes of `LAYERSxHIDDEN` as arguments of `BertConfig`.
 
-    layers: int
-    hidden: int
-
-    @classmethod
-    def parse(cls, size: str) -> Self:
-        """Read `LAYERSxHIDDEN`.
-
-        Raises:
-            EncoderError: the size has another form or is out of bounds.
-        """
-        if match := _SIZE.fullmatch(size):
-            layers, hidden = int(match["layers"]), int(match["hidden"])
-            if 1 <= layers <= 12 and 32 <= hidden <= 768 and hidden % _HEAD_SIZE == 0:
-                return cls(layers, hidden)
-        raise EncoderError(
-            f"model 'tiny:{size}': expected tiny:LAYERSxHIDDEN such as tiny:2x64, with 1 to 12 layers and a hidden "
-            f"size from 32 to 768 that is a multiple of {_HEAD_SIZE}"
-        )
-
-    @property
-    def heads(self) -> int:
-        """Return the number of attention heads."""
-        return self.hidden // _HEAD_SIZE
-
-    @property
-    def parameters(self) -> int:
-        """Estimate the number of parameters."""
-        return VOCABULARY_SIZE * self.hidden + 12 * self.layers * self.hidden**2
-
-
-def tiny_config(size: TinySize, tokenizer: Any, **settings: Any) -> Any:
-    """Return the `BertConfig` of a tiny encoder."""
-    import transformers
-
-    return transformers.BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=size.hidden,
-        num_hidden_layers=size.layers,
-        num_attention_heads=size.heads,
-        intermediate_size=4 * size.hidden,
-        pad_token_id=tokenizer.pad_token_id,
-        **settings,
+    Raises:
+        EncoderError: the size has another form or is out of bounds.
+    """
+    if match := _SIZE.fullmatch(size):
+        layers, hidden = int(match["layers"]), int(match["hidden"])
+        if 1 <= layers <= 12 and 32 <= hidden <= 768 and hidden % _HEAD_SIZE == 0:
+            return {
+                "hidden_size": hidden,
+                "num_hidden_layers": layers,
+                "num_attention_heads": hidden // _HEAD_SIZE,
+                "intermediate_size": 4 * hidden,
+            }
+    raise EncoderError(
+        f"model 'tiny:{size}': expected tiny:LAYERSxHIDDEN such as tiny:2x64, with 1 to 12 layers and a hidden size "
+        f"from 32 to 768 that is a multiple of {_HEAD_SIZE}"
     )
 
 

@@ -142,33 +142,34 @@ class _Trial:
         self._clock = clock
         self._scorers = {name: Scorer(config, features, name) for name in ("validation", "test")}
         self._steps = 1  # that a batch is divided into
+        self._model: Any = None
+        self._trainer: Any = None
 
     def fit(self) -> None:
         """Train, with batches divided into as many steps as the memory requires, and restore the best epoch."""
         saved = self._options.checkpoint.saved if self._options.checkpoint else None
         self._steps = saved.content["accumulated"] if saved else 1
-        while not self._fits(saved):
-            self._steps *= 2
-            saved = None  # other steps are another training
+        while True:
+            try:
+                self._load()
+                self._train(saved)
+                break
+            except torch.OutOfMemoryError as error:
+                self._halve_steps(error)
+            saved = None  # smaller steps are another training
             torch.cuda.empty_cache()
         self._best.load_into(self._model)
 
-    def _fits(self, saved: SavedTrial | None) -> bool:
-        """Train; return False if a step does not fit into memory and can be divided further."""
-        try:
-            self._load()
-            self._train(saved)
-        except torch.OutOfMemoryError as error:
-            size = self._config.batch_size // self._steps
-            if size % 2:
-                raise EncoderError(
-                    f"a batch of {size} sentences of up to {self._config.max_length} subwords does not fit into the "
-                    f"memory of {torch.cuda.get_device_name()}, and cannot be halved further: give each trial more of "
-                    "the GPU (--gpus-per-trial), or lower batch_size or max_length"
-                ) from error
-            del self._model, self._trainer
-            return False
-        return True
+    def _halve_steps(self, error: torch.OutOfMemoryError) -> None:
+        size = self._config.batch_size // self._steps
+        if size % 2:
+            raise EncoderError(
+                f"a batch of {size} sentences of up to {self._config.max_length} subwords does not fit into the memory "
+                f"of {torch.cuda.get_device_name()}, and cannot be halved further: give each trial more of the GPU "
+                "(--gpus-per-trial), or lower batch_size or max_length"
+            ) from error
+        self._steps *= 2
+        self._model = self._trainer = None  # frees their memory
 
     def _load(self) -> None:
         config, features = self._config, self._features

@@ -109,7 +109,7 @@ class BatchLayout:
         _, heads, _, size = states.shape
         rows = states[0].transpose(0, 1).reshape(-1, size)
         cells = [heads * block.sentences * block.longest for block in self.blocks]
-        padded: torch.Tensor = _Scatter.apply(rows, self.cells(heads), sum(cells))  # type: ignore[no-untyped-call]
+        padded = rows.new_zeros((sum(cells), size)).index_copy(0, self.cells(heads), rows)
         return [
             rows.view(block.sentences, heads, block.longest, size)
             for rows, block in zip(torch.split(padded, cells), self.blocks, strict=True)
@@ -137,22 +137,8 @@ def positions(lengths: torch.Tensor) -> torch.Tensor:
     return torch.arange(len(starts)) - starts
 
 
-class _Scatter(torch.autograd.Function):
-    """Copy of rows into cells of zeros; the backward pass of torch's own indexing would add up cell by cell."""
-
-    @staticmethod
-    def forward(ctx: Any, rows: torch.Tensor, cells: torch.Tensor, size: int) -> torch.Tensor:
-        ctx.save_for_backward(cells)
-        return rows.new_zeros((size, *rows.shape[1:])).index_copy_(0, cells, rows)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        (cells,) = ctx.saved_tensors
-        return gradient.index_select(0, cells), None, None
-
-
 class _Gather(torch.autograd.Function):
-    """Copy of some cells into rows, the inverse of `_Scatter`."""
+    """Selection of cells; the backward pass of `index_select` would add up cell by cell."""
 
     @staticmethod
     def forward(ctx: Any, padded: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
@@ -182,52 +168,21 @@ def _padding_free_attention(
         raise ValueError(f"{type(module).__name__} received a padding-free batch without its layout")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     masks = layout.masks if query.device.type == "cpu" and dropout else None
-    outputs = []
-    for block, q, k, v in zip(layout.blocks, *map(layout.scatter, (query, key, value)), strict=True):
-        if masks:
-            outputs.append(_attention_with_masks(q * scale, k, v, block.mask, dropout, masks))
-        else:
-            outputs.append(scaled_dot_product_attention(q, k, v, attn_mask=block.mask, dropout_p=dropout, scale=scale))
-    return layout.gather(outputs), None
 
+    def attend(block: Block, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        if masks is None:
+            return scaled_dot_product_attention(q, k, v, attn_mask=block.mask, dropout_p=dropout, scale=scale)
+        # on a CPU, torch's attention with dropout is slower than this
+        scores = (q * scale) @ k.transpose(-1, -2)
+        if block.mask is not None:
+            scores = scores.masked_fill_(~block.mask, float("-inf"))
+        weights = scores.softmax(-1)
+        return (weights * masks.draw(weights.shape, dropout).to(weights.dtype)) @ v
 
-def _attention_with_masks(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    mask: torch.Tensor | None,
-    dropout: float,
-    masks: DropoutMasks,
-) -> torch.Tensor:
-    """Compute attention with dropout, on a CPU faster than torch; all shapes are (sentences, heads, longest, size)."""
-    scores = query @ key.transpose(-1, -2)
-    if mask is not None:
-        scores = scores.masked_fill_(~mask, float("-inf"))
-    weights = scores.softmax(-1)
-    return (weights * masks.draw(weights.shape, dropout).to(weights.dtype)) @ value
+    return layout.gather(list(map(attend, layout.blocks, *map(layout.scatter, (query, key, value))))), None
 
 
 transformers.AttentionInterface.register(ATTENTION, _padding_free_attention)
-
-
-class _LabelledTokens:
-    """Hooks that reduce the last layer, after its attention, to the labelled tokens of a padding-free batch."""
-
-    def __init__(self, model: Any) -> None:
-        encoder = getattr(model.base_model, "encoder", None) or model.base_model.transformer
-        last = encoder.layer[-1]
-        last.register_forward_pre_hook(self._enter, with_kwargs=True)
-        after_attention = _AFTER_ATTENTION.get(model.config.model_type, "attention.output")
-        last.get_submodule(after_attention).register_forward_pre_hook(self._select)
-        self._labelled: torch.Tensor | None = None
-
-    def _enter(self, layer: Any, arguments: Any, named: dict[str, Any]) -> None:
-        layout: BatchLayout | None = named.get("layout")
-        self._labelled = layout.labelled if layout else None
-
-    def _select(self, module: Any, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
-        labelled = self._labelled
-        return None if labelled is None else tuple(states.index_select(1, labelled) for states in arguments)
 
 
 _prepared: WeakKeyDictionary[Any, DropoutMasks] = WeakKeyDictionary()
@@ -242,5 +197,24 @@ def prepare_model(model: Any, seed: int) -> DropoutMasks:
     if model not in _prepared:
         masks = _prepared[model] = DropoutMasks(seed)
         replace_dropout(model, masks)
-        _LabelledTokens(model)
+        _reduce_last_layer(model)
     return _prepared[model]
+
+
+def _reduce_last_layer(model: Any) -> None:
+    """Let the last layer, after its attention, compute only the labelled tokens of a padding-free batch."""
+    encoder = getattr(model.base_model, "encoder", None) or model.base_model.transformer
+    last = encoder.layer[-1]
+    labelled: list[torch.Tensor | None] = [None]
+
+    def enter(_layer: Any, _arguments: Any, named: dict[str, Any]) -> None:
+        layout: BatchLayout | None = named.get("layout")
+        labelled[0] = layout.labelled if layout else None
+
+    def select(_module: Any, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
+        tokens = labelled[0]
+        return None if tokens is None else tuple(states.index_select(1, tokens) for states in arguments)
+
+    last.register_forward_pre_hook(enter, with_kwargs=True)
+    after_attention = _AFTER_ATTENTION.get(model.config.model_type, "attention.output")
+    last.get_submodule(after_attention).register_forward_pre_hook(select)
