@@ -42,6 +42,7 @@ def a_grid(folder: Path) -> Results:
     records[-1] = simulated_trial(0.6, **other, seed=9)
     records.append(a_failure("no memory", **other, seed=1))
     records.append(TrialRecord.of(a_config(**other, seed=2), "pruned", 1.0, epochs=a_result((0.1,)).epochs))
+    records = [record.model_copy(update={"finished_at": "2026-01-01T00:01:00+00:00"}) for record in records]
     audit = an_audit(a_finding("a leak", "error"), a_finding("few sentences"), baselines={"gazetteer": 0.77})
     return simulated_run(folder, records, "grid", GRID, {None: audit})
 
