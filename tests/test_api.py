@@ -72,7 +72,7 @@ def test_finished_run_has_tables_page_and_charts(run: RunDir) -> None:
     assert display.notes == []
     assert {"leaderboard.csv", "report.html", "figures"} <= {path.name for path in run.path.iterdir()}
     figures = [path.name for path in (run.path / "figures").iterdir()]
-    assert {"ranking.svg", "ranking.png"} <= set(figures)
+    assert {"leaderboard.svg", "leaderboard.png"} <= set(figures)
 
 
 def test_unwritable_charts_do_not_affect_the_page(run: RunDir) -> None:

@@ -19,6 +19,7 @@ from tune_ner.report.charts import (
     time_chart,
 )
 from tune_ner.report.vega import Chart
+from tune_ner.results.audits import Audits
 from tune_ner.results.run_results import Results
 
 
@@ -53,7 +54,7 @@ def test_comparison_chart_has_the_best_entry_of_each_run(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("is_audited", [True, False])
 def test_seen_entities_of_audited_runs_have_intervals(tmp_path: Path, is_audited: bool) -> None:
-    audits = {None: an_audit(seen_entities=frozenset({"feber"}))} if is_audited else {}
+    audits: Audits = {None: an_audit(seen_entities=frozenset({"feber"}))} if is_audited else {}
     rows = rows_of(seen_entities_chart(Results(a_run(tmp_path, [a_record()], audits=audits))))
     assert [row["title"] for row in rows] == ["seen (1 entities)", "unseen (1 entities)"]
     assert all(("low" in row) == is_audited for row in rows)
