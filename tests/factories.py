@@ -92,7 +92,7 @@ def a_record(validation: Sequence[float] = (0.5,), test: float = 0.4, **changes:
 STAGE_SECONDS = {"start": 1.0, "load": 2.0, "encode": 3.0, "train": 40.0, "evaluate": 3.0, "save": 0.5}
 
 
-def a_cost(**changes: Any) -> TrialProfile:
+def a_profile(**changes: Any) -> TrialProfile:
     """Return the profile of a training on 4,000 subwords, 5,000 with padding."""
     fields: dict[str, Any] = {"tokens": 4_000, "computed_tokens": 5_000, "peak_memory_bytes": 10**9}
     return TrialProfile(**{**fields, **changes})
@@ -102,14 +102,14 @@ def a_timed_record(
     wall: float = 50.0,
     ended: str = "2026-01-01T00:01:00.000+00:00",
     seconds: Mapping[str, float] = STAGE_SECONDS,
-    cost: TrialProfile | None = None,
+    profile: TrialProfile | None = None,
     batching: str = "padding_free",
     **changes: Any,
 ) -> TrialRecord:
-    """The record of a finished trial with these times; without `cost` as an older version wrote it."""
+    """The record of a finished trial with these times; without `profile` as an older version wrote it."""
     record = a_record(**changes)
     assert record.result
-    result = replace(record.result, seconds=dict(seconds), profile=cost, batching_used=batching)
+    result = replace(record.result, seconds=dict(seconds), profile=profile, batching_used=batching)
     return record.model_copy(update={"result": result, "seconds": wall, "finished_at": ended})
 
 

@@ -87,7 +87,7 @@ def test_entities_are_marked_in_text(model: Path, predictor: Predictor) -> None:
 def test_metrics_are_printed_by_type(model: Path) -> None:
     output = predict(model, "--expect", "synthetic:60", "--format", "text")
     lines = [line for line in output.splitlines() if line.strip(" ─")][:7]
-    assert [line.split()[0] for line in lines] == ["Exact", "type", "DISORDER", "DRUG", "BODY", "all", "Mean"]
+    assert [line.split()[0] for line in lines] == ["Exact", "type", "DISORDER", "DRUG", "BODY", "all", "mean"]
     scores = json.loads(predict(model, "--expect", "synthetic:60"))
     assert lines[-2].split() == [
         "all",

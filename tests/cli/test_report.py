@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.factories import a_cost, a_failure, a_record, a_run, a_timed_record
+from tests.factories import a_failure, a_profile, a_record, a_run, a_timed_record
 from tune_ner.cli.app import app
 from tune_ner.results.leaderboard import leaderboard_entries
 from tune_ner.results.run_dir import RunDir
@@ -27,7 +27,8 @@ def report(*arguments: str | Path) -> Result:
 @pytest.fixture
 def run(tmp_path: Path) -> RunDir:
     records = [
-        a_timed_record(cost=a_cost(), validation=(f1,), learning_rate=rate) for f1, rate in ((0.5, 1e-3), (0.6, 2e-3))
+        a_timed_record(profile=a_profile(), validation=(f1,), learning_rate=rate)
+        for f1, rate in ((0.5, 1e-3), (0.6, 2e-3))
     ]
     return a_run(tmp_path, records, "made", "model: tiny:1x32\nlearning_rate: [1.0e-3, 2.0e-3]\n")
 

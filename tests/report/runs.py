@@ -7,9 +7,9 @@ from typing import Any
 
 from tests.factories import (
     a_config,
-    a_cost,
     a_failure,
     a_finding,
+    a_profile,
     a_record,
     a_run,
     a_stopped_trial,
@@ -31,7 +31,7 @@ def a_grid(folder: Path, name: str = "grid") -> RunDir:
     records: list[TrialRecord] = [
         a_timed_record(
             ended=_END.format(minute=1 + place),
-            cost=a_cost(),
+            profile=a_profile(),
             validation=(0.2, 0.3 + 100 * rate + seed / 100),
             test=0.4,
             model=model,

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tests.factories import STAGE_SECONDS, a_cost, a_failure, a_record, a_run, a_timed_record, an_audit
+from tests.factories import STAGE_SECONDS, a_failure, a_profile, a_record, a_run, a_timed_record, an_audit
 from tune_ner.results.formatted_tables import format_importances, format_leaderboard, format_speed, format_stages
 from tune_ner.results.run_results import Results
 from tune_ner.results.timings import timings_table
@@ -51,7 +51,9 @@ def test_settings_that_differ_have_columns() -> None:
 
 def test_speed_has_units_and_dashes_for_missing_values() -> None:
     seconds = {stage: 1.0 for stage in STAGE_SECONDS if stage != "train"}
-    table = format_speed(timings_table([a_timed_record(cost=a_cost()), a_timed_record(model="b", seconds=seconds)]))
+    table = format_speed(
+        timings_table([a_timed_record(profile=a_profile()), a_timed_record(model="b", seconds=seconds)])
+    )
     columns = ["tokens/s", "with padding", "peak memory"]
     assert table[columns].to_numpy().tolist() == [["–", "–", "–"], ["100", "125", "1.0 GB"]]
 

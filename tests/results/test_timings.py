@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.factories import STAGE_SECONDS, a_cost, a_failure, a_timed_record
+from tests.factories import STAGE_SECONDS, a_failure, a_profile, a_timed_record
 from tune_ner.results.formatted_tables import format_speed, format_stages
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.timings import STAGES, run_time, timings_table
@@ -46,14 +46,18 @@ def test_hyperparameters_that_affect_the_cost_separate_rows() -> None:
 
 
 def test_speed_is_that_of_training_with_and_without_padding() -> None:
-    row = only_row([a_timed_record(cost=a_cost()), a_timed_record(cost=a_cost(peak_memory_bytes=3 * 10**9), seed=2)])
+    row = only_row(
+        [a_timed_record(profile=a_profile()), a_timed_record(profile=a_profile(peak_memory_bytes=3 * 10**9), seed=2)]
+    )
     assert row["tokens_per_second"] == pytest.approx(100)
     assert row["computed_tokens_per_second"] == pytest.approx(125)
     assert row["peak_memory_bytes"] == 3 * 10**9
 
 
-def test_trials_without_a_cost_do_not_affect_the_speed() -> None:
-    assert only_row([a_timed_record(cost=a_cost()), a_timed_record(seed=2)])["tokens_per_second"] == pytest.approx(100)
+def test_trials_without_a_profile_do_not_affect_the_speed() -> None:
+    assert only_row([a_timed_record(profile=a_profile()), a_timed_record(seed=2)])[
+        "tokens_per_second"
+    ] == pytest.approx(100)
 
 
 def test_unmeasured_stages_are_missing() -> None:
@@ -89,7 +93,7 @@ def test_without_completed_trials_there_are_columns_and_no_rows() -> None:
 
 
 def test_times_too_short_to_divide_by_give_no_speed() -> None:
-    row = only_row([a_timed_record(0.0, seconds={"train": 1e-312}, cost=a_cost())])
+    row = only_row([a_timed_record(0.0, seconds={"train": 1e-312}, profile=a_profile())])
     assert pd.isna(row["tokens_per_second"])
     assert row["train_share"] == 1
 
@@ -103,11 +107,11 @@ def timed_records(draw: st.DrawFn) -> TrialRecord:
     """Draw a completed trial with any times and any cost, each of which may be missing."""
     names = draw(st.lists(st.sampled_from([*STAGES, "test"]), unique=True))
     counts = st.integers(0, 10**12)
-    cost = draw(st.one_of(st.none(), st.builds(a_cost, tokens=counts, computed_tokens=counts)))
+    profile = draw(st.one_of(st.none(), st.builds(a_profile, tokens=counts, computed_tokens=counts)))
     return a_timed_record(
         draw(numbers),
         seconds={name: draw(numbers) for name in names},
-        cost=cost,
+        profile=profile,
         batching=draw(st.sampled_from(["padding_free", "padded"])),
         seed=draw(st.integers(0, 9)),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from itertools import cycle, tee
+from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -19,8 +19,6 @@ from tune_ner.utils.console import new_console, print_line, print_table
 
 if TYPE_CHECKING:
     from tune_ner.inference.scoring import CorpusMetrics
-
-_COLOURS = ("bold cyan", "bold magenta", "bold green", "bold yellow", "bold blue", "bold red")
 
 
 def predict(
@@ -81,11 +79,10 @@ def predict(
             _print_metrics(console, score_corpus(predictor, load_corpus(expect, markup)), as_text)
             return
         inputs, printed = tee(rows)
-        colours = dict(zip(predictor.entity_types, cycle(_COLOURS), strict=False))
         found = predictor.stream((row.text for row in inputs), at_once)
         for row, spans in zip(printed, found, strict=True):
             if as_text:
-                console.print(marked_text(row.text, spans, colours), soft_wrap=True)
+                console.print(marked_text(row.text, spans, predictor.entity_types), soft_wrap=True)
                 if console.quiet:  # the reader closed the pipe
                     return
             else:
@@ -93,22 +90,14 @@ def predict(
 
 
 def _print_metrics(console: Console, found: CorpusMetrics, as_text: bool) -> None:
-    from tune_ner.inference.scoring import metrics_table
-
     if found.training_sentences:
-        print_line(
-            new_console(sys.stderr),
+        warning = (
             f"the model was trained or selected on {found.training_sentences:,} of these {found.sentences:,} "
-            "sentences; metrics on them do not generalize to new texts",
-            "warning",
-            "yellow",
+            "sentences; metrics on them do not generalize to new texts"
         )
+        print_line(new_console(sys.stderr), warning, "warning", "yellow")
     if not as_text:
         typer.echo(json.dumps(found.as_dict(), ensure_ascii=False).encode())
         return
-    titles = {"Exact spans": found.metrics}
-    if found.new_metrics:
-        titles[f"Without the {found.training_sentences:,} sentences of training"] = found.new_metrics
-    for title, metrics in titles.items():
-        print_table(console, metrics_table(metrics), title)
-        print_line(console, f"Mean F1 of the types: {metrics.macro_f1:.3f}")
+    for title, table in found.tables().items():
+        print_table(console, table, title)

@@ -36,6 +36,13 @@ class CorpusMetrics:
             "without_training_sentences": self.new_metrics and asdict(self.new_metrics),
         }
 
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Return tables of the metrics by entity type, by their titles."""
+        tables = {"Exact spans": _table(self.metrics)}
+        if self.new_metrics:
+            tables[f"Without the {self.training_sentences:,} sentences of training"] = _table(self.new_metrics)
+        return tables
+
 
 def score_corpus(predictor: Predictor, corpus: Corpus) -> CorpusMetrics:
     """Predict the entities of a corpus and compare them with its annotation."""
@@ -55,10 +62,11 @@ def score_corpus(predictor: Predictor, corpus: Corpus) -> CorpusMetrics:
     return CorpusMetrics(len(sentences), metrics(every), len(every) - len(new), new_metrics)
 
 
-def metrics_table(metrics: SpanMetrics) -> pd.DataFrame:
-    """Return precision, recall, F1 and number of entities by type, in all, and the mean F1 of the types."""
-    rows = [(name, m.precision, m.recall, m.f1, m.support) for name, m in metrics.per_type.items()]
-    rows.append(("all", metrics.precision, metrics.recall, metrics.f1, metrics.support))
+def _table(metrics: SpanMetrics) -> pd.DataFrame:
+    rows = [(name, m.precision, m.recall, m.f1, f"{m.support:,}") for name, m in metrics.per_type.items()]
+    rows.append(("all", metrics.precision, metrics.recall, metrics.f1, f"{metrics.support:,}"))
     table = pd.DataFrame(rows, columns=["type", "precision", "recall", "F1", "entities"])
-    table[["precision", "recall", "F1"]] = table[["precision", "recall", "F1"]].map("{:.3f}".format)
-    return table
+    scores = ["precision", "recall", "F1"]
+    table[scores] = table[scores].map("{:.3f}".format)
+    mean = pd.DataFrame([{"type": "mean of the types", "F1": f"{metrics.macro_f1:.3f}"}])
+    return pd.concat([table, mean])

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from itertools import chain
+from itertools import chain, cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 STDIN = "-"
 
 _SCORE_DIGITS = 4
+_COLOURS = ("bold cyan", "bold magenta", "bold green", "bold yellow", "bold blue", "bold red")
 
 
 def read_inputs(texts: Sequence[str], files: Sequence[Path]) -> Iterator[TextRow]:
@@ -66,11 +67,12 @@ def json_line(row: TextRow, spans: Sequence[PredictedSpan]) -> bytes:
     return line.encode("utf-8", "backslashreplace")  # other keys may have lone surrogates
 
 
-def marked_text(text: str, spans: Sequence[PredictedSpan], colours: dict[str, str]) -> Text:
+def marked_text(text: str, spans: Sequence[PredictedSpan], entity_types: Sequence[str]) -> Text:
     """Return the text on one line, each entity in brackets and followed by its type."""
+    colours = dict(zip(entity_types, cycle(_COLOURS), strict=False))
     marked, end = Text(), 0
     for span in spans:
-        colour = colours.get(span.label, "")
+        colour = colours[span.label]
         marked.append(visible(text[end : span.start])).append(f"[{visible(span.text)}]", colour)
         marked.append(visible(span.label), f"dim {colour}")
         end = span.end

@@ -20,6 +20,7 @@ from tune_ner.tagging.decoding import Decoding
 from tune_ner.tagging.tokenization import WordTokenizer
 from tune_ner.training.encoders import Encoder, load_model
 from tune_ner.training.training_text_hashes import TrainingTextHashes
+from tune_ner.utils.io import first_problem
 
 if TYPE_CHECKING:
     from tune_ner.training.padding_free.vocabulary_trimming import Vocabulary
@@ -77,10 +78,8 @@ class InferenceConfig(BaseModel):
         except OSError as error:
             raise ModelError(f"{file}: cannot be read: {error.strerror or error}") from error
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "content"
             raise ModelError(
-                f"{file}: {where}: {first['msg']}; expected format {INFERENCE_CONFIG_FORMAT}, of this version of "
+                f"{file}: {first_problem(error)}; expected format {INFERENCE_CONFIG_FORMAT}, of this version of "
                 "tune_ner: export the model again with it, or use the version that exported the model"
             ) from error
 
