@@ -1,11 +1,11 @@
-"""The page in a real browser: nothing fails, filters filter, and what looks like markup is text."""
+"""The page in a real browser: charts, filters, and texts that look like markup."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from selenium.webdriver import Chrome, Keys
+from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
@@ -42,7 +42,7 @@ CORPUS = Corpus(
     ("DISORDER", "DRUG"),
 )
 SPLIT = Split(train=(0,), validation=(1, 3), test=(2, 4))
-# Wrong type and missed in the first sentence of a part; in the second one, one too short and one too many.
+# The first sentence of a split has a wrong type and a missed entity, the second a wrong boundary and a spurious entity.
 FIRST = ((replace(DISORDER, label="DRUG"),), (Span(3, 9, "DRUG"), GOLD[1], Span(0, 2, "DISORDER")))
 SECOND = ((DISORDER, DRUG), FIRST[1])
 
@@ -77,7 +77,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 
 @pytest.fixture
 def page(driver: Chrome) -> Iterator[Chrome]:
-    """The page as it was when it had loaded."""
+    """The page as it is after loading; no message may be in the console."""
     driver.refresh()
     drawn = "return document.documentElement.dataset.drawn"
     WebDriverWait(driver, 60).until(lambda found: found.execute_script(drawn))
@@ -98,13 +98,13 @@ def kind(page: Chrome, name: str) -> WebElement:
     return page.find_element(By.XPATH, f"//fieldset/label[normalize-space(text())='{name}']/input")
 
 
-def test_every_figure_is_drawn(page: Chrome) -> None:
+def test_every_chart_is_drawn(page: Chrome) -> None:
     charts = page.find_elements(By.CSS_SELECTOR, ".chart")
     assert len(charts) >= 7
     assert all(chart.find_elements(By.CSS_SELECTOR, "svg .mark-symbol, svg .mark-rect") for chart in charts)
 
 
-def test_markup_in_a_sentence_is_text(page: Chrome) -> None:
+def test_markup_in_sentences_is_text(page: Chrome) -> None:
     assert page.title == "Run made"
     choose(page, "errors", "trial", "1")
     first = articles(page)[0].find_element(By.CSS_SELECTOR, "dd")
@@ -135,28 +135,29 @@ def test_errors_are_filtered_by_kind_type_and_text(page: Chrome) -> None:
     search = page.find_element(By.CSS_SELECTOR, "#errors input[type=search]")
     search.send_keys("HUVUDVÄRK")
     assert len(articles(page)) == 1
-    assert "1 of the 2 validation sentences" in page.find_element(By.ID, "errors-result").text
+    assert "1 of 2 validation sentences" in page.find_element(By.ID, "errors-result").text
 
 
-def test_only_what_two_trials_differ_in_is_shown(page: Chrome) -> None:
+def test_sentences_where_two_trials_differ_are_shown(page: Chrome) -> None:
     choose(page, "errors", "trial", "1")
-    choose(page, "errors", "beside", "0")
+    choose(page, "errors", "compare with", "0")
     assert len(articles(page)) == 2
     page.find_element(By.CSS_SELECTOR, "#errors-controls > label.check input").click()
     (article,) = articles(page)
-    assert [line.text for line in article.find_elements(By.TAG_NAME, "dt")] == ["gold", "#2", "#1 (beside)"]
-    choose(page, "errors", "beside", "2")
+    assert [line.text for line in article.find_elements(By.TAG_NAME, "dt")] == ["gold", "#2", "#1"]
+    choose(page, "errors", "compare with", "2")
     assert articles(page) == []
 
 
-def test_the_test_part_is_shown_with_its_warning(page: Chrome) -> None:
+def test_test_errors_are_shown_with_a_warning(page: Chrome) -> None:
     warning = page.find_element(By.CSS_SELECTOR, "#errors-result .warning")
     assert not warning.is_displayed()
     choose(page, "errors", "split", "test")
-    assert "spent this test part" in warning.text
+    assert warning.is_displayed()
+    assert "test set" in warning.text
 
 
-def test_a_long_table_turns_pages_and_sorts_by_keyboard(page: Chrome) -> None:
+def test_long_tables_are_paged_and_sorted_by_keyboard(page: Chrome) -> None:
     table = page.find_element(By.CSS_SELECTOR, "#leaderboard table")
     shown = [row for row in table.find_elements(By.CSS_SELECTOR, "tbody tr") if row.is_displayed()]
     assert len(shown) == 50
@@ -170,16 +171,16 @@ def test_a_long_table_turns_pages_and_sorts_by_keyboard(page: Chrome) -> None:
     assert "51–60 of 60 rows" in page.find_element(By.CSS_SELECTOR, "#leaderboard .pager").text
 
 
-def test_curves_are_the_best_at_first_and_can_be_chosen(page: Chrome) -> None:
+def test_best_curves_are_shown_first(page: Chrome) -> None:
     told = page.find_element(By.CSS_SELECTOR, "#curves [role=status]")
     lines = "#curves .chart:first-child .mark-line path"
-    assert told.text == "The best 12 of 60 trials by validation F1."
+    assert told.text == "The best 12 of 60 trials by validation score."
     choose(page, "curves", "at most", "25")
     WebDriverWait(page, 10).until(lambda found: len(found.find_elements(By.CSS_SELECTOR, lines)) >= 25)
-    assert told.text == "The best 25 of 60 trials by validation F1."
+    assert told.text == "The best 25 of 60 trials by validation score."
 
 
-def test_a_narrow_page_does_not_scroll_sideways(page: Chrome) -> None:
+def test_narrow_pages_do_not_scroll_sideways(page: Chrome) -> None:
     page.set_window_size(420, 900)
     try:
         page.refresh()
@@ -187,3 +188,17 @@ def test_a_narrow_page_does_not_scroll_sideways(page: Chrome) -> None:
         assert page.execute_script(wide) <= 0
     finally:
         page.set_window_size(1280, 900)
+
+
+def test_pointer_on_a_learning_curve_shows_its_trial(page: Chrome) -> None:
+    point = page.find_element(By.CSS_SELECTOR, "#curves .chart .mark-symbol path")
+    ActionChains(page).move_to_element(point).perform()
+    tooltip = WebDriverWait(page, 10).until(lambda found: found.find_element(By.ID, "vg-tooltip-element").text)
+    assert "seed" in tooltip
+    assert "undefined" not in tooltip
+
+
+def test_epoch_ticks_are_integers(page: Chrome) -> None:
+    labels = page.find_elements(By.CSS_SELECTOR, "#curves .chart:first-child .role-axis-label")
+    texts = [label.text for label in labels[0].find_elements(By.TAG_NAME, "text")]
+    assert texts == ["1", "2"]
