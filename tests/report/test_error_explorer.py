@@ -1,5 +1,5 @@
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ def test_sentences_with_an_error_are_kept_once(results: Results) -> None:
     assert errors_of(results, "validation").sentences == []
     found = errors_of(results, "test")
     assert found.sentences == [[None, 2, "Ont i <b>halsen</b>.", [[9, 15, found.types.index("BODY")]]]]
-    assert [trial.sentences for trial in found.trials] == [{0: [[ERROR_KINDS.index("missed"), 0]]}] * 2
+    assert [trial["errors"] for trial in found.trials] == [[(0, [[ERROR_KINDS.index("missed"), 0]])]] * 2
     assert found.split_size == 1
     assert not found.is_truncated
 
@@ -29,7 +29,7 @@ def test_sentences_with_an_error_are_kept_once(results: Results) -> None:
 def test_trials_that_exceed_the_budget_are_counted(results: Results) -> None:
     found = errors_of(results, "test", budget=1)
     assert (len(found.trials), found.omitted_trials) == (1, 1)
-    assert json.loads(json.dumps(found.page_data()))["omitted_trials"] == 1
+    assert json.loads(json.dumps(asdict(found)))["omitted_trials"] == 1
     assert errors_of(results, "test", budget=0).trials == []
 
 
@@ -44,10 +44,10 @@ def test_only_a_single_trial_is_truncated(tmp_path: Path) -> None:
     outcomes = set()
     for budget in range(1, 400, 5):
         found = errors_of(results, "test", budget)
-        whole = [len(trial.sentences) == 2 for trial in found.trials]
+        whole = [len(trial["errors"]) == 2 for trial in found.trials]
         assert whole == [True] * len(whole) or (whole, found.is_truncated) == ([False], True)
         assert len(whole) + found.omitted_trials == len(records)
-        assert {row for trial in found.trials for row in trial.sentences} == set(range(len(found.sentences)))
+        assert {row for trial in found.trials for row, _ in trial["errors"]} == set(range(len(found.sentences)))
         outcomes.add((len(whole), found.is_truncated))
     assert outcomes == {(1, True), (1, False), (2, False), (3, False)}
 

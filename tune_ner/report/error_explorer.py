@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tune_ner.data.corpus import Span, SplitName
@@ -18,101 +18,88 @@ BUDGET = 3_000_000
 
 EXPLORED_SPLITS: tuple[SplitName, ...] = ("validation", "test")
 
-_SentenceKey = tuple[int | None, int]
-"""Fold, and index in the corpus."""
 
-
-@dataclass(frozen=True)
-class TrialErrors:
-    """The errors of a trial.
-
-    Attributes:
-        title: rank of its configuration and hyperparameters.
-        fold: its fold; None for a single split.
-        f1: span F1 on the split.
-        sentences: errors by row of the sentence. An error is a list of its kind (index in `ERROR_KINDS`) and its gold
-            span (index among those of the sentence, -1 for none), followed by start, end and type of the predicted
-            span if there is one.
-    """
-
-    title: str
-    fold: int | None
-    f1: float
-    sentences: dict[int, list[list[int]]]
-
-
+@dataclass
 class SplitErrors:
-    """The errors of all trials on one split.
+    """The errors of all trials on one split, as `templates/errors.js` reads them.
 
     Attributes:
-        types: entity types; elsewhere a type is an index in this list.
+        kinds, types: kinds of errors and entity types; elsewhere, both are indices in these lists.
         sentences: each sentence with an error of any trial: fold, index in the corpus, text and sorted gold spans
             (start, end, type).
-        trials: errors by trial, best configurations first.
+        trials: `title`, `fold`, span F1 (`f1`) and `errors` of each trial, best configurations first. `errors` has
+            pairs of a row of `sentences` and its errors; an error is a list of its kind and its gold span (index among
+            those of the sentence, -1 for none), followed by start, end and type of the predicted span if there is one.
         split_size: number of sentences of the split, summed over folds.
         omitted_trials: number of trials that did not fit into the budget.
         is_truncated: whether only a part of the first trial's errors fitted; no other trial is included then.
     """
 
-    def __init__(self, budget: int = BUDGET) -> None:
-        self.types: list[str] = []
-        self.sentences: list[list[Any]] = []
-        self.trials: list[TrialErrors] = []
-        self.split_size = 0
-        self.omitted_trials = 0
-        self.is_truncated = False
+    kinds: list[str] = field(default_factory=lambda: list(ERROR_KINDS))
+    types: list[str] = field(default_factory=list)
+    sentences: list[list[Any]] = field(default_factory=list)
+    trials: list[dict[str, Any]] = field(default_factory=list)
+    split_size: int = 0
+    omitted_trials: int = 0
+    is_truncated: bool = False
+
+
+def errors_of(results: Results, split_name: SplitName, budget: int = BUDGET) -> SplitErrors:
+    """Return the errors of the completed trials on a split, best configurations first, until the budget is used."""
+    encoder = _Encoder(budget)
+    sizes: dict[int | None, int] = {}
+    for place, entry in enumerate(results.entries, start=1):
+        for record in entry.records:
+            predictions = results.cache.predictions(record.trial_id, split_name)
+            sizes[record.config.fold] = len(predictions.texts)
+            encoder.add(f"#{place} {record.config.titled(results.varied)}", record, split_name, predictions)
+    encoder.errors.split_size = sum(sizes.values())
+    return encoder.errors
+
+
+class _Encoder:
+    """Adds trials to the errors of a split until the budget is used."""
+
+    def __init__(self, budget: int) -> None:
+        self.errors = SplitErrors()
         self._budget = budget
-        self._rows: dict[_SentenceKey, int] = {}
+        self._rows: dict[tuple[int | None, int], int] = {}  # by fold and index in the corpus
 
     def add(self, title: str, record: TrialRecord, split_name: SplitName, predictions: Predictions) -> None:
-        """Add a trial; if it does not fit, it is counted as omitted."""
+        """Add the errors of a trial; if they do not fit, it is counted as omitted."""
         assert record.result
-        metrics = record.result.metrics[split_name].spans
         if self._budget <= 0:
-            self.omitted_trials += 1
+            self.errors.omitted_trials += 1
             return
+        fold, metrics = record.config.fold, record.result.metrics[split_name].spans
         for name in metrics.per_type:  # sorted, so that a type has the same colour in both splits
             self._type(name)
-        errors: dict[int, list[list[int]]] = {}
-        before = len(self.sentences)
+        encoded: dict[int, list[list[int]]] = {}
+        before = len(self.errors.sentences)
         columns = (predictions.indices, predictions.texts, predictions.gold, predictions.predicted)
         for index, text, gold, predicted in zip(*columns, strict=True):
             if not (found := find_errors(gold, predicted)):
                 continue
-            if self._budget <= 0 and self.trials:
+            if self._budget <= 0 and self.errors.trials:
                 # next to another trial, a sentence without errors would seem correct
-                del self.sentences[before:]
-                self.omitted_trials += 1
+                del self.errors.sentences[before:]
+                self.errors.omitted_trials += 1
                 return
             if self._budget <= 0:
-                self.is_truncated = True
+                self.errors.is_truncated = True
                 break
             unique = sorted(set(gold))
-            row = self._row((record.config.fold, index), text, unique)
-            errors[row] = [self._encode(error, unique) for error in found]
-            self._budget -= len(json.dumps(errors[row])) + 8
-        self.trials.append(TrialErrors(title, record.config.fold, metrics.f1, errors))
+            row = self._row((fold, index), text, unique)
+            encoded[row] = [self._encode(error, unique) for error in found]
+            self._budget -= len(json.dumps(encoded[row])) + 8
+        trial = {"title": title, "fold": fold, "f1": round(metrics.f1, 4), "errors": list(encoded.items())}
+        self.errors.trials.append(trial)
 
-    def page_data(self) -> dict[str, Any]:
-        """Return the errors as `templates/errors.js` reads them."""
-        return {
-            "kinds": list(ERROR_KINDS),
-            "types": self.types,
-            "sentences": self.sentences,
-            "trials": [
-                {"title": t.title, "fold": t.fold, "f1": round(t.f1, 4), "errors": list(t.sentences.items())}
-                for t in self.trials
-            ],
-            "split_size": self.split_size,
-            "omitted_trials": self.omitted_trials,
-            "is_truncated": self.is_truncated,
-        }
-
-    def _row(self, key: _SentenceKey, text: str, gold: Sequence[Span]) -> int:
+    def _row(self, key: tuple[int | None, int], text: str, gold: Sequence[Span]) -> int:
         if key not in self._rows:
             self._rows[key] = len(self._rows)
             sentence = [*key, text, [[span.start, span.end, self._type(span.label)] for span in gold]]
-            self.sentences.append(sentence)
+            self.errors.sentences.append(sentence)
             self._budget -= len(json.dumps(sentence, ensure_ascii=False).encode("utf-8", "backslashreplace"))
         return self._rows[key]
 
@@ -123,19 +110,6 @@ class SplitErrors:
         return encoded
 
     def _type(self, name: str) -> int:
-        if name not in self.types:
-            self.types.append(name)
-        return self.types.index(name)
-
-
-def errors_of(results: Results, split_name: SplitName, budget: int = BUDGET) -> SplitErrors:
-    """Return the errors of the completed trials on a split, best configurations first, until the budget is used."""
-    errors = SplitErrors(budget)
-    sizes: dict[int | None, int] = {}
-    for place, entry in enumerate(results.entries, start=1):
-        for record in entry.records:
-            predictions = results.cache.predictions(record.trial_id, split_name)
-            sizes[record.config.fold] = len(predictions.texts)
-            errors.add(f"#{place} {record.config.titled(results.varied)}", record, split_name, predictions)
-    errors.split_size = sum(sizes.values())
-    return errors
+        if name not in self.errors.types:
+            self.errors.types.append(name)
+        return self.errors.types.index(name)

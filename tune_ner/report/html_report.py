@@ -96,7 +96,7 @@ def write_comparison(runs: Sequence[Results], file: Path) -> Path:
 
 def run_page(results: Results) -> Page:
     """Return the page of a run."""
-    errors = {split_name: errors_of(results, split_name).page_data() for split_name in EXPLORED_SPLITS}
+    errors = {split_name: vars(errors_of(results, split_name)) for split_name in EXPLORED_SPLITS}
     data = {"curves": curves_data(results), "errors": errors}
     return Page(f"Run {results.name}", _run_sections(results), data, _subtitle(results))
 

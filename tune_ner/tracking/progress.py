@@ -9,9 +9,9 @@ from statistics import fmean
 from types import TracebackType
 
 from rich import progress
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
+from rich.table import Column
 from rich.text import Text
 
 from tune_ner.config.trial_config import TrialConfig
@@ -23,11 +23,8 @@ from tune_ner.utils.console import print_line
 from tune_ner.utils.text import plural, visible
 
 _HOUR = 3600
-_NARROW = 80
-# best trial, dashboard, bar, number of hidden trials, and the line of the cursor
-_OTHER_LINES = 5
-_STATE_WIDTHS = (len("epoch 10/10"), len("validation seqeval F1 0.000"))
-_GAP = 2
+_EPOCH_WIDTH, _SCORE_WIDTH = len("epoch 10/10"), len("validation seqeval F1 0.000")
+_WIDE = 80  # columns of a terminal
 
 
 class _TimeEstimate:
@@ -47,9 +44,7 @@ class _TimeEstimate:
     def start_run(self, start: RunStart) -> None:
         """Set the size of the run."""
         self._trials_left = start.trials - start.recorded
-        self._total = start.cost
-        self._time_limit = start.seconds
-        self._confirmations = start.confirmations
+        self._total, self._time_limit, self._confirmations = start.cost, start.seconds, start.confirmations
 
     def start_trial(self, trial: TrialConfig) -> None:
         """Add a trial; the first one starts the clock."""
@@ -90,8 +85,8 @@ class _TimeEstimate:
 class Progress(RunEvents):
     """Progress of the trials of a run.
 
-    The live view has a row for each running trial, as many as fit, then the best trial so far, the address of Ray's
-    dashboard and a progress bar. A trial keeps its row, and the next trial takes the row of one that ended.
+    The live view has a progress bar, the best trial so far, the address of Ray's dashboard, and a row for each running
+    trial. A trial keeps its row, and the next trial takes the row of one that ended.
 
     Args:
         console: a terminal for the live view, or a file.
@@ -108,19 +103,26 @@ class Progress(RunEvents):
         self._console = console
         self._title_of = title
         self._estimate = _TimeEstimate(cost)
-        self._rows: list[str | None] = []
-        self._states: dict[str, tuple[str, str, str]] = {}
         self._best: tuple[float, str] | None = None
         self._dashboard = ""
         self._bar = progress.Progress(
             progress.TextColumn("trials"),
-            progress.BarColumn(bar_width=30 if console.width >= _NARROW else 10),
+            progress.BarColumn(bar_width=30 if console.width >= _WIDE else 10),
             progress.MofNCompleteColumn(),
             progress.TimeElapsedColumn(),
             progress.TextColumn("{task.fields[left]}"),
             console=console,
         )
         self._task = self._bar.add_task("", total=0, left="starting Ray")
+        self._rows = progress.Progress(
+            progress.TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+            # fixed widths, so that nothing moves when the first score arrives
+            progress.TextColumn("{task.fields[epoch]}", table_column=Column(min_width=_EPOCH_WIDTH, no_wrap=True)),
+            progress.TextColumn("{task.fields[score]}", table_column=Column(min_width=_SCORE_WIDTH, no_wrap=True)),
+            console=console,
+        )
+        self._row_of: dict[str, progress.TaskID] = {}
+        self._free_rows: list[progress.TaskID] = []
         # rich would print the output of libraries in the terminal; `RunLog` writes it to the log instead
         live = Live(get_renderable=self._view, console=console, redirect_stdout=False, redirect_stderr=False)
         self._live = live if console.is_terminal else None
@@ -133,7 +135,8 @@ class Progress(RunEvents):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._rows.clear()
+        for row in self._rows.task_ids:
+            self._rows.remove_task(row)
         self._dashboard = ""
         self._bar.update(self._task, left="")
         if self._live:
@@ -146,8 +149,7 @@ class Progress(RunEvents):
         if start.recorded:
             print_line(self._console, f"{start.recorded} of {plural(start.trials, 'trial')} ran in earlier sessions.")
         if left := start.trials - start.recorded:
-            text = describe_trials(left, start.resources, at_most=start.seconds is not None)
-            print_line(self._console, text)
+            print_line(self._console, describe_trials(left, start.resources, at_most=start.seconds is not None))
         self._dashboard = f"Ray dashboard: {start.dashboard}" if start.dashboard else ""
         if start.dashboard and not self._live:
             print_line(self._console, self._dashboard)
@@ -167,29 +169,30 @@ class Progress(RunEvents):
     def on_trial_start(self, trial: TrialConfig) -> None:
         """Show the trial in the live view."""
         self._estimate.start_trial(trial)
-        if trial.trial_id not in self._rows:
-            free = self._rows.index(None) if None in self._rows else len(self._rows)
-            self._rows[free : free + 1] = [trial.trial_id]
-        self._states[trial.trial_id] = (self._title(trial), "starting", "")
+        if trial.trial_id not in self._row_of:
+            row = self._free_rows.pop(0) if self._free_rows else self._rows.add_task("", epoch="", score="")
+            self._row_of[trial.trial_id] = row
+        title = _shorten(self._title(trial), self._console.width - _EPOCH_WIDTH - _SCORE_WIDTH - 2)
+        self._rows.update(self._row_of[trial.trial_id], description=title, epoch="starting")
         self._refresh()
 
     def on_epoch_end(self, trial: TrialConfig, metrics: EpochMetrics) -> None:
         """Show the trial's epoch and validation score in the live view."""
         self._estimate.end_epoch(trial, metrics.epoch)
-        epoch, score = f"epoch {metrics.epoch}/{trial.epochs}", metrics.score(trial.selection_metric)
-        self._states[trial.trial_id] = (self._title(trial), epoch, _format_score(trial, score))
+        score = _format_score(trial, metrics.score(trial.selection_metric))
+        self._rows.update(self._row_of[trial.trial_id], epoch=f"epoch {metrics.epoch}/{trial.epochs}", score=score)
         self._refresh()
 
     def on_trial_end(self, record: TrialRecord) -> None:
         """Print how the trial ended."""
-        if record.trial_id in self._rows:
-            self._rows[self._rows.index(record.trial_id)] = None
-        self._states.pop(record.trial_id, None)
+        if (row := self._row_of.pop(record.trial_id, None)) is not None:
+            self._rows.update(row, description="", epoch="", score="")
+            self._free_rows.append(row)
         self._estimate.end_trial(record)
         self._bar.advance(self._task)
         title = self._title(record.config)
         if record.is_trained and record.best_score is not None:
-            best = (record.best_score, f"{_format_score(record.config, record.best_score)}, {title}")
+            best = (record.best_score, f"best so far: {_format_score(record.config, record.best_score)}, {title}")
             self._best = max(self._best or best, best, key=lambda found: found[0])
         task = self._bar.tasks[0]
         count = f"[{int(task.completed):>{len(str(task.total))}}/{task.total}] "
@@ -215,27 +218,11 @@ class Progress(RunEvents):
     def _refresh(self) -> None:
         self._bar.update(self._task, left=self._time_left())
 
-    def _view(self) -> RenderableType:
-        """Return the live view; rich calls this in a thread several times a second."""
-        lines = [f"best so far: {self._best[1]}"] if self._best else []
-        lines += [self._dashboard] if self._dashboard else []
-        shortened = (_shorten(line, self._console.width) for line in lines)
-        return Group(self._running_trials(), *(Text(line, no_wrap=True) for line in shortened), self._bar)
-
-    def _running_trials(self) -> RenderableType:
-        rows = list(self._rows)
-        fitting = max(1, self._console.height - _OTHER_LINES)
-        states = [self._states.get(trial or "", ("", "", "")) for trial in rows[:fitting]]
-        if hidden := sum(1 for trial in rows[fitting:] if trial):
-            states.append((f"… and {hidden} more", "", ""))
-        title_width = max(1, self._console.width - sum(_STATE_WIDTHS) - len(_STATE_WIDTHS) * _GAP)
-        table = Table.grid(padding=(0, _GAP), pad_edge=False)
-        table.add_column()
-        for width in _STATE_WIDTHS:  # fixed, so that columns do not move when the first score arrives
-            table.add_column(min_width=width)
-        for title, epoch, score in states:
-            table.add_row(*(Text(text, no_wrap=True) for text in (_shorten(title, title_width), epoch, score)))
-        return table
+    def _view(self) -> Group:
+        """Return the live view; rich calls this in a thread several times a second and crops it to the terminal."""
+        lines = [self._best[1] if self._best else "", self._dashboard]
+        shown = (Text(_shorten(line, self._console.width), no_wrap=True) for line in lines if line)
+        return Group(self._bar, *shown, self._rows)
 
 
 def _shorten(text: str, width: int) -> str:
