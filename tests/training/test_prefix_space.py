@@ -1,4 +1,4 @@
-"""Tokenizers that mark the start of a word: single words are encoded as they are within a text."""
+"""Tokenizers that mark the start of a word encode single words as they would within a text."""
 
 from pathlib import Path
 from typing import Any
@@ -65,12 +65,12 @@ def saved_tokenizer(folder: Path, pre_tokenizer: Any, normalizer: Any = None, po
 def test_words_are_encoded_as_within_a_text(parts: dict[str, Any], tmp_path: Path) -> None:
     encoder = saved_tokenizer(tmp_path, **parts)
     plain, tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path), load_tokenizer(encoder, [])
-    alone = 0
+    unprefixed = 0
     for text in TEXTS[:50]:
         expected = plain.tokenize(f", {text}")[1:]
         assert tokenizer(text.split(), is_split_into_words=True, add_special_tokens=False).tokens() == expected
-        alone += len(plain(text.split(), is_split_into_words=True, add_special_tokens=False).tokens())
-    assert alone > sum(len(plain.tokenize(text)) for text in TEXTS[:50])
+        unprefixed += len(plain(text.split(), is_split_into_words=True, add_special_tokens=False).tokens())
+    assert unprefixed > sum(len(plain.tokenize(text)) for text in TEXTS[:50])
 
 
 @pytest.mark.parametrize("parts", MARK_WORDS.values(), ids=MARK_WORDS)

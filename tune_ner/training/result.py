@@ -97,7 +97,7 @@ class TrialResult:
         seconds: time of each stage (start, load, encode, train, evaluate, save).
         batching_used: the batching that was used in the end, `padding_free` or `padded`.
         accumulated_steps: steps that a batch was divided into because it did not fit into memory.
-        note: a remark for the user about batching or memory; empty if there is none.
+        note: a remark for the user about batching or memory; empty without one.
     """
 
     epochs: tuple[EpochMetrics, ...]

@@ -203,7 +203,7 @@ class TrialTrainer(transformers.Trainer):
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Call `on_epoch_end`."""
         # The Trainer's evaluation draws the seed of a data loader. Drawing it here too leaves dropout and the order
-        # of sentences as they are with the plain Trainer.
+        # of sentences equal to those of the plain Trainer.
         torch.empty((), dtype=torch.int64).random_()
         if self._on_epoch_end():
             self.control.should_training_stop = True
