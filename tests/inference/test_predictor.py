@@ -148,7 +148,11 @@ def test_single_string_is_one_text(predictor: Predictor) -> None:
     assert predictor.predict("") == []
 
 
-@pytest.mark.parametrize("collect", [tuple, iter, pd.Series, np.array, datasets_column], ids=str)
+@pytest.mark.parametrize(
+    "collect",
+    [tuple, iter, pd.Series, np.array, datasets_column],
+    ids=["tuple", "iterator", "series", "array", "dataset"],
+)
 def test_texts_of_any_iterable_give_a_list_per_text(predictor: Predictor, collect: Any) -> None:
     texts = list(TEXTS[:5])
     found = predictor.predict(collect(texts))
