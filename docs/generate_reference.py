@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 import tune_ner
 from tune_ner.cli.app import app
 from tune_ner.config.reference import hyperparameter_reference
+from tune_ner.tracking import json_lines
 
 FOLDER = Path(__file__).parent / "reference"
 
@@ -30,6 +31,11 @@ def search_space() -> str:
     )
 
 
+def json_events() -> str:
+    """Return the page of the events that `--json` prints."""
+    return f"# JSON events\n\n`--json` prints one JSON object per line.\n\n{(json_lines.__doc__ or '').strip()}"
+
+
 def api() -> str:
     """Return the page of the public Python API, filled in by mkdocstrings."""
     names = [
@@ -39,7 +45,7 @@ def api() -> str:
     return "\n".join(["# API", "", "`import tune_ner as tn`", "", *names])
 
 
-PAGES = {"command-line.md": command_line, "search-space.md": search_space, "api.md": api}
+PAGES = {"command-line.md": command_line, "search-space.md": search_space, "json-events.md": json_events, "api.md": api}
 
 
 def main() -> None:
