@@ -58,9 +58,7 @@ class MlflowTracker(RunEvents):
         try:
             from mlflow import MlflowClient
         except ImportError as error:
-            raise OutputError(
-                "--track mlflow: MLflow is not installed; run pip install mlflow-skinny"
-            ) from error
+            raise OutputError("--track mlflow: MLflow is not installed; run pip install mlflow-skinny") from error
         if not os.environ.get(URI_VARIABLE):
             raise OutputError(
                 f"--track mlflow: {URI_VARIABLE} is not set; set it to the address of a tracking server, for instance "
