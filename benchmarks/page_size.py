@@ -1,10 +1,10 @@
-# Run, from the repository root (a few minutes; Chromium and its driver measure the loading):
+# Run from the repository root (a few minutes; loading is measured in Chromium):
 #   python -m benchmarks.page_size 12 1000
-"""How large the page of a run is, how long it takes to write, and how long a browser takes to show it.
+"""Size of a run's report page, time to write it, and time to load it in a browser.
 
-The runs are made up: encoders, schemes, rates and seeds, with generated sentences and predictions that are wrong here
-and there. The time to write tables has the ranking in it, that to write the page the answers and all figures; loading
-ends when every figure is drawn.
+The runs are simulated: encoders, schemes, learning rates and seeds with generated sentences and partly wrong
+predictions. The time to write tables includes the leaderboard, the time to write the page all effects and charts.
+Loading ends when every chart is drawn.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ _LIMIT = 120  # seconds
 
 @dataclass(frozen=True)
 class Measured:
-    """Bytes of a page, and seconds to rank, to write and to load it."""
+    """Bytes of a page, and seconds to write the tables, to write the page and to load it."""
 
     size: int
-    ranked: float
+    tables: float
     written: float
     loaded: float
 
 
 def main() -> None:
-    """Measure each number of trials and print a row for it."""
+    """Print one row of measurements per number of trials."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("trials", type=int, nargs="+")
     parser.add_argument("--sentences", type=int, default=1000)
-    parser.add_argument("--keep", type=Path, help="leave the runs in this folder")
+    parser.add_argument("--keep", type=Path, help="folder in which the runs are kept")
     arguments = parser.parse_args()
     corpus = load_corpus(f"synthetic:{arguments.sentences}")
     split = split_corpus(corpus, SplitSpec())
@@ -65,7 +65,7 @@ def main() -> None:
         for count in arguments.trials:
             found = measure(a_run(folder, count, corpus, split))
             print(
-                f"{count:>6}  {found.size / 1e6:7.2f}  {found.ranked:8.1f}  {found.written:6.1f}  {found.loaded:6.2f}",
+                f"{count:>6}  {found.size / 1e6:7.2f}  {found.tables:8.1f}  {found.written:6.1f}  {found.loaded:6.2f}",
                 flush=True,
             )
     finally:
@@ -74,19 +74,19 @@ def main() -> None:
 
 
 def measure(run: RunDir) -> Measured:
-    """Write the page of a run and open it."""
+    """Write and load the page of a run."""
     results = Results(run)
     start = time.perf_counter()
     write_tables(results)
-    ranked = time.perf_counter()
+    tables = time.perf_counter()
     page = write_report(results, print)
     assert isinstance(page, Path), page
     written = time.perf_counter()
-    return Measured(page.stat().st_size, ranked - start, written - ranked, seconds_to_load(page))
+    return Measured(page.stat().st_size, tables - start, written - tables, seconds_to_load(page))
 
 
 def seconds_to_load(page: Path) -> float:
-    """Until every figure of a page is drawn, in a browser that has started."""
+    """Return the seconds until every chart of a page is drawn in a running browser."""
     with tempfile.TemporaryDirectory(prefix="tune-ner-browser-") as profile, browser(Path(profile)) as driver:
         driver.get("about:blank")
         start = time.perf_counter()
@@ -97,7 +97,7 @@ def seconds_to_load(page: Path) -> float:
 
 
 def a_run(folder: Path, count: int, corpus: Corpus, split: Split) -> RunDir:
-    """A run folder with as many finished trials."""
+    """Return a run folder with this number of completed trials."""
     run = RunDir.new(folder, f"run-{count}")
     run.create("")
     for config in islice(configurations(count), count):
@@ -106,45 +106,45 @@ def a_run(folder: Path, count: int, corpus: Corpus, split: Split) -> RunDir:
 
 
 def configurations(count: int) -> Iterator[TrialConfig]:
-    """Two encoders, two schemes, and with three seeds each as many learning rates as it takes."""
+    """Return at least `count` configurations of two encoders, two schemes, three seeds and many learning rates."""
     rates = [round(1e-4 * (1 + place), 8) for place in range(1 + count // 12)]
     for rate, model, scheme, seed in product(rates, ("tiny:1x64", "tiny:2x128"), ("BIO", "BIOES"), (1, 2, 3)):
         yield a_config(model=model, tagging_scheme=scheme, learning_rate=rate, seed=seed, epochs=_EPOCHS)
 
 
 def a_trial(config: TrialConfig, corpus: Corpus, split: Split) -> TrialRecord:
-    """A trial that is wrong about a share of the entities, drawn by its configuration."""
+    """Return a trial that predicts a share of the entities correctly, drawn by its configuration."""
     random = Random(config.trial_id)
     share = random.uniform(0.75, 0.95)
-    parts: tuple[SplitName, ...] = ("validation", "test")
+    splits: tuple[SplitName, ...] = ("validation", "test")
     spans = {
-        split_name: tuple(_guessed(corpus.sentences[i].spans, share, random) for i in split[split_name])
-        for split_name in parts
+        split_name: tuple(_predict(corpus.sentences[i].spans, share, random) for i in split[split_name])
+        for split_name in splits
     }
-    scores = {split_name: _scores(corpus, split[split_name], spans[split_name]) for split_name in parts}
+    metrics = {split_name: _metrics(corpus, split[split_name], spans[split_name]) for split_name in splits}
     curve = [share * (1 - 0.6 ** (epoch + 1)) for epoch in range(_EPOCHS)]
-    result = replace(a_result(curve), predicted_spans=spans, metrics=scores)
+    result = replace(a_result(curve), predicted_spans=spans, metrics=metrics)
     return TrialRecord.completed(config, result, seconds=random.uniform(5, 50))
 
 
-def _guessed(gold: Sequence[Span], share: float, random: Random) -> tuple[Span, ...]:
-    """Most spans as they are; of the others some are lost, some shortened, some of another type."""
-    guessed = []
+def _predict(gold: Sequence[Span], share: float, random: Random) -> tuple[Span, ...]:
+    """Return most spans unchanged; the others are missing, shortened or of another type."""
+    predicted = []
     for span in gold:
         if random.random() < share:
-            guessed.append(span)
+            predicted.append(span)
         elif span.end - span.start > 1 and random.random() < 0.5:
-            guessed.append(Span(span.start, span.end - 1, span.label))
+            predicted.append(Span(span.start, span.end - 1, span.label))
         elif random.random() < 0.5:
-            guessed.append(Span(span.start, span.end, "DRUG"))
-    return tuple(guessed)
+            predicted.append(Span(span.start, span.end, "DRUG"))
+    return tuple(predicted)
 
 
-def _scores(corpus: Corpus, indices: Sequence[int], spans: Sequence[Sequence[Span]]) -> SplitMetrics:
-    scores = score_spans([corpus.sentences[i].spans for i in indices], spans, corpus.entity_types)
-    seqeval = SeqevalMetrics(scores.precision, scores.recall, scores.f1, 0.9, scores.support, {})
-    half = TypeMetrics(scores.precision, scores.recall, scores.f1, scores.support // 2)
-    return SplitMetrics(seqeval, scores, half, half, None, 0.0)
+def _metrics(corpus: Corpus, indices: Sequence[int], spans: Sequence[Sequence[Span]]) -> SplitMetrics:
+    exact = score_spans([corpus.sentences[i].spans for i in indices], spans, corpus.entity_types)
+    found = exact.precision, exact.recall, exact.f1
+    half = TypeMetrics(*found, exact.support // 2)
+    return SplitMetrics(SeqevalMetrics(*found, 0.9, exact.support, {}), exact, half, half, None, 0.0)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Records and corpora made by hand, for tests that need no training."""
+"""Records, run folders and audits for tests that train nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SPLIT = Split(train=(0,), validation=(1,), test=(2,))
 
 
 def a_config(**changes: Any) -> TrialConfig:
-    """A trial's configuration, with some fields changed."""
+    """Return the configuration of a trial with some fields changed."""
     fields: dict[str, Any] = {
         "data_fingerprint": "data",
         "model": "tiny:1x32",
@@ -56,7 +56,7 @@ def split_metrics(f1: float) -> SplitMetrics:
 
 
 def a_result(validation: Sequence[float] = (0.5,), test: float = 0.4, cut: int = 0) -> TrialResult:
-    """A result with these validation F1 by epoch and this test F1, `cut` test entities lost in encoding."""
+    """Return a result with these validation F1 by epoch and this test F1; `cut` test entities are lost in encoding."""
     lost: dict[SplitName, int] = {"train": 0, "validation": 0, "test": cut}
     best = max(range(len(validation)), key=lambda index: validation[index])
     return TrialResult(
@@ -84,7 +84,7 @@ def a_result(validation: Sequence[float] = (0.5,), test: float = 0.4, cut: int =
 
 
 def a_record(validation: Sequence[float] = (0.5,), test: float = 0.4, **changes: Any) -> TrialRecord:
-    """The record of a finished trial."""
+    """Return the record of a completed trial."""
     cut = changes.pop("cut", 0)
     return TrialRecord.completed(a_config(**changes), a_result(validation, test, cut), seconds=2.0)
 
@@ -106,20 +106,20 @@ def a_timed_record(
     batching: str = "padding_free",
     **changes: Any,
 ) -> TrialRecord:
-    """The record of a finished trial with these times; without `profile` as an older version wrote it."""
+    """Return the record of a completed trial with these times."""
     record = a_record(**changes)
     assert record.result
     result = replace(record.result, seconds=dict(seconds), profile=profile, batching_used=batching)
     return record.model_copy(update={"result": result, "seconds": wall, "finished_at": ended})
 
 
-def a_failure(error: str = "model 'x': no weights [here]", **changes: Any) -> TrialRecord:
-    """The record of a failed trial."""
+def a_failed_trial(error: str = "model 'x': no weights [here]", **changes: Any) -> TrialRecord:
+    """Return the record of a failed trial."""
     return TrialRecord.of(a_config(**changes), "failed", 0.5, error=error)
 
 
-def a_stopped_trial(f1: Sequence[float] = (0.1, 0.2), **changes: Any) -> TrialRecord:
-    """The record of a trial that the scheduler stopped after epochs with these validation F1."""
+def a_pruned_trial(f1: Sequence[float] = (0.1, 0.2), **changes: Any) -> TrialRecord:
+    """Return the record of a trial that was pruned after epochs with these validation F1."""
     return TrialRecord.of(a_config(**changes), "pruned", 1.0, epochs=tuple(a_result(f1).epochs))
 
 
@@ -131,12 +131,12 @@ def a_run(
     audits: Audits | None = None,
     split: Split = SPLIT,
 ) -> RunDir:
-    """A run folder with these records in it, made as a run makes it."""
-    folder = RunDir.new(tmp_path, name)
-    folder.create(space, audits=audits or {})
+    """Return a run folder with these records."""
+    run_dir = RunDir.new(tmp_path, name)
+    run_dir.create(space, audits=audits)
     for record in records:
-        folder.append(record, CORPUS, split)
-    return folder
+        run_dir.append(record, CORPUS, split)
+    return run_dir
 
 
 def a_finding(title: str, severity: Severity = "warning", **changes: Any) -> Finding:

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from tests.factories import a_failure, a_record, a_run
+from tests.factories import a_failed_trial, a_record, a_run
 from tune_ner.api import Results, Tuner, finish_run, run_options
 from tune_ner.cli.app import app
 from tune_ner.data.loaders import load_corpus
@@ -45,7 +45,7 @@ class Tracker:
 def test_trackers_receive_tables_and_page(
     tmp_path: Path, interrupt: KeyboardInterrupt | None, failed: bool, code: int
 ) -> None:
-    results = Results(a_run(tmp_path, [a_record((0.5,), seed=1), *([a_failure(seed=2)] if failed else [])]))
+    results = Results(a_run(tmp_path, [a_record((0.5,), seed=1), *([a_failed_trial(seed=2)] if failed else [])]))
     display = QuietDisplay(Console(file=io.StringIO(), width=120))
     tracker = Tracker()
     assert finish_run(results, display, [cast(MlflowTracker, tracker)], 2, interrupt) == code

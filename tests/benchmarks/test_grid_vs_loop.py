@@ -77,7 +77,7 @@ def test_the_choice_is_by_the_mean_over_seeds_and_tells_ties() -> None:
     assert chosen([trial("BIO"), trial("BIOES")]) == [("BIO", 1e-4), ("BIOES", 1e-4)]
 
 
-def test_a_configuration_with_a_stopped_trial_is_not_chosen_for_its_other_one() -> None:
+def test_a_configuration_with_a_pruned_trial_is_not_chosen_for_its_other_one() -> None:
     stopped = [trial("BIO", 1, 0.9), trial("BIO", 2, None), trial("BIOES", 1, 0.6), trial("BIOES", 2, 0.6)]
     assert chosen(stopped) == [("BIOES", 1e-4)]
     assert chosen(stopped[:2]) == [("BIO", 1e-4)]

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.factories import a_failure, a_profile, a_record, a_run, a_timed_record
+from tests.factories import a_failed_trial, a_profile, a_record, a_run, a_timed_record
 from tune_ner.cli.app import app
 from tune_ner.results.leaderboard import leaderboard_entries
 from tune_ner.results.run_dir import RunDir
@@ -136,14 +136,14 @@ def test_truncated_last_record_is_skipped(run: RunDir) -> None:
 
 
 def test_runs_without_a_completed_trial_exit_with_3(tmp_path: Path) -> None:
-    failed = report(a_run(tmp_path, [a_failure("no weights")], "failed").path)
+    failed = report(a_run(tmp_path, [a_failed_trial("no weights")], "failed").path)
     none = report(a_run(tmp_path, [], "none").path)
     assert [failed.exit_code, none.exit_code] == [3, 3]
     assert "no weights" in failed.output
 
 
 def test_failed_trials_exit_with_3(tmp_path: Path) -> None:
-    assert report(a_run(tmp_path, [a_record(), a_failure(seed=2)]).path).exit_code == 3
+    assert report(a_run(tmp_path, [a_record(), a_failed_trial(seed=2)]).path).exit_code == 3
 
 
 def test_files_that_cannot_be_written_are_noted(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:

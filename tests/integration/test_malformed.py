@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from tests.damages import FEW, Damage, a_folder, damages, json_damages
-from tests.factories import a_failure, a_finding, a_record, a_run, a_stopped_trial, an_audit
+from tests.factories import a_failed_trial, a_finding, a_pruned_trial, a_record, a_run, an_audit
 from tune_ner.cli.app import app
 from tune_ner.data.loaders import MAX_CHARACTERS, MAX_SPANS
 from tune_ner.data.synthetic.generator import synthetic_corpus
@@ -120,7 +120,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
     audits: Audits = {None: an_audit(*findings)}
     run = a_run(
         tmp_path_factory.mktemp("results"),
-        [*records, a_failure(seed=3), a_stopped_trial(seed=4)],
+        [*records, a_failed_trial(seed=3), a_pruned_trial(seed=4)],
         space=SPACE,
         audits=audits,
     )

@@ -7,12 +7,12 @@ from typing import Any
 
 from tests.factories import (
     a_config,
-    a_failure,
+    a_failed_trial,
     a_finding,
     a_profile,
+    a_pruned_trial,
     a_record,
     a_run,
-    a_stopped_trial,
     a_timed_record,
     an_audit,
 )
@@ -43,8 +43,8 @@ def a_grid(folder: Path, name: str = "grid") -> RunDir:
         for seed in (1, 2)
     ]
     last: dict[str, Any] = {"model": "tiny:2x64", "learning_rate": 2e-3, "epochs": 2}
-    records.append(_at(a_failure(seed=1, **last), 5))
-    records.append(_at(a_stopped_trial((0.1,), seed=2, **last), 6))
+    records.append(_at(a_failed_trial(seed=1, **last), 5))
+    records.append(_at(a_pruned_trial((0.1,), seed=2, **last), 6))
     audits: dict[int | None, Any] = {None: an_audit(a_finding("a leak", "error"), a_finding("a typo"))}
     return a_run(folder, records, name, GRID, audits)
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from tests.factories import a_failure, a_record, a_run, an_audit
+from tests.factories import a_failed_trial, a_record, a_run, an_audit
 from tests.report.runs import a_grid, a_search, results_of
 from tune_ner.report.charts import (
     MOST_ENTRIES,
@@ -32,7 +32,7 @@ def rows_of(chart: Chart | None) -> list[dict[str, Any]]:
 
 
 def test_runs_without_a_completed_trial_have_no_charts(tmp_path: Path) -> None:
-    results = results_of(tmp_path, [a_failure()])
+    results = results_of(tmp_path, [a_failed_trial()])
     makers = (leaderboard_chart, entity_types_chart, seen_entities_chart, effects_chart, time_chart, stages_chart)
     assert [maker(results) for maker in makers] == [None] * len(makers)
     assert hyperparameter_charts(results) == ()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.factories import a_record, a_run, a_stopped_trial
+from tests.factories import a_pruned_trial, a_record, a_run
 from tune_ner.data.splits import Split
 from tune_ner.evaluation.error_analysis import ERROR_KINDS
 from tune_ner.report.error_explorer import errors_of
@@ -14,7 +14,7 @@ from tune_ner.results.run_results import Results
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
     """Two trials that are correct on validation and miss the entity of test, and a pruned one."""
-    return Results(a_run(tmp_path, [a_record((0.5,), seed=1), a_record((0.6,), seed=2), a_stopped_trial(seed=3)]))
+    return Results(a_run(tmp_path, [a_record((0.5,), seed=1), a_record((0.6,), seed=2), a_pruned_trial(seed=3)]))
 
 
 def test_sentences_with_an_error_are_kept_once(results: Results) -> None:

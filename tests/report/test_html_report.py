@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.factories import a_failure, a_finding, a_record, a_run, a_stopped_trial, an_audit
+from tests.factories import a_failed_trial, a_finding, a_pruned_trial, a_record, a_run, an_audit
 from tests.report.runs import GRID, a_grid, a_search
 from tests.report.test_html_page import HOSTILE, Elements, island
 from tune_ner.errors import RunFolderError
@@ -38,7 +38,7 @@ def test_page_of_a_search_has_its_charts(tmp_path: Path) -> None:
 
 
 def test_markup_in_names_and_errors_is_text(tmp_path: Path) -> None:
-    records = [a_record(model=HOSTILE), a_record(model="tiny:1x32"), a_failure(HOSTILE, seed=2)]
+    records = [a_record(model=HOSTILE), a_record(model="tiny:1x32"), a_failed_trial(HOSTILE, seed=2)]
     found = Elements(page_of(a_run(tmp_path, records, audits={None: an_audit(a_finding(HOSTILE))})))
     assert "img" not in found.names
     assert found.names.count("script") == 5  # the data, Vega and three of our own
@@ -53,7 +53,7 @@ def test_pages_load_nothing_from_elsewhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["none", "failed", "pruned"])
 def test_runs_without_a_completed_trial_have_a_page(tmp_path: Path, name: str) -> None:
-    records = {"none": [], "failed": [a_failure("no weights")], "pruned": [a_stopped_trial()]}[name]
+    records = {"none": [], "failed": [a_failed_trial("no weights")], "pruned": [a_pruned_trial()]}[name]
     page = page_of(a_run(tmp_path, records, name))
     assert "leaderboard" in sections_of(page)
     assert "errors" not in sections_of(page)

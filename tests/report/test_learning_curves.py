@@ -1,7 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from tests.factories import a_record, a_stopped_trial
+from tests.factories import a_pruned_trial, a_record
 from tests.report.runs import results_of
 from tune_ner.report.learning_curves import MOST_DRAWN, curves_data, learning_curve_charts
 
@@ -15,7 +15,7 @@ def test_curves_have_the_indices_of_their_values(tmp_path: Path) -> None:
 
 
 def test_infinite_losses_are_missing(tmp_path: Path) -> None:
-    record = a_stopped_trial()
+    record = a_pruned_trial()
     epochs = tuple(replace(epoch, validation_loss=float("nan")) for epoch in record.epochs)
     data = curves_data(results_of(tmp_path, [record.model_copy(update={"epochs": epochs})]))
     assert data["trials"][0]["losses"] == [None, None]

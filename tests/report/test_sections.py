@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.factories import a_config, a_failure, a_finding, a_record, a_run, a_stopped_trial, an_audit
+from tests.factories import a_config, a_failed_trial, a_finding, a_pruned_trial, a_record, a_run, an_audit
 from tests.report.runs import a_grid, a_search, anonymous, results_of
 from tests.snapshot import assert_snapshot
 from tune_ner.errors import RunFolderError
@@ -55,7 +55,7 @@ def test_comparison_of_runs(tmp_path: Path) -> None:
 
 def test_runs_without_a_completed_trial_have_no_leaderboard(tmp_path: Path) -> None:
     none = results_of(tmp_path, [], "none")
-    failed = results_of(tmp_path, [a_failure("no weights")], "failed")
+    failed = results_of(tmp_path, [a_failed_trial("no weights")], "failed")
     assert [leaderboard_section(none), leaderboard_section(failed)] == [None, None]
     assert timings_section(none) is None
     assert notes_section(none, 0) is None
@@ -63,14 +63,14 @@ def test_runs_without_a_completed_trial_have_no_leaderboard(tmp_path: Path) -> N
 
 
 def test_notes_list_failures_pruned_trials_and_missing_trials(tmp_path: Path) -> None:
-    results = results_of(tmp_path, [a_record(), a_failure(seed=2), a_stopped_trial(seed=3)])
+    results = results_of(tmp_path, [a_record(), a_failed_trial(seed=2), a_pruned_trial(seed=3)])
     assert labels_of(notes_section(results, 3)) == ["", "note"]
     assert labels_of(notes_section(results, 4)) == ["", "note", "interrupted"]
 
 
 def test_brief_section_has_failures_and_the_best_configuration(tmp_path: Path) -> None:
     diverged = TrialRecord.of(a_config(seed=3), "diverged", 1.0, error="loss is nan")
-    records = [a_record((0.5,), seed=1), a_failure("no [weights] here", seed=2), diverged]
+    records = [a_record((0.5,), seed=1), a_failed_trial("no [weights] here", seed=2), diverged]
     *failures, unfinished, best = brief_section(results_of(tmp_path, records), 4).content
     assert [item.tone for item in failures if isinstance(item, Sentence)] == ["error", "error"]
     assert isinstance(unfinished, Sentence)
@@ -120,7 +120,7 @@ def test_markdown_tables_are_not_wrapped(tmp_path: Path) -> None:
 
 def test_markup_in_names_is_text(tmp_path: Path) -> None:
     odd = "[bold]<b>x</b>[/nothing]\x1b[2J"
-    results = Results(a_run(tmp_path, [a_record(model=odd), a_failure(odd, seed=2)]))
+    results = Results(a_run(tmp_path, [a_record(model=odd), a_failed_trial(odd, seed=2)]))
     text, markdown = text_of(run_sections(results)), markdown_of(run_sections(results))
     assert "nothing" in text
     assert r"\<b>" in markdown

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.factories import SPLIT, a_failure, a_finding, a_record, a_run, a_stopped_trial, a_timed_record, an_audit
+from tests.factories import SPLIT, a_failed_trial, a_finding, a_pruned_trial, a_record, a_run, a_timed_record, an_audit
 from tune_ner.data.splits import Split
 from tune_ner.results.comparison import common_table, comparison_notes, run_differences, runs_table, unique_names
 from tune_ner.results.formatted_tables import format_common, format_runs
@@ -30,7 +30,7 @@ def runs(tmp_path: Path) -> dict[str, Results]:
         a_timed_record(validation=(f1,), learning_rate=rate) for f1, rate in zip((0.5, 0.9, 0.7), rates, strict=True)
     ]
     strip = [a_record((0.3,), learning_rate=rate, data_fingerprint="stripped") for rate in rates[:2]]
-    strip.append(a_failure(learning_rate=3e-3, data_fingerprint="stripped"))
+    strip.append(a_failed_trial(learning_rate=3e-3, data_fingerprint="stripped"))
     return {
         "keep": a_result_of(tmp_path, "keep", keep),
         "strip": a_result_of(tmp_path, "strip", strip, OTHER_TEST, "strip"),
@@ -49,7 +49,7 @@ def test_each_run_has_a_row_with_its_best_configuration(runs: dict[str, Results]
 
 def test_pruned_configurations_are_counted_and_not_compared(tmp_path: Path) -> None:
     records = [a_record(learning_rate=1e-3), a_record(learning_rate=2e-3)]
-    pruned = [records[0], a_stopped_trial(learning_rate=2e-3)]
+    pruned = [records[0], a_pruned_trial(learning_rate=2e-3)]
     runs = {name: a_result_of(tmp_path, name, of_run) for name, of_run in (("all", records), ("pruned", pruned))}
     assert runs_table(runs)["n_pruned"].tolist() == [0, 1]
     assert format_runs(runs_table(runs))["trials"].tolist() == ["2 of 3", "2 of 3"]
@@ -99,7 +99,7 @@ def test_different_and_unknown_test_sets_are_noted(runs: dict[str, Results], tmp
 
 
 def test_run_without_a_completed_trial_has_missing_metrics(tmp_path: Path) -> None:
-    runs = {"one": a_result_of(tmp_path, "one", [a_record()]), "two": a_result_of(tmp_path, "two", [a_failure()])}
+    runs = {"one": a_result_of(tmp_path, "one", [a_record()]), "two": a_result_of(tmp_path, "two", [a_failed_trial()])}
     assert common_table(runs).empty
     row = format_runs(runs_table(runs)).iloc[1]
     assert set(row[["best configuration", "validation span F1", "test span F1", "95 % interval"]]) == {"–"}

@@ -2,14 +2,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from tests.factories import STAGE_SECONDS, a_failure, a_profile, a_record, a_run, a_timed_record, an_audit
+from tests.factories import STAGE_SECONDS, a_failed_trial, a_profile, a_record, a_run, a_timed_record, an_audit
 from tune_ner.results.formatted_tables import format_importances, format_leaderboard, format_speed, format_stages
 from tune_ner.results.run_results import Results
 from tune_ner.results.timings import timings_table
 
 
 def test_leaderboard_has_deviations_and_runs_only_with_several_seeds(tmp_path: Path) -> None:
-    several = [a_record((0.4,), seed=1), a_record((0.6,), seed=2), a_failure(seed=3)]
+    several = [a_record((0.4,), seed=1), a_record((0.6,), seed=2), a_failed_trial(seed=3)]
     table = format_leaderboard(Results(a_run(tmp_path, several)))
     assert table.loc[0, "validation span F1"] == "0.500 ± 0.141"
     assert table.loc[0, "runs"] == "2 of 3"

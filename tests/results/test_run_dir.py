@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.factories import CORPUS, SPLIT, a_failure, a_record, a_stopped_trial
+from tests.factories import CORPUS, SPLIT, a_failed_trial, a_pruned_trial, a_record
 from tune_ner.errors import RunFolderError, Terminated
 from tune_ner.results.resume import lock_run
 from tune_ner.results.run_dir import RunDir
@@ -58,7 +58,7 @@ def test_results_folder_without_permission_is_refused(tmp_path: Path) -> None:
 
 
 def test_records_are_read_as_they_were_written(run_dir: RunDir) -> None:
-    written = [a_record((0.2, 0.5), seed=1), a_failure(seed=2), a_stopped_trial(seed=3)]
+    written = [a_record((0.2, 0.5), seed=1), a_failed_trial(seed=2), a_pruned_trial(seed=3)]
     for record in written:
         run_dir.append(record, CORPUS, SPLIT)
     read = run_dir.records()
@@ -99,12 +99,12 @@ def test_predictions_are_written_with_gold_spans_and_text(run_dir: RunDir) -> No
 
 
 def test_failed_trial_has_no_predictions(run_dir: RunDir) -> None:
-    run_dir.append(a_failure(), CORPUS, SPLIT)
+    run_dir.append(a_failed_trial(), CORPUS, SPLIT)
     assert list(run_dir.predictions.iterdir()) == []
 
 
 def test_pruned_trial_has_epochs_and_is_not_in_the_test_set_log(run_dir: RunDir) -> None:
-    run_dir.append(a_stopped_trial((0.1, 0.2)), CORPUS, SPLIT)
+    run_dir.append(a_pruned_trial((0.1, 0.2)), CORPUS, SPLIT)
     (record,) = run_dir.records()
     assert [epoch.validation_seqeval_f1 for epoch in record.curve] == [0.1, 0.2]
     assert list(run_dir.predictions.iterdir()) == []
@@ -126,7 +126,7 @@ def test_folder_without_records_is_an_error(tmp_path: Path) -> None:
 
 def test_truncated_last_record_is_ignored_and_can_be_repaired(run_dir: RunDir) -> None:
     run_dir.append(a_record(), CORPUS, SPLIT)
-    run_dir.append(a_failure("ont i h\u00e4len", seed=2), CORPUS, SPLIT)
+    run_dir.append(a_failed_trial("ont i h\u00e4len", seed=2), CORPUS, SPLIT)
     whole = run_dir.trials_file.read_bytes()
     for end in (len(whole) - 2, whole.index("\u00e4".encode()) + 1):  # within a line, within a character
         run_dir.trials_file.write_bytes(whole[:end])
@@ -134,28 +134,28 @@ def test_truncated_last_record_is_ignored_and_can_be_repaired(run_dir: RunDir) -
         assert [record.status for record in run_dir.records()] == ["completed"]
         assert run_dir.repair_last_line()
         assert not run_dir.is_truncated
-        run_dir.append(a_failure(seed=3), CORPUS, SPLIT)
+        run_dir.append(a_failed_trial(seed=3), CORPUS, SPLIT)
         assert [record.config.seed for record in run_dir.records()] == [42, 3]
 
 
 def test_last_record_without_a_line_feed_is_read(run_dir: RunDir) -> None:
-    run_dir.append(a_failure(), CORPUS, SPLIT)
+    run_dir.append(a_failed_trial(), CORPUS, SPLIT)
     run_dir.trials_file.write_bytes(run_dir.trials_file.read_bytes().rstrip(b"\n"))
     assert len(run_dir.records()) == 1
     assert not run_dir.repair_last_line()
-    run_dir.append(a_failure(seed=2), CORPUS, SPLIT)
+    run_dir.append(a_failed_trial(seed=2), CORPUS, SPLIT)
     assert len(run_dir.records()) == 2
 
 
 def test_last_record_of_a_trial_counts(run_dir: RunDir) -> None:
-    run_dir.append(a_failure(seed=1), CORPUS, SPLIT)
-    run_dir.append(a_failure(seed=2), CORPUS, SPLIT)
+    run_dir.append(a_failed_trial(seed=1), CORPUS, SPLIT)
+    run_dir.append(a_failed_trial(seed=2), CORPUS, SPLIT)
     run_dir.append(a_record(seed=1), CORPUS, SPLIT)
     assert [(record.config.seed, record.status) for record in run_dir.records()] == [(2, "failed"), (1, "completed")]
 
 
 def test_full_disk_leaves_no_partial_record(run_dir: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
-    run_dir.append(a_failure(seed=1), CORPUS, SPLIT)
+    run_dir.append(a_failed_trial(seed=1), CORPUS, SPLIT)
     before = run_dir.trials_file.read_bytes()
 
     def full(_: int) -> None:
@@ -163,7 +163,7 @@ def test_full_disk_leaves_no_partial_record(run_dir: RunDir, monkeypatch: pytest
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(RunFolderError, match="cannot be written: No space left"):
-        run_dir.append(a_failure(seed=2), CORPUS, SPLIT)
+        run_dir.append(a_failed_trial(seed=2), CORPUS, SPLIT)
     assert run_dir.trials_file.read_bytes() == before
 
 
@@ -178,7 +178,7 @@ def test_full_disk_leaves_no_partial_run_folder(tmp_path: Path, monkeypatch: pyt
 
 
 def test_record_of_another_format_is_refused(run_dir: RunDir) -> None:
-    run_dir.append(a_failure(), CORPUS, SPLIT)
+    run_dir.append(a_failed_trial(), CORPUS, SPLIT)
     row = json.loads(run_dir.trials_file.read_text(encoding="utf-8")) | {"status": "paused"}
     for number, age in ((1, "older"), (3, "newer")):
         run_dir.trials_file.write_text(json.dumps({**row, "format": number}) + "\n", encoding="utf-8")
@@ -224,7 +224,7 @@ def test_only_run_folders_can_be_opened(run_dir: RunDir, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("odd", ["A\u2028B", "A\u0085B", "A\u2029B"])
 def test_other_line_separators_do_not_split_a_record(run_dir: RunDir, odd: str) -> None:
-    run_dir.append(a_failure(f"the model {odd} is gone"), CORPUS, SPLIT)
+    run_dir.append(a_failed_trial(f"the model {odd} is gone"), CORPUS, SPLIT)
     assert [record.error for record in run_dir.records()] == [f"the model {odd} is gone"]
 
 

@@ -3,7 +3,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from tests.factories import a_failure, a_record, a_run
+from tests.factories import a_failed_trial, a_record, a_run
 from tune_ner.errors import ModelError, RunFolderError
 from tune_ner.results.run_results import Results, load_results, load_trials
 
@@ -11,7 +11,7 @@ SPACE = "data: synthetic\nmodel: tiny:1x32\nlearning_rate: [1.0e-3, 2.0e-3]\n"
 
 
 def test_results_of_a_run_folder(tmp_path: Path) -> None:
-    a_run(tmp_path, [a_record((0.5,), seed=1), a_failure(seed=2)], "first", SPACE)
+    a_run(tmp_path, [a_record((0.5,), seed=1), a_failed_trial(seed=2)], "first", SPACE)
     for path in (tmp_path / "first", str(tmp_path / "first")):
         results = load_results(path)
         assert (results.name, results.planned_trials, results.space_problem) == ("first", 2, "")
@@ -43,7 +43,7 @@ def test_records_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_trials_of_a_folder_of_runs(tmp_path: Path) -> None:
-    a_run(tmp_path, [a_record((0.5,), seed=1), a_failure(seed=2)], "first")
+    a_run(tmp_path, [a_record((0.5,), seed=1), a_failed_trial(seed=2)], "first")
     a_run(tmp_path, [a_record((0.7,), batch_size=size) for size in (8, 16)], "second")
     (tmp_path / "notes").mkdir()
     trials = load_trials(tmp_path)

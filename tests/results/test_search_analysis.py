@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import FloatDistribution
 
-from tests.factories import a_config, a_failure, a_record, a_result, a_stopped_trial
+from tests.factories import a_config, a_failed_trial, a_pruned_trial, a_record, a_result
 from tune_ner.config.loading import load_space, parse_space
 from tune_ner.config.search_space import SearchSpace
 from tune_ner.results.records import TrialRecord
@@ -46,7 +46,7 @@ def twelve_trials() -> list[TrialRecord]:
 
 
 def test_drop_is_the_score_in_the_search_minus_the_mean_of_the_new_seeds() -> None:
-    new = [a_record((0.4, 0.5), seed=1), a_record((0.6,), seed=2), a_failure(seed=3)]
+    new = [a_record((0.4, 0.5), seed=1), a_record((0.6,), seed=2), a_failed_trial(seed=3)]
     (confirmation,) = analysis(searched(0.7), searched(0.2, learning_rate=1e-4), *new).confirmations
     assert confirmation.first == 0.7
     assert confirmation.scores == pytest.approx((0.5, 0.6))
@@ -60,7 +60,7 @@ def test_grid_has_no_search_analysis() -> None:
 
 
 def test_best_so_far_never_decreases_and_ignores_pruned_trials() -> None:
-    pruned = a_stopped_trial((0.9,), seed=42, learning_rate=2e-3)
+    pruned = a_pruned_trial((0.9,), seed=42, learning_rate=2e-3)
     history = analysis(searched(0.3), pruned, searched(0.2, learning_rate=1e-4)).history
     assert history["best_so_far"].tolist() == [0.3, 0.3, 0.3]
     assert pd.isna(history["validation_span_f1"][1])

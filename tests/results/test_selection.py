@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.factories import a_failure, a_record, a_stopped_trial
+from tests.factories import a_failed_trial, a_pruned_trial, a_record
 from tune_ner.results import selection
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.selection import Candidate, hyperparameter_values, rank, winner
@@ -43,22 +43,24 @@ def test_winner_is_the_best_trial_of_the_best_configuration() -> None:
     best = winner(map(Candidate.of, [a_record((0.1,)), *records]))
     assert best
     assert best.trial_id == records[1].trial_id
-    assert winner([Candidate.of(a_failure())]) is None
+    assert winner([Candidate.of(a_failed_trial())]) is None
 
 
 def test_failed_trials_are_counted_and_not_averaged() -> None:
-    ranked = rank(map(Candidate.of, [a_record((0.5,), seed=1), a_failure(seed=2), a_failure(learning_rate=0.1)]))
+    ranked = rank(
+        map(Candidate.of, [a_record((0.5,), seed=1), a_failed_trial(seed=2), a_failed_trial(learning_rate=0.1)])
+    )
     assert [(len(item.completed), len(item.failed), item.mean_score) for item in ranked] == [(1, 1, 0.5)]
 
 
 def test_pruned_trials_are_counted_and_not_averaged() -> None:
-    records = [a_record((0.5,), seed=1), a_stopped_trial((0.9, 0.9), seed=2), a_stopped_trial(learning_rate=0.1)]
+    records = [a_record((0.5,), seed=1), a_pruned_trial((0.9, 0.9), seed=2), a_pruned_trial(learning_rate=0.1)]
     ranked = rank(map(Candidate.of, records))
     assert [(len(i.completed), len(i.failed), len(i.pruned), i.mean_score) for i in ranked] == [(1, 0, 1, 0.5)]
 
 
 def test_configuration_with_a_pruned_trial_does_not_win() -> None:
-    pruned = [a_record((0.9,), seed=1), a_stopped_trial(seed=2)]
+    pruned = [a_record((0.9,), seed=1), a_pruned_trial(seed=2)]
     completed = [a_record((0.5,), seed=seed, learning_rate=2e-3) for seed in (1, 2)]
     ranked = rank(map(Candidate.of, [*pruned, *completed]))
     assert [item.configuration.learning_rate for item in ranked] == [2e-3, 1e-3]

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tests.factories import a_config, a_failure, a_finding, a_record, a_result, a_run, a_timed_record, an_audit
+from tests.factories import a_config, a_failed_trial, a_finding, a_record, a_result, a_run, a_timed_record, an_audit
 from tests.results.simulated import simulated_run, simulated_trial
 from tests.snapshot import assert_snapshot
 from tune_ner.results.comparison import common_table, comparison_notes, runs_table
@@ -40,7 +40,7 @@ def a_grid(folder: Path) -> Results:
     ]
     other = {"model": "KB/bert-swedish", "learning_rate": 5e-5}
     records[-1] = simulated_trial(0.6, **other, seed=9)
-    records.append(a_failure("no memory", **other, seed=1))
+    records.append(a_failed_trial("no memory", **other, seed=1))
     records.append(TrialRecord.of(a_config(**other, seed=2), "pruned", 1.0, epochs=a_result((0.1,)).epochs))
     records = [record.model_copy(update={"finished_at": "2026-01-01T00:01:00+00:00"}) for record in records]
     audit = an_audit(a_finding("a leak", "error"), a_finding("few sentences"), baselines={"gazetteer": 0.77})
@@ -58,7 +58,7 @@ def a_search(folder: Path, metric: str) -> Results:
         for step, rate in enumerate(rates)
     ]
     best = {**settings, "learning_rate": rates[-1], "batch_size": 6}
-    records += [a_record((0.5,), seed=1, **best), a_record((0.52,), seed=2, **best), a_failure(seed=3, **best)]
+    records += [a_record((0.5,), seed=1, **best), a_record((0.52,), seed=2, **best), a_failed_trial(seed=3, **best)]
     return Results(a_run(folder, records, f"search-{metric}", SEARCH))
 
 

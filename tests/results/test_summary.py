@@ -1,7 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from tests.factories import a_config, a_failure, a_record, a_run, a_stopped_trial
+from tests.factories import a_config, a_failed_trial, a_pruned_trial, a_record, a_run
 from tests.results.simulated import simulated_run, simulated_trial
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_results import Results
@@ -16,7 +16,7 @@ def description(folder: Path, records: list[TrialRecord], space: str = SPACE) ->
 
 
 def test_run_is_described_by_data_trials_and_hyperparameters(tmp_path: Path) -> None:
-    found = description(tmp_path, [a_record(), a_failure(seed=2), a_stopped_trial(seed=3)])
+    found = description(tmp_path, [a_record(), a_failed_trial(seed=2), a_pruned_trial(seed=3)])
     assert found["data"] == "corpus.jsonl, markup strip"
     assert found["split"] == "random: test 0.2, validation 0.1, seed 67"
     assert found["trials"] == "1 completed, 1 pruned, 1 failed, 1 not run"
@@ -26,7 +26,7 @@ def test_run_is_described_by_data_trials_and_hyperparameters(tmp_path: Path) -> 
 
 def test_search_is_described_by_its_distributions(tmp_path: Path) -> None:
     space = SPACE.replace("learning_rate: [1.0e-3]", "learning_rate: {loguniform: [1.0e-4, 1.0e-2]}")
-    found = description(tmp_path, [a_record(), a_failure(seed=2)], space)
+    found = description(tmp_path, [a_record(), a_failed_trial(seed=2)], space)
     assert found["learning_rate"] == "{loguniform: [0.0001, 0.01]}"
     assert found["trials"] == "1 completed, 1 failed"
 
@@ -69,16 +69,16 @@ def test_best_is_one_of_all_configurations_that_were_compared(tmp_path: Path) ->
 
 
 def test_failures_name_the_trial_and_the_error() -> None:
-    records = [a_record(batch_size=16), a_failure("no memory", batch_size=32)]
+    records = [a_record(batch_size=16), a_failed_trial("no memory", batch_size=32)]
     assert failures(records) == ["tiny:1x32 · BIO · 0.001 · batch_size 32 · seed 42 failed: no memory"]
 
 
 def test_nothing_to_note() -> None:
-    assert notes([a_record(), a_failure(seed=2)]) == []
+    assert notes([a_record(), a_failed_trial(seed=2)]) == []
 
 
 def test_pruned_trials_are_counted() -> None:
-    (note,) = notes([a_record(seed=1), a_stopped_trial((0.1,), seed=2), a_stopped_trial((0.1, 0.2), seed=3)])
+    (note,) = notes([a_record(seed=1), a_pruned_trial((0.1,), seed=2), a_pruned_trial((0.1, 0.2), seed=3)])
     assert note.startswith("2 of 3 trials were pruned after 1 to 2 epochs.")
 
 
@@ -98,7 +98,7 @@ def test_changes_of_the_batching_are_noted_once_per_encoder() -> None:
     padded = replace(plain.result, note="padding-free batching does not support 'mpnet'; batches are padded")
     divided = replace(plain.result, accumulated_steps=4)
     records = [plain, *(plain.model_copy(update={"result": result}) for result in (padded, padded, divided))]
-    first, second = notes([a_failure(), *records])
+    first, second = notes([a_failed_trial(), *records])
     assert first == "tiny:1x32: padding-free batching does not support 'mpnet'; batches are padded."
     assert "batches of 16" in second
     assert "4 gradient accumulation steps" in second

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tests.factories import a_failure, a_record, a_run
+from tests.factories import a_failed_trial, a_record, a_run
 from tune_ner.results.run_results import Results
 from tune_ner.results.table_files import write_tables
 from tune_ner.results.tables import NOTEBOOK_COLUMNS
@@ -11,7 +11,7 @@ CSV_FILES = ["ner_results_with_lr.csv", "curves.csv", "leaderboard.csv", "timing
 
 
 def test_tables_are_written_from_the_records(tmp_path: Path) -> None:
-    files = write_tables(Results(a_run(tmp_path, [a_record((0.1, 0.5)), a_failure(seed=2)])))
+    files = write_tables(Results(a_run(tmp_path, [a_record((0.1, 0.5)), a_failed_trial(seed=2)])))
     assert [file.name for file in files] == [*CSV_FILES, "leaderboard.md", "leaderboard.tex"]
     trials = pd.read_csv(files[0])
     assert len(trials) == 2
@@ -21,7 +21,7 @@ def test_tables_are_written_from_the_records(tmp_path: Path) -> None:
 
 
 def test_tables_are_written_if_every_trial_failed(tmp_path: Path) -> None:
-    files = write_tables(Results(a_run(tmp_path, [a_failure()])))
+    files = write_tables(Results(a_run(tmp_path, [a_failed_trial()])))
     assert [file.name for file in files] == CSV_FILES
     assert len(pd.read_csv(files[0])) == 1
     assert pd.read_csv(files[1]).empty

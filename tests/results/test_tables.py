@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.factories import a_config, a_failure, a_record, a_result, a_run, a_stopped_trial, an_audit
+from tests.factories import a_config, a_failed_trial, a_pruned_trial, a_record, a_result, a_run, an_audit
 from tests.results.simulated import simulated_run, simulated_trial
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_results import Results
@@ -34,19 +34,19 @@ def test_trials_are_sorted_by_model_scheme_learning_rate_and_seed() -> None:
 
 
 def test_failed_trial_has_a_row_without_metrics() -> None:
-    table = trials_table([a_record(seed=1), a_failure("broken", seed=2)])
+    table = trials_table([a_record(seed=1), a_failed_trial("broken", seed=2)])
     failed = table[table["seed"] == 2].iloc[0]
     assert failed["error"] == "broken"
     assert failed[["F1", "validation_span_f1", "best_epoch"]].isna().all()
 
 
 def test_pruned_trial_has_a_row_with_its_epochs_and_without_metrics() -> None:
-    table = trials_table([a_record((0.1, 0.2), seed=1, epochs=3), a_stopped_trial((0.1,), seed=2, epochs=3)])
+    table = trials_table([a_record((0.1, 0.2), seed=1, epochs=3), a_pruned_trial((0.1,), seed=2, epochs=3)])
     assert table["status"].tolist() == ["completed", "pruned"]
     assert table["epochs"].tolist() == [3, 3]
     assert table["epochs_run"].tolist() == [2, 1]
     assert table.loc[1, ["F1", "validation_span_f1", "test_span_f1", "best_epoch", "error"]].isna().all()
-    assert curves_table([a_stopped_trial((0.1, 0.2))])["validation_span_f1"].tolist() == [0.1, 0.2]
+    assert curves_table([a_pruned_trial((0.1, 0.2))])["validation_span_f1"].tolist() == [0.1, 0.2]
 
 
 def test_trial_of_a_search_has_validation_metrics_of_its_best_epoch() -> None:
@@ -64,7 +64,7 @@ def test_varied_hyperparameter_has_a_column() -> None:
 
 
 def test_curves_have_one_row_per_epoch() -> None:
-    table = curves_table([a_record((0.1, 0.3, 0.2), fold=1), a_failure(seed=9)])
+    table = curves_table([a_record((0.1, 0.3, 0.2), fold=1), a_failed_trial(seed=9)])
     assert table["epoch"].tolist() == [1, 2, 3]
     assert table["validation_seqeval_f1"].tolist() == [0.1, 0.3, 0.2]
     assert table["training_loss"].isna().tolist() == [True, False, False]
@@ -81,8 +81,8 @@ def test_leaderboard_has_means_and_deviations_over_seeds(tmp_path: Path) -> None
 
 
 def test_leaderboard_counts_failed_and_pruned_trials(tmp_path: Path) -> None:
-    records = [a_record(seed=1), a_stopped_trial(seed=2), a_stopped_trial(seed=3), a_failure(seed=4)]
-    records.append(a_failure(learning_rate=0.5))
+    records = [a_record(seed=1), a_pruned_trial(seed=2), a_pruned_trial(seed=3), a_failed_trial(seed=4)]
+    records.append(a_failed_trial(learning_rate=0.5))
     (row,) = Results(a_run(tmp_path, records)).leaderboard().to_dict("records")
     assert (row["n_completed"], row["n_failed"], row["n_pruned"], row["validation_span_f1"]) == (1, 1, 2, 0.5)
 
@@ -105,6 +105,6 @@ def test_leaderboard_compares_with_the_baseline_and_without_train_sentences(tmp_
 
 
 def test_leaderboard_of_a_run_without_completed_trials_is_empty(tmp_path: Path) -> None:
-    table = Results(a_run(tmp_path, [a_failure()])).leaderboard()
+    table = Results(a_run(tmp_path, [a_failed_trial()])).leaderboard()
     assert table.empty
     assert {"rank", "model", "tied", "test_span_f1"} <= set(table.columns)

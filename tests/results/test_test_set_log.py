@@ -1,7 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from tests.factories import CORPUS, SPLIT, a_failure, a_record, a_run
+from tests.factories import CORPUS, SPLIT, a_failed_trial, a_record, a_run
 from tune_ner.data.corpus import Corpus, Sentence, Span
 from tune_ner.results.test_set_log import LOG_FILE, EarlierUse, earlier_uses, fingerprint_of_split, used_test_splits
 
@@ -19,7 +19,7 @@ def test_fingerprint_depends_on_texts_and_gold_spans_but_not_on_their_order() ->
 
 
 def test_each_trial_measured_on_test_is_logged(tmp_path: Path) -> None:
-    a_run(tmp_path, [a_record(seed=1), a_record(seed=2), a_failure(seed=3)])
+    a_run(tmp_path, [a_record(seed=1), a_record(seed=2), a_failed_trial(seed=3)])
     assert earlier_uses(tmp_path, [fingerprint()], exclude="next") == [EarlierUse("run", 2)]
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.factories import STAGE_SECONDS, a_failure, a_profile, a_timed_record
+from tests.factories import STAGE_SECONDS, a_failed_trial, a_profile, a_timed_record
 from tune_ner.results.formatted_tables import format_speed, format_stages
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.timings import STAGES, run_time, timings_table
@@ -31,7 +31,7 @@ def test_wall_time_without_the_stages_is_other() -> None:
 def test_each_encoder_and_batching_has_a_row_of_means() -> None:
     rates = [a_timed_record(wall, learning_rate=rate) for wall, rate in ((50.0, 1e-3), (70.0, 2e-3))]
     others = [a_timed_record(batching="padded", seed=2), a_timed_record(model="tiny:2x64")]
-    table = timings_table([*others, *rates, a_failure()])
+    table = timings_table([*others, *rates, a_failed_trial()])
     assert list(zip(table["model"], table["batching"], table["n_trials"], table["seconds"], strict=True)) == [
         ("tiny:1x32", "padded", 1, 50.0),
         ("tiny:1x32", "padding_free", 2, 60.0),
@@ -71,7 +71,7 @@ def test_run_lasts_from_the_first_start_to_the_last_end() -> None:
         [
             a_timed_record(50.0, "2026-01-01T00:01:00.000+00:00"),
             a_timed_record(30.0, "2026-01-01T01:01:10.000+01:00", seed=2),
-            a_failure().model_copy(update={"seconds": 20.0, "finished_at": "2026-01-01T00:00:30"}),
+            a_failed_trial().model_copy(update={"seconds": 20.0, "finished_at": "2026-01-01T00:00:30"}),
         ]
     )
     assert (time.wall_seconds, time.trial_seconds) == (60.0, 100.0)
@@ -88,7 +88,7 @@ def test_invalid_end_leaves_the_wall_time_unknown(ended: str) -> None:
 
 def test_without_completed_trials_there_are_columns_and_no_rows() -> None:
     assert timings_table([]).empty
-    assert list(timings_table([a_failure()]).columns) == list(timings_table([a_timed_record()]).columns)
+    assert list(timings_table([a_failed_trial()]).columns) == list(timings_table([a_timed_record()]).columns)
     assert run_time([]).sentence == ""
 
 

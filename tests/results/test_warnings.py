@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.factories import a_failure, a_record, a_run, an_audit
+from tests.factories import a_failed_trial, a_record, a_run, an_audit
 from tests.results.simulated import simulated_run, simulated_trial
 from tune_ner.results.run_results import Results
 
@@ -13,7 +13,7 @@ def test_reliable_leaderboard_has_no_warnings(tmp_path: Path) -> None:
 
 
 def test_run_without_completed_trials_has_no_warnings(tmp_path: Path) -> None:
-    assert Results(a_run(tmp_path, [a_failure()])).warnings == []
+    assert Results(a_run(tmp_path, [a_failed_trial()])).warnings == []
 
 
 def test_equal_best_scores_are_counted(tmp_path: Path) -> None:

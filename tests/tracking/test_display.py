@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.factories import a_config, a_failure, a_record, a_run, a_stopped_trial
+from tests.factories import a_config, a_failed_trial, a_pruned_trial, a_record, a_run
 from tests.report.runs import a_grid, anonymous
 from tests.snapshot import assert_snapshot
 from tune_ner.config.loading import load_space
@@ -87,7 +87,7 @@ def test_quiet_prints_nothing_before_the_end(output: io.StringIO, experiment: Ex
 def test_missing_report_is_explained(
     tmp_path: Path, output: io.StringIO, kind: type[ConsoleDisplay] | type[QuietDisplay]
 ) -> None:
-    results = Results(a_run(tmp_path, [a_record(), a_failure(seed=2), a_stopped_trial(seed=3)]))
+    results = Results(a_run(tmp_path, [a_record(), a_failed_trial(seed=2), a_pruned_trial(seed=3)]))
     kind(new_console(output)).show_results(results, 3, RunFolderError("report.html: a folder"), 0)
     assert "report.html: a folder" in output.getvalue()
     assert str(results.run_dir.path) in output.getvalue()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.factories import a_config, a_failure, a_record, a_run, a_stopped_trial
+from tests.factories import a_config, a_failed_trial, a_pruned_trial, a_record, a_run
 from tune_ner.config.loading import load_space
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_results import Results
@@ -38,7 +38,7 @@ def events(tmp_path: Path, experiment: Experiment) -> list[dict[str, Any]]:
     """The events of a run of three trials and of two dry runs."""
     stream = io.StringIO()
     display = JsonDisplay(stream, "mine")
-    records = [a_record((0.25, 0.5), epochs=2, seed=1), a_failure("no\nmemory", seed=2), a_stopped_trial(seed=3)]
+    records = [a_record((0.25, 0.5), epochs=2, seed=1), a_failed_trial("no\nmemory", seed=2), a_pruned_trial(seed=3)]
     display.show_data(experiment)
     display.show_audit(audit_experiment(experiment), [EarlierUse("earlier", 12)])
     display.show_plan(Plan(experiment, RESOURCES, SchedulerConfig()))
@@ -100,7 +100,7 @@ def test_data_audit_plan_and_start_are_written(events: list[dict[str, Any]], exp
 
 def test_runs_without_a_completed_trial_have_no_best(tmp_path: Path) -> None:
     stream = io.StringIO()
-    JsonDisplay(stream, "mine").show_results(Results(a_run(tmp_path, [a_failure()])), 12, Path("report.html"), 130)
+    JsonDisplay(stream, "mine").show_results(Results(a_run(tmp_path, [a_failed_trial()])), 12, Path("report.html"), 130)
     (end,) = events_in(stream)
     assert (end["best"], end["exit_code"], end["trials"]) == (None, 130, 12)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.factories import a_config, a_failure, a_record, a_run, a_stopped_trial, an_audit
+from tests.factories import a_config, a_failed_trial, a_pruned_trial, a_record, a_run, an_audit
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import OutputError
 from tune_ner.results.records import TrialRecord
@@ -141,10 +141,10 @@ def test_unreachable_server_is_an_error_before_the_run(
 @pytest.mark.usefixtures("store")
 def test_each_end_of_a_trial_is_sent_once_over_several_sessions(tmp_path: Path) -> None:
     killed, retried = (a_record((0.5, 0.6), seed=seed, epochs=2) for seed in (1, 2))
-    stopped = a_stopped_trial(seed=3, epochs=3)
+    stopped = a_pruned_trial(seed=3, epochs=3)
     folder = a_run(tmp_path, [killed, retried, stopped])
     first = MlflowTracker(folder, title, no_note)
-    send(first, a_failure(seed=2, epochs=2))
+    send(first, a_failed_trial(seed=2, epochs=2))
     for trial in (killed.config, stopped.config):
         first.on_trial_start(trial)
     first._queue.shutdown()
@@ -197,8 +197,8 @@ def test_server_has_the_run_its_trials_and_its_results(tmp_path: Path, port: int
 
     records = [
         a_record((0.5, 0.6), test=0.55, seed=1, epochs=2),
-        a_stopped_trial(seed=2, epochs=3),
-        a_failure(seed=3, epochs=2),
+        a_pruned_trial(seed=2, epochs=3),
+        a_failed_trial(seed=3, epochs=2),
     ]
     folder = a_run(tmp_path, records, audits={None: an_audit()})
     write_tables(Results(folder))

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from tests.factories import a_config, a_failure, a_record, a_result, a_stopped_trial
+from tests.factories import a_config, a_failed_trial, a_pruned_trial, a_record, a_result
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.results.records import TrialRecord
 from tune_ner.tracking.progress import Progress
@@ -51,7 +51,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 def test_files_get_one_line_per_trial() -> None:
     console = a_console()
-    records = [a_record((0.25, 0.5), epochs=2), a_failure(seed=2, epochs=2), a_stopped_trial((0.2,), seed=3)]
+    records = [a_record((0.25, 0.5), epochs=2), a_failed_trial(seed=2, epochs=2), a_pruned_trial((0.2,), seed=3)]
     records.append(TrialRecord.searched(a_config(seed=4), a_record((0.5, 0.25)).curve, 3.0))
     with Progress(console, equal_cost) as progress:
         progress.on_run_start(RunStart(RESOURCES, "http://127.0.0.1:8265", trials=len(records)))
@@ -81,7 +81,7 @@ def test_live_view_shows_running_trials_and_the_best() -> None:
 
 
 def test_epochs_that_are_not_trained_reduce_the_remaining_time(clock: Callable[[float], None]) -> None:
-    early, pruned = a_record((0.5, 1.0), epochs=5, seed=1), a_stopped_trial((0.2,), epochs=5, seed=2)
+    early, pruned = a_record((0.5, 1.0), epochs=5, seed=1), a_pruned_trial((0.2,), epochs=5, seed=2)
     waiting = a_config(epochs=5, seed=3)
     costs = {early.trial_id: 3.0, pruned.trial_id: 1.0, waiting.trial_id: 2.0}
     with Progress(a_console(), lambda trial: costs[trial.trial_id]) as progress:
@@ -177,7 +177,7 @@ def test_control_characters_are_escaped() -> None:
 
 def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    console, record = a_console(is_terminal=True), a_failure(epochs=1)
+    console, record = a_console(is_terminal=True), a_failed_trial(epochs=1)
     with Progress(console, equal_cost) as progress:
         progress.on_run_start(RunStart(RESOURCES, trials=1))
         progress.on_trial_start(record.config)

@@ -11,7 +11,7 @@ import ray
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.factories import a_failure, a_record, a_run, a_stopped_trial
+from tests.factories import a_failed_trial, a_pruned_trial, a_record, a_run
 from tune_ner.config.loading import parse_space
 from tune_ner.inference.predictor import Predictor
 from tune_ner.results.best_model import BestModelDir, ModelFiles
@@ -103,11 +103,11 @@ def export(run_dir: RunDir, store: Any, **changes: Any) -> tuple[list[str], list
 def test_the_best_trial_is_the_best_seed_of_the_best_configuration() -> None:
     lucky = [a_record((f1,), seed=seed, learning_rate=1e-3) for seed, f1 in enumerate((0.9, 0.1))]
     steady = [a_record((f1,), seed=seed, learning_rate=2e-3) for seed, f1 in enumerate((0.6, 0.7, 0.65))]
-    best = winner(map(Candidate.of, [*lucky, *steady, a_failure(), a_stopped_trial((0.99,), learning_rate=5e-3)]))
+    best = winner(map(Candidate.of, [*lucky, *steady, a_failed_trial(), a_pruned_trial((0.99,), learning_rate=5e-3)]))
     assert best
     assert best.trial_id == steady[1].trial_id
     assert winner([]) is None
-    assert winner(map(Candidate.of, [a_failure(), a_stopped_trial()])) is None
+    assert winner(map(Candidate.of, [a_failed_trial(), a_pruned_trial()])) is None
 
 
 @settings(deadline=None, max_examples=30)
@@ -201,7 +201,7 @@ def test_differences_after_retraining_are_reported(tmp_path: Path) -> None:
 
 
 def test_a_run_without_a_completed_trial_exports_no_model(tmp_path: Path) -> None:
-    run_dir = a_run(tmp_path, [a_failure(), a_stopped_trial(learning_rate=0.1)])
+    run_dir = a_run(tmp_path, [a_failed_trial(), a_pruned_trial(learning_rate=0.1)])
     assert export(run_dir, a_store(run_dir, [])) == ([], [])
     assert not run_dir.models.best.exists()
     assert not lacks_model(run_dir, run_dir.records())

@@ -3,7 +3,7 @@ from inspect import isfunction
 
 import pytest
 
-from tests.factories import a_config, a_failure, a_record, a_result
+from tests.factories import a_config, a_failed_trial, a_record, a_result
 from tune_ner.tuning.events import Listeners, LoggedEvents, RunEvents, RunStart
 from tune_ner.tuning.resources import TrialResources
 
@@ -45,7 +45,7 @@ def test_every_event_is_logged(name: str, caplog: pytest.LogCaptureFixture) -> N
 
 
 def test_the_traceback_of_a_failure_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    failure = a_failure("KeyError: 1").model_copy(update={"traceback": "Traceback (most recent call last): …"})
+    failure = a_failed_trial("KeyError: 1").model_copy(update={"traceback": "Traceback (most recent call last): …"})
     with caplog.at_level(logging.INFO, "tune_ner"):
         LoggedEvents().on_trial_end(failure)
     assert "failed after 0.5 s\nKeyError: 1\nTraceback" in caplog.text

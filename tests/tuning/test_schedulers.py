@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ray.tune.schedulers import FIFOScheduler
 
-from tests.factories import a_config, a_record, a_stopped_trial
+from tests.factories import a_config, a_pruned_trial, a_record
 from tune_ner.results.records import TrialRecord
 from tune_ner.tuning.options import SchedulerConfig
 from tune_ner.tuning.schedulers import build_scheduler
@@ -41,7 +41,7 @@ class Reports:
         """Report a trial until it is complete or pruned."""
         for epoch, score in enumerate(curve, start=1):
             if self.report(rate, epoch, score, seed, is_last=epoch == len(curve)) == STOP:
-                return a_stopped_trial(curve[:epoch], learning_rate=rate, seed=seed)
+                return a_pruned_trial(curve[:epoch], learning_rate=rate, seed=seed)
         return a_record(curve, learning_rate=rate, seed=seed)
 
 

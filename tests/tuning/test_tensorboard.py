@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tensorboardX.proto.event_pb2 import Event
 
-from tests.factories import a_config, a_failure, a_record
+from tests.factories import a_config, a_failed_trial, a_record
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.results.records import TrialRecord
 from tune_ner.tuning.tensorboard import TensorBoardFiles
@@ -94,8 +94,8 @@ def test_a_resumed_run_adds_trials_and_rewrites_one_that_started_over(tmp_path: 
 
 def test_trials_that_fail_or_never_started_have_no_curves(tmp_path: Path) -> None:
     files = TensorBoardFiles(tmp_path, title)
-    send(files, a_failure())
-    files.on_trial_end(a_failure(seed=7))
+    send(files, a_failed_trial())
+    files.on_trial_end(a_failed_trial(seed=7))
     (folder,) = (tmp_path / "tensorboard").iterdir()
     assert scalars(folder) == {}
 
