@@ -63,7 +63,7 @@ def test_card_has_metrics_data_audit_and_limitations(run: RunDir) -> None:
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in card.splitlines() if line[:1] == "|"]
     assert ["test", "0.550", "0.550", "0.550", "1"] in [row[:5] for row in rows]
     assert ["other entities", "0.550", "0.550", "0.550", "1"] in rows
-    for piece in ("hub:owner/corpus:1177", "a leak", "mend a leak", "random: test 0.2", "2 of 1 test entities"):
+    for piece in ("hub:owner/corpus:1177", "a leak", "fix a leak", "random: test 0.2", "2 of 1 test entities"):
         assert piece in card
 
 

@@ -46,7 +46,7 @@ class TrialRecord(BaseModel):
         versions: versions of the libraries that affect metrics.
     """
 
-    # The loss of a trial that diverged is no number, and its record must be readable all the same.
+    # the loss of a diverged trial is NaN or infinite, which JSON has no form for
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
 
     format: int = RECORD_FORMAT

@@ -79,7 +79,7 @@ class RunDir:
         """Return the folder of an existing run; its files are not read yet.
 
         Raises:
-            RunFolderError: there is no run, or an older version wrote it.
+            RunFolderError: the path is not a run folder, or an older version wrote it.
         """
         with _readable(path):
             run_dir = cls(Path(path).expanduser())

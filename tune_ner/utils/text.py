@@ -1,4 +1,4 @@
-"""Texts and numbers as they are shown to people."""
+"""Formatting of texts and numbers for people."""
 
 from __future__ import annotations
 
