@@ -20,9 +20,12 @@ def text_of(console: Console) -> str:
 
 def test_console_in_a_notebook_writes_to_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
-    console = new_console(io.StringIO())
+    file = io.StringIO()
+    monkeypatch.setattr(file, "isatty", lambda: True)
+    console = new_console(file)
     print_table(console, FRAME)
     assert "a/model" in text_of(console)
+    assert not console.is_terminal
 
 
 def test_numbers_are_right_aligned_and_missing_values_are_dashes() -> None:

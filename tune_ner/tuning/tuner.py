@@ -286,6 +286,7 @@ class _Session:
                     name=self._run.run_dir.name,
                     storage_path=storage,
                     verbose=0,
+                    progress_reporter=tune.CLIReporter(),  # that for notebooks clears the cell's output
                     failure_config=tune.FailureConfig(max_failures=self._failures.max_failures),
                     callbacks=[self._writer, interrupts],
                     stop=stopper,

@@ -39,9 +39,12 @@ class _PipeConsole(Console):
 def new_console(file: IO[str] | None = None, **settings: Any) -> Console:
     """Return a console that writes to `file`, by default to the current standard output.
 
-    All consoles of the package are made here. They write plain text in a notebook too, where rich would otherwise
-    display its output in the cell and leave `file` empty. `settings` are those of `rich.console.Console`.
+    All consoles of the package are made here. In a notebook they write plain lines to `file`: by default, rich would
+    display its output in the cell instead, and Jupyter's standard output claims to be a terminal, which would get a
+    line for each refresh of a live view. `settings` are those of `rich.console.Console`.
     """
+    if Console().is_jupyter:
+        settings.setdefault("force_terminal", False)
     console = _PipeConsole(file=file or sys.stdout, force_jupyter=False, **settings)
     if not console.is_terminal and "width" not in settings:
         console.width = max(console.width, _PIPED_WIDTH)
