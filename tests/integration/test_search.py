@@ -152,7 +152,7 @@ def test_a_dry_run_prints_the_plan_and_creates_no_files(tmp_path: Path) -> None:
     assert "learning_rate {loguniform: [0.0001, 0.01]}" in output
     assert "learning_rate 0.005, batch_size 8" in output
     assert "7 trials" in output
-    assert "30 minutes" in output
+    assert "30 min 00 s" in output
     assert not results.exists()
     assert not ray.is_initialized()
 
@@ -183,16 +183,16 @@ def test_a_killed_search_is_resumed_and_confirms_the_best(tmp_path: Path, space:
     assert {record["config"]["learning_rate"] for record in finished} == rates
     assert [record["config"]["seed"] for record in finished] == [1, 2, 1, 2]
     assert all(record["result"]["metrics"]["test"]["spans"]["support"] > 0 for record in finished)
-    assert len(pd.read_csv(tmp_path / "run" / "ranking.csv")) == 2
+    assert len(pd.read_csv(tmp_path / "run" / "leaderboard.csv")) == 2
     study = optuna.load_study(study_name="run", storage=f"sqlite:///{tmp_path / 'run' / 'study.db'}")
     complete = study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
     assert len(complete) == 6
     assert study.best_value == max(map(best_score, searched))
     # a completed search runs nothing and regenerates its tables
-    (tmp_path / "run" / "ranking.csv").unlink()
+    (tmp_path / "run" / "leaderboard.csv").unlink()
     ended(started(space, tmp_path, "--trials", "6", "--name", "run"))
     assert records_of(tmp_path / "run") == records
-    assert len(pd.read_csv(tmp_path / "run" / "ranking.csv")) == 2
+    assert len(pd.read_csv(tmp_path / "run" / "leaderboard.csv")) == 2
     assert (tmp_path / "run" / "run.log").read_text().count("Started a local Ray instance") == 2
 
 
@@ -223,7 +223,7 @@ def test_a_search_whose_time_is_over_confirms_the_best(tmp_path: Path, space: Pa
     # trials that ran when the time was over have their epochs
     assert {record["status"] for record in records} <= {"completed", "pruned"}
     assert len(finished) == 2 * min(2, len(searched))
-    assert len(pd.read_csv(tmp_path / "run" / "ranking.csv")) == min(2, len(searched))
+    assert len(pd.read_csv(tmp_path / "run" / "leaderboard.csv")) == min(2, len(searched))
     assert "5000 trials" in output
     # 5000 trials of a quarter of a second and more would take longer than twenty minutes
     assert all(int(minutes) < 20 for minutes in re.findall(r"about (\d+):\d\d left", output))
