@@ -72,6 +72,8 @@ def ray_session(address: str | None, machine: Machine | None, dashboard: bool) -
         logging.getLogger("ray.tune").setLevel(logging.INFO if is_logged else logging.CRITICAL)
         # Ray Tune warns about each trial that it finds no files of its own for.
         logging.getLogger("ray.tune.analysis").setLevel(logging.ERROR)
+        # In a notebook, Ray asks for ipywidgets, which only its own output would need.
+        logging.getLogger("ray.widgets.util").setLevel(logging.WARNING)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         raise _unreachable(f"the cluster at {address}" if address else "Ray on this machine", str(error)) from error
     if threading.current_thread() is threading.main_thread():
