@@ -49,14 +49,14 @@ lint: install
 	$(BIN)/mypy
 
 test: lint
-	HYPOTHESIS_PROFILE=ci $(PYTEST) --dist loadgroup
+	HYPOTHESIS_PROFILE=ci $(PYTEST) --dist worksteal
 
 test-fast: install
 	HYPOTHESIS_PROFILE=ci $(PYTEST) -m 'not slow and not long and not browser'
 
 # also: a clean installation, longer runs, and an MLflow server if MLFLOW_SERVER names one
 test-all: lint
-	HYPOTHESIS_PROFILE=ci TUNE_NER_CLEAN_INSTALL=1 $(PYTEST) --dist loadgroup -m ''
+	HYPOTHESIS_PROFILE=ci TUNE_NER_CLEAN_INSTALL=1 $(PYTEST) --dist worksteal -m ''
 
 fuzz: install
 	@end=$$(($$(date +%s) + 60 * $(MINUTES))); while seed=$$(date +%s); [ $$seed -lt $$end ]; do \

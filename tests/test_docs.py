@@ -209,7 +209,6 @@ def test_site_builds_without_warnings(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("docs")
 @pytest.mark.parametrize("page", python_pages(), ids=lambda page: page.name)
 def test_python_examples_run(place: Path, page: Path) -> None:
     parts = blocks(page.read_text(encoding="utf-8"), "python")
@@ -218,7 +217,6 @@ def test_python_examples_run(place: Path, page: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("docs")
 @pytest.mark.parametrize("example", examples(), ids=str)
 def test_shell_example_runs(place: Path, example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
     words = [SUBSTITUTES.get(word, word) for word in example.words]

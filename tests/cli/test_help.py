@@ -42,7 +42,6 @@ def test_every_command_is_listed() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("docs")
 @pytest.mark.parametrize("line", [line for command in COMMANDS for line in examples(command)])
 def test_an_example_of_the_help_runs(place: Path, line: str) -> None:
     if line.startswith("tune-ner submit"):  # it needs a cluster

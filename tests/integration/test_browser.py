@@ -24,7 +24,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
     pytest.mark.skipif(bool(missing()), reason=missing()),
-    pytest.mark.xdist_group("page"),
 ]
 
 HOSTILE = "<script>document.title = 'taken'</script><b>😀 Feber</b> av Alvedon."

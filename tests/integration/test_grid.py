@@ -207,7 +207,6 @@ def check_forms(folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_metrics_do_not_depend_on_the_number_of_concurrent_trials(tmp_path: Path) -> None:
     outcomes = [
         run(tmp_path, *TWELVE, "--name", f"at-once-{count}", "--max-concurrent", str(count)) for count in (1, 2)
@@ -233,7 +232,6 @@ def test_metrics_do_not_depend_on_the_number_of_concurrent_trials(tmp_path: Path
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_a_model_that_cannot_be_loaded_fails_only_its_own_trial(tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     broken.mkdir()
@@ -248,7 +246,6 @@ def test_a_model_that_cannot_be_loaded_fails_only_its_own_trial(tmp_path: Path) 
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_asha_prunes_weak_configurations_also_in_a_resumed_run(tmp_path: Path) -> None:
     rates = [argument for rate in ("5e-3", "1e-6", "2e-6", "4e-6") for argument in ("--lr", rate)]
     space = ["demo", "--data", "synthetic:1200", "--model", "tiny:1x64", "--scheme", "BIO", "--epochs", "4", *rates]
@@ -277,7 +274,6 @@ def test_asha_prunes_weak_configurations_also_in_a_resumed_run(tmp_path: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_a_trial_that_reaches_its_target_stops_early_and_is_measured_on_test(tmp_path: Path) -> None:
     arguments = [*ONE, "--epochs", "20", "--target-f1", "0.05", "--scheduler", "asha", "--name", "run"]
     outcome = run(tmp_path, *arguments)
@@ -293,7 +289,6 @@ def test_a_trial_that_reaches_its_target_stops_early_and_is_measured_on_test(tmp
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_the_trial_of_a_killed_worker_is_retried(tmp_path: Path) -> None:
     process = start(tmp_path, *TWELVE, "--epochs", "6", "--name", "run", "--max-concurrent", "1")
     wait_for_records(tmp_path / "run", 1, process)
@@ -307,7 +302,6 @@ def test_the_trial_of_a_killed_worker_is_retried(tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_without_retries_a_killed_worker_fails_one_trial_which_retry_failed_runs_again(tmp_path: Path) -> None:
     arguments = [*TWELVE, "--epochs", "6", "--name", "run", "--max-concurrent", "1", "--max-failures", "0"]
     process = start(tmp_path, *arguments)
@@ -330,7 +324,6 @@ def test_without_retries_a_killed_worker_fails_one_trial_which_retry_failed_runs
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_a_trial_is_resumed_from_its_checkpoint(tmp_path: Path) -> None:
     space = ["demo", "--data", "synthetic:300", "--model", "tiny:1x32", "--scheme", "BIO", "--lr", "3e-3"]
     arguments = [*space, "--epochs", "40", "--checkpoint-every", "1", "--no-dashboard", "--name"]
@@ -354,7 +347,6 @@ def test_a_trial_is_resumed_from_its_checkpoint(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_a_grid_whose_driver_was_killed_is_resumed_and_meanwhile_locked(tmp_path: Path) -> None:
     arguments = [*TWELVE, "--epochs", "20", "--name", "run", "--max-concurrent", "1"]
     process = start(tmp_path, *arguments)
@@ -381,7 +373,6 @@ def test_a_grid_whose_driver_was_killed_is_resumed_and_meanwhile_locked(tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_keeps_its_records_and_writes_its_tables(tmp_path: Path, number: int, code: int) -> None:
     process = start(tmp_path, *TWELVE, "--name", "run", "--max-concurrent", "1")
@@ -397,7 +388,6 @@ def test_an_interrupted_run_keeps_its_records_and_writes_its_tables(tmp_path: Pa
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_the_notebook_s_space_runs_with_its_models_in_the_hub_s_cache(tmp_path: Path) -> None:
     home = notebook_cache(tmp_path / "hub")
     outcome = run(tmp_path, "notebook", "--epochs", "1", "--name", "run", "--no-dashboard", HF_HOME=str(home))
@@ -414,7 +404,6 @@ def test_the_notebook_s_space_runs_with_its_models_in_the_hub_s_cache(tmp_path: 
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_each_seed_runs_on_each_fold_and_the_next_run_reports_the_used_test_set(tmp_path: Path) -> None:
     arguments = [*ONE, "--split", "kfold:3", "--seed", "1", "--seed", "2"]
     first = run(tmp_path, *arguments, "--name", "first")

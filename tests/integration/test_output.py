@@ -88,7 +88,6 @@ def test_a_reader_that_goes_away_is_done_without(tmp_path: Path, options: list[s
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_a_run_for_machines_is_json_alone_and_the_rest_is_logged(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
     arguments = [*ONE, "--name", "run", "--results-dir", str(tmp_path), "--no-dashboard"]

@@ -158,7 +158,6 @@ def test_a_dry_run_prints_the_plan_and_creates_no_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_a_killed_search_is_resumed_and_confirms_the_best(tmp_path: Path, space: Path) -> None:
     process = started(space, tmp_path, "--trials", "6", "--name", "run")
     deadline = time.monotonic() + 300
@@ -198,7 +197,6 @@ def test_a_killed_search_is_resumed_and_confirms_the_best(tmp_path: Path, space:
 
 @pytest.mark.long
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_a_search_ends_at_its_target_and_another_uses_its_study(tmp_path: Path, space: Path) -> None:
     storage = ["--storage", f"sqlite:///{tmp_path / 'all.db'}", "--study", "mine"]
     ended(started(space, tmp_path, "--trials", "50", "--target-f1", "0.01", "--name", "first", *storage))
@@ -214,7 +212,6 @@ def test_a_search_ends_at_its_target_and_another_uses_its_study(tmp_path: Path, 
 
 @pytest.mark.long
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_a_search_whose_time_is_over_confirms_the_best(tmp_path: Path, space: Path) -> None:
     output = ended(started(space, tmp_path, "--trials", "5000", "--time", "20s", "--name", "run"))
     records = records_of(tmp_path / "run")

@@ -90,7 +90,6 @@ def listening(root: psutil.Process) -> dict[tuple[str, int], str]:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_a_run_keeps_its_secrets_and_lets_nobody_in(tmp_path: Path) -> None:
     """Ray itself listens on every interface, asking for a token; its dashboard and job server on loopback alone."""
     hidden = {name: secrets.token_hex(32) for name in ("HF_TOKEN", "RAY_AUTH_TOKEN", "WANDB_API_KEY", "storage")}

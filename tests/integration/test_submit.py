@@ -219,7 +219,6 @@ def metrics_of(page: str) -> dict[str, float]:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_a_grid_runs_on_two_nodes_and_is_followed_fetched_and_resumed(tmp_path: Path) -> None:
     arguments = ["demo", "--data", "synthetic:150", "--epochs", "1", "--model", "tiny:1x32", "--name", "night"]
     folders = ["--results-dir", str(tmp_path / "here"), "--remote-results-dir", str(tmp_path / "there")]

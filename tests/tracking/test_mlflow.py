@@ -191,7 +191,6 @@ def test_interrupted_trials_are_ended_with_the_run(tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.slow
-@pytest.mark.xdist_group("mlflow")
 def test_server_has_the_run_its_trials_and_its_results(tmp_path: Path, port: int) -> None:
     from mlflow import MlflowClient
 
@@ -227,7 +226,6 @@ def test_server_has_the_run_its_trials_and_its_results(tmp_path: Path, port: int
 
 @pytest.mark.long
 @pytest.mark.slow
-@pytest.mark.xdist_group("mlflow")
 def test_later_session_sends_what_a_lost_server_missed(tmp_path: Path, port: int) -> None:
     records = [a_record((0.5, 0.6), seed=seed, epochs=2) for seed in (1, 2)]
     folder = a_run(tmp_path, records)
@@ -251,7 +249,6 @@ def test_later_session_sends_what_a_lost_server_missed(tmp_path: Path, port: int
 
 @pytest.mark.long
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_command_line_grid_is_tracked_with_its_model(tmp_path: Path, port: int) -> None:
     from mlflow import MlflowClient
 

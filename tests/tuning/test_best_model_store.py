@@ -220,7 +220,6 @@ SPACE = {
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_a_grid_that_ran_without_export_retrains_its_best_trial_once(tmp_path: Path) -> None:
     experiment = prepare(parse_space(SPACE, "test"))
 
