@@ -97,13 +97,8 @@ def summarize_leaderboard(entries: Sequence[LeaderboardEntry], records: Sequence
         f"{_optimism(entries, records)}",
     ]
     not_compared = sum(entry.tied is None for entry in others)
-    if others:
-        tied = sum(bool(entry.tied) for entry in others)
-        sentences.append(
-            f"{tied} of the other {plural(len(others) - not_compared, 'configuration')}"
-            f"{' that were compared' if not_compared else ''} {'is' if tied == 1 else 'are'} not significantly worse "
-            "than the best on the validation set (paired randomization test, Holm's correction)."
-        )
+    if compared := len(others) - not_compared:
+        sentences.append(_describe_ties(sum(bool(entry.tied) for entry in others), compared, bool(not_compared)))
     if not_compared:
         sentences.append(
             f"{plural(not_compared, 'configuration')} could not be compared with the best: ranked below the first "
@@ -115,6 +110,16 @@ def summarize_leaderboard(entries: Sequence[LeaderboardEntry], records: Sequence
             "effect of another seed is unknown. Repeat --seed to add seeds."
         )
     return sentences
+
+
+def _describe_ties(tied: int, compared: int, more: bool) -> str:
+    """Describe how many of the configurations that were compared with the best are tied with it."""
+    method = "than the best on the validation set (paired randomization test, Holm's correction)."
+    if compared == 1:
+        only = "The other configuration that was compared" if more else "The other configuration"
+        return f"{only} is {'not ' if tied else ''}significantly worse {method}"
+    others = f"the other {compared} configurations{' that were compared' if more else ''}"
+    return f"{tied} of {others} {'is' if tied == 1 else 'are'} not significantly worse {method}"
 
 
 def _optimism(entries: Sequence[LeaderboardEntry], records: Sequence[TrialRecord]) -> str:
