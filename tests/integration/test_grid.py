@@ -323,6 +323,7 @@ def test_without_retries_a_killed_worker_fails_one_trial_which_retry_failed_runs
     assert "failed" not in set(table_without_times(tmp_path / "run")["status"])
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_trial_is_resumed_from_its_checkpoint(tmp_path: Path) -> None:
     space = ["demo", "--data", "synthetic:300", "--model", "tiny:1x32", "--scheme", "BIO", "--lr", "3e-3"]
@@ -348,7 +349,7 @@ def test_a_trial_is_resumed_from_its_checkpoint(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_grid_whose_driver_was_killed_is_resumed_and_meanwhile_locked(tmp_path: Path) -> None:
-    arguments = [*TWELVE, "--epochs", "20", "--name", "run", "--max-concurrent", "1"]
+    arguments = [*TWELVE, "--epochs", "10", "--name", "run", "--max-concurrent", "1"]
     process = start(tmp_path, *arguments)
     wait_for_records(tmp_path / "run", 1, process)
     second = run(tmp_path, *arguments)
