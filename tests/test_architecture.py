@@ -84,3 +84,14 @@ def test_layer_imports_without_heavy_libraries(layer: str) -> None:
 def test_every_public_name_can_be_imported() -> None:
     for name in tune_ner.__all__:
         assert getattr(tune_ner, name) is not None
+
+
+def test_no_private_attribute_of_another_object_is_read() -> None:
+    found = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}: {ast.unparse(node)}"
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__")
+        if ast.unparse(node.value) not in ("self", "cls")
+    ]
+    assert found == []
