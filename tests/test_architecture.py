@@ -86,6 +86,12 @@ def test_every_public_name_can_be_imported() -> None:
         assert getattr(tune_ner, name) is not None
 
 
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_private_module_or_name_is_imported(path: Path) -> None:
+    private = [name for name in imported(path) for part in name.split(".") if part.startswith("_") and part[1] != "_"]
+    assert private == []
+
+
 def test_no_private_attribute_of_another_object_is_read() -> None:
     found = [
         f"{path.relative_to(PACKAGE)}:{node.lineno}: {ast.unparse(node)}"

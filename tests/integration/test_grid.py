@@ -173,7 +173,7 @@ def test_the_plan_lists_trials_in_the_order_of_their_start_and_the_rungs_of_asha
     outcome = CliRunner().invoke(app, arguments)
     assert outcome.exit_code == 0, outcome.output
     assert outcome.output.rindex("tiny:2x32") < outcome.output.index("tiny:1x32")
-    assert "after epochs 1 and 3" in outcome.output
+    assert "ASHA scheduler: after epochs 1 and 3" in outcome.output
 
 
 @pytest.mark.parametrize("start", [["-m", "tune_ner.grid"], ["-m", "tune_ner", "grid"]])
@@ -349,7 +349,7 @@ def test_a_trial_is_resumed_from_its_checkpoint(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_grid_whose_driver_was_killed_is_resumed_and_meanwhile_locked(tmp_path: Path) -> None:
-    arguments = [*TWELVE, "--epochs", "10", "--name", "run", "--max-concurrent", "1"]
+    arguments = [*TWELVE, "--epochs", "20", "--name", "run", "--max-concurrent", "1"]
     process = start(tmp_path, *arguments)
     wait_for_records(tmp_path / "run", 1, process)
     second = run(tmp_path, *arguments)
