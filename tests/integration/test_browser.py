@@ -189,6 +189,16 @@ def test_narrow_pages_do_not_scroll_sideways(page: Chrome) -> None:
         page.set_window_size(1280, 900)
 
 
+def test_narrow_pages_have_one_line_of_navigation(page: Chrome) -> None:
+    page.set_window_size(420, 900)
+    try:
+        heights = {link.size["height"] for link in page.find_elements(By.CSS_SELECTOR, "nav a")}
+        assert len(heights) == 1
+        assert max(heights) < 40
+    finally:
+        page.set_window_size(1280, 900)
+
+
 def test_pointer_on_a_learning_curve_shows_its_trial(page: Chrome) -> None:
     point = page.find_element(By.CSS_SELECTOR, "#curves .chart .mark-symbol path")
     ActionChains(page).move_to_element(point).perform()
