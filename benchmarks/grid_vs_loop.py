@@ -151,7 +151,7 @@ def run(way: str, repeat: int, settings: Settings, inputs: Inputs, scratch: Path
     temporary.mkdir(parents=True)
     environment = {
         **os.environ,
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
         # so that checkpoints in temporary folders are counted
         "TMPDIR": str(temporary),
         "HF_DATASETS_CACHE": str(temporary / "datasets"),

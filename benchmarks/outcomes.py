@@ -85,12 +85,13 @@ def grid_trials(folder: Path) -> list[Trial]:
 
 def _grid_trial(record: Mapping[str, Any]) -> Trial:
     config, result = record["config"], record.get("result") or {}
+    metrics = result.get("metrics", {})
     return Trial(
         config["tagging_scheme"],
         config["learning_rate"],
         config["seed"],
-        result.get("validation", {}).get("f1"),
-        result.get("test", {}).get("f1"),
+        metrics["validation"]["seqeval"]["f1"] if metrics else None,
+        metrics["test"]["seqeval"]["f1"] if metrics else None,
         # what a scheduler stopped has no result, but the epochs that it trained
         len(result.get("epochs") or record.get("epochs", ())),
         record["seconds"],

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,8 @@ from benchmarks.outcomes import (
     seconds_outside_trials,
     with_spread,
 )
+from tests.factories import a_pruned_trial, a_record
+from tests.factories import a_run as folder_of
 from tune_ner.config.loading import load_space
 
 SETTINGS = Settings("synthetic:200", "keep", "tiny:1x32", ("BIO", "BIOES"), (1e-4, 3e-4), (1, 2), 5, 2)
@@ -163,12 +165,8 @@ def test_trials_are_read_from_what_the_loop_writes(tmp_path: Path) -> None:
 
 
 def test_trials_are_read_from_a_run_folder_stopped_ones_too(tmp_path: Path) -> None:
-    config = {"tagging_scheme": "BIOES", "learning_rate": 1e-4, "seed": 3}
-    result = {"validation": {"f1": 0.6}, "test": {"f1": 0.4}, "epochs": [{}, {}], "threads": 1}
-    records = [{"config": config, "result": result, "seconds": 9.0}]
-    records.append({"config": config, "result": None, "epochs": [{}], "seconds": 4.0})
-    text = "".join(json.dumps(record) + "\n" for record in records)
-    (tmp_path / "trials.jsonl").write_text(text, encoding="utf-8")
-    whole, stopped = grid_trials(tmp_path)
-    assert asdict(whole) | {"seconds": 0} == asdict(Trial("BIOES", 1e-4, 3, 0.6, 0.4, 2, 0, 1))
+    records = [a_record((0.5, 0.6), test=0.4, tagging_scheme="BIOES", seed=3), a_pruned_trial((0.1,))]
+    whole, stopped = grid_trials(folder_of(tmp_path, records).path)
+    assert records[0].result
+    assert whole == Trial("BIOES", records[0].config.learning_rate, 3, 0.6, 0.4, 2, 2.0, records[0].result.threads)
     assert (stopped.validation_f1, stopped.test_f1, stopped.epochs) == (None, None, 1)

@@ -33,6 +33,7 @@ def training_memory(config: TrialConfig, encoder: Encoder, features: TrialFeatur
     collate = Collator(model, features.tokenizer.pad_token_id, padding_free=config.batching == "padding_free")
     batch = collate(windows.take(np.argsort(-windows.lengths)[: config.batch_size]))
     if device == "cuda":
+        torch.cuda.empty_cache()  # what earlier work in this process reserved is not the trial's
         torch.cuda.reset_peak_memory_stats()
     model.to(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.0)
