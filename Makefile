@@ -1,6 +1,6 @@
 # make grid       run the demo grid; SPACE=notebook ARGS="--seed 1 --seed 2" selects another search space and options
 # make test       lint, types and tests; always with the same random examples
-# make test-fast  the tests that need neither Ray, training nor a browser
+# make test-fast  the tests that need neither Ray, training, another process nor a browser; fewer random examples
 # make test-all   all tests, including those that take minutes
 # make fuzz       property tests with fresh random examples for MINUTES=60, until one fails
 # make docs       the reference pages and the documentation site in build/site
@@ -53,7 +53,7 @@ test: lint
 	HYPOTHESIS_PROFILE=ci $(PYTEST) --dist worksteal
 
 test-fast: install
-	HYPOTHESIS_PROFILE=ci $(PYTEST) -m 'not slow and not long and not browser'
+	HYPOTHESIS_PROFILE=fast $(PYTEST) -m 'not slow and not long and not browser'
 
 # also: a clean installation, longer runs, and an MLflow server if MLFLOW_SERVER names one
 test-all: lint

@@ -74,6 +74,7 @@ def test_every_module_belongs_to_a_layer() -> None:
     assert found == set(LAYERS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", WITHOUT)
 def test_layer_imports_without_heavy_libraries(layer: str) -> None:
     command = [sys.executable, "-c", IMPORT_ALL, f"tune_ner.{layer}", *WITHOUT[layer]]

@@ -146,6 +146,7 @@ def test_object_without_a_text_is_an_error(model: Path, line: bytes) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", ["jsonl", "text"])
 def test_closed_pipe_ends_the_command(model: Path, output: str) -> None:
     command = [sys.executable, "-m", "tune_ner", "predict", str(model), "--format", output]
@@ -167,6 +168,7 @@ def test_closed_pipe_ends_the_command(model: Path, output: str) -> None:
         endless.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full to write to")
 def test_full_disk_is_an_error(model: Path) -> None:
     command = [sys.executable, "-m", "tune_ner", "predict", str(model), "feber"]

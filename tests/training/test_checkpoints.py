@@ -55,6 +55,7 @@ def interrupt(config: TrialConfig, file: Path, after: int, every: int = 1) -> No
         run(config, TrialCheckpoint(file, config.trial_id, every), die)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "every", "after", "kept"),
     [

@@ -30,7 +30,7 @@ CORPUS = synthetic_corpus(300)
 SPLIT = split_corpus(CORPUS, SplitSpec())
 STEPS = math.ceil(len(SPLIT.train) / 16)
 SCORED: tuple[SplitName, ...] = ("validation", "test")
-slow = pytest.mark.slow
+pytestmark = pytest.mark.slow
 
 
 def configuration(**changes: Any) -> TrialConfig:
@@ -77,14 +77,12 @@ def plain_epoch() -> TrialResult:
     return trained(epochs=1)
 
 
-@slow
 def test_every_epoch_is_reported(result: TrialResult, reported: list[EpochMetrics]) -> None:
     assert tuple(reported) == result.epochs
     assert [epoch.epoch for epoch in result.epochs] == [1, 2, 3, 4]
     assert len({epoch.validation_loss for epoch in result.epochs}) == 4
 
 
-@slow
 def test_best_epoch_is_the_first_with_the_highest_span_f1_and_its_metrics_are_kept(result: TrialResult) -> None:
     scores = [epoch.validation_span_f1 for epoch in result.epochs]
     best = result.epochs[result.best_epoch - 1]
@@ -100,7 +98,6 @@ def test_best_epoch_is_the_first_with_the_highest_span_f1_and_its_metrics_are_ke
     )
 
 
-@slow
 def test_result_is_complete(result: TrialResult) -> None:
     assert result.labels == ("O", "I-DISORDER", "I-DRUG", "I-BODY")
     assert result.test_loss is not None
@@ -122,7 +119,6 @@ def test_result_is_complete(result: TrialResult) -> None:
     }
 
 
-@slow
 def test_support_is_the_number_of_gold_entities_of_each_type(result: TrialResult) -> None:
     for split_name in SCORED:
         metrics = result.metrics[split_name].seqeval
@@ -131,7 +127,6 @@ def test_support_is_the_number_of_gold_entities_of_each_type(result: TrialResult
         assert metrics.support == sum(counts.values())
 
 
-@slow
 def test_training_loss_is_logged_every_fifty_steps() -> None:
     epochs = math.ceil(50 / STEPS)
     result = trained(epochs=epochs)
@@ -140,7 +135,6 @@ def test_training_loss_is_logged_every_fifty_steps() -> None:
     assert result.epochs[-1].training_loss == result.training_log[0][1]
 
 
-@slow
 def test_weights_of_the_best_epoch_are_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[Any] = []
     saved: list[dict[str, torch.Tensor]] = []
@@ -166,14 +160,12 @@ def test_weights_of_the_best_epoch_are_restored(monkeypatch: pytest.MonkeyPatch)
     assert any(result.predicted_spans["validation"])
 
 
-@slow
 def test_trial_is_deterministic_whatever_ran_before(result: TrialResult) -> None:
     other = trained(seed=2, tagging_scheme="BIO", epochs=1)
     assert other.epochs[0].validation_loss != result.epochs[0].validation_loss
     assert without_profile(trained()) == without_profile(result)
 
 
-@slow
 @pytest.mark.parametrize(
     "changes", [{"seed": 2}, {"learning_rate": 9e-3}, {"batch_size": 8}, {"weight_decay": 0.5}, {"max_length": 12}]
 )
@@ -181,7 +173,6 @@ def test_every_hyperparameter_affects_training(plain_epoch: TrialResult, changes
     assert trained(epochs=1, **changes).train_loss != plain_epoch.train_loss
 
 
-@slow
 @pytest.mark.parametrize(
     ("scheme", "subword_labels"), [*((name, "first") for name in SCHEMES), ("BIO", "all"), ("BIOES", "all")]
 )
@@ -223,20 +214,17 @@ def tag_f1(rows: list[tuple[Sentence, tuple[Span, ...]]]) -> float:
     return float(f1_score(gold, predicted))
 
 
-@slow
 def test_subword_labels_affect_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tiny_encoder, "VOCABULARY_SIZE", 900)
     assert trained(epochs=1, subword_labels="first").train_loss != trained(epochs=1, subword_labels="all").train_loss
 
 
-@slow
 def test_truncated_entities_are_counted() -> None:
     result = trained(max_length=8, epochs=1)
     assert result.encoding["test"]["entities_cut"] > 0
     assert result.metrics["test"].seqeval.support < sum(CORPUS.entity_counts(SPLIT.test).values())
 
 
-@slow
 def test_words_without_subwords_are_allowed() -> None:
     first, *others = sentences_of("test")
     odd = replace(first, text=f"\u200b {first.text}", spans=())
@@ -250,7 +238,6 @@ def test_words_without_subwords_are_allowed() -> None:
     assert len(result.predicted_spans["test"]) == len(others) + 3
 
 
-@slow
 def test_sentence_with_more_subwords_than_positions_is_an_error() -> None:
     long = Sentence("long", "och " * 600)
     corpus = replace(CORPUS, sentences=(*CORPUS.sentences, long))
@@ -272,7 +259,6 @@ def epochs_of(metric: str, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> T
     return trained(selection_metric=metric, **changes)
 
 
-@slow
 @pytest.mark.parametrize(("metric", "best"), [("span_f1", 1), ("seqeval_f1", 3)])
 def test_selection_metric_decides_the_best_epoch(metric: str, best: int, monkeypatch: pytest.MonkeyPatch) -> None:
     models: list[Any] = []
@@ -292,7 +278,6 @@ def test_selection_metric_decides_the_best_epoch(metric: str, best: int, monkeyp
     assert [torch.equal(models[0].classifier.weight, epoch) for epoch in weights].index(True) == best - 1
 
 
-@slow
 @pytest.mark.parametrize(("metric", "target", "epochs"), [("span_f1", 0.6, 1), ("seqeval_f1", 0.6, 3)])
 def test_training_stops_when_the_selection_metric_reaches_the_target(
     metric: str, target: float, epochs: int, monkeypatch: pytest.MonkeyPatch
@@ -301,7 +286,6 @@ def test_training_stops_when_the_selection_metric_reaches_the_target(
     assert len(result.epochs) == result.best_epoch == epochs
 
 
-@slow
 def test_early_stopped_trial_equals_the_first_epochs_of_the_complete_one(result: TrialResult) -> None:
     curve = [epoch.validation_span_f1 for epoch in result.epochs]
     target = max(curve[:-1])
@@ -311,7 +295,6 @@ def test_early_stopped_trial_equals_the_first_epochs_of_the_complete_one(result:
     assert stopped.best_epoch == len(stopped.epochs)
 
 
-@slow
 def test_without_the_test_split_only_validation_is_measured(result: TrialResult) -> None:
     searched = trained(options=TrialOptions(measure_test=False))
     assert searched.test_loss is None
@@ -320,14 +303,12 @@ def test_without_the_test_split_only_validation_is_measured(result: TrialResult)
     assert searched.epochs == result.epochs
 
 
-@slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="fp16 is real on a GPU")
 def test_fp16_on_a_cpu_is_recorded_as_fp32() -> None:
     result = trained(precision="fp16", epochs=1)
     assert (result.precision_used, result.device) == ("fp32", "cpu")
 
 
-@slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="trains on the GPU")
 def test_bf16_trains_on_a_cpu() -> None:
     result = trained(precision="bf16", epochs=1)
