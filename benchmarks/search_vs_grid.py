@@ -24,7 +24,7 @@ from tune_ner.evaluation.significance import paired_difference
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
 from tune_ner.results.run_results import Results
-from tune_ner.results.timings import run_time
+from tune_ner.results.tables import run_time
 
 GRID = {
     "tagging_scheme": ["BIO", "BIOES"],

@@ -3,9 +3,18 @@
 from typing import get_args
 
 import pytest
+from optuna.distributions import FloatDistribution, IntDistribution
 from pydantic import TypeAdapter, ValidationError
 
-from tune_ner.config.hyperparameters import HYPERPARAMETERS, Hyperparameter, Number, SchemeName
+from tune_ner.config.hyperparameters import (
+    HYPERPARAMETERS,
+    Hyperparameter,
+    Number,
+    SchemeName,
+    contains,
+    format_distribution,
+    serialize,
+)
 from tune_ner.config.reference import hyperparameter_reference
 from tune_ner.config.search_space import SearchSpace, SpaceSettings, SplitSettings
 from tune_ner.config.trial_config import TrialConfig
@@ -64,3 +73,26 @@ def test_reference_lists_every_key() -> None:
 def test_reference_shows_values_defaults_and_options(name: str, cells: tuple[str, ...]) -> None:
     (line,) = (line for line in hyperparameter_reference().splitlines() if line.startswith(f"| `{name}` "))
     assert tuple(cell.strip() for cell in line.split("|")[2:-2]) == cells
+
+
+@pytest.mark.parametrize(
+    ("value", "in_int"), [(1, False), (2, True), (2.5, False), (4, True), (5, False), ("3", False)]
+)
+def test_distribution_contains_its_ends_and_integers_only_for_int(value: float, in_int: bool) -> None:
+    assert contains(IntDistribution(2, 4), value) == in_int
+    assert contains(FloatDistribution(2, 4), value) == (in_int or value == 2.5)
+
+
+@pytest.mark.parametrize(
+    ("distribution", "content", "text"),
+    [
+        (FloatDistribution(1e-6, 1e-4, log=True), {"loguniform": [1e-6, 1e-4]}, "{loguniform: [1e-06, 0.0001]}"),
+        (FloatDistribution(0, 0.3), {"uniform": [0, 0.3]}, "{uniform: [0, 0.3]}"),
+        (IntDistribution(2, 8), {"int": [2, 8]}, "{int: [2, 8]}"),
+    ],
+)
+def test_distribution_is_written_as_in_a_space_file(
+    distribution: FloatDistribution | IntDistribution, content: dict[str, list[float]], text: str
+) -> None:
+    assert serialize(distribution) == content
+    assert format_distribution(distribution) == text

@@ -16,12 +16,13 @@ from tune_ner.report.sections import (
     comparison_section,
     files_section,
     leaderboard_section,
+    markdown_of,
     notes_section,
     overview_section,
+    print_sections,
     run_sections,
     timings_section,
 )
-from tune_ner.report.text import markdown_of, print_sections
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_results import Results
 from tune_ner.utils.console import new_console

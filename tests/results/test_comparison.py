@@ -7,9 +7,9 @@ import pytest
 from tests.factories import SPLIT, a_failed_trial, a_finding, a_pruned_trial, a_record, a_run, a_timed_record, an_audit
 from tune_ner.data.splits import Split
 from tune_ner.results.comparison import common_table, comparison_notes, run_differences, runs_table, unique_names
-from tune_ner.results.formatted_tables import format_common, format_runs
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_results import Results
+from tune_ner.results.table_files import format_common, format_runs
 from tune_ner.results.test_set_log import LOG_FILE
 
 OTHER_TEST = replace(SPLIT, train=(2,), test=(0,))

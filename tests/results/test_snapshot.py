@@ -7,19 +7,19 @@ from tests.factories import a_config, a_failed_trial, a_finding, a_record, a_res
 from tests.results.simulated import simulated_run, simulated_trial
 from tests.snapshot import assert_snapshot
 from tune_ner.results.comparison import common_table, comparison_notes, runs_table
-from tune_ner.results.formatted_tables import (
+from tune_ner.results.model_card import model_card
+from tune_ner.results.records import TrialRecord
+from tune_ner.results.run_results import Results
+from tune_ner.results.summary import describe_run
+from tune_ner.results.table_files import (
     format_common,
     format_importances,
     format_leaderboard,
     format_runs,
     format_speed,
     format_stages,
+    latex_table,
 )
-from tune_ner.results.model_card import model_card
-from tune_ner.results.records import TrialRecord
-from tune_ner.results.run_results import Results
-from tune_ner.results.summary import describe_run
-from tune_ner.results.table_files import latex_table
 from tune_ner.training.model_export import InferenceConfig
 from tune_ner.utils.tables import markdown_table
 

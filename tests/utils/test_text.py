@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tune_ner.utils.text import (
     format_bytes,
@@ -7,6 +9,8 @@ from tune_ner.utils.text import (
     format_value,
     near_misses,
     plural,
+    redact,
+    secret_values,
     visible,
     visible_lines,
 )
@@ -61,3 +65,58 @@ def test_times_are_formatted(seconds: float, duration: str, clock: str) -> None:
 )
 def test_bytes_have_a_decimal_unit(count: float, expected: str) -> None:
     assert format_bytes(count) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("postgresql://me:secret@host:5432/db", "postgresql://me:***@host:5432/db"),
+        ("postgresql+psycopg2://me:p:w@host/db?x=1", "postgresql+psycopg2://me:***@host/db?x=1"),
+        ("https://:secret@host", "https://:***@host"),
+        ("GET http://h/a?token=abc123&x=1", "GET http://h/a?token=***&x=1"),
+        ("api_key=abc123, next", "api_key=***, next"),
+        ("Authorization: Bearer abc.def-123", "Authorization: Bearer ***"),
+        ("mysql://u:p@ss@h/db, me@host", "mysql://u:***@h/db, me@host"),
+        ("mysql://u:p@ss@h", "mysql://u:***@h"),
+        ("password: s3cr3t", "password: ***"),
+        ('{"token": "abc123", "x": 1}', '{"token": "***", "x": 1}'),
+        ("{'api_key':'abc123'}", "{'api_key':'***'}"),
+        ("Authorization: Token abcdef123", "Authorization: Token ***"),
+        ("Token indices are too long; pad_token: [PAD]", "Token indices are too long; pad_token: [PAD]"),
+        ("login with hf_abcdefghijkl failed", "login with hf_*** failed"),
+        ("see http://127.0.0.1:8265 and me@host", "see http://127.0.0.1:8265 and me@host"),
+        ("tokens=12 at 3:40", "tokens=12 at 3:40"),
+    ],
+)
+def test_only_secrets_are_redacted(text: str, expected: str) -> None:
+    assert redact(text) == expected
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["RAY_AUTH_TOKEN", "HF_TOKEN", "MLFLOW_TRACKING_PASSWORD", "AWS_SECRET_ACCESS_KEY", "MY_API_KEY", "PASSWORD"],
+)
+def test_values_of_secret_variables_are_redacted_everywhere(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "s3cr3t-value")
+    assert redact("refused: s3cr3t-value, again s3cr3t-value.") == "refused: ***, again ***."
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("TOKENIZERS_PARALLELISM", "false-or-true"), ("HF_TOKEN", "no"), ("X", "abcdefgh")]
+)
+def test_values_of_other_variables_are_not_redacted(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    assert value not in secret_values()
+    assert redact(f"say {value}") == f"say {value}"
+
+
+@pytest.mark.parametrize("name", ["PWD", "OLDPWD"])
+def test_the_working_folder_is_not_redacted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "/home/me/corpus")
+    assert redact("/home/me/corpus/a.jsonl: no such file") == "/home/me/corpus/a.jsonl: no such file"
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters=":@="), max_size=60))
+def test_text_without_secrets_is_unchanged(text: str) -> None:
+    if not any(word in text for word in ("Bearer", "Basic", "hf_", *secret_values())):
+        assert redact(text) == text

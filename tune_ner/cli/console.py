@@ -18,7 +18,7 @@ from rich.console import Console
 from tune_ner.cli.options import GroupedCommand
 from tune_ner.errors import OutputError, Terminated, TuneNerError, interrupt_code
 from tune_ner.utils.console import discard_output, new_console, print_line
-from tune_ner.utils.redaction import redact
+from tune_ner.utils.text import redact
 
 if TYPE_CHECKING:
     from tune_ner.cli.options import OutputOptions

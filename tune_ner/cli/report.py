@@ -31,9 +31,8 @@ def report(
         tune-ner report results/demo-1 --markdown > demo-1.md
     """
     with reported_errors() as console:
-        from tune_ner.report.html_report import write_comparison
-        from tune_ner.report.run_report import open_runs, report_sections
-        from tune_ner.report.text import markdown_of, print_sections
+        from tune_ner.report.html_report import open_runs, report_sections, write_comparison
+        from tune_ner.report.sections import markdown_of, print_sections
 
         found = open_runs(runs)
         if output and len(found) < 2:

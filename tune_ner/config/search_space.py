@@ -28,14 +28,20 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from tune_ner.config.distributions import (
+from tune_ner.config.hyperparameters import (
+    HYPERPARAMETERS,
+    Fraction,
+    Hyperparameter,
+    Integer,
     NumberDistribution,
+    Row,
+    RunSettings,
+    Text,
     contains,
     format_distribution,
     parse_distribution,
     serialize,
 )
-from tune_ner.config.hyperparameters import HYPERPARAMETERS, Fraction, Hyperparameter, Integer, Row, RunSettings, Text
 from tune_ner.data.markup import MarkupMode
 from tune_ner.data.splits import SplitMethod, SplitSpec
 from tune_ner.errors import SpaceError

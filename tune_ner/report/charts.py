@@ -30,7 +30,7 @@ from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_results import Results
 from tune_ner.results.search_analysis import SearchAnalysis
 from tune_ner.results.selection import MAIN_HYPERPARAMETERS, hyperparameter_values
-from tune_ner.results.timings import STAGES
+from tune_ner.results.tables import STAGES
 from tune_ner.utils.text import format_value, visible
 
 MOST_ENTRIES = 20

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from tune_ner.errors import RunFolderError
+from tune_ner.data.corpus import SplitName
+from tune_ner.errors import ModelError, RunFolderError
 from tune_ner.report.charts import (
     comparison_chart,
     effects_chart,
@@ -25,21 +26,26 @@ from tune_ner.report.html_page import Page, PageSection
 from tune_ner.report.learning_curves import curves_data, learning_curve_charts
 from tune_ner.report.sections import (
     Item,
+    Section,
     Sentence,
     audit_section,
     comparison_section,
     effect_sections,
+    files_section,
     leaderboard_section,
     notes_section,
     overview_section,
+    run_sections,
     search_sections,
     timings_section,
 )
 from tune_ner.report.vega import Chart
 from tune_ner.results.comparison import Runs, unique_names
+from tune_ner.results.run_dir import RunDir
 from tune_ner.results.run_log import LOGGER
 from tune_ner.results.run_results import Results
 from tune_ner.results.summary import describe_data
+from tune_ner.results.table_files import write_tables
 from tune_ner.utils.io import atomic_write
 from tune_ner.utils.text import plural
 
@@ -173,3 +179,53 @@ def _subtitle(results: Results) -> str:
 
 def _present(*charts: Chart | None) -> tuple[Chart, ...]:
     return tuple(chart for chart in charts if chart)
+
+
+_SPLITS: tuple[SplitName, ...] = ("validation", "test")
+
+
+def open_runs(paths: Sequence[Path]) -> list[Results]:
+    """Read runs completely; a folder that is named twice is read once.
+
+    All errors are raised here, before anything is printed or written.
+
+    Raises:
+        RunFolderError: a folder is not a run folder, or one of its files is unreadable.
+    """
+    folders = {folder.path.resolve(): folder for folder in map(RunDir.open, paths)}
+    runs = [Results(folder) for folder in folders.values()]
+    for run in runs:
+        _check(run)
+    return runs
+
+
+def report_sections(runs: Sequence[Results]) -> list[Section]:
+    """Rewrite the tables, charts and pages of runs, and return the sections of their report."""
+    sections: list[Section] = []
+    for run in runs:
+        notes: list[str] = []
+        try:
+            write_tables(run)
+        except RunFolderError as error:
+            notes.append(f"tables not written: {error}")
+        except ModelError as error:
+            notes.append(f"model card not written: {error}")
+        page = write_report(run, notes.append)
+        sections += [*run_sections(run), files_section(run, page, notes)]
+    return [*sections, comparison_section(unique_names(runs))] if len(runs) > 1 else sections
+
+
+def _check(run: Results) -> None:
+    """Read all files of a run, and check that the trials of a fold predicted the same sentences."""
+    seen: dict[tuple[int | None, SplitName], tuple[str, list[int]]] = {}
+    for record in run.records:
+        for split_name in _SPLITS if record.result else ():
+            indices = run.cache.predictions(record.trial_id, split_name).indices
+            first, expected = seen.setdefault((record.config.fold, split_name), (record.trial_id, indices))
+            if not indices or indices != expected:
+                raise RunFolderError(
+                    f"{run.run_dir.predictions}: {record.trial_id}.jsonl has {len(indices)} {split_name} sentences and "
+                    f"{first}.jsonl {len(expected)}; expected the same ones, so one of the files is damaged"
+                )
+    assert run.audits is not None
+    assert run.entries is not None

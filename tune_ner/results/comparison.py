@@ -12,8 +12,8 @@ from tune_ner.results.leaderboard import LeaderboardEntry
 from tune_ner.results.run_results import Results
 from tune_ner.results.selection import MAIN_HYPERPARAMETERS
 from tune_ner.results.summary import best_title, describe_data
+from tune_ner.results.tables import run_time
 from tune_ner.results.test_set_log import used_test_splits
-from tune_ner.results.timings import run_time
 
 Runs = Mapping[str, Results]
 """Results by a unique name; see `unique_names`."""

@@ -13,7 +13,7 @@ from tune_ner.config.trial_config import TrialConfig, library_versions
 from tune_ner.data.corpus import SPLIT_NAMES
 from tune_ner.evaluation.span_metrics import SCHEMAS
 from tune_ner.training.result import EpochMetrics, TrialResult
-from tune_ner.utils.redaction import redact
+from tune_ner.utils.text import redact
 
 RECORD_FORMAT = 2
 

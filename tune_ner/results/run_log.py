@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from tune_ner.utils.redaction import redact
+from tune_ner.utils.text import redact
 
 LOGGER = logging.getLogger("tune_ner")
 """The package's logger. At level INFO, which `RunLog` sets, Ray passes on the output of its workers."""

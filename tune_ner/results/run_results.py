@@ -21,10 +21,8 @@ from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
 from tune_ner.results.search_analysis import SearchAnalysis
 from tune_ner.results.selection import varied_hyperparameters
-from tune_ner.results.summary import failures, notes, planned_trials, summarize_leaderboard
-from tune_ner.results.tables import curves_table, leaderboard_table, trials_table
-from tune_ner.results.timings import timings_table
-from tune_ner.results.warnings import leaderboard_warnings
+from tune_ner.results.summary import failures, leaderboard_warnings, notes, planned_trials, summarize_leaderboard
+from tune_ner.results.tables import curves_table, leaderboard_table, timings_table, trials_table
 
 if TYPE_CHECKING:
     from tune_ner.inference.predictor import Predictor
@@ -76,19 +74,19 @@ class Results:
         return leaderboard_entries(self.cache, self.records)
 
     def leaderboard(self) -> pd.DataFrame:
-        """Return one row per configuration, best first; see `tables.leaderboard_table` for the columns."""
+        """Return one row per configuration, best first; see `console.leaderboard_table` for the columns."""
         return leaderboard_table(self.entries, self.cache, self.records)
 
     def trials(self) -> pd.DataFrame:
-        """Return one row per trial; see `tables.trials_table` for the columns."""
+        """Return one row per trial; see `console.trials_table` for the columns."""
         return trials_table(self.records)
 
     def curves(self) -> pd.DataFrame:
-        """Return one row per epoch of each trial; see `tables.curves_table` for the columns."""
+        """Return one row per epoch of each trial; see `console.curves_table` for the columns."""
         return curves_table(self.records)
 
     def timings(self) -> pd.DataFrame:
-        """Return one row per encoder and batching; see `timings.timings_table` for the columns."""
+        """Return one row per encoder and batching; see `console.timings_table` for the columns."""
         return timings_table(self.records)
 
     @cached_property

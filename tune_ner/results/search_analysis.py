@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 from optuna.distributions import IntDistribution
 
-from tune_ner.config.distributions import NumberDistribution, contains, format_distribution
+from tune_ner.config.hyperparameters import NumberDistribution, contains, format_distribution
 from tune_ner.config.search_space import SearchSpace
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.results.records import TrialRecord

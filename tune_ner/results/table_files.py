@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from tune_ner.results.formatted_tables import format_leaderboard
 from tune_ner.results.model_card import CARD_FILE, model_card
 from tune_ner.results.run_results import Results
 from tune_ner.results.search_analysis import REFINED_SPACE_FILE
+from tune_ner.results.selection import MAIN_HYPERPARAMETERS
+from tune_ner.results.tables import STAGES
 from tune_ner.utils.io import atomic_write
 from tune_ner.utils.tables import is_right_aligned, markdown_table
-from tune_ner.utils.text import visible
+from tune_ner.utils.text import MISSING, format_bytes, format_clock, format_value, visible
+
+if TYPE_CHECKING:
+    from tune_ner.results.run_results import Results
 
 
 def write_tables(results: Results) -> list[Path]:
     """Write the tables of a run and return the files.
 
-    Always written: `ner_results_with_lr.csv`, `curves.csv`, `leaderboard.csv` and `timings.csv`. With a completed
+    Always written: `ner_results_with_lr.csv`, `curves.csv`, `leaderboard.csv` and `console.csv`. With a completed
     trial: `leaderboard.md` and `leaderboard.tex`. For a search: `optimization_history.csv` and, with enough trials,
     `importances.csv` and `refined_space.yaml`. With an exported model: its card in `best/`.
 
@@ -60,3 +66,154 @@ def latex_table(table: pd.DataFrame, caption: str) -> str:
         caption=visible(caption),
         position_float="centering",
     )
+
+
+OPTIONAL_COLUMNS = ("seconds", "seen", "unseen", "vs. baseline", "95 % interval")
+"""Columns of the leaderboard that narrow terminals leave out, the first one first."""
+
+_HEADINGS = {"tagging_scheme": "scheme", "learning_rate": "lr"}
+
+
+def format_leaderboard(results: Results) -> pd.DataFrame:
+    """Return the leaderboard as text; the selection metric has its own column unless it is span F1."""
+    table = results.leaderboard()
+    trials = table["n_completed"] + table["n_failed"] + table["n_pruned"]
+    by_seqeval = {"validation seqeval F1": table["validation_seqeval_f1"].map(_f1)}
+    columns: dict[str, Any] = {
+        "#": table["rank"].map(str),
+        **_configuration(table, results.varied),
+        **(by_seqeval if results.selection_metric == "seqeval_f1" else {}),
+        "validation span F1": _with_deviation(table, "validation_span_f1"),
+        "tied": table["tied"].map(lambda tied: "not compared" if pd.isna(tied) else "yes" if tied else "no"),
+        "test span F1": _with_deviation(table, "test_span_f1"),
+        "95 % interval": _intervals(table, "test_span_f1"),
+        "seen": table["test_seen_f1"].map(_f1),
+        "unseen": table["test_unseen_f1"].map(_f1),
+        "vs. baseline": table["improvement_over_baseline"].map(lambda f1: MISSING if pd.isna(f1) else f"{f1:+.3f}"),
+        "seconds": table["seconds"].map(_seconds),
+    }
+    if (trials > 1).any():
+        columns["runs"] = [_of(done, every) for done, every in zip(table["n_completed"], trials, strict=True)]
+    return pd.DataFrame(columns, dtype=str)
+
+
+def format_stages(timings: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean seconds per stage and their shares as text, from `Results.timings()`."""
+    rows = []
+    for _, row in timings.iterrows():
+        setting = _cost_setting(timings, row)
+        seconds = {stage: _seconds(row[f"{stage}_seconds"]) for stage in (*STAGES, "other")}
+        shares = {stage: _percent(row[f"{stage}_share"]) for stage in (*STAGES, "other")}
+        whole = _percent(1.0 if row["seconds"] else None)
+        rows.append(
+            {**setting, "trials": f"{row['n_trials']}", "unit": "s", **seconds, "all": _seconds(row["seconds"])}
+        )
+        rows.append({**dict.fromkeys(setting, ""), "trials": "", "unit": "%", **shares, "all": whole})
+    return pd.DataFrame(rows, dtype=str)
+
+
+def format_speed(timings: pd.DataFrame) -> pd.DataFrame:
+    """Return the training speed and peak memory as text, from `Results.timings()`."""
+    rows = [
+        {
+            **_cost_setting(timings, row),
+            "tokens/s": _whole(row["tokens_per_second"]),
+            "with padding": _whole(row["computed_tokens_per_second"]),
+            "peak memory": MISSING if pd.isna(row["peak_memory_bytes"]) else format_bytes(row["peak_memory_bytes"]),
+        }
+        for _, row in timings.iterrows()
+    ]
+    return pd.DataFrame(rows, dtype=str)
+
+
+def format_importances(importances: pd.DataFrame) -> pd.DataFrame:
+    """Return the importances in percent as text, from `SearchAnalysis.importances`."""
+    shares = {
+        heading: importances[name].map(lambda share: f"{100 * share:.0f}")
+        for heading, name in (("fANOVA", "fanova"), ("PED-ANOVA", "ped_anova"))
+    }
+    return pd.DataFrame({"hyperparameter": importances["hyperparameter"], **shares}, dtype=str)
+
+
+def format_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return a comparison of runs as text, from `comparison.runs_table`."""
+    trials = [_of(done, planned) for done, planned in zip(runs["n_trials"], runs["n_planned"], strict=True)]
+    return pd.DataFrame(
+        {
+            "run": runs["run"],
+            "data": runs["data"],
+            "trials": trials,
+            "pruned": runs["n_pruned"].map(str),
+            "best configuration": runs["best"].fillna(MISSING),
+            "validation span F1": runs["validation_span_f1"].map(_f1),
+            "test span F1": runs["test_span_f1"].map(_f1),
+            "95 % interval": _intervals(runs, "test_span_f1"),
+            "audit": runs["audit"],
+            "wall time": runs["wall_seconds"].map(lambda wall: MISSING if pd.isna(wall) else format_clock(wall)),
+        },
+        dtype=str,
+    )
+
+
+def format_common(common: pd.DataFrame) -> pd.DataFrame:
+    """Return the shared configurations as text, from `comparison.common_table`; a configuration is shown once."""
+    names = [str(name) for name in common.columns[: common.columns.get_loc("run")]]
+    configurations = pd.DataFrame(_configuration(common, names[len(MAIN_HYPERPARAMETERS) :]), dtype=str)
+    metrics = {
+        "run": common["run"],
+        "validation span F1": common["validation_span_f1"].map(_f1),
+        "test span F1": common["test_span_f1"].map(_f1),
+        "95 % interval": _intervals(common, "test_span_f1"),
+    }
+    return pd.DataFrame({**configurations.mask(common.duplicated(names), ""), **metrics}, dtype=str)
+
+
+def _intervals(table: pd.DataFrame, metric: str) -> list[str]:
+    """Return the intervals of a metric as text: `0.71–0.84`."""
+    ends = zip(table[f"{metric}_low"], table[f"{metric}_high"], strict=True)
+    return [MISSING if pd.isna(low) else f"{low:.2f}–{high:.2f}" for low, high in ends]
+
+
+def _configuration(table: pd.DataFrame, varied: Sequence[str]) -> dict[str, Any]:
+    return {_HEADINGS.get(name, name): table[name].map(_short) for name in (*MAIN_HYPERPARAMETERS, *varied)}
+
+
+def _cost_setting(timings: pd.DataFrame, row: pd.Series[Any]) -> dict[str, str]:
+    """Return the encoder, the batching and those other settings that differ between the rows."""
+    settings = list(timings.columns[: timings.columns.get_loc("n_trials")])
+    shown = [name for name in settings if name in ("model", "batching") or timings[name].nunique(dropna=False) > 1]
+    return {name.replace("_", " "): format_value(row[name]) for name in shown}
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _with_deviation(table: pd.DataFrame, metric: str) -> list[str]:
+    pairs = zip(table[metric], table[f"{metric}_sd"].astype(float), strict=True)
+    return [_f1(mean) if pd.isna(deviation) else f"{mean:.3f} ± {deviation:.3f}" for mean, deviation in pairs]
+
+
+def _of(done: int, every: int) -> str:
+    return f"{done}" if done >= every else f"{done} of {every}"
+
+
+def _f1(value: float) -> str:
+    return MISSING if pd.isna(value) else f"{value:.3f}"
+
+
+def _seconds(value: float | None) -> str:
+    if value is None or pd.isna(value):
+        return MISSING
+    return f"{value:.1f}" if value < 99.95 else f"{value:,.0f}"
+
+
+def _percent(share: float | None) -> str:
+    if share is None or pd.isna(share):
+        return MISSING
+    percent = 100 * share
+    return f"{percent:.1f}" if 0 < percent < 0.95 else f"{percent:.0f}"
+
+
+def _whole(value: float | None) -> str:
+    return MISSING if value is None or pd.isna(value) else f"{value:,.0f}"

@@ -11,16 +11,14 @@ from rich.console import Console
 from tune_ner.audit.findings import AuditReport
 from tune_ner.audit.rendering import print_summary
 from tune_ner.data.corpus import SPLIT_NAMES
-from tune_ner.report.sections import Section
-from tune_ner.report.text import print_sections
+from tune_ner.report.sections import Section, print_sections
 from tune_ner.results.summary import describe_space
 from tune_ner.results.test_set_log import EarlierUse
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.options import SchedulerConfig, SearchSettings
 from tune_ner.tuning.resources import TrialResources
 from tune_ner.utils.console import print_line, print_table
-from tune_ner.utils.redaction import redact
-from tune_ner.utils.text import format_bytes, format_duration, format_value, plural
+from tune_ner.utils.text import format_bytes, format_duration, format_value, plural, redact
 
 _IN_EVERY_PLAN = ("model", "tagging_scheme", "learning_rate", "seed")
 

@@ -10,8 +10,7 @@ from rich.console import Console
 
 from tune_ner.audit.findings import AuditReport
 from tune_ner.errors import RunFolderError
-from tune_ner.report.sections import brief_section, files_section, outcome_sections
-from tune_ner.report.text import print_sections
+from tune_ner.report.sections import brief_section, files_section, outcome_sections, print_sections
 from tune_ner.results.run_results import Results
 from tune_ner.results.test_set_log import EarlierUse
 from tune_ner.tracking.console import Plan, describe_trials, print_audit, print_data, print_note, print_plan

@@ -49,7 +49,7 @@ from tune_ner.training.result import EpochMetrics
 from tune_ner.tuning.events import RunEvents, RunStart
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.utils.console import discard_output
-from tune_ner.utils.redaction import redact
+from tune_ner.utils.text import redact
 
 _FINDING_KEYS = ("severity", "title", "count", "total", "suggestion")
 

@@ -19,7 +19,7 @@ from tune_ner.results.run_dir import RunDir
 from tune_ner.results.run_results import Results
 from tune_ner.training.result import EpochMetrics
 from tune_ner.tuning.events import RunEvents, RunStart
-from tune_ner.utils.redaction import redact
+from tune_ner.utils.text import redact
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 

@@ -17,7 +17,7 @@ from tune_ner.results.records import TrialRecord
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.options import SearchSettings
 from tune_ner.tuning.trainable import FAILED, tune_config
-from tune_ner.utils.redaction import redact
+from tune_ner.utils.text import redact
 
 # user attributes of a study and of its trials
 _SPACE = "tune_ner:space"

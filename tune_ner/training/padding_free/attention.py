@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 import transformers
 from torch.nn.functional import scaled_dot_product_attention
-
-from tune_ner.training.padding_free.dropout import DropoutMasks, replace_dropout
 
 ATTENTION = "tune_ner_padding_free"
 
@@ -218,3 +218,63 @@ def _reduce_last_layer(model: Any) -> None:
     last.register_forward_pre_hook(enter, with_kwargs=True)
     after_attention = _AFTER_ATTENTION.get(model.config.model_type, "attention.output")
     last.get_submodule(after_attention).register_forward_pre_hook(select)
+
+
+_STEPS = 2**16
+
+
+class DropoutMasks:
+    """Generator of dropout masks, separate from torch's, so that the order of sentences only depends on the seed."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = np.random.SFC64(seed)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Return the state of the generator as plain values."""
+        state: dict[str, Any] = dict(self._random.state)
+        return {**state, "state": {"state": [int(word) for word in state["state"]["state"]]}}
+
+    @state.setter
+    def state(self, state: dict[str, Any]) -> None:
+        words = np.array(state["state"]["state"], dtype=np.uint64)
+        self._random.state = {**state, "state": {"state": words}}  # type: ignore[typeddict-item]
+
+    def draw(self, shape: Sequence[int], p: float) -> torch.Tensor:
+        """Return a factor for each element: 0 with probability `p`, otherwise about 1 / (1 - p).
+
+        Args:
+            shape: shape of the mask.
+            p: the dropped share, 0 <= p < 1.
+        """
+        dropped = min(round(p * _STEPS), _STEPS - 1)
+        size = prod(shape)
+        bits = self._random.random_raw(size // 4 + 1).view(np.int16)[:size]
+        factors = torch.empty(size)
+        torch.ge(torch.from_numpy(bits), dropped - _STEPS // 2, out=factors)
+        return factors.mul_(_STEPS / (_STEPS - dropped)).view(*shape)
+
+
+class Dropout(torch.nn.Module):
+    """`torch.nn.Dropout` that uses `DropoutMasks` on a CPU."""
+
+    def __init__(self, p: float, masks: DropoutMasks) -> None:
+        super().__init__()
+        self.p = p
+        self._masks = masks
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """Return the states; in training mode some are dropped."""
+        if not self.training or self.p == 0:
+            return states
+        if states.device.type != "cpu":
+            return torch.nn.functional.dropout(states, self.p)
+        return states * self._masks.draw(states.shape, self.p).to(states.dtype)
+
+
+def replace_dropout(model: Any, masks: DropoutMasks) -> None:
+    """Replace each `torch.nn.Dropout` of the model by `Dropout`."""
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if type(child) is torch.nn.Dropout and child.p < 1:
+                setattr(module, name, Dropout(child.p, masks).train(child.training))
