@@ -105,9 +105,15 @@ def commands(text: str) -> list[tuple[int, str]]:
     return found
 
 
-def python_pages() -> list[Path]:
-    """Return the pages with Python examples; the blocks of a page run one after the other in one process."""
-    return [page for page in PAGES if any(blocks(page.read_text(encoding="utf-8"), "python"))]
+def python_examples() -> dict[str, str]:
+    """Return the Python code of each page by its name, without pages that repeat that of an earlier one."""
+    pages: dict[str, str] = {}
+    for page in PAGES:
+        parts = blocks(page.read_text(encoding="utf-8"), "python")
+        code = "\n\n".join("\n".join(line for _, line in block) for block in parts)
+        if code and code not in pages.values():
+            pages[page.name] = code
+    return pages
 
 
 def examples() -> list[Example]:
@@ -209,11 +215,9 @@ def test_site_builds_without_warnings(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", python_pages(), ids=lambda page: page.name)
-def test_python_examples_run(place: Path, page: Path) -> None:
-    parts = blocks(page.read_text(encoding="utf-8"), "python")
-    code = "\n\n".join("\n".join(line for _, line in block) for block in parts)
-    executed(place, [sys.executable, "-c", code])
+@pytest.mark.parametrize("page", python_examples())
+def test_python_examples_run(place: Path, page: str) -> None:
+    executed(place, [sys.executable, "-c", python_examples()[page]])
 
 
 @pytest.mark.slow

@@ -1,12 +1,13 @@
 """The help of every command: whole at 80 columns, with examples that run as they stand there."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from tests.test_docs import check_options, executed, place
+from tests.test_docs import check_options, executed, of_package, place, run_of_package
 from tune_ner.cli.app import app
 
 __all__ = ["place"]
@@ -43,9 +44,12 @@ def test_every_command_is_listed() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("line", [line for command in COMMANDS for line in examples(command)])
-def test_an_example_of_the_help_runs(place: Path, line: str) -> None:
+def test_an_example_of_the_help_runs(place: Path, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if line.startswith("tune-ner submit"):  # it needs a cluster
         check_options(line.split(), help_of("submit"), help_of("search"))
-    else:
+    elif set(line) & set("|<>$&;"):
         # what would train for minutes is planned
         executed(place, ["bash", "-ec", re.sub(r"^tune-ner (grid|search)", r"\g<0> --dry-run", line)])
+    else:
+        monkeypatch.chdir(place)
+        run_of_package(place, *of_package(shlex.split(line)))
