@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tune_ner.config.loading import MAX_SPACE_BYTES, bundled_spaces, load_space
+from tune_ner.config.search_space import DataSettings
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import SpaceError
 
@@ -70,7 +71,7 @@ def test_grid_points_have_different_trial_ids(name: str) -> None:
 def test_notebook_space_has_the_notebooks_settings() -> None:
     found = load_space("notebook")
     assert found.grid_values == NOTEBOOK_GRID
-    assert found.data == "hub:community-datasets/swedish_medical_ner:1177"
+    assert found.data == DataSettings(path="hub:community-datasets/swedish_medical_ner:1177")
     assert (found.markup, found.selection_metric) == ("keep", "seqeval_f1")
     assert (found.split.test_size, found.split.validation_size, found.split.seed) == (0.2, 0.1, 67)
     assert len(found.grid_points()) == 12
@@ -90,7 +91,8 @@ def test_clean_space_has_clean_text_and_three_seeds() -> None:
 
 def test_demo_needs_neither_hub_nor_file() -> None:
     found = load_space("demo")
-    assert str(found.data).startswith("synthetic")
+    assert found.data
+    assert found.data.path.startswith("synthetic")
     assert all(model.startswith("tiny:") for model in found.model)
 
 
@@ -123,7 +125,7 @@ def test_mapping_is_a_source(tmp_path: Path) -> None:
 def test_overrides_replace_entries_of_the_file() -> None:
     found = load_space("notebook", {"model": ["tiny:1x32"], "epochs": 1, "data": "synthetic"})
     assert found.grid_values == {**NOTEBOOK_GRID, "model": ["tiny:1x32"], "epochs": [1]}
-    assert found.data == "synthetic"
+    assert found.data == DataSettings(path="synthetic")
 
 
 def test_invalid_override_is_reported_like_an_invalid_file() -> None:

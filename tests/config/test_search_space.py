@@ -242,7 +242,7 @@ def test_unsuitable_optuna_distribution_is_refused(name: str, distribution: Any)
         ({"max_length": 2}, "max_length[0]", "at least 3"),
         ({"seed": [1, True]}, "seed[1]", "found True"),
         ({"seed": 2**32}, "seed[0]", "below 4294967296"),
-        ({"data": ""}, "data", "found ''"),
+        ({"data": ""}, "data.path", "found ''"),
         ({"markup": "stripp"}, "markup", "did you mean 'strip'?"),
         ({"precision": "fp8"}, "precision", "auto, fp32, fp16, bf16"),
         ({"selection_metric": "f1"}, "selection_metric", "span_f1, seqeval_f1"),

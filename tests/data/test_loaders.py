@@ -73,7 +73,9 @@ def test_a_hub_source_names_a_data_set_and_its_configuration(
 ) -> None:
     calls: list[tuple[str, str | None]] = []
 
-    def read_hub(name: str, config: str | None) -> tuple[list[tuple[SplitName | None, Sentence]], tuple[str, ...]]:
+    def read_hub(
+        name: str, config: str | None, _: object
+    ) -> tuple[list[tuple[SplitName | None, Sentence]], tuple[str, ...]]:
         calls.append((name, config))
         return [("test", Sentence("0", "Astma", (Span(0, 5, DISORDER),))), ("train", Sentence("1", "Ring"))], ("noted",)
 

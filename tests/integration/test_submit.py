@@ -20,6 +20,7 @@ from benchmarks.two_nodes import two_nodes
 from tune_ner.cli.app import app
 from tune_ner.cluster.job_submission import Job, JobServer
 from tune_ner.config.loading import load_space
+from tune_ner.config.search_space import DataSettings
 from tune_ner.errors import ResourceError
 
 
@@ -51,7 +52,8 @@ def test_local_data_and_models_are_copied_into_the_job(tmp_path: Path) -> None:
     space = load_space("demo", {"data": str(corpus), "model": [str(encoder), "tiny:1x32"]})
     Job("grid", space, "night").prepare(folder)
     copied = load_space(str(folder / "space.yaml"))
-    assert (copied.data, copied.model) == ("inputs/corpus.jsonl", ["inputs/encoder", "tiny:1x32"])
+    assert copied.data == DataSettings(path="inputs/corpus.jsonl")
+    assert copied.model == ["inputs/encoder", "tiny:1x32"]
     assert (folder / "inputs" / "corpus.jsonl").read_text() == corpus.read_text()
     assert (folder / "inputs" / "encoder" / "config.json").exists()
     outcome = subprocess.run(

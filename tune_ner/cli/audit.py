@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from tune_ner.cli.console import reported_errors
+from tune_ner.cli.options import Format, TagColumn, TokenColumn
 from tune_ner.data.markup import MarkupMode
 from tune_ner.errors import OutputError
 from tune_ner.tagging.tokenization import WordTokenizer
@@ -18,6 +19,9 @@ EXIT_FINDINGS = 4
 
 def audit(
     data: Annotated[str, typer.Option(help="hub:DATASET[:CONFIG], synthetic[:SENTENCES], or a file or folder.")],
+    format: Format = None,
+    token_column: TokenColumn = None,
+    tag_column: TagColumn = None,
     markup: Annotated[MarkupMode, typer.Option(help="Keep or strip annotation markup in the text.")] = "keep",
     split: Annotated[
         Literal["random", "grouped"], typer.Option(help="'grouped' keeps near-identical sentences in the same split.")
@@ -56,7 +60,7 @@ def audit(
 
         if output and (output.is_dir() or not output.absolute().parent.is_dir()):
             raise OutputError(f"--output {output}: expected a file in an existing folder")
-        corpus = load_corpus(data, markup)
+        corpus = load_corpus(data, markup, format=format, token_column=token_column, tag_column=tag_column)
         splits = split_corpus(corpus, SplitSpec(method=split))
         train_texts = [corpus.sentences[index].text for index in splits.train]
         report = run_audit(

@@ -7,17 +7,30 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, is_dataclass, make_dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args, get_type_hints
 
 import typer
 from typer.core import TyperCommand
 
 from tune_ner.config.hyperparameters import HYPERPARAMETERS, Hyperparameter
+from tune_ner.data.formats.options import FormatName
 
 Name = Annotated[
     str | None, typer.Option(help="Run name. An existing run is resumed.", show_default="search space and time")
 ]
 ResultsDir = Annotated[Path, typer.Option(help="Folder in which run folders are created.")]
+
+
+Format = Annotated[
+    str | None,
+    typer.Option(help=f"Format of the data: {', '.join(get_args(FormatName))}.", show_default="ending and content"),
+]
+TokenColumn = Annotated[
+    str | None, typer.Option(help="Column of the tokens, by number from 1 or name.", show_default="detected")
+]
+TagColumn = Annotated[
+    str | None, typer.Option(help="Column of the tags, by number from 1 or name.", show_default="detected")
+]
 
 
 @dataclass(frozen=True)
@@ -29,6 +42,9 @@ class DataOptions:
     data: Annotated[
         str | None, typer.Option(help="A file or folder, hub:DATASET[:CONFIG], or synthetic[:SENTENCES].")
     ] = None
+    format: Format = None
+    token_column: TokenColumn = None
+    tag_column: TagColumn = None
     markup: Annotated[str | None, typer.Option(help="keep the annotation markup in the text, or strip it.")] = None
     split: Annotated[
         str | None, typer.Option(help="random, grouped (near-duplicates in one split), or kfold:K (grouped).")

@@ -75,7 +75,8 @@ class Job:
         (folder / "tune_ner" / "search_spaces").mkdir()
         for file in bundled_spaces().values():
             shutil.copy(file, folder / "tune_ner" / "search_spaces")
-        data = self.space.data and _copy_input(self.space.data, folder)
+        data = self.space.data
+        data = data and data.model_copy(update={"path": _copy_input(data.path, folder)})
         models = [_copy_input(name, folder) for name in self.space.model]
         space = self.space.model_copy(update={"data": data, "model": models})
         (folder / "space.yaml").write_text(space.to_yaml(), encoding="utf-8")

@@ -14,11 +14,13 @@ from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 from yaml.reader import ReaderError
 
-from tune_ner.config.search_space import SHORT, InitialPoints, SearchSpace, SplitSettings
+from tune_ner.config.search_space import SHORT, DataSettings, InitialPoints, SearchSpace, SplitSettings
 from tune_ner.data.splits import SplitMethod
 from tune_ner.errors import SpaceError
 from tune_ner.utils.text import near_misses
 
+READING_OPTIONS = ("format", "token_column", "tag_column")
+"""Entries of `data:` that are options of the command line."""
 MAX_SPACE_BYTES = 1_000_000
 SPACE_ALIASES = {"honest": "clean"}
 """Former names of bundled spaces."""
@@ -71,6 +73,8 @@ def load_space(
     if "split" in overrides:
         split = content.get("split")
         overrides["split"] = {**(split if isinstance(split, dict) else {}), **_parse_split(overrides["split"])}
+    if reading := {name: overrides.pop(name) for name in READING_OPTIONS if name in overrides}:
+        overrides["data"] = {**_data_mapping(overrides.get("data", content.get("data"))), **reading}
     if isinstance(points := content.get("initial_points"), dict):
         content["initial_points"] = _points_within(points, overrides)
     return parse_space({**content, **overrides}, origin)
@@ -88,6 +92,10 @@ def parse_space(content: Mapping[Any, Any], origin: str = "search space") -> Sea
         lines = [f"  {_describe(dict(problem))}" for problem in error.errors()]
         count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
         raise SpaceError("\n".join([f"{origin}: {count}", *lines])) from error
+
+
+def _data_mapping(data: Any) -> dict[Any, Any]:
+    return dict(data) if isinstance(data, Mapping) else {} if data is None else {"path": data}
 
 
 def _points_within(points: Mapping[Any, Any], overrides: Mapping[str, Any]) -> dict[Any, Any]:
@@ -178,11 +186,15 @@ def _describe(problem: dict[str, Any]) -> str:
     location, kind, context = problem["loc"], problem["type"], problem.get("ctx", {})
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
     if kind == "extra_forbidden":
-        owners: dict[Any, Any] = {"split": SplitSettings.model_fields, "initial_points": InitialPoints.__annotations__}
+        owners: dict[Any, Any] = {
+            "data": DataSettings.model_fields,
+            "split": SplitSettings.model_fields,
+            "initial_points": InitialPoints.__annotations__,
+        }
         known = owners[location[0]] if len(location) > 1 else SearchSpace.model_fields
         return f"{key}: unknown key{near_misses(str(location[-1]), known)}; known are {', '.join(known)}"
     if kind == "missing":
-        return f"{key}: missing; expected one value or a list of values"
+        return f"{key}: missing; expected {'a name' if location[0] == 'data' else 'one value or a list of values'}"
     if kind == "value_error":
         return f"{key}: {context['error']}" if key else str(context["error"])
     found = SHORT.repr(problem["input"])

@@ -42,6 +42,7 @@ from tune_ner.config.hyperparameters import (
     parse_distribution,
     serialize,
 )
+from tune_ner.data.formats.options import ReadOptions
 from tune_ner.data.markup import MarkupMode
 from tune_ner.data.splits import SplitMethod, SplitSpec
 from tune_ner.errors import SpaceError
@@ -134,12 +135,40 @@ else:
     InitialPoints.__pydantic_config__ = ConfigDict(extra="forbid")
 
 
+class DataSettings(ReadOptions):
+    """`data:` of a search space: a path or name, and how to read it; see `tune_ner.data.formats.options`."""
+
+    path: Text
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """The options of `load_corpus` that are set."""
+        return self.model_dump(exclude={"path"}, exclude_defaults=True)
+
+
+def _data_settings(value: Any) -> Any:
+    return {"path": value} if isinstance(value, str) else value
+
+
+def _short_data(data: DataSettings | None) -> Any:
+    """Return the path alone if nothing else is set."""
+    return data and ({"path": data.path, **data.reading} if data.reading else data.path)
+
+
 class SpaceSettings(RunSettings):
     """Entries of a search space that are not hyperparameters."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
-    data: Annotated[Text | None, Row("Corpus: hub:DATASET[:CONFIG], synthetic[:SENTENCES], a file or a folder.")] = None
+    data: Annotated[
+        DataSettings | None,
+        BeforeValidator(_data_settings),
+        PlainSerializer(_short_data, return_type=Any),
+        Row(
+            "Corpus: hub:DATASET[:CONFIG], synthetic[:SENTENCES], a file or a folder; or `path` and how to read it: "
+            "`format`, `token_column`, `tag_column`, `columns`, `labels`, `multiple_labels`."
+        ),
+    ] = None
     markup: Annotated[MarkupMode, Row("Keep annotation markup in the text, or strip it.")] = "keep"
     split: Annotated[SplitSettings, Row("Division of the corpus into train, validation and test.")] = SplitSettings()
     batching: Annotated[

@@ -22,6 +22,10 @@ SPLIT_ALIASES: dict[str, SplitName] = {
     "val": "validation",
     "dev": "validation",
     "devel": "validation",
+    "development": "validation",
+    "eval": "validation",
+    "testa": "validation",
+    "testb": "test",
     "test": "test",
     "testing": "test",
 }
@@ -120,5 +124,6 @@ def valid_spans(sentence: Sentence) -> list[Span]:
 
 
 def split_from_name(name: str) -> SplitName | None:
-    """Return the split that a name such as `train`, `dev` or `train-00000-of-00001` denotes, or None."""
-    return SPLIT_ALIASES.get(re.split(r"[-_.]", name.lower(), maxsplit=1)[0])
+    """Return the split that a word of a name denotes (`train`, `sv_dev.conll`, `eng.testa`), if just one does."""
+    found = {SPLIT_ALIASES[word] for word in re.split(r"[^a-z]+", name.lower()) if word in SPLIT_ALIASES}
+    return found.pop() if len(found) == 1 else None

@@ -1,4 +1,4 @@
-"""Parsing of tags in any IOB dialect: tag sequences → typed word ranges (chunks).
+"""Parsing of tags: any way to write them → prefix and type → typed word ranges (chunks).
 
 The rule is that of the CoNLL-2000 evaluation script `conlleval` and of seqeval's default mode, extended to the prefixes
 of BILOU. It accepts every sequence, valid or not:
@@ -9,9 +9,15 @@ of BILOU. It accepts every sequence, valid or not:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 OUTSIDE = "O"
+UNNAMED = "ENTITY"
+"""The type of entities whose tags are prefixes without a type."""
 _OPENING = frozenset("BSU")
 _CLOSING = frozenset("ELSU")
 PREFIXES = frozenset("BIELSU")
@@ -49,6 +55,130 @@ def find_chunks(tags: Iterable[str]) -> Iterator[Chunk]:
             open_label = ""
     if open_label:
         yield start, position + 1, open_label
+
+
+@dataclass(frozen=True)
+class TagStyle:
+    """A way to write tags, such as `B-PER`, `B_PER`, `PER-B`, `b-per`, `B` or `PER`.
+
+    Attributes:
+        name: description in notes; empty for the usual `B-PER`.
+        outside: the tag of words outside of entities.
+        parse: returns a tag as `B-PER`; None if it is not written in this way.
+    """
+
+    name: str
+    outside: str
+    parse: Callable[[str], str | None]
+
+    @classmethod
+    def usual(cls) -> TagStyle:
+        """Return the usual way: `O`, `B-PER`, `I-PER`."""
+        return cls("", OUTSIDE, _STYLES[0][1])
+
+    def canonical(self, tag: str, multiple_labels: Literal["error", "first"] = "error") -> str:
+        """Return a tag as `O` or `B-PER`.
+
+        Raises:
+            ValueError: the tag is not written in this way, has several labels, or has a blank type.
+        """
+        if tag == self.outside:
+            return OUTSIDE
+        labels = [self.parse(part) for part in _SEVERAL.split(tag)]
+        if len(labels) > 1 and all(label and label[2:] for label in labels):
+            if multiple_labels == "error":
+                raise ValueError(
+                    f"found the tag {tag!r} with {len(labels)} labels; set `multiple_labels: first` under `data:` to "
+                    "use the first one"
+                )
+            return str(labels[0])
+        found = self.parse(tag)
+        if found is None or not is_type_name(found[2:]):
+            expected = (
+                "O, or one of B- I- E- L- S- U- and a type" if not self.name else f"{self.outside} or {self.name}"
+            )
+            raise ValueError(f"found the tag {tag!r}; expected {expected}")
+        return found
+
+
+_SEVERAL = re.compile(r"[,|;+]")
+_LETTERS = {letter: letter for letter in PREFIXES} | {"M": "I", "W": "S"}
+_OUTSIDE_NAMES = ("O", "o", "OUT", "_", "0", "-O-")
+
+
+def _prefixed(separator: str, upper: bool) -> Callable[[str], str | None]:
+    def parse(tag: str) -> str | None:
+        letter, found, label = tag.partition(separator)
+        prefix = _LETTERS.get(letter if upper else letter.upper() if letter.islower() else "")
+        return f"{prefix}-{label}" if prefix and found and label else None
+
+    return parse
+
+
+def _suffixed(separator: str) -> Callable[[str], str | None]:
+    def parse(tag: str) -> str | None:
+        label, found, letter = tag.rpartition(separator)
+        prefix = _LETTERS.get(letter)
+        return f"{prefix}-{label}" if prefix and found and label else None
+
+    return parse
+
+
+def _bare(tag: str) -> str | None:
+    return f"{_LETTERS[tag]}-{UNNAMED}" if tag in _LETTERS else None
+
+
+def _plain(tag: str) -> str | None:
+    looks_prefixed = re.match(r"[A-Za-z]?[-_:]", tag) or tag.upper() in ("O", *_LETTERS) or tag.isdecimal()
+    return f"I-{tag}" if tag and not looks_prefixed else None
+
+
+_STYLES: tuple[tuple[str, Callable[[str], str | None]], ...] = (
+    ("", _prefixed("-", upper=True)),
+    ("PREFIX_TYPE", _prefixed("_", upper=True)),
+    ("lower-case prefix-type", _prefixed("-", upper=False)),
+    ("lower-case prefix_type", _prefixed("_", upper=False)),
+    ("TYPE-PREFIX", _suffixed("-")),
+    ("TYPE_PREFIX", _suffixed("_")),
+    ("prefixes without a type", _bare),
+)
+PLAIN = "types without a prefix"
+
+
+def tag_style(counts: Mapping[str, int], plain: bool = False) -> TagStyle | None:
+    """Return the way in which most tags are written that are not outside of entities; None if they are no tags.
+
+    Args:
+        counts: number of occurrences of each tag.
+        plain: whether types without a prefix count as tags; otherwise, any column of words would be one.
+    """
+    outside = next((name for name in _OUTSIDE_NAMES if name in counts), OUTSIDE)
+    others = {tag: count for tag, count in counts.items() if tag != outside}
+    if not others:
+        return TagStyle("", outside, _STYLES[0][1]) if counts else None
+    styles = [*_STYLES, (PLAIN, _plain)] if plain and {"O", "OUT"} & counts.keys() else _STYLES
+    fitting = {
+        style: sum(n for tag, n in others.items() if style[1](tag) or all(map(style[1], _SEVERAL.split(tag))))
+        for style in styles
+    }
+    best = max(styles, key=lambda style: fitting[style])
+    # a typing error must be an error with its line, and not make the column one of words
+    return TagStyle(best[0], outside, best[1]) if 2 * fitting[best] > sum(others.values()) else None
+
+
+def is_tag(word: str) -> bool:
+    """Return whether a word is a tag as `split_tag` reads it."""
+    try:
+        split_tag(word)
+    except ValueError:
+        return False
+    return True
+
+
+def is_type_name(label: str) -> bool:
+    """Return whether a text can be the name of an entity type: not blank, and without control characters."""
+    controls = any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in label)
+    return bool(label) and label == label.strip() and not controls
 
 
 def detect_dialect(sequences: Iterable[Sequence[str]]) -> str:

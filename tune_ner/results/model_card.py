@@ -73,7 +73,7 @@ def _metadata(results: Results, record: TrialRecord) -> dict[str, Any]:
     }
     if _REVISION.fullmatch(config.model_fingerprint):
         metadata["base_model"] = config.model
-    data = (space.data if space else None) or ""
+    data = space.data.path if space and space.data else ""
     if data.startswith("hub:"):
         metadata["datasets"] = [data.split(":")[1]]
     return metadata

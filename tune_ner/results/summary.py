@@ -52,7 +52,10 @@ def describe_run(space: SearchSpace | None, records: Sequence[TrialRecord]) -> d
 
 def describe_data(space: SearchSpace | None) -> str:
     """Return the data source and the treatment of annotation markup: `corpus.jsonl, markup strip`."""
-    return f"{space.data or 'in memory'}, markup {space.markup}" if space else "unknown"
+    if space is None:
+        return "unknown"
+    reading = [f"{name} {value}" for name, value in (space.data.reading if space.data else {}).items()]
+    return ", ".join([space.data.path if space.data else "in memory", *reading, f"markup {space.markup}"])
 
 
 def describe_split(split: SplitSettings) -> str:

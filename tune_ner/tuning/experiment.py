@@ -212,7 +212,7 @@ def prepare(space: SearchSpace, corpus: Corpus | None = None) -> Experiment:
     if corpus is None:
         if space.data is None:
             raise SpaceError("data: missing; add `data:` to the search space or pass --data FILE or hub:DATASET")
-        corpus = load_corpus(space.data, space.markup)
+        corpus = load_corpus(space.data.path, space.markup, **space.data.reading)
     spec = space.split.spec
     folds: list[int | None] = list(range(spec.folds)) or [None]
     splits = {fold: split_corpus(corpus, spec, fold) for fold in folds}
@@ -234,7 +234,7 @@ def audit_experiment(experiment: Experiment) -> dict[int | None, AuditReport]:
             # the most that is truncated; windows with a stride truncate nothing
             max_length=min(space.max_length) if 0 in space.stride else _NO_TRUNCATION,
             word_tokenizer=space.word_tokenizer[0],
-            data_option=space.data or "",
+            data_option=space.data.path if space.data else "",
         )
         for fold, split in experiment.splits.items()
     }

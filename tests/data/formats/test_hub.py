@@ -85,7 +85,7 @@ def test_a_single_train_split_is_an_unsplit_corpus(publish: Publish) -> None:
     assert [split_name for split_name, _ in found] == [None, None]
     assert [as_published(sentence) for _, sentence in found] == SENTENCES
     assert [sentence.source for _, sentence in found] == [f"{NAME}:train[0]", f"{NAME}:train[1]"]
-    assert notes == ()
+    assert notes == ("read as rows of `sentence` and `entities`",)
 
 
 @pytest.mark.parametrize("validation", ["validation", "dev"])
@@ -110,7 +110,7 @@ def test_tags_are_named_by_the_class_names_and_noted_once(publish: Publish) -> N
     publish({"train": rows, "validation": rows})
     found, notes = read_hub("owner/genes", None)
     assert [(sentence.text, sentence.spans) for _, sentence in found] == [("BRCA 1 finns", (Span(0, 6, "gene"),))] * 2
-    assert notes == ("tags read as BIO",)
+    assert notes == ("read as rows of `tokens` and `ner_tags` (BIO)",)
 
 
 def test_other_splits_are_ignored_with_a_note(publish: Publish) -> None:
@@ -136,7 +136,7 @@ def test_an_invalid_row_is_named_with_split_and_number(publish: Publish) -> None
 
 def test_rows_of_another_shape_are_refused_with_their_columns(publish: Publish) -> None:
     publish({"train": datasets.Dataset.from_list([{"review": "a", "stars": 1}])})
-    with pytest.raises(DataError, match=r"train\[0\]: found the keys review, stars; expected `sentence` \+ `entities`"):
+    with pytest.raises(DataError, match=r"train\[0\]: found the keys review, stars; expected a text with spans"):
         read_hub(NAME, None)
 
 

@@ -1,78 +1,188 @@
-"""Local files and folders (bracket text, JSONL, CoNLL columns, parquet) → sentences."""
+"""Local files and folders → sentences: which files are read, with which format and which split."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from tune_ner.data.corpus import Sentence, split_from_name
-from tune_ner.data.formats.rows import Row, sentences_from_rows, tokens_to_text
+from tune_ner.data.corpus import SPLIT_ALIASES, Sentence, SplitName, split_from_name
+from tune_ner.data.formats.columns import cells_of, read_columns
+from tune_ner.data.formats.options import DEFAULT, FormatName, ReadOptions
+from tune_ner.data.formats.rows import Placed, Row, sentences_from_rows
+from tune_ner.data.formats.standoff import is_pubtator, read_brat, read_pubtator
 from tune_ner.data.formats.tables import SplitSentences, class_names
 from tune_ner.data.markup import UNPAIRED, first_places, published_spans, unpaired_brackets
-from tune_ner.data.tag_parsing import detect_dialect, split_tag
+from tune_ner.data.tag_parsing import is_tag
 from tune_ner.errors import DataError
 
 Reading = tuple[list[Sentence], tuple[str, ...]]
 """The sentences of a file, and notes on how it was read."""
 
 _SNIFFED_LINES = 200
+_MOST_NAMED = 5
 _NO_DATA = frozenset({"README", "LICENSE", "LICENCE", "COPYING"})
+_SHARD = re.compile(r"(?P<name>.*?)[-_.]?(?P<number>\d+)(?:-of-\d+)?", re.DOTALL)
+_ENDINGS: dict[str, FormatName | None] = {
+    ".txt": None,
+    ".jsonl": "jsonl",
+    ".json": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pubtator": "pubtator",
+    **dict.fromkeys(
+        (".conll", ".conllu", ".conll03", ".iob", ".iob2", ".bio", ".bioes", ".tsv", ".csv", ".ssv", ".ner", ".col"),
+        "columns",
+    ),
+}
+"""Formats of files by their ending; None where the content decides."""
 
 
-def read_path(path: Path) -> tuple[SplitSentences, tuple[str, ...]]:
-    """Return the sentences of a file or of the files of a folder, each with the split that its file is named after.
+def read_path(path: Path, options: ReadOptions = DEFAULT) -> tuple[SplitSentences, tuple[str, ...]]:
+    """Return the sentences of a file or folder, each with its published split, and notes on how they were read.
 
-    The files of a folder are its splits if all of them are named after splits (`train.jsonl`, `dev-1.conll` …);
-    otherwise, they are concatenated in the order of their names.
+    The files of a folder, or its subfolders, are splits if words of their names say so (`train.jsonl`, `sv_dev.conll`,
+    `eng.testa`). Files of other names are not read then. Without such names, files of one ending are joined.
 
     Raises:
-        DataError: the path does not exist or has no data, or a file is invalid at a line that the message names.
+        DataError: the path does not exist or has no data, it is ambiguous which files are which split, or a file is
+            invalid at a line that the message names.
     """
     try:
         if not path.exists():
             raise DataError(f"{path}: no such file or folder; give a corpus file, a folder of them, or `synthetic`")
-        files = _data_files(path) if path.is_dir() else [path]
+        files, folder_notes = _files_of(path) if path.is_dir() else ([(None, path)], [])
     except OSError as error:
         raise DataError(f"{path}: cannot read: {error.strerror}; give a corpus file or a folder of them") from error
-    splits = [split_from_name(file.stem) for file in files]
-    if None in splits or path.is_file():
-        splits = [None] * len(files)
     sentences: SplitSentences = []
-    notes: dict[str, None] = {}
-    for file, split in zip(files, splits, strict=True):
-        found, file_notes = read_file(file)
+    notes = dict.fromkeys(folder_notes)
+    for split, file in files:
+        found, file_notes = read_file(file, options)
         sentences += [(split, sentence) for sentence in found]
         notes |= dict.fromkeys(file_notes)
     return sentences, tuple(notes)
 
 
-def read_file(path: Path) -> Reading:
-    """Return the sentences of one file, whose format follows from its ending or, for `.txt`, from its lines.
+def read_file(path: Path, options: ReadOptions = DEFAULT) -> Reading:
+    """Return the sentences of one file or brat folder, in the format of its ending or, if that is none, of its content.
 
     Raises:
         DataError: the file is empty, not UTF-8, of an unknown format, or invalid at a line that the message names.
     """
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
-        known = ", ".join(sorted(_READERS))
-        raise DataError(f"{path}: unknown ending {path.suffix!r}; expected one of {known}")
-    sentences, notes = reader(path)
+    name = "brat" if path.is_dir() else options.format or _ENDINGS.get(path.suffix.lower()) or _sniffed(path)
+    sentences, notes = _READERS[name](path, options)
     if not sentences:
         raise DataError(f"{path}: no sentences; expected at least one")
     return sentences, notes
 
 
+def _files_of(folder: Path) -> tuple[list[tuple[SplitName | None, Path]], list[str]]:
+    """Return the files of a folder that are read, with their splits, and notes."""
+    if any(folder.glob("*.ann")):
+        return [(None, folder)], []
+    files = sorted(file for file in folder.iterdir() if _is_data(file))
+    if not files and (found := _split_folders(folder)):
+        return found, [f"splits are the folders {', '.join(sorted({file.parent.name for _, file in found}))}"]
+    if not files:
+        raise DataError(f"{folder}: no data files; expected files ending in {', '.join(sorted(_ENDINGS))}")
+    by_split: dict[SplitName | None, list[Path]] = {}
+    for file in files:
+        by_split.setdefault(split_from_name(file.name), []).append(file)
+    others = by_split.pop(None, [])
+    if not by_split:
+        return _unsplit_files(folder, others)
+    chosen = [(split, file) for split, found in by_split.items() for file in _files_of_split(folder, split, found)]
+    left_out = sorted({*files} - {file for _, file in chosen})
+    _check_splits(folder, by_split, [file for file in others if file.suffix in {f.suffix for _, f in chosen}])
+    notes = [f"not read, since their names are not those of splits: {_named(left_out)}"] if left_out else []
+    if any(split not in (None, _exact_split(file)) for split, file in chosen):
+        notes.append("splits: " + ", ".join(f"{split} from {file.name}" for split, file in chosen))
+    return sorted(chosen, key=lambda item: item[1]), notes
+
+
+def _split_folders(folder: Path) -> list[tuple[SplitName | None, Path]]:
+    found: list[tuple[SplitName | None, Path]] = []
+    for inner in sorted(path for path in folder.iterdir() if path.is_dir()):
+        if split := SPLIT_ALIASES.get(inner.name.lower()):
+            annotated = any(inner.glob("*.ann"))
+            files = [inner] if annotated else sorted(file for file in inner.iterdir() if _is_data(file))
+            found += [(split, file) for file in files]
+    return found
+
+
+def _unsplit_files(folder: Path, files: Sequence[Path]) -> tuple[list[tuple[SplitName | None, Path]], list[str]]:
+    endings = sorted({file.suffix.lower() for file in files})
+    if len(endings) > 1:
+        raise DataError(
+            f"{folder}: files of several formats, none of them named after a split: {_named(files)}; give one file, or "
+            "name the files train, dev and test"
+        )
+    joined = f"{len(files)} files without names of splits joined in this order: {_named(files)}"
+    return [(None, file) for file in files], [joined] if len(files) > 1 else []
+
+
+def _files_of_split(folder: Path, split: SplitName | None, files: Sequence[Path]) -> Sequence[Path]:
+    """Return the files of a split: all parts of one file, or that which has just the name of the split."""
+    if len(files) == 1 or _are_parts(files):
+        return files
+    exact = [file for file in files if _exact_split(file)]
+    if len(exact) == 1:
+        return exact
+    raise DataError(
+        f"{folder}: {len(files)} files could be the split {split}: {_named(files)}; move all but one of them "
+        "out of the folder"
+    )
+
+
+def _exact_split(file: Path) -> SplitName | None:
+    return SPLIT_ALIASES.get(file.stem.lower())
+
+
+def _are_parts(files: Sequence[Path]) -> bool:
+    """Return whether names differ in a number only that counts from 0 or 1, such as `train-00000-of-00002`."""
+    found = [_SHARD.fullmatch(file.stem) for file in files]
+    if (
+        not all(found)
+        or len({(match["name"], file.suffix) for match, file in zip(found, files, strict=True) if match}) > 1
+    ):
+        return False
+    numbers = sorted(int(match["number"]) for match in found if match)
+    return numbers in (list(range(len(numbers))), list(range(1, len(numbers) + 1)))
+
+
+def _check_splits(folder: Path, splits: Mapping[SplitName | None, list[Path]], others: Sequence[Path]) -> None:
+    names = _named([file for files in splits.values() for file in files])
+    if len(splits) == 1 and others:
+        raise DataError(
+            f"{folder}: {names} has the name of a split, but {_named(others)} have not; name all files after splits, "
+            "or give one file"
+        )
+    if "train" not in splits and len(splits) > 1:
+        raise DataError(
+            f"{folder}: no file is named after the split train; found {names}; expected a file such as train.conll"
+        )
+
+
 def _is_data(file: Path) -> bool:
     named_otherwise = file.name.startswith(".") or file.stem.upper() in _NO_DATA
-    return file.is_file() and file.suffix.lower() in _READERS and not named_otherwise
+    if not file.is_file() or named_otherwise:
+        return False
+    return file.suffix.lower() in _ENDINGS or (split_from_name(file.name) is not None and _has_data(file))
 
 
-def _data_files(folder: Path) -> list[Path]:
-    files = sorted(file for file in folder.iterdir() if _is_data(file))
-    if not files:
-        raise DataError(f"{folder}: no data files; expected files ending in {', '.join(sorted(_READERS))}")
-    return files
+def _has_data(file: Path) -> bool:
+    """Return whether a file of an unknown ending, such as `test.gold`, has the content of a corpus."""
+    try:
+        return bool(_sniffed(file))
+    except DataError:
+        return False
+
+
+def _named(files: Sequence[Path]) -> str:
+    more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
+    return ", ".join(file.name for file in files[:_MOST_NAMED]) + more
 
 
 def _lines(path: Path) -> list[str]:
@@ -94,16 +204,27 @@ def _lines(path: Path) -> list[str]:
     return [line.removesuffix("\r") for line in text.split("\n")]
 
 
-def _read_text(path: Path) -> Reading:
+def _sniffed(path: Path) -> FormatName:
+    """Return the format of a file by its content."""
     lines = _lines(path)
-    return _conll(path, lines) if _looks_like_columns(lines) else _bracket_text(path, lines)
+    if is_pubtator(lines):
+        return "pubtator"
+    if _looks_like_columns(lines):
+        return "columns"
+    if path.suffix.lower() == ".txt":
+        return "brackets"
+    if next(line for line in lines if line.strip()).lstrip().startswith(("{", "[{")):
+        return "jsonl"
+    known = ", ".join(sorted(_ENDINGS))
+    raise DataError(f"{path}: unknown ending {path.suffix!r}; expected one of {known}, or `format:` under `data:`")
 
 
-def _bracket_text(path: Path, lines: list[str]) -> Reading:
+def _read_brackets(path: Path, _: ReadOptions) -> Reading:
     """Read one sentence per line; an empty line is an empty sentence, as in the hub's data set.
 
     Skipping empty lines would shift all later indices, and so change the notebook's split.
     """
+    lines = _lines(path)
     sentences: list[Sentence] = []
     unpaired: list[str] = []
     brackets = 0
@@ -114,90 +235,73 @@ def _bracket_text(path: Path, lines: list[str]) -> Reading:
             unpaired.append(place)
         sentences.append(Sentence(f"{path.stem}_{len(sentences)}", line, published_spans(line), place))
     empty = sum(not sentence.text.strip() for sentence in sentences)
-    notes = (f"empty lines kept as sentences without words: {empty}",) if empty else ()
+    notes = ["read as bracket text: ( disorder ), [ drug ], { body part }, one sentence per line"]
+    notes += [f"empty lines kept as sentences without words: {empty}"] if empty else []
     if not unpaired:
-        return sentences, notes
+        return sentences, tuple(notes)
     where = first_places(unpaired)
     note = f"{brackets} {UNPAIRED} in {len(unpaired)} lines are kept as text: {where}"
     return sentences, (*notes, note)
 
 
 def _looks_like_columns(lines: list[str]) -> bool:
-    filled = [_columns(line) for line in lines[:_SNIFFED_LINES] if line.strip() and not _is_comment(line)]
-    tagged = sum(1 for columns in filled if len(columns) > 1 and _is_tag(columns[-1]))
-    return 2 * tagged > len(filled)
+    filled = [cells_of(line) for line in lines[:_SNIFFED_LINES] if line.strip()]
+    tagged = sum(len(cells) > 1 and is_tag(cells[-1]) for cells in filled)
+    return 2 * tagged > sum(not cells[0].startswith("#") or is_tag(cells[-1]) for cells in filled)
 
 
-def _is_comment(line: str) -> bool:
-    """Return whether a line is a comment: it starts with #, and the # is not a token with a tag."""
-    return line.startswith("#") and not _is_tag(_columns(line)[-1])
+def _read_columns(path: Path, options: ReadOptions) -> Reading:
+    return read_columns(path, _lines(path), options)
 
 
-def _is_tag(word: str) -> bool:
+def _read_pubtator(path: Path, _: ReadOptions) -> Reading:
+    return read_pubtator(path, _lines(path))
+
+
+def _read_brat(path: Path, _: ReadOptions) -> Reading:
+    return read_brat(path)
+
+
+def _read_json(path: Path, options: ReadOptions) -> Reading:
+    lines = _lines(path)
+    first = next(line for line in lines if line.strip()).lstrip()
+    rows = _json_items(path, "\n".join(lines)) if first.startswith("[") or first.strip() == "{" else None
+    return sentences_from_rows(_json_lines(path, lines) if rows is None else rows, path.stem, (), options)
+
+
+def _json_items(path: Path, text: str) -> list[Placed] | None:
+    """Return the items of a file that is one JSON array, or an object with one; None if it is not JSON as a whole."""
     try:
-        split_tag(word)
-    except ValueError:
-        return False
-    return True
+        content = json.loads(text)
+    # ValueError: invalid JSON, or a number with more digits than Python reads
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(content, dict):
+        lists = [
+            value for value in content.values() if isinstance(value, list) and value and isinstance(value[0], dict)
+        ]
+        if "text" in content or "tokens" in content or len(lists) != 1:
+            return None if "\n" not in text.strip() else [(f"{path}:1", content)]
+        content = lists[0]
+    return [(f"{path}[{number}]", _item(item, f"{path}[{number}]")) for number, item in enumerate(content)]
 
 
-def _read_conll(path: Path) -> Reading:
-    return _conll(path, _lines(path))
+def _item(item: Any, place: str) -> Row:
+    """Return an item of an array as a row; spaCy's training examples are pairs of a text and its entities."""
+    if isinstance(item, list) and len(item) == 2 and isinstance(item[0], str) and isinstance(item[1], dict):
+        return {"text": item[0], "spans": item[1].get("entities", [])}
+    if not isinstance(item, dict):
+        raise DataError(f"{place}: found {type(item).__name__}; expected a JSON object for each sentence")
+    return item
 
 
-def _conll(path: Path, lines: list[str]) -> Reading:
-    """Read tokens from the first column and tags from the last one; an empty line ends a sentence."""
-    sentences: list[Sentence] = []
-    dialects: list[list[str]] = []
-    for first, rows in _blocks(path, lines):
-        tokens, tags = [row[0] for row in rows], [row[-1] for row in rows]
-        place = f"{path}:{first}"
-        text, spans = tokens_to_text(tokens, tags, place)
-        dialects.append(tags)
-        sentences.append(Sentence(f"{path.stem}_{len(sentences)}", text, spans, place))
-    return sentences, (f"tags read as {detect_dialect(dialects)}",)
-
-
-def _columns(line: str) -> list[str]:
-    """Split a line at tabs, or at spaces if it has no tabs; no-break spaces belong to tokens."""
-    if "\t" in line:
-        return [column.strip(" ") for column in line.split("\t")]
-    return [column for column in line.split(" ") if column]
-
-
-def _blocks(path: Path, lines: list[str]) -> Iterator[tuple[int, list[list[str]]]]:
-    rows: list[list[str]] = []
-    first = 1
-    for number, line in enumerate([*lines, ""], start=1):
-        columns = _columns(line)
-        if not line.strip():
-            if rows:
-                yield first, rows
-            rows = []
-            continue
-        if columns[0] == "-DOCSTART-" or _is_comment(line):
-            continue
-        if len(columns) < 2 or not columns[0] or not _is_tag(columns[-1]):
-            raise DataError(
-                f"{path}:{number}: found {line[:60]!r}; expected a token, then columns, the last one a tag such "
-                "as O, B-DRUG or I-DRUG"
-            )
-        first = first if rows else number
-        rows.append(columns)
-
-
-def _read_jsonl(path: Path) -> Reading:
-    return sentences_from_rows(_json_rows(path), path.stem)
-
-
-def _json_rows(path: Path) -> Iterator[tuple[str, Row]]:
-    for number, line in enumerate(_lines(path), start=1):
+def _json_lines(path: Path, lines: Sequence[str]) -> Iterator[Placed]:
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         place = f"{path}:{number}"
         try:
             row = json.loads(line)
-        # ValueError: invalid JSON, or a number with more digits than Python reads
         except (ValueError, RecursionError) as error:
             raise DataError(f"{place}: not JSON ({error}); expected one object on each line") from error
         if not isinstance(row, dict):
@@ -205,7 +309,7 @@ def _json_rows(path: Path) -> Iterator[tuple[str, Row]]:
         yield place, row
 
 
-def _read_parquet(path: Path) -> Reading:
+def _read_parquet(path: Path, options: ReadOptions) -> Reading:
     import datasets
     import pyarrow.parquet
 
@@ -218,17 +322,14 @@ def _read_parquet(path: Path) -> Reading:
     except Exception as error:
         raise DataError(f"{path}: not a readable parquet file ({error})") from error
     places = ((f"{path}:{number}", row) for number, row in enumerate(rows, start=1))
-    return sentences_from_rows(places, path.stem, names)
+    return sentences_from_rows(places, path.stem, names, options)
 
 
-_READERS: dict[str, Callable[[Path], Reading]] = {
-    ".txt": _read_text,
-    ".jsonl": _read_jsonl,
-    ".json": _read_jsonl,
-    ".conll": _read_conll,
-    ".iob": _read_conll,
-    ".iob2": _read_conll,
-    ".bio": _read_conll,
-    ".tsv": _read_conll,
-    ".parquet": _read_parquet,
+_READERS: dict[FormatName, Callable[[Path, ReadOptions], Reading]] = {
+    "brackets": _read_brackets,
+    "columns": _read_columns,
+    "jsonl": _read_json,
+    "parquet": _read_parquet,
+    "brat": _read_brat,
+    "pubtator": _read_pubtator,
 }

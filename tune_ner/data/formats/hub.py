@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from tune_ner.data.formats.options import DEFAULT, ReadOptions
 from tune_ner.data.formats.tables import SplitSentences, read_tables
 from tune_ner.errors import DataError
 
 
-def read_hub(name: str, config: str | None) -> tuple[SplitSentences, tuple[str, ...]]:
+def read_hub(name: str, config: str | None, options: ReadOptions = DEFAULT) -> tuple[SplitSentences, tuple[str, ...]]:
     """Return the sentences of a hub data set with their published splits; a lone split leaves them unsplit.
 
     Raises:
         DataError: the hub is unreachable, has no such data set or configuration, or a row is invalid.
     """
-    return read_tables(_load(name, config), name, config or name.rpartition("/")[2])
+    return read_tables(_load(name, config), name, config or name.rpartition("/")[2], options)
 
 
 def _load(name: str, config: str | None) -> Any:

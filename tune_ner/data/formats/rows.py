@@ -1,73 +1,365 @@
-"""Rows of hub data sets, JSONL, parquet and tables in memory → sentences.
+"""Rows of JSON files, parquet, hub data sets and tables in memory → sentences.
 
-A row has one of three shapes: `sentence` + `entities` (the schema of Swedish medical NER on the hub), `text` + `spans`,
-or `tokens` + `ner_tags`.
+A row has a text with spans, or tokens with tags. Which keys hold them follows from their names and values, as the
+tables `_KEYS` and `_SPAN_KEYS` list them; `ReadOptions.columns` replaces them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from reprlib import repr as shown
 from typing import Any
 
 from tune_ner.data.corpus import BODY, DISORDER, DRUG, MEDICAL_TYPES, Sentence, Span
-from tune_ner.data.tag_parsing import detect_dialect, find_chunks, split_tag
+from tune_ner.data.formats.options import DEFAULT, ReadOptions, Role
+from tune_ner.data.tag_parsing import TagStyle, detect_dialect, find_chunks, is_type_name, tag_style
 from tune_ner.errors import DataError
 
 PLACEHOLDER = 999
 """`start` and `end` of the placeholder entity in sentences without entities, in some published versions."""
 
-_KNOWN_NAMES = {
-    "disorder and finding": DISORDER,
-    "disorder": DISORDER,
-    "pharmaceutical drug": DRUG,
-    "drug": DRUG,
-    "body structure": BODY,
-    "body": BODY,
+_HUB_NAMES = {"Disorder and Finding": DISORDER, "Pharmaceutical Drug": DRUG, "Body Structure": BODY}
+"""Class names of Swedish medical NER on the hub; all other types keep their names."""
+_KEYS: Mapping[Role, tuple[str, ...]] = {
+    "text": ("text", "sentence", "data"),
+    "spans": ("spans", "entities", "label", "labels"),
+    "tokens": ("tokens", "words"),
+    "tags": ("ner_tags", "tags", "ner", "labels", "label"),
 }
-_SHAPES = "`sentence` + `entities`, `text` + `spans`, or `tokens` + `ner_tags`"
+_SPAN_KEYS = {
+    "start": ("start", "start_offset", "start_char", "begin"),
+    "end": ("end", "end_offset", "end_char"),
+    "label": ("label", "type", "entity_type", "labels"),
+}
+_SHAPES = "a text with spans (`text` + `spans`, `sentence` + `entities`), or tokens with tags (`tokens` + `ner_tags`)"
+_ANSWERS = ("accept", "reject", "ignore")
 
 Row = Mapping[str, Any]
+Placed = tuple[str, Row]
+"""A row and its place (`file:line`), for messages."""
 
 
 def canonical_type(name: str) -> str:
-    """Return the short name of a medical type that the hub spells out; other names are unchanged."""
-    return _KNOWN_NAMES.get(name.lower(), name)
+    """Return the short name of a type of Swedish medical NER on the hub; other names are unchanged."""
+    return _HUB_NAMES.get(name, name)
 
 
 def sentences_from_rows(
-    rows: Iterable[tuple[str, Row]], prefix: str, class_names: Sequence[str] = ()
+    rows: Iterable[Placed], prefix: str, class_names: Sequence[str] = (), options: ReadOptions = DEFAULT
 ) -> tuple[list[Sentence], tuple[str, ...]]:
     """Return the sentences of rows, and notes on how they were read.
 
     Args:
-        rows: pairs of a row's place (`file:line`), for messages, and the row.
+        rows: rows with their places.
         prefix: the ids of sentences without an `id` or `sid` are `prefix_0`, `prefix_1` …
         class_names: names of the class indices of types or tags, if the data set has them.
+        options: keys of the rows, and names of labels.
 
     Raises:
         DataError: a row has another shape, or an invalid span, type or tag.
     """
+    reader = _RowReader(class_names, options)
+    placed = [(place, reader.unwrapped(row)) for place, row in rows]
+    reader.learn(placed)
     sentences: list[Sentence] = []
-    dialects: list[list[str]] = []
-    for number, (place, row) in enumerate(rows):
+    for number, (place, row) in enumerate(placed):
+        if not reader.is_accepted(row, place):
+            continue
         given = row.get("sid") or row.get("id")
         name = str(given) if given and isinstance(given, str | int) else f"{prefix}_{number}"
-        if "sentence" in row and "entities" in row:
-            text, spans = _hub_shape(row, place, class_names)
-        elif "text" in row and "spans" in row:
-            text, spans = _text_shape(row, place)
-        elif "tokens" in row and "ner_tags" in row:
-            tags = _tag_names(row["ner_tags"], place, class_names)
-            text, spans = tokens_to_text(_tokens(row["tokens"], place), tags, place)
-            dialects.append(tags)
-        else:
-            raise DataError(f"{place}: found the keys {', '.join(map(str, row)) or '(none)'}; expected {_SHAPES}")
+        text, spans = reader.read(row, place)
         _check_characters(text, spans, place)
         sentences.append(Sentence(name, text, spans, place))
-    notes = (f"tags read as {detect_dialect(dialects)}",) if dialects else ()
-    return sentences, notes
+    return reader.with_offsets(sentences), reader.notes()
+
+
+@dataclass
+class _RowReader:
+    """Reads the rows of one file or table, and counts what is worth a note."""
+
+    class_names: Sequence[str]
+    options: ReadOptions
+    style: TagStyle | None = None
+    has_spans: bool = False
+    tags: list[list[str]] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    mentions: list[tuple[str, str, Span]] = field(default_factory=list)
+    with_spans: set[str] = field(default_factory=set)
+    keys: list[str] = field(default_factory=list)
+
+    def unwrapped(self, row: Row) -> Row:
+        """Return the row inside of the formats of annotation tools that nest it."""
+        if isinstance(row.get("data"), Mapping) and isinstance(row.get("annotations"), list):
+            return self._label_studio(row)
+        return row
+
+    def _label_studio(self, row: Row) -> Row:
+        done = [a for a in row["annotations"] if isinstance(a, Mapping) and not a.get("was_cancelled")]
+        if len(done) > 1:
+            self.counts["rows with several annotations, of which the first is read"] += 1
+        texts = [value for value in row["data"].values() if isinstance(value, str)]
+        results = done[0].get("result") if done else []
+        values = [r.get("value") for r in results or [] if isinstance(r, Mapping) and r.get("type") == "labels"]
+        return {"id": row.get("id"), "text": texts[0] if len(texts) == 1 else row["data"].get("text"), "spans": values}
+
+    def learn(self, rows: Sequence[Placed]) -> None:
+        """Find out how the tags of all rows are written, and whether any row has spans."""
+        counts: Counter[str] = Counter()
+        for _, row in rows:
+            self.has_spans |= self._key(row, "spans") is not None
+            key = self._key(row, "tags")
+            if key and self._key(row, "tokens") and isinstance(row[key], list):
+                counts.update(name for tag in row[key] if (name := self._tag_name(tag)) is not None)
+        self.style = tag_style(counts, plain=True)
+
+    def is_accepted(self, row: Row, place: str) -> bool:
+        """Return whether the annotator accepted the row (Prodigy's `answer`)."""
+        answer = row.get("answer")
+        if answer is None or answer == "accept":
+            return True
+        if answer not in _ANSWERS:
+            raise DataError(f"{place}: `answer` is {shown(answer)}; expected one of {', '.join(_ANSWERS)}")
+        self.counts[f"rows left out because their answer is {answer}"] += 1
+        return False
+
+    def read(self, row: Row, place: str) -> tuple[str, tuple[Span, ...]]:
+        """Return text and spans of a row."""
+        text, spans = self._key(row, "text"), self._key(row, "spans")
+        tokens, tags = self._key(row, "tokens"), self._key(row, "tags")
+        if text and spans:
+            return self._text_row(row, text, spans, place)
+        if tokens and tags:
+            return self._tagged_row(row, tokens, tags, place)
+        if text and isinstance(row[text], str) and self.has_spans and not tokens:
+            self.counts["rows without spans, read as sentences without entities"] += 1
+            return str(row[text]), ()
+        raise DataError(
+            f"{place}: found the keys {', '.join(map(str, row)) or '(none)'}; expected {_SHAPES}. Other "
+            "keys can be named by `columns:` under `data:`"
+        )
+
+    def _key(self, row: Row, role: Role) -> str | None:
+        if role in self.options.columns:
+            name = self.options.columns[role]
+            return name if name in row else None
+        # the same key can hold spans or tags: its values tell
+        names = [name for name in _KEYS[role] if name in row and _can_be(role, row[name])]
+        return names[0] if names else next((name for name in _KEYS[role][:2] if name in row), None)
+
+    def _text_row(self, row: Row, text_key: str, span_key: str, place: str) -> tuple[str, tuple[Span, ...]]:
+        text = row[text_key]
+        if not isinstance(text, str):
+            raise DataError(f"{place}: `{text_key}` is {type(text).__name__}, expected a string")
+        self.with_spans.add(place)
+        self.keys = [f"`{text_key}`", f"`{span_key}`"]
+        # the rows of Swedish medical NER have class indices, whose names some copies lack
+        indexed = MEDICAL_TYPES if (text_key, span_key) == ("sentence", "entities") else ()
+        names = [canonical_type(name) for name in self.class_names or indexed]
+        spans = (self._span(item, text, names, place) for item in _span_items(row[span_key], span_key, place))
+        return text, tuple(sorted(span for span in spans if span))
+
+    def _span(self, item: Any, text: str, names: Sequence[str], place: str) -> Span | None:
+        mention: object = None
+        if isinstance(item, Mapping):
+            start, end, label = (_value(item, keys) for keys in _SPAN_KEYS.values())
+            mention = item.get("text", item.get("word"))
+        elif isinstance(item, Sequence) and not isinstance(item, str) and len(item) == 3:
+            start, end, label = item
+        else:
+            raise DataError(
+                f"{place}: span {shown(item)} is neither [start, end, label] nor an object with these three keys"
+            )
+        if start == PLACEHOLDER and end == PLACEHOLDER and len(text) < PLACEHOLDER:
+            return None
+        span = checked_span(
+            start, end, self._type_name(label, names, place), text, place, is_bound=not isinstance(mention, str)
+        )
+        if span.start == span.end:
+            self.counts["empty spans left out"] += 1
+            return None
+        if isinstance(mention, str) and mention:
+            self.mentions.append((place, mention, span))
+        return span
+
+    def _type_name(self, value: Any, names: Sequence[str], place: str) -> str:
+        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+            value = value[0]
+        if isinstance(value, str) and not value.isdecimal():
+            return canonical_type(value)
+        by_index = {str(index): name for index, name in enumerate(names)}
+        by_index |= {index: name for index, name in self.options.labels.items() if index.isdecimal()}
+        if isinstance(value, int | str) and not isinstance(value, bool) and str(value) in by_index:
+            return by_index[str(value)]
+        known = f"one of {', '.join(f'{index} ({name})' for index, name in by_index.items())}, or " if by_index else ""
+        raise DataError(f"{place}: unknown entity type {shown(value)}; expected {known}a name such as 'DRUG'")
+
+    def _tagged_row(self, row: Row, token_key: str, tag_key: str, place: str) -> tuple[str, tuple[Span, ...]]:
+        tokens, tags = row[token_key], row[tag_key]
+        if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
+            raise DataError(f"{place}: `{token_key}` is {shown(tokens)}, expected a list of strings")
+        if not isinstance(tags, list):
+            raise DataError(f"{place}: `{tag_key}` is {shown(tags)}, expected a list with one tag per token")
+        others = [k for k in _KEYS["tags"] if k != tag_key and k in row and _can_be("tags", row[k]) and row[k] != tags]
+        if others and "tags" not in self.options.columns:
+            raise DataError(
+                f"{place}: both `{tag_key}` and `{others[0]}` hold tags; choose one with `columns: {{tags: "
+                f"{tag_key}}}` under `data:`"
+            )
+        named = [self._named(tag, place) for tag in tags]
+        self.keys = [f"`{token_key}`", f"`{tag_key}`"]
+        self.tags.append(named)
+        return tokens_to_text(tokens, named, place)
+
+    def _tag_name(self, tag: Any) -> str | None:
+        """Return the name of a tag; None if it has none."""
+        if isinstance(tag, str):
+            return self.options.labels.get(tag, tag) if tag.isdecimal() else tag
+        if isinstance(tag, int) and not isinstance(tag, bool):
+            if 0 <= tag < len(self.class_names):
+                return self.class_names[tag]
+            return self.options.labels.get(str(tag))
+        return None
+
+    def _named(self, tag: Any, place: str) -> str:
+        name = self._tag_name(tag)
+        if name is None:
+            raise DataError(
+                f"{place}: tag {shown(tag)} has no name; expected tags as strings, a data set whose features name its "
+                "classes, or their names as `labels: {0: O, 1: B-DRUG}` under `data:`"
+            )
+        try:
+            return (self.style or TagStyle.usual()).canonical(name, self.options.multiple_labels)
+        except ValueError as error:
+            raise DataError(f"{place}: {error}") from error
+
+    def with_offsets(self, sentences: list[Sentence]) -> list[Sentence]:
+        """Return the sentences with offsets in characters, as the texts of their spans show; trims white space.
+
+        Raises:
+            DataError: the text of a span is another one than at its offsets.
+        """
+        texts = {sentence.source: sentence.text for sentence in sentences}
+        for name, convert in _OFFSETS.items():
+            wrong = next(
+                (m for m in self.mentions if not _is_at(m[1], texts.get(m[0], ""), convert(texts.get(m[0], ""), m[2]))),
+                None,
+            )
+            if wrong is None:
+                if name:
+                    self.counts[f"spans whose offsets {name}, converted to characters"] = len(self.mentions)
+                return [self._converted(s, convert) if s.source in self.with_spans else s for s in sentences]
+        place, mention, span = next(m for m in self.mentions if not _is_at(m[1], texts.get(m[0], ""), m[2]))
+        raise DataError(
+            f"{place}: span [{span.start}, {span.end}, {span.label!r}] has the text {shown(mention)}, but the "
+            f"characters at its offsets are {shown(span.text_in(texts.get(place, '')))}; expected offsets in "
+            "characters, end exclusive"
+        )
+
+    def _converted(self, sentence: Sentence, convert: Callable[[str, Span], Span]) -> Sentence:
+        spans = []
+        for span in sentence.spans:
+            found = convert(sentence.text, span)
+            inside = found.text_in(sentence.text)
+            stripped = inside.strip()
+            if not stripped:
+                self.counts["spans of white space left out"] += 1
+                continue
+            if stripped != inside:
+                self.counts["spans with white space around them, which was cut off"] += 1
+            start = found.start + len(inside) - len(inside.lstrip())
+            spans.append(Span(start, start + len(stripped), found.label))
+        return Sentence(sentence.id, sentence.text, tuple(sorted(spans)), sentence.source)
+
+    def notes(self) -> tuple[str, ...]:
+        """Return notes on how the rows were read."""
+        if self.tags:
+            written = f", {self.style.name}" if self.style and self.style.name else ""
+            self.keys[-1] += f" ({detect_dialect(self.tags)}{written})"
+        read = [f"read as rows of {' and '.join(self.keys)}"] if self.keys else []
+        return (*read, *(f"{what}: {count:,}" for what, count in self.counts.items()))
+
+
+def _can_be(role: Role, value: Any) -> bool:
+    """Return whether a value has the form of a text, spans, tokens or tags."""
+    if role == "text":
+        return isinstance(value, str)
+    if isinstance(value, Mapping):
+        return role == "spans"
+    if not isinstance(value, Iterable) or isinstance(value, str):
+        return False
+    first = next(iter(value), None)
+    is_item = isinstance(first, Mapping | list | tuple)
+    return first is None or is_item == (role == "spans")
+
+
+def _value(item: Mapping[str, Any], names: Sequence[str]) -> Any:
+    return next((item[name] for name in names if name in item), None)
+
+
+def _span_items(value: Any, key: str, place: str) -> list[Any]:
+    """Return the spans of a row as a list, from a list, a mapping of parallel lists or nested maps of labels."""
+    if isinstance(value, Mapping):
+        if all(isinstance(found, Mapping) for found in value.values()):
+            return list(_nested(value, place))
+        keys = {role: next((name for name in names if name in value), None) for role, names in _SPAN_KEYS.items()}
+        if value and not all(keys.values()):
+            raise DataError(f"{place}: `{key}` has the keys {', '.join(map(str, value))}; expected start, end and type")
+        columns = {role: [] if value.get(name) is None else value[name] for role, name in keys.items()}
+        if not all(isinstance(column, list) for column in columns.values()):
+            raise DataError(f"{place}: `{key}` is {shown(dict(value))}; expected a list for each key")
+        if columns["start"] == columns["end"] == [PLACEHOLDER]:
+            return []  # in some versions, the placeholder has no type
+        if any(len(a) != len(b) for a, b in pairwise(columns.values())):
+            raise DataError(f"{place}: the lists of `{key}` differ in length; expected parallel lists")
+        return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return list(value)
+    raise DataError(f"{place}: `{key}` is {type(value).__name__}, expected a list")
+
+
+def _nested(labels: Mapping[str, Any], place: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the spans of maps from types to maps from texts to offsets, as in CLUENER; their ends are inclusive."""
+    for label, mentions in labels.items():
+        for mention, ranges in mentions.items():
+            if not isinstance(ranges, list) or not all(isinstance(r, list) and len(r) == 2 for r in ranges):
+                raise DataError(
+                    f"{place}: found {shown(ranges)} for {label} {shown(mention)}; expected [start, end] pairs"
+                )
+            for start, end in ranges:
+                yield {"start": start, "end": end, "label": label, "text": mention}
+
+
+def _utf16(text: str, span: Span) -> Span:
+    return _encoded(text, span, "utf-16-le", 2)
+
+
+def _bytes(text: str, span: Span) -> Span:
+    return _encoded(text, span, "utf-8", 1)
+
+
+def _encoded(text: str, span: Span, encoding: str, size: int) -> Span:
+    content = text.encode(encoding, "surrogatepass")
+    start, end = (len(content[: size * at].decode(encoding, "ignore")) for at in (span.start, span.end))
+    return Span(start, end, span.label)
+
+
+_OFFSETS: dict[str, Callable[[str, Span], Span]] = {
+    "": lambda _, span: span,
+    "have inclusive ends": lambda _, span: Span(span.start, span.end + 1, span.label),
+    "count UTF-16 units": _utf16,
+    "count bytes": _bytes,
+}
+"""Ways to count offsets; the first one with which every text of a span is at its place is used."""
+
+
+def _is_at(mention: str, text: str, span: Span) -> bool:
+    """Return whether a text is at its span; bracket markup and white space around it do not matter."""
+    found = span.text_in(text)
+    edges = " \t\n()[]{}"
+    return span.end <= len(text) and (found == mention or found.strip(edges) == mention.strip(edges) != "")
 
 
 def _check_characters(text: str, spans: Sequence[Span], place: str) -> None:
@@ -81,10 +373,10 @@ def _check_characters(text: str, spans: Sequence[Span], place: str) -> None:
 
 
 def tokens_to_text(tokens: Sequence[str], tags: Sequence[str], place: str) -> tuple[str, tuple[Span, ...]]:
-    """Return the tokens joined by spaces, and the spans that their tags mark.
+    """Return the tokens joined by spaces, and the spans that their tags (`O`, `B-DRUG` …) mark.
 
     Raises:
-        DataError: the numbers of tokens and tags differ, or a tag is invalid.
+        DataError: the numbers of tokens and tags differ, or an entity has no character.
     """
     if len(tokens) != len(tags):
         raise DataError(f"{place}: {len(tokens)} tokens but {len(tags)} tags; expected one tag per token")
@@ -92,17 +384,25 @@ def tokens_to_text(tokens: Sequence[str], tags: Sequence[str], place: str) -> tu
     for token in tokens:
         ends.append((ends[-1] + 1 if ends else 0) + len(token))
     starts = [end - len(token) for end, token in zip(ends, tokens, strict=True)]
-    try:
-        spans = tuple(
-            Span(starts[first], ends[after - 1], canonical_type(label)) for first, after, label in find_chunks(tags)
-        )
-    except ValueError as error:
-        raise DataError(f"{place}: {error}") from error
-    return " ".join(tokens), spans
+    spans = tuple(
+        Span(starts[first], ends[after - 1], canonical_type(label)) for first, after, label in find_chunks(tags)
+    )
+    text = " ".join(tokens)
+    for span in spans:
+        if not span.text_in(text).strip():
+            raise DataError(f"{place}: an entity of type {span.label} has tokens without a character; expected words")
+    return text, spans
 
 
-def checked_span(start: object, end: object, label: str, text: str, place: str) -> Span:
+def checked_span(start: object, end: object, label: str, text: str, place: str, is_bound: bool = True) -> Span:
     """Return the span if it is within its text.
+
+    Args:
+        start, end: its offsets in characters.
+        label: its type.
+        text: its text.
+        place: `file:line` for messages.
+        is_bound: whether the offsets are known to count characters, so that they must be within the text.
 
     Raises:
         DataError: an offset is not an integer or outside of the text, or the type is empty.
@@ -110,111 +410,17 @@ def checked_span(start: object, end: object, label: str, text: str, place: str) 
     # true and false in JSON are instances of int
     if not (isinstance(start, int) and isinstance(end, int)) or isinstance(start, bool) or isinstance(end, bool):
         raise DataError(f"{place}: span {shown([start, end, label])}: offsets must be integers")
-    if not 0 <= start <= end <= len(text):
+    limit = len(text) if is_bound else len(text.encode("utf-8", "surrogatepass"))
+    if not 0 <= start <= end <= limit:
         raise DataError(
             f"{place}: span {shown([start, end, label])} is outside of its text, which has {len(text)} "
             "characters; expected 0 <= start <= end <= length, counted in characters, end exclusive"
         )
     if not label:
         raise DataError(f"{place}: span [{start}, {end}] has an empty type; expected a name such as 'DRUG'")
-    return Span(start, end, label)
-
-
-def _text_of(row: Row, key: str, place: str) -> str:
-    if not isinstance(row[key], str):
-        raise DataError(f"{place}: `{key}` is {type(row[key]).__name__}, expected a string")
-    return str(row[key])
-
-
-def _hub_shape(row: Row, place: str, class_names: Sequence[str]) -> tuple[str, tuple[Span, ...]]:
-    text = _text_of(row, "sentence", place)
-    spans: list[Span] = []
-    for entity in _entity_rows(row["entities"], place):
-        start, end = entity.get("start"), entity.get("end")
-        if start == PLACEHOLDER and end == PLACEHOLDER:
-            continue
-        label = _type_name(entity.get("type"), place, class_names)
-        spans.append(checked_span(start, end, label, text, place))
-    return text, tuple(sorted(spans))
-
-
-def _entity_rows(entities: Any, place: str) -> list[dict[str, Any]]:
-    """Return a mapping for each entity, from a list of mappings or a mapping of parallel lists."""
-    if isinstance(entities, Mapping):
-        if entities and not {"start", "end", "type"} <= entities.keys():
-            keys = ", ".join(map(str, entities))
-            raise DataError(f"{place}: `entities` has the keys {keys}; expected start, end and type")
-        columns = {key: [] if entities.get(key) is None else entities[key] for key in ("start", "end", "type")}
-        if not all(isinstance(column, list) for column in columns.values()):
-            raise DataError(f"{place}: `entities` is {shown(columns)}; expected a list for each key")
-        if columns["start"] == columns["end"] == [PLACEHOLDER]:
-            return []  # in some versions, the placeholder has no type
-        if any(len(a) != len(b) for a, b in pairwise(columns.values())):
-            raise DataError(f"{place}: the lists of `entities` differ in length; expected parallel lists")
-        return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    if isinstance(entities, Iterable) and not isinstance(entities, str):
-        rows = list(entities)
-        if all(isinstance(entity, Mapping) for entity in rows):
-            return [dict(entity) for entity in rows]
-    raise DataError(f"{place}: `entities` is {type(entities).__name__}, expected a list of mappings or lists")
-
-
-def _type_name(value: object, place: str, class_names: Sequence[str]) -> str:
-    names = [canonical_type(name) for name in class_names] or list(MEDICAL_TYPES)
-    if isinstance(value, str) and not value.isdecimal():
-        return canonical_type(value)
-    by_index = {str(index): name for index, name in enumerate(names)}
-    if isinstance(value, int | str) and not isinstance(value, bool) and str(value) in by_index:
-        return by_index[str(value)]
-    known = ", ".join(f"{index} ({name})" for index, name in by_index.items())
-    raise DataError(f"{place}: unknown entity type {shown(value)}; expected one of {known}, or a name")
-
-
-def _text_shape(row: Row, place: str) -> tuple[str, tuple[Span, ...]]:
-    text = _text_of(row, "text", place)
-    if not isinstance(row["spans"], Sequence) or isinstance(row["spans"], str):
-        raise DataError(f"{place}: `spans` is {type(row['spans']).__name__}, expected a list")
-    return text, tuple(sorted(_span(span, text, place) for span in row["spans"]))
-
-
-def _span(span: object, text: str, place: str) -> Span:
-    if isinstance(span, Mapping):
-        values: Sequence[object] = [span.get(key) for key in ("start", "end", "label")]
-    elif isinstance(span, Sequence) and not isinstance(span, str) and len(span) == 3:
-        values = span
-    else:
+    if not is_type_name(label):
         raise DataError(
-            f"{place}: span {shown(span)} is neither [start, end, label] nor an object with these three keys"
+            f"{place}: span [{start}, {end}] has the type {shown(label)}; expected a name without control "
+            "characters and white space around it"
         )
-    start, end, label = values
-    if not isinstance(label, str):
-        raise DataError(f"{place}: span {shown(span)} has the type {shown(label)}, expected a name such as 'DRUG'")
-    return checked_span(start, end, canonical_type(label), text, place)
-
-
-def _tokens(tokens: Any, place: str) -> list[str]:
-    if isinstance(tokens, list) and all(isinstance(token, str) for token in tokens):
-        return tokens
-    raise DataError(f"{place}: `tokens` is {shown(tokens)}, expected a list of strings")
-
-
-def _tag_names(tags: Any, place: str, class_names: Sequence[str]) -> list[str]:
-    if not isinstance(tags, list):
-        raise DataError(f"{place}: `ner_tags` is {shown(tags)}, expected a list with one tag per token")
-    names: list[str] = []
-    for tag in tags:
-        if isinstance(tag, str):
-            name = tag
-        elif isinstance(tag, int) and not isinstance(tag, bool) and 0 <= tag < len(class_names):
-            name = class_names[tag]
-        else:
-            raise DataError(
-                f"{place}: tag {shown(tag)} has no name; expected tags as strings, or a data set whose features "
-                "name its classes"
-            )
-        try:
-            split_tag(name)
-        except ValueError as error:
-            raise DataError(f"{place}: {error}") from error
-        names.append(name)
-    return names
+    return Span(start, end, label)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tune_ner.data.corpus import SPLIT_ALIASES, Sentence, SplitName, split_from_name
+from tune_ner.data.formats.options import DEFAULT, ReadOptions
 from tune_ner.data.formats.rows import Row, sentences_from_rows
 from tune_ner.errors import DataError
 
@@ -17,7 +18,7 @@ SplitSentences = list[tuple[SplitName | None, Sentence]]
 SPLIT_COLUMN = "split"
 
 
-def read_table(table: Any, name: str) -> tuple[SplitSentences, tuple[str, ...]]:
+def read_table(table: Any, name: str, options: ReadOptions = DEFAULT) -> tuple[SplitSentences, tuple[str, ...]]:
     """Return the sentences of one table, by its `split` column where it has one, and notes on how it was read.
 
     Args:
@@ -35,7 +36,7 @@ def read_table(table: Any, name: str) -> tuple[SplitSentences, tuple[str, ...]]:
             splits.append(_split_of(row, place))
             yield place, row
 
-    sentences, notes = sentences_from_rows(collect_splits(), name, names)
+    sentences, notes = sentences_from_rows(collect_splits(), name, names, options)
     found = set(splits)
     if None in found and len(found) > 1:
         missing = splits.index(None)
@@ -47,7 +48,9 @@ def read_table(table: Any, name: str) -> tuple[SplitSentences, tuple[str, ...]]:
     return list(zip(splits, sentences, strict=True)), (*notes, f"splits read from the column `{SPLIT_COLUMN}`")
 
 
-def read_tables(tables: Mapping[str, Any], name: str, id_prefix: str) -> tuple[SplitSentences, tuple[str, ...]]:
+def read_tables(
+    tables: Mapping[str, Any], name: str, id_prefix: str, options: ReadOptions = DEFAULT
+) -> tuple[SplitSentences, tuple[str, ...]]:
     """Return the sentences of tables named after splits, such as a `DatasetDict`; a lone split leaves them unsplit.
 
     Args:
@@ -59,7 +62,14 @@ def read_tables(tables: Mapping[str, Any], name: str, id_prefix: str) -> tuple[S
         DataError: no table is named after a split, or a row is invalid.
     """
     splits = {key: split_from_name(str(key)) for key in tables}
+    exact = {split for key in tables if (split := SPLIT_ALIASES.get(str(key).lower()))}
+    # `test_unlabeled` beside `test` is no part of the split
+    splits |= {key: None for key in tables if splits[key] in exact and str(key).lower() not in SPLIT_ALIASES}
     known = [key for key, split in splits.items() if split]
+    if len({splits[key] for key in known}) < len(known):
+        raise DataError(
+            f"{name}: several of the splits {', '.join(map(str, known))} have one meaning; give one of each"
+        )
     if not known:
         raise DataError(
             f"{name}: found the splits {', '.join(map(str, splits))}; expected train, validation or test among them"
@@ -68,7 +78,7 @@ def read_tables(tables: Mapping[str, Any], name: str, id_prefix: str) -> tuple[S
     sentences: SplitSentences = []
     for key in known:
         rows, names = _open(tables[key], f"{name}:{key}")
-        found, table_notes = sentences_from_rows(_placed(rows, f"{name}:{key}"), f"{id_prefix}_{key}", names)
+        found, table_notes = sentences_from_rows(_placed(rows, f"{name}:{key}"), f"{id_prefix}_{key}", names, options)
         sentences += [(splits[key] if len(known) > 1 else None, sentence) for sentence in found]
         notes += table_notes
     return sentences, tuple(dict.fromkeys(notes))
@@ -82,7 +92,7 @@ def class_names(features: object) -> tuple[str, ...]:
     inner = getattr(features, "feature", None)
     children = [inner] if inner is not None else []
     if isinstance(features, dict):
-        keys = ("entities", "ner_tags", "type")
+        keys = ("entities", "spans", "ner_tags", "tags", "ner", "labels", "label", "type")
         children = [features[key] for key in keys if key in features]
     if isinstance(features, list):
         children = features

@@ -1,0 +1,191 @@
+"""CoNLL-like columns: which are read, how tags are written, and what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tune_ner.data.corpus import Corpus
+from tune_ner.data.loaders import load_corpus
+from tune_ner.errors import DataError
+
+Entities = list[list[tuple[str, str]]]
+
+
+def loaded(folder: Path, content: str, name: str = "a.conll", **reading: Any) -> Corpus:
+    path = folder / name
+    path.write_text(content, encoding="utf-8")
+    return load_corpus(path, **reading)
+
+
+def refused(folder: Path, content: str, name: str = "a.conll", **reading: Any) -> str:
+    with pytest.raises(DataError) as caught:
+        loaded(folder, content, name, **reading)
+    return str(caught.value)
+
+
+def entities(corpus: Corpus) -> Entities:
+    return [[(span.text_in(s.text), span.label) for span in s.spans] for s in corpus.sentences]
+
+
+ANNA: Entities = [[("Anna Berg", "PER")], [("Rom", "LOC")]]
+PLAIN = "Anna B-PER\nBerg I-PER\nler O\n\nRom B-LOC\när O\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (PLAIN, "eng.testa"),
+        (PLAIN, "corpus"),
+        ("1 Anna B-PER\n2 Berg I-PER\n3 ler O\n\n1 Rom B-LOC\n2 är O\n", "a.tsv"),
+        ("0 Anna B-PER\n1 Berg I-PER\n2 ler O\n\n0 Rom B-LOC\n1 är O\n", "a.conll"),
+        ("s1 Anna B-PER\ns1 Berg I-PER\ns1 ler O\n\ns2 Rom B-LOC\ns2 är O\n", "a.conll"),
+        ("Anna B-PER NNP B-NP\nBerg I-PER NNP I-NP\nler O VB O\n\nRom B-LOC NNP B-NP\när O VB B-VP\n", "a.conll"),
+        ("Anna NNP B-NP B-PER\nBerg NNP I-NP I-PER\nler VB O O\n\nRom NNP B-NP B-LOC\när VB B-VP O\n", "a.conll"),
+        ("Anna,B-PER\nBerg,I-PER\nler,O\n\nRom,B-LOC\när,O\n", "a.csv"),
+        ("word;ner\nAnna;B-PER\nBerg;I-PER\nler;O\n\nRom;B-LOC\när;O\n", "a.csv"),
+        ('Sentence #,Word,POS,Tag\n1,Anna,NN,B-PER\n,Berg,NN,I-PER\n,ler,VB,O\n2,Rom,NN,B-LOC\n,"är",VB,O\n', "a.csv"),
+        ("id word tag\n1 Anna B-PER\n1 Berg I-PER\n1 ler O\n\n2 Rom B-LOC\n2 är O\n", "a.ssv"),
+        ("Anna\tB-PER\t\nBerg\tI-PER\t\nler\tO\t\n\nRom\tB-LOC\t\när\tO\t\n", "a.conll"),
+        ("1-2\tAnnaBerg\t_\n1\tAnna\tB-PER\n2\tBerg\tI-PER\n3\tler\tO\n\n1\tRom\tB-LOC\n2\tär\tO\n", "a.conllu"),
+    ],
+    ids=[
+        "any ending",
+        "no ending",
+        "index from 1",
+        "index from 0",
+        "sentence ids",
+        "chunks last",
+        "chunks first",
+        "CSV",
+        "CSV with a header",
+        "numbered sentences without empty lines",
+        "header and ids",
+        "trailing tabs",
+        "multiword tokens",
+    ],
+)
+def test_tokens_and_tags_are_found_in_any_layout(tmp_path: Path, content: str, name: str) -> None:
+    corpus = loaded(tmp_path, content, name)
+    assert entities(corpus) == ANNA
+    assert [sentence.text for sentence in corpus.sentences] == ["Anna Berg ler", "Rom är"]
+    assert corpus.notes[0].startswith("read as columns: ")
+
+
+TWO = "1\tAnna\tB-PER\tO\n2\tin\tO\tO\n3\tOld\tB-ORG\tO\n4\tBonn\tI-ORG\tB-LOC\n"
+
+
+def test_several_tag_columns_are_listed_for_choice(tmp_path: Path) -> None:
+    message = refused(tmp_path, TWO)
+    assert "2 columns have tags: column 3 has " in message
+    assert "column 4 has B-LOC" in message
+    assert "--tag-column 3" in message
+    assert entities(loaded(tmp_path, TWO, tag_column=3)) == [[("Anna", "PER"), ("Old Bonn", "ORG")]]
+    assert entities(loaded(tmp_path, TWO, tag_column="4")) == [[("Bonn", "LOC")]]
+
+
+def test_columns_can_be_chosen_by_the_names_of_a_header(tmp_path: Path) -> None:
+    content = "token,lemma,ner,nested\nBonns,Bonn,B-LOC,O\när,vara,O,B-X\n"
+    assert entities(loaded(tmp_path, content, "a.csv", tag_column="ner")) == [[("Bonns", "LOC")]]
+    assert entities(loaded(tmp_path, content, "a.csv", tag_column="ner", token_column="lemma")) == [[("Bonn", "LOC")]]
+    message = refused(tmp_path, content, "a.csv", tag_column="net")
+    assert "tag_column 'net': no such column; expected 1 to 4, or one of token, lemma, ner, nested" in message
+
+
+@pytest.mark.parametrize("column", [0, 5, "x"])
+def test_a_column_that_does_not_exist_is_refused(tmp_path: Path, column: object) -> None:
+    assert "no such column; expected 1 to 2" in refused(tmp_path, PLAIN, tag_column=column)
+
+
+@pytest.mark.parametrize(
+    ("tags", "style"),
+    [
+        ("B-PER I-PER O B-LOC O", ""),
+        ("I-PER I-PER O I-LOC O", "IO"),
+        ("B-PER E-PER O S-LOC O", "BIOES"),
+        ("B-PER L-PER O U-LOC O", "BILOU"),
+        ("B-PER M-PER O S-LOC O", "BIOES"),
+        ("B-PER E-PER O W-LOC O", "BIOES"),
+        ("B_PER I_PER O B_LOC O", "PREFIX_TYPE"),
+        ("b-PER i-PER o b-LOC o", "lower-case prefix-type"),
+        ("PER-B PER-I O LOC-B O", "TYPE-PREFIX"),
+        ("PER_B PER_I O LOC_B O", "TYPE_PREFIX"),
+        ("PER PER O LOC O", "types without a prefix"),
+        ("PER PER OUT LOC OUT", "types without a prefix"),
+        ("B-PER I-PER _ B-LOC _", "BIO"),
+        ("B-PER I-PER 0 B-LOC 0", "BIO"),
+    ],
+)
+def test_tags_may_be_written_in_any_usual_way(tmp_path: Path, tags: str, style: str) -> None:
+    rows = [f"{token} {tag}" for token, tag in zip(["Anna", "Berg", "ler", "Rom", "är"], tags.split(), strict=True)]
+    corpus = loaded(tmp_path, "\n".join([*rows[:3], "", *rows[3:]]))
+    assert entities(corpus) == ANNA
+    assert style in corpus.notes[0]
+
+
+def test_prefixes_without_types_have_one_type(tmp_path: Path) -> None:
+    corpus = loaded(tmp_path, "Anna B\nBerg I\nler O\n")
+    assert entities(corpus) == [[("Anna Berg", "ENTITY")]]
+    assert "prefixes without a type" in corpus.notes[0]
+
+
+@pytest.mark.parametrize("label", ["drug", "Drug", "PER-LOC", "C++", "a,b", "Åtgärd"])
+def test_types_keep_their_spelling(tmp_path: Path, label: str) -> None:
+    assert loaded(tmp_path, f"Alvedon B-{label}\nhjälper O\n").entity_types == (label,)
+
+
+def test_types_that_differ_in_case_are_named(tmp_path: Path) -> None:
+    content = "A B-PER\n\nB B-PER\n\nC B-PEr\n"
+    (note,) = loaded(tmp_path, content).notes[1:]
+    assert note.startswith("types that differ in case only: PER, PEr;")
+    assert loaded(tmp_path, content, labels={"PEr": "PER"}).entity_counts() == {"PER": 3}
+
+
+def test_a_label_that_does_not_occur_is_refused(tmp_path: Path) -> None:
+    assert "labels: PRE: no such entity type in the corpus; found LOC, PER" in refused(
+        tmp_path, PLAIN, labels={"PRE": "PER"}
+    )
+
+
+@pytest.mark.parametrize("separator", [",", "|", ";", "+"])
+def test_several_labels_in_a_tag_are_refused_or_the_first_is_used(tmp_path: Path, separator: str) -> None:
+    content = f"Anna B-PER{separator}B-ORG\nler O\n\nBo B-PER\n"
+    message = refused(tmp_path, content)
+    assert ":1: found the tag " in message
+    assert "`multiple_labels: first`" in message
+    assert entities(loaded(tmp_path, content, multiple_labels="first")) == [[("Anna", "PER")], [("Bo", "PER")]]
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "found"),
+    [
+        ("Anna B-PER\nNew York B-LOC\nler O\n", 2, "found 3 columns in 'New York B-LOC'; expected 2"),
+        ("Anna B-PER\nler\nRom B-LOC\n", 2, "found 'ler'"),
+        ("Anna B-PER\nler O\nRom B-\n", 3, "found the tag 'B-'"),
+        ("Anna B-PER\nler O\nRom X-LOC\n", 3, "found the tag 'X-LOC'"),
+        ("Anna NN\nler VB\n", 1, "found 'Anna NN'"),
+    ],
+)
+def test_a_wrong_line_is_named(tmp_path: Path, content: str, line: int, found: str) -> None:
+    assert f"a.conll:{line}: {found}" in refused(tmp_path, content)
+
+
+@pytest.mark.parametrize(
+    "comment", ["# text = grupp O", "# id B-PER", "# text = Vitamin B-12", "#begin document", "# x"]
+)
+def test_comments_are_no_tokens(tmp_path: Path, comment: str) -> None:
+    assert entities(loaded(tmp_path, f"{comment}\n{PLAIN}")) == ANNA
+
+
+@pytest.mark.parametrize("border", ["-DOCSTART- O", "-DOCSTART-", "-DOCSTART-\tO", "\n-DOCSTART- -X- O O\n"])
+def test_a_document_ends_its_last_sentence(tmp_path: Path, border: str) -> None:
+    corpus = loaded(tmp_path, f"Anna B-PER\n{border}\nBerg I-PER\n")
+    assert entities(corpus) == [[("Anna", "PER")], [("Berg", "PER")]]
+
+
+def test_a_file_without_empty_lines_is_refused(tmp_path: Path) -> None:
+    assert "no empty line between sentences in 1,200 lines" in refused(tmp_path, "Anna B-PER\nler O\n" * 600)
+
+
+def test_an_entity_without_characters_is_refused(tmp_path: Path) -> None:
+    assert "a.jsonl:1: an entity of type P" in refused(tmp_path, '{"tokens": [""], "ner_tags": ["B-P"]}', "a.jsonl")

@@ -1,0 +1,40 @@
+"""How to read a corpus, where its files alone do not decide it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+FormatName = Literal["brackets", "columns", "jsonl", "parquet", "brat", "pubtator"]
+Role = Literal["text", "spans", "tokens", "tags"]
+
+
+def _with_text_keys(value: Any) -> Any:
+    """Return a mapping whose keys are texts; YAML reads `0: O` with a number."""
+    return {str(key): item for key, item in value.items()} if isinstance(value, Mapping) else value
+
+
+class ReadOptions(BaseModel):
+    """What a user may decide about the reading of a corpus.
+
+    Attributes:
+        format: the format; by default that of the ending and the content.
+        token_column, tag_column: columns of a CoNLL-like file, by number from 1 or by name in its header.
+        columns: keys of the rows that hold text, spans, tokens or tags: `{"tags": "ner"}`.
+        labels: new names of entity types, or names of integer tags: `{"Drug": "DRUG"}`, `{"1": "B-PER"}`.
+        multiple_labels: whether a tag with several labels (`B-PER,B-ORG`) is an error or means its first label.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: FormatName | None = None
+    token_column: str | int | None = None
+    tag_column: str | int | None = None
+    columns: dict[Role, str] = Field(default_factory=dict)
+    labels: Annotated[dict[str, str], BeforeValidator(_with_text_keys)] = Field(default_factory=dict)
+    multiple_labels: Literal["error", "first"] = "error"
+
+
+DEFAULT = ReadOptions()

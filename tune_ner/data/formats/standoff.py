@@ -1,0 +1,154 @@
+"""Annotation that stands apart from its text: brat folders and PubTator files."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tune_ner.data.corpus import Sentence, Span
+from tune_ner.data.formats.rows import checked_span
+from tune_ner.errors import DataError
+
+_PUBTATOR_TEXT = re.compile(r"(\d+)\|([ta])\|(.*)", re.DOTALL)
+
+
+def is_pubtator(lines: Sequence[str]) -> bool:
+    """Return whether the first line with text is the title of a PubTator document."""
+    first = next((line for line in lines if line.strip()), "")
+    found = _PUBTATOR_TEXT.fullmatch(first)
+    return bool(found) and found[2] == "t" if found else False
+
+
+def read_pubtator(path: Path, lines: Sequence[str]) -> tuple[list[Sentence], tuple[str, ...]]:
+    """Return the titles and abstracts of a PubTator file as sentences.
+
+    Offsets count the characters of the title, one separator, and the abstract.
+
+    Raises:
+        DataError: a line is neither a text nor an annotation, a span is outside of its document or crosses from the
+            title into the abstract, or its text is another one than at its offsets.
+    """
+    sentences: list[Sentence] = []
+    skipped: Counter[str] = Counter()
+    for identifier, texts, marks in _documents(path, lines, skipped):
+        spans: dict[str, list[Span]] = {"t": [], "a": []}
+        for number, (start, end, mention, label) in marks:
+            place = f"{path}:{number}"
+            begins = len(texts["t"][1]) + 1 if "t" in texts else 0
+            part, offset = ("a", begins) if start >= begins and "a" in texts else ("t", 0)
+            text = texts[part][1]
+            span = checked_span(start - offset, end - offset, label, text, place)
+            _check_mention(span, text, mention, place)
+            spans[part].append(span)
+        for part, (number, text) in texts.items():
+            name = f"{identifier}_{'title' if part == 't' else 'abstract'}"
+            sentences.append(Sentence(name, text, tuple(sorted(spans[part])), f"{path}:{number}"))
+    notes = [f"{kind} skipped: {count:,}" for kind, count in skipped.items()]
+    return sentences, ("read as PubTator: each title and each abstract is a sentence", *notes)
+
+
+_Annotation = tuple[int, tuple[int, int, str, str]]
+_Document = tuple[str, dict[str, tuple[int, str]], list[_Annotation]]
+
+
+def _documents(path: Path, lines: Sequence[str], skipped: Counter[str]) -> Iterator[_Document]:
+    identifier, texts, annotations = "", dict[str, tuple[int, str]](), list[_Annotation]()
+    for number, line in enumerate(lines, start=1):
+        if found := _PUBTATOR_TEXT.fullmatch(line):
+            if found[2] in texts or (texts and found[1] != identifier):
+                yield identifier, texts, annotations
+                texts, annotations = {}, []
+            identifier, texts[found[2]] = found[1], (number, found[3])
+        elif line.strip():
+            cells = line.split("\t")
+            if len(cells) >= 5 and cells[1].isdecimal() and cells[2].isdecimal() and cells[0] == identifier:
+                annotations.append((number, (int(cells[1]), int(cells[2]), cells[3], cells[4])))
+            elif len(cells) >= 3 and cells[0] == identifier:
+                skipped["relations"] += 1
+            else:
+                raise DataError(
+                    f"{path}:{number}: found {line[:60]!r}; expected `ID|t|title`, `ID|a|abstract`, or the document's "
+                    "id, start, end, text and type between tabs"
+                )
+    if texts:
+        yield identifier, texts, annotations
+
+
+def read_brat(folder: Path) -> tuple[list[Sentence], tuple[str, ...]]:
+    """Return the documents of a brat folder, pairs of `NAME.txt` and `NAME.ann`, as sentences: one for each line.
+
+    Lines that an entity crosses are one sentence. Discontinuous entities cannot be represented and are left out with a
+    note; relations, events and attributes are not read.
+
+    Raises:
+        DataError: an annotation has no text file, is invalid, or its text is another one than at its offsets.
+    """
+    sentences: list[Sentence] = []
+    counts: Counter[str] = Counter()
+    for annotation in sorted(folder.glob("*.ann")):
+        file = annotation.with_suffix(".txt")
+        if not file.exists():
+            raise DataError(f"{annotation}: there is no {file.name} beside it; brat needs the text of each document")
+        text = _text(file)
+        sentences += _document_lines(file, text, _brat_spans(annotation, text, counts))
+    unannotated = [file.name for file in folder.glob("*.txt") if not file.with_suffix(".ann").exists()]
+    notes = [f"{what}: {count:,}" for what, count in counts.items()]
+    if unannotated:
+        notes.append(f"not read, since they have no .ann file: {', '.join(sorted(unannotated)[:5])}")
+    return sentences, ("read as brat standoff: each line is a sentence", *notes)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file}: cannot be read as UTF-8: {error}") from error
+
+
+def _brat_spans(annotation: Path, text: str, counts: Counter[str]) -> list[Span]:
+    spans = []
+    for number, line in enumerate(_text(annotation).split("\n"), start=1):
+        if not line.startswith("T"):
+            continue  # relations, events, attributes and notes
+        place = f"{annotation}:{number}"
+        found = re.fullmatch(r"T\S*\t(\S+) (\d+ \d+(?:;\d+ \d+)*)\t(.*)", line.removesuffix("\r"))
+        if not found:
+            raise DataError(f"{place}: found {line[:60]!r}; expected `T1<tab>TYPE START END<tab>TEXT`")
+        label, offsets, mention = found.groups()
+        if ";" in offsets:
+            counts["discontinuous entities left out"] += 1
+            continue
+        start, end = map(int, offsets.split())
+        span = checked_span(start, end, label, text, place)
+        _check_mention(span, text.replace("\r", " ").replace("\n", " "), mention, place)
+        spans.append(span)
+    return spans
+
+
+def _check_mention(span: Span, text: str, mention: str, place: str) -> None:
+    if span.text_in(text).split() != mention.split():
+        raise DataError(
+            f"{place}: the entity {mention[:60]!r} is not at its offsets {span.start} to {span.end}, where the text is "
+            f"{span.text_in(text)[:60]!r}; expected offsets in characters"
+        )
+    if not mention.strip():
+        raise DataError(f"{place}: an entity of type {span.label} without a character; expected a word")
+
+
+def _document_lines(file: Path, text: str, spans: Sequence[Span]) -> Iterator[Sentence]:
+    """Yield the lines of a document with their spans; lines that a span crosses are joined."""
+    starts = [0, *(match.end() for match in re.finditer("\n", text))]
+    inner = {s for s in starts for span in spans if span.start < s < span.end}
+    starts = [start for start in starts if start not in inner]
+    by_line: dict[int, list[Span]] = {}
+    for span in spans:
+        by_line.setdefault(bisect_right(starts, span.start) - 1, []).append(span)
+    for place, (start, end) in enumerate(zip(starts, [*starts[1:], len(text)], strict=True)):
+        line = text[start:end].rstrip("\r\n")
+        if line.strip():
+            number = text.count("\n", 0, start) + 1
+            moved = sorted(Span(s.start - start, s.end - start, s.label) for s in by_line.get(place, ()))
+            yield Sentence(f"{file.stem}_{place}", line, tuple(moved), f"{file}:{number}")
