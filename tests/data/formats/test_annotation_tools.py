@@ -55,9 +55,11 @@ def refused(folder: Path, content: Any, name: str = "a.jsonl", **reading: Any) -
             for a, b, name in PAIRS]}]}, {"data": {"text": OTHER}, "annotations": [{"result": []}]}],
         [{"text": TEXT, "label": [{"start": a, "end": b, "text": TEXT[a:b], "labels": [n]} for a, b, n in PAIRS]},
          {"text": OTHER}],
+        [{"text": TEXT, "entities": [{"name": TEXT[a:b], "span": [a, b], "type": n} for a, b, n in PAIRS]},
+         {"text": OTHER, "entities": []}],
     ],
     ids=["spans", "entities", "doccano 1", "doccano 2", "doccano data", "doccano relations", "Prodigy", "start_char",
-         "CLUENER", "Label Studio", "Label Studio MIN"],
+         "CLUENER", "Label Studio", "Label Studio MIN", "stockmark"],
 )  # fmt: skip
 @pytest.mark.parametrize("layout", ["lines", "array", "object"])
 def test_every_form_gives_the_same_sentences(tmp_path: Path, rows: list[dict[str, Any]], layout: str) -> None:

@@ -72,6 +72,26 @@ def test_tokens_and_tags_are_found_in_any_layout(tmp_path: Path, content: str, n
     assert corpus.notes[0].startswith("read as columns: ")
 
 
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        ('"\tO\nAnna\tB-PER\n\nler\tO\n"\tO\n', "a.csv"),
+        ('"""",O\nAnna,B-PER\n\nler,O\n"""",O\n', "a.csv"),
+        ('" O\nAnna B-PER\n\nler O\n" O\n', "a.conll"),
+    ],
+)
+def test_a_quotation_mark_is_a_token(tmp_path: Path, content: str, name: str) -> None:
+    corpus = loaded(tmp_path, content, name)
+    assert [sentence.text for sentence in corpus.sentences] == ['" Anna', 'ler "']
+    assert entities(corpus) == [[("Anna", "PER")], []]
+
+
+def test_a_quotation_mark_that_is_not_closed_is_refused(tmp_path: Path) -> None:
+    assert "a.csv:2: found '\"Anna,B-PER', which is not comma-separated" in refused(
+        tmp_path, 'ler,O\n"Anna,B-PER\n\nler,O\n', "a.csv"
+    )
+
+
 TWO = "1\tAnna\tB-PER\tO\n2\tin\tO\tO\n3\tOld\tB-ORG\tO\n4\tBonn\tI-ORG\tB-LOC\n"
 
 

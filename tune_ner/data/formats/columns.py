@@ -16,6 +16,7 @@ from tune_ner.data.tag_parsing import OUTSIDE, TagStyle, detect_dialect, is_tag,
 from tune_ner.errors import DataError
 
 _DOCUMENT = "-DOCSTART-"
+_SNIFFED_LINES = 200
 _MOST_TOKENS = 1_000
 """Tokens of a file without an empty line that can be one sentence."""
 _CHUNK_TYPES = frozenset(["NP", "VP", "PP", "ADJP", "ADVP", "SBAR", "PRT", "CONJP", "INTJ", "LST", "UCP"])
@@ -111,11 +112,22 @@ def _split(path: Path, lines: Sequence[str]) -> _Table:
 
 
 def _csv_rows(path: Path, lines: Sequence[str]) -> list[Cells]:
-    delimiter = max(",;\t", key=lambda character: sum(line.count(character) for line in lines[:200]))
-    try:
-        return [[cell.strip(" ") for cell in row] for row in csv.reader(lines, delimiter=delimiter, strict=True)]
-    except csv.Error as error:
-        raise DataError(f"{path}: not a comma-separated file: {error}; expected one token per line") from error
+    delimiter = max(",;\t", key=lambda character: sum(character in line for line in lines[:_SNIFFED_LINES]))
+    if delimiter == "\t":
+        return [cells_of(line) for line in lines]  # where a quotation mark is a token
+    rows: list[Cells] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            # line by line: a quotation mark that is never closed must not take the rest of the file
+            rows.append(
+                [cell.strip(" ") for row in csv.reader([line], delimiter=delimiter, strict=True) for cell in row]
+            )
+        except csv.Error as error:
+            raise DataError(
+                f"{path}:{number}: found {line[:60]!r}, which is not comma-separated: {error}; expected one token per "
+                "line, in quotation marks if it contains the separator"
+            ) from error
+    return rows
 
 
 def _width(row: Cells) -> int:

@@ -84,7 +84,8 @@ def _files_of(folder: Path) -> tuple[list[tuple[SplitName | None, Path]], list[s
         return [(None, folder)], []
     files = sorted(file for file in folder.iterdir() if _is_data(file))
     if not files and (found := _split_folders(folder)):
-        return found, [f"splits are the folders {', '.join(sorted({file.parent.name for _, file in found}))}"]
+        names = {file.relative_to(folder).parts[0] for _, file in found}
+        return found, [f"splits are the folders {', '.join(sorted(names))}"]
     if not files:
         raise DataError(f"{folder}: no data files; expected files ending in {', '.join(sorted(_ENDINGS))}")
     by_split: dict[SplitName | None, list[Path]] = {}

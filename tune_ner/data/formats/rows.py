@@ -34,6 +34,7 @@ _SPAN_KEYS = {
     "end": ("end", "end_offset", "end_char"),
     "label": ("label", "type", "entity_type", "labels"),
 }
+_MENTION_KEYS = ("text", "word", "name")
 _SHAPES = "a text with spans (`text` + `spans`, `sentence` + `entities`), or tokens with tags (`tokens` + `ner_tags`)"
 _ANSWERS = ("accept", "reject", "ignore")
 
@@ -165,7 +166,9 @@ class _RowReader:
         mention: object = None
         if isinstance(item, Mapping):
             start, end, label = (_value(item, keys) for keys in _SPAN_KEYS.values())
-            mention = item.get("text", item.get("word"))
+            if isinstance(item.get("span"), list) and len(item["span"]) == 2:
+                start, end = item["span"]
+            mention = _value(item, _MENTION_KEYS)
         elif isinstance(item, Sequence) and not isinstance(item, str) and len(item) == 3:
             start, end, label = item
         else:
