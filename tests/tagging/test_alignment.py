@@ -17,6 +17,7 @@ from tune_ner.tagging.alignment import (
     EncodedSplit,
     SubwordLabels,
     label_sentences,
+    tags_to_spans,
     tokenize_sentences,
 )
 from tune_ner.tagging.schemes import SCHEMES
@@ -143,12 +144,18 @@ def test_a_partially_truncated_word_has_its_label(tokenizer: Any) -> None:
 
 
 @pytest.mark.parametrize("invisible", ["\u200b", "\x07", "\u200e", "\ufeff"])
-def test_a_word_without_subwords_counts_as_cut(tokenizer: Any, invisible: str) -> None:
-    result = encoded(tokenizer, Sentence("s", f"xyz {invisible} xyz", (Span(4, 9, "DRUG"),)))
+def test_an_invisible_word_does_not_divide_its_entity(tokenizer: Any, invisible: str) -> None:
+    result = encoded(tokenizer, Sentence("s", f"xyz {invisible} xyz", (Span(0, 9, "DRUG"),)))
     size = len(pieces(tokenizer, "xyz"))
-    assert positions_of(result) == [1, None, 1 + size]
-    assert tags_of(result) == ["O", "B-DRUG", "I-DRUG"]
-    assert (result.stats.words_cut, result.stats.entities_cut) == (1, 1)
+    assert positions_of(result) == [1, 1 + size]
+    assert tags_of(result) == ["B-DRUG", "I-DRUG"]
+    assert tags_to_spans(tags_of(result), result.subwords.words.of(0)) == (Span(0, 9, "DRUG"),)
+    assert (result.stats.words_cut, result.stats.entities_cut) == (0, 0)
+
+
+def test_an_entity_of_invisible_words_is_lost_and_counted(tokenizer: Any) -> None:
+    result = encoded(tokenizer, Sentence("s", "xyz \u200b xyz", (Span(4, 5, "DRUG"),)))
+    assert result.stats.problems == {"no_word": 1}
 
 
 @pytest.mark.parametrize("texts", [("",), ("", "xyz"), ("xyz", "  ")])
@@ -249,8 +256,14 @@ def test_subwords_equal_those_of_whole_sentences(
     whole = any_tokenizer(words, is_split_into_words=True, truncation=True, max_length=max_length, **windows)
     assert [row.tolist() for row in np.split(result.ids, result.windows[1:-1])] == whole["input_ids"]
     owners = whole["overflow_to_sample_mapping"] if stride else range(len(texts))
+    # words without a subword are left out, so that the others have other numbers
+    complete = any_tokenizer(words, is_split_into_words=True)
+    numbers = [
+        {word: number for number, word in enumerate(sorted({*complete.word_ids(text)} - {None}))}
+        for text in range(len(texts))
+    ]
     expected = [
-        [-1 if word is None else word + int(result.words.firsts[owner]) for word in whole.word_ids(row)]
+        [-1 if word is None else numbers[owner][word] + int(result.words.firsts[owner]) for word in whole.word_ids(row)]
         for row, owner in enumerate(owners)
     ]
     assert [row.tolist() for row in np.split(result.word_ids, result.windows[1:-1])] == expected

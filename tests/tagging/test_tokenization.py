@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tune_ner.tagging.tokenization import WORD_TOKENIZERS, WordTokenizer, split_texts, split_words
+from tune_ner.data.corpus import Sentence, Span
+from tune_ner.tagging.tokenization import (
+    WORD_TOKENIZERS,
+    WordTokenizer,
+    choose_word_tokenizer,
+    split_texts,
+    split_words,
+)
 
 NBSP, ZERO_WIDTH, DIAERESIS = "\u00a0", "\u200b", "\u0308"
 TEXTS = st.text(
@@ -38,7 +45,9 @@ def words_of(text: str, rule: WordTokenizer) -> list[str]:
         (f"ha{DIAERESIS}lsen", [f"ha{DIAERESIS}lsen"], [f"ha{DIAERESIS}lsen"]),
         (f"a{NBSP}b", ["a", "b"], ["a", "b"]),
         ("a\u2009b\u3000c\x85d", ["a", "b", "c", "d"], ["a", "b", "c", "d"]),
-        (f"a{ZERO_WIDTH}b", [f"a{ZERO_WIDTH}b"], ["a", ZERO_WIDTH, "b"]),
+        (f"a{ZERO_WIDTH}b", [f"a{ZERO_WIDTH}b"], [f"a{ZERO_WIDTH}b"]),
+        ("An\u00adna \u00ad", ["An\u00adna", "\u00ad"], ["An\u00adna", "\u00ad"]),
+        ("a\u2060b\u200fc\x9fd\ufffd", ["a\u2060b\u200fc\x9fd\ufffd"], ["a\u2060b\u200fc\x9fd\ufffd"]),
         ("bra😀😀", ["bra😀😀"], ["bra", "😀", "😀"]),
         ("läkare 药", ["läkare", "药"], ["läkare", "药"]),
     ],
@@ -46,6 +55,44 @@ def words_of(text: str, rule: WordTokenizer) -> list[str]:
 def test_examples_of_each_word_tokenizer(text: str, whitespace: list[str], punctuation: list[str]) -> None:
     assert words_of(text, "whitespace") == whitespace
     assert words_of(text, "punctuation") == punctuation
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("田中はABC社に1950年、", ["田", "中", "は", "ABC", "社", "に", "1950", "年", "、"]),
+        ("か\u3099んば", ["か\u3099", "ん", "ば"]),
+        ("서울에서 왔다", ["서", "울", "에", "서", "왔", "다"]),
+        ("ไทย 2024", ["ไ", "ท", "ย", "2024"]),
+        ("Anna i Göteborg.", ["Anna", "i", "Göteborg", "."]),
+        ("दिल्ली में", ["दिल्ली", "में"]),
+        ("في مكة.", ["في", "مكة", "."]),
+    ],
+)
+def test_characters_of_scripts_without_spaces_are_words(text: str, words: list[str]) -> None:
+    assert words_of(text, "character") == words
+
+
+SAMPLES: dict[str, tuple[str, list[str], WordTokenizer]] = {
+    "Japanese": ("田中さんは東京へ行った。", ["田中", "東京"], "character"),
+    "Chinese": ("王小明在北京大学工作。", ["王小明", "北京大学"], "character"),
+    "Thai": ("สมชายอยู่กรุงเทพ", ["สมชาย", "กรุงเทพ"], "character"),
+    "Korean": ("김철수는 서울에서 왔다.", ["김철수", "서울"], "character"),
+    "Hindi": ("राम दिल्ली में है।", ["राम", "दिल्ली"], "whitespace"),
+    "Arabic": ("سافر أحمد إلى مكة.", ["أحمد", "مكة"], "punctuation"),
+    "Swedish": ("Anna bor i Göteborg.", ["Anna", "Göteborg"], "punctuation"),
+}
+
+
+@pytest.mark.parametrize("language", SAMPLES)
+def test_the_chosen_word_tokenizer_has_every_entity_on_its_boundaries(language: str) -> None:
+    text, entities, expected = SAMPLES[language]
+    spans = tuple(Span(text.index(each), text.index(each) + len(each), "X") for each in entities)
+    chosen, note = choose_word_tokenizer([Sentence("s", text, spans), Sentence("t", text)])
+    assert chosen == expected
+    assert f"100.0 % with {chosen}" in note
+    words = split_words(text, chosen)
+    assert all(span.start in {a for a, _ in words} and span.end in {b for _, b in words} for span in spans)
 
 
 def test_offsets_count_characters_not_bytes() -> None:

@@ -20,7 +20,7 @@ from tune_ner.audit.findings import SEVERITIES, AuditReport
 from tune_ner.data.corpus import Corpus
 from tune_ner.data.splits import Split, split_corpus
 from tune_ner.evaluation.seen_entities import seen_entities
-from tune_ner.tagging.tokenization import WordTokenizer
+from tune_ner.tagging.tokenization import WordTokenizer, choose_word_tokenizer
 
 CHECKS: tuple[Check, ...] = (
     MarkupLeakage(),
@@ -71,6 +71,8 @@ def audit(
         SplitError: `split` is not given and the corpus is too small to be split.
     """
     split = split_corpus(corpus) if split is None else split
+    if word_tokenizer == "auto":
+        word_tokenizer, _ = choose_word_tokenizer(corpus.sentences)
     data = AuditInput(corpus, split, near_duplicates, tokenizers or {}, max_length, word_tokenizer, data_option)
     findings = [finding for check in CHECKS for finding in check.run(data)]
     return AuditReport(

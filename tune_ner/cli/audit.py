@@ -26,7 +26,7 @@ def audit(
     split: Annotated[
         Literal["random", "grouped"], typer.Option(help="'grouped' keeps near-identical sentences in the same split.")
     ] = "random",
-    words: Annotated[WordTokenizer, typer.Option(help="How to split texts into words.")] = "whitespace",
+    words: Annotated[WordTokenizer, typer.Option(help="How to split texts into words; auto chooses.")] = "whitespace",
     model: Annotated[
         list[str] | None, typer.Option(help="Encoder whose tokenizer is checked; repeatable.", show_default="none")
     ] = None,

@@ -75,7 +75,9 @@ class Hyperparameters(BaseModel):
     label_smoothing: Annotated[Fraction, Row("Label smoothing of the cross-entropy loss.", has_range=True)] = 0.0
     dropout: Annotated[Fraction | None, Row("Dropout of all layers; null is the encoder's.", has_range=True)] = None
     max_length: Annotated[Integer, Field(ge=3), Row("Maximum subwords per window, with special tokens.")] = 256
-    word_tokenizer: Annotated[WordTokenizer, Row("Where texts are split into words.", "words")] = "whitespace"
+    word_tokenizer: Annotated[
+        WordTokenizer, Row("Where texts are split into words; auto chooses by the corpus.", "words")
+    ] = "whitespace"
     stride: Annotated[Integer, Row("Subwords that consecutive windows share; 0 truncates long sentences.")] = 0
     subword_labels: Annotated[SubwordLabels, Row("Subwords of a word that carry its label.")] = "first"
     decoding: Annotated[Decoding, Row("Best tag of each word, or best valid sequence of tags.")] = "argmax"

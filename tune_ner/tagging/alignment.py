@@ -143,6 +143,9 @@ def _tokenize(
     pieces, piece_starts, prefix, suffix = _distinct_subwords(distinct, tokenizer)
     # the subwords of all words end to end, without special tokens
     sizes = np.diff(piece_starts)[index]
+    # a word without a subword, such as a lone soft hyphen, has no label; it must not divide the entity around it
+    visible = sizes > 0
+    words, index, sizes = words.select(visible), index[visible], sizes[visible]
     ids, word_ids = pieces[ragged(piece_starts[index], sizes)], np.repeat(np.arange(len(words), dtype=np.int32), sizes)
     sentence_starts = np.append(0, np.cumsum(sizes))[words.firsts]
     # the windows over them

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -10,8 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import regex
 
-WordTokenizer = Literal["whitespace", "punctuation"]
-WORD_TOKENIZERS: tuple[WordTokenizer, ...] = get_args(WordTokenizer)
+from tune_ner.data.corpus import Sentence
+
+FixedWordTokenizer = Literal["whitespace", "punctuation", "character"]
+WORD_TOKENIZERS: tuple[FixedWordTokenizer, ...] = get_args(FixedWordTokenizer)
+WordTokenizer = Literal["whitespace", "punctuation", "character", "auto"]
+"""`auto` stands for the choice of `choose_word_tokenizer` and is replaced by it before texts are split."""
 
 Word = tuple[int, int]
 """Half-open character offsets of a word in its text."""
@@ -20,10 +24,23 @@ Ints = npt.NDArray[np.signedinteger[Any]]
 
 # `re` does not count combining marks as word characters and would split `a` + U+0308; but like the notebook, it
 # counts U+001C to U+001F as white space, which `regex` does not.
-_PATTERNS: dict[WordTokenizer, regex.Pattern[str]] = {
+# Invisible characters (soft hyphen, zero-width and bidi characters, controls) belong to the word around them.
+_INVISIBLE = r"\p{M}\p{Cf}\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufffd"
+# Scripts whose words have no spaces between them, or whose entities end inside of words before a particle (Hangul).
+_UNSPACED = "".join(
+    rf"\p{{{script}}}"
+    for script in ("Han", "Hiragana", "Katakana", "Hangul", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan")
+)
+_LETTER = rf"[{_UNSPACED}--[{_INVISIBLE}]]"
+_PATTERNS: Mapping[WordTokenizer, regex.Pattern[str]] = {
     "whitespace": regex.compile(r"[^\s\x1c-\x1f]+"),
-    "punctuation": regex.compile(r"[\w\p{M}]+|[^\w\s\x1c-\x1f\p{M}]"),
+    "punctuation": regex.compile(rf"[\w{_INVISIBLE}]+|[^\w\s\x1c-\x1f{_INVISIBLE}]"),
+    "character": regex.compile(
+        rf"{_LETTER}[{_INVISIBLE}]*|[\w{_INVISIBLE}--{_LETTER}]+|[^\w\s\x1c-\x1f{_INVISIBLE}]", regex.V1
+    ),
 }
+_ALIGNED = 0.995
+"""Share of spans on word boundaries from which a coarser word tokenizer is preferred."""
 _CODE_POINTS = 0x110000
 _SPACE, _SINGLE, _IN_RUN = range(3)
 
@@ -48,6 +65,10 @@ class Words:
         these = slice(self.firsts[text], self.firsts[text + 1])
         return list(zip(self.starts[these].tolist(), self.ends[these].tolist(), strict=True))
 
+    def select(self, kept: npt.NDArray[np.bool_]) -> Words:
+        """Return the words at which `kept` is true, shape (words,)."""
+        return Words(self.starts[kept], self.ends[kept], np.append(0, np.cumsum(kept))[self.firsts])
+
     @classmethod
     def concatenate(cls, batches: Sequence[Words]) -> Words:
         """Return the words of the texts of all batches, in order."""
@@ -64,9 +85,35 @@ def split_words(text: str, word_tokenizer: WordTokenizer) -> list[Word]:
     """Return the words of a text, in order.
 
     `whitespace` splits at white space, as the notebook does; `punctuation` takes maximal runs of letters, digits,
-    marks and underscores, and every other visible character as a word of its own.
+    marks and underscores, and every other visible character as a word of its own; `character` does so too, but
+    takes every character of a script without spaces between words (and of Hangul) as a word.
     """
     return [match.span() for match in _PATTERNS[word_tokenizer].finditer(text)]
+
+
+def choose_word_tokenizer(sentences: Sequence[Sentence]) -> tuple[FixedWordTokenizer, str]:
+    """Return the word tokenizer that suits a corpus, and a note on the choice.
+
+    The first of `whitespace`, `punctuation` and `character` with 99.5 % of the spans on its word boundaries, or else
+    the one with the most.
+    """
+    shares = {name: _aligned(sentences, name) for name in WORD_TOKENIZERS}
+    fitting = [name for name in WORD_TOKENIZERS if shares[name] >= _ALIGNED]
+    chosen = fitting[0] if fitting else max(WORD_TOKENIZERS, key=lambda name: shares[name])
+    listed = ", ".join(f"{100 * share:.1f} % with {name}" for name, share in shares.items())
+    return chosen, f"word tokenizer {chosen}: spans on word boundaries are {listed}"
+
+
+def _aligned(sentences: Sequence[Sentence], word_tokenizer: WordTokenizer) -> float:
+    """Return the share of spans that begin and end with a word."""
+    found = total = 0
+    for sentence in sentences:
+        if sentence.spans:
+            words = split_words(sentence.text, word_tokenizer)
+            starts, ends = {start for start, _ in words}, {end for _, end in words}
+            found += sum(span.start in starts and span.end in ends for span in sentence.spans)
+            total += len(sentence.spans)
+    return found / total if total else 1.0
 
 
 def split_texts(texts: Sequence[str], word_tokenizer: WordTokenizer) -> tuple[Words, list[str], Ints]:
@@ -76,12 +123,17 @@ def split_texts(texts: Sequence[str], word_tokenizer: WordTokenizer) -> tuple[Wo
         The words; the distinct words in order of first occurrence; and for each word its index among these,
         shape (words,).
     """
-    codes = np.frombuffer("\n".join(texts).encode("utf-32-le"), np.uint32)
-    kinds = _kinds(codes, word_tokenizer)
-    runs = kinds == _IN_RUN
-    singles = kinds == _SINGLE
-    starts = np.flatnonzero(singles | (runs & ~np.append(False, runs[:-1])))
-    ends = np.flatnonzero(singles | (runs & ~np.append(runs[1:], False))) + 1
+    line = "\n".join(texts)
+    codes = np.frombuffer(line.encode("utf-32-le"), np.uint32)
+    if word_tokenizer == "character":
+        bounds = [match.span() for match in _PATTERNS[word_tokenizer].finditer(line)]
+        starts, ends = np.array(bounds, dtype=np.int64).reshape(-1, 2).T
+    else:
+        kinds = _kinds(codes, word_tokenizer)
+        runs = kinds == _IN_RUN
+        singles = kinds == _SINGLE
+        starts = np.flatnonzero(singles | (runs & ~np.append(False, runs[:-1])))
+        ends = np.flatnonzero(singles | (runs & ~np.append(runs[1:], False))) + 1
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     text_starts = np.cumsum(lengths + 1) - lengths - 1
     firsts = np.append(np.searchsorted(starts, text_starts), len(starts))

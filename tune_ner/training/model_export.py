@@ -17,7 +17,7 @@ from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import ModelError
 from tune_ner.tagging.alignment import SubwordLabels
 from tune_ner.tagging.decoding import Decoding
-from tune_ner.tagging.tokenization import WordTokenizer
+from tune_ner.tagging.tokenization import FixedWordTokenizer
 from tune_ner.training.encoders import Encoder, load_model
 from tune_ner.training.training_text_hashes import TrainingTextHashes
 from tune_ner.utils.io import first_problem
@@ -44,7 +44,7 @@ class InferenceConfig(BaseModel):
     trial_id: str
     tagging_scheme: SchemeName
     entity_types: Annotated[tuple[str, ...], Field(min_length=1)]
-    word_tokenizer: WordTokenizer
+    word_tokenizer: FixedWordTokenizer
     subword_labels: SubwordLabels
     max_length: Annotated[int, Field(ge=3)]
     stride: Annotated[int, Field(ge=0)]

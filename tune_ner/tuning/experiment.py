@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from tune_ner.data.splits import Split, split_corpus
 from tune_ner.errors import EncoderError, SpaceError
 from tune_ner.results.run_dir import RunDir
 from tune_ner.results.test_set_log import EarlierUse, earlier_uses, fingerprint_of_split
+from tune_ner.tagging.tokenization import choose_word_tokenizer
 from tune_ner.training.encoders import (
     PADDING_FREE_ARCHITECTURES,
     Encoder,
@@ -213,6 +214,8 @@ def prepare(space: SearchSpace, corpus: Corpus | None = None) -> Experiment:
         if space.data is None:
             raise SpaceError("data: missing; add `data:` to the search space or pass --data FILE or hub:DATASET")
         corpus = load_corpus(space.data.path, space.markup, **space.data.reading)
+    if "auto" in space.word_tokenizer:
+        space, corpus = _with_word_tokenizer(space, corpus)
     spec = space.split.spec
     folds: list[int | None] = list(range(spec.folds)) or [None]
     splits = {fold: split_corpus(corpus, spec, fold) for fold in folds}
@@ -221,6 +224,13 @@ def prepare(space: SearchSpace, corpus: Corpus | None = None) -> Experiment:
     if space.batching == "padding_free":
         _check_padding_free(encoders)
     return Experiment(space, corpus, splits, encoders, fingerprint)
+
+
+def _with_word_tokenizer(space: SearchSpace, corpus: Corpus) -> tuple[SearchSpace, Corpus]:
+    """Replace `auto` by the word tokenizer that suits the corpus, with a note."""
+    chosen, note = choose_word_tokenizer(corpus.sentences)
+    names = list(dict.fromkeys(chosen if name == "auto" else name for name in space.word_tokenizer))
+    return space.model_copy(update={"word_tokenizer": names}), replace(corpus, notes=(*corpus.notes, note))
 
 
 def audit_experiment(experiment: Experiment) -> dict[int | None, AuditReport]:

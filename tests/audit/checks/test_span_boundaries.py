@@ -5,6 +5,7 @@ import pytest
 from tests.audit.corpora import corpus_of, make_corpus, run
 from tune_ner.audit.checks.span_boundaries import InvalidSpans, SpanEdges, WordBoundaries
 from tune_ner.data.corpus import Corpus, Sentence, Span
+from tune_ner.tagging.tokenization import WordTokenizer
 
 
 def with_spans(text: str, *spans: tuple[int, int, str]) -> Corpus:
@@ -20,12 +21,21 @@ def test_clean_annotation_has_no_finding() -> None:
 
 def test_span_inside_a_word_is_found_for_both_tokenizers() -> None:
     corpus = with_spans("Magsår (akut).", (0, 3, "A"), (8, 12, "B"))
-    by_punctuation, by_whitespace = run(WordBoundaries(), corpus)
-    assert (by_punctuation.count, by_whitespace.count) == (1, 2)
-    assert by_punctuation.kind == "word_boundaries_punctuation"
+    by_character, by_whitespace = run(WordBoundaries(), corpus)
+    assert (by_character.count, by_whitespace.count) == (1, 2)
+    assert by_character.kind == "word_boundaries_character"
+    assert "Correct the offsets" in by_character.suggestion
     assert "--words punctuation" in by_whitespace.suggestion
     assert "0.000" in by_whitespace.effect
-    assert run(WordBoundaries(), corpus, word_tokenizer="punctuation") == [by_punctuation]
+    assert run(WordBoundaries(), corpus, word_tokenizer="punctuation") == [by_character]
+
+
+@pytest.mark.parametrize("words", ["whitespace", "punctuation"])
+def test_for_scripts_without_spaces_the_word_tokenizer_is_named_and_not_the_offsets(words: WordTokenizer) -> None:
+    corpus = with_spans("田中さんは東京へ行った。", (0, 2, "PER"), (5, 7, "LOC"))
+    (finding,) = run(WordBoundaries(), corpus, word_tokenizer=words)
+    assert "--words character" in finding.suggestion
+    assert run(WordBoundaries(), corpus, word_tokenizer="character") == []
 
 
 @pytest.mark.parametrize(("start", "end", "spaces"), [(2, 8, 1), (3, 9, 1), (3, 10, 0)])

@@ -13,9 +13,15 @@ from tune_ner.audit.findings import (
     severity_by_share,
     span_examples,
 )
-from tune_ner.data.corpus import valid_spans
-from tune_ner.tagging.tokenization import WordTokenizer, split_words
+from tune_ner.data.corpus import Sentence, Span, valid_spans
+from tune_ner.tagging.tokenization import WordTokenizer, choose_word_tokenizer, split_words
 from tune_ner.utils.text import plural
+
+_WHERE: dict[WordTokenizer, str] = {
+    "whitespace": "white space",
+    "punctuation": "white space and punctuation",
+    "character": "white space, punctuation and each character of scripts without spaces",
+}
 
 
 class WordBoundaries(Check):
@@ -24,33 +30,42 @@ class WordBoundaries(Check):
     name = "word_boundaries"
 
     def run(self, data: AuditInput) -> Iterator[Finding]:
-        tokenizers: list[WordTokenizer] = ["punctuation", data.word_tokenizer]
-        for tokenizer in dict.fromkeys(tokenizers):
-            found = []
-            for sentence in data.sentences:
-                words = split_words(sentence.text, tokenizer) if sentence.spans else []
-                starts, ends = {start for start, _ in words}, {end for _, end in words}
-                found += [(sentence, s) for s in valid_spans(sentence) if s.start not in starts or s.end not in ends]
-            if not found:
-                continue
-            share, is_whitespace = len(found) / len(data.entities), tokenizer == "whitespace"
-            where = "white space" if is_whitespace else "white space and punctuation"
-            suggestion = "Correct the offsets; check whether they count bytes or refer to a different text."
-            yield Finding(
-                kind=f"{self.name}_{tokenizer}",
-                severity=severity_by_share(len(found), len(data.entities)),
-                title=f"{percent(share)} of spans do not start and end at the boundaries of words split at {where}",
-                count=len(found),
-                total=len(data.entities),
-                effect=(
-                    "Tags apply to whole words, so a model cannot predict these spans exactly: recall is at most "
-                    f"{1 - share:.3f}."
-                ),
-                suggestion="Split words at punctuation as well: `--words punctuation`."
-                if is_whitespace
-                else suggestion,
-                examples=span_examples(found),
+        # `character` has all boundaries of the others: spans that it cannot represent have wrong offsets
+        inside = self._inside_words(data, "character")
+        if inside:
+            yield self._finding(
+                data, "character", inside, "Correct the offsets; check whether they refer to a different text."
             )
+        others = self._inside_words(data, data.word_tokenizer)
+        if len(others) > len(inside):
+            best = choose_word_tokenizer(data.sentences)[0]
+            yield self._finding(data, data.word_tokenizer, others, f"Split words at {_WHERE[best]}: `--words {best}`.")
+
+    def _inside_words(self, data: AuditInput, word_tokenizer: WordTokenizer) -> list[tuple[Sentence, Span]]:
+        found = []
+        for sentence in data.sentences:
+            words = split_words(sentence.text, word_tokenizer) if sentence.spans else []
+            starts, ends = {start for start, _ in words}, {end for _, end in words}
+            found += [(sentence, s) for s in valid_spans(sentence) if s.start not in starts or s.end not in ends]
+        return found
+
+    def _finding(
+        self, data: AuditInput, word_tokenizer: WordTokenizer, found: list[tuple[Sentence, Span]], suggestion: str
+    ) -> Finding:
+        share = len(found) / len(data.entities)
+        return Finding(
+            kind=f"{self.name}_{word_tokenizer}",
+            severity=severity_by_share(len(found), len(data.entities)),
+            title=f"{percent(share)} of spans start or end inside a word; words are split at {_WHERE[word_tokenizer]}",
+            count=len(found),
+            total=len(data.entities),
+            effect=(
+                "Tags apply to whole words, so a model cannot predict these spans exactly: recall is at most "
+                f"{1 - share:.3f}."
+            ),
+            suggestion=suggestion,
+            examples=span_examples(found),
+        )
 
 
 class SpanEdges(Check):
