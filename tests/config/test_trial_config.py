@@ -34,6 +34,7 @@ FIELDS: dict[str, Any] = {
     "trim_vocabulary": False,
     "selection_metric": "span_f1",
     "target_f1": None,
+    "overlaps": "longest",
 }
 OTHER: dict[str, Any] = {
     "data_fingerprint": "e",
@@ -60,6 +61,7 @@ OTHER: dict[str, Any] = {
     "trim_vocabulary": True,
     "selection_metric": "seqeval_f1",
     "target_f1": 0.9,
+    "overlaps": "innermost",
 }
 
 

@@ -23,7 +23,7 @@ class TaggedSentence:
 
 
 def tag_sentence(sentence: Sentence, words: list[Word], scheme: TaggingScheme) -> TaggedSentence:
-    """Return the tags of one sentence; later spans overwrite earlier ones, and spans without words are skipped."""
+    """Return the tags of one sentence; of overlapping spans the longest is kept; those without words are skipped."""
     ranges = [covered_words(span, words) for span in sentence.spans]
     problems = [
         (index, problem)
@@ -31,14 +31,15 @@ def tag_sentence(sentence: Sentence, words: list[Word], scheme: TaggingScheme) -
         for problem in span_problems(span, covered, words, len(sentence.text))
     ]
     filled = [(index, covered) for index, covered in enumerate(ranges) if covered[0] < covered[1]]
-    tags = scheme.tags([covered for _, covered in filled], len(words))
-    found = set(find_chunks(tags))
-    for place, (index, covered) in enumerate(filled):
-        later = [other for _, other in filled[place + 1 :]]
-        if any(other[0] < covered[1] and covered[0] < other[1] for other in later):
+    kept: list[tuple[int, Chunk]] = []
+    for index, covered in sorted(filled, key=lambda each: (each[1][0] - each[1][1], each[1][0])):
+        if any(other[0] < covered[1] and covered[0] < other[1] for _, other in kept):
             problems.append((index, "overlap"))
-        elif covered not in found:
-            problems.append((index, "merged"))
+        else:
+            kept.append((index, covered))
+    tags = scheme.tags(sorted(covered for _, covered in kept), len(words))
+    found = set(find_chunks(tags))
+    problems += [(index, "merged") for index, covered in kept if covered not in found]
     return TaggedSentence(words, tags, ranges, sorted(problems))
 
 

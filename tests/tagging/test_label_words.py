@@ -130,22 +130,22 @@ def test_a_span_without_words_has_an_empty_range(span: Span) -> None:
     assert result.tags == ["B-Y", "O", "O", "O", "O"]
 
 
-def test_a_later_span_overwrites_an_earlier_one() -> None:
-    result = labelled(Span(0, 13, "X"), Span(6, 17, "Y"))
-    assert result.tags == ["B-X", "I-X", "B-Y", "I-Y", "O"]
+def test_the_longest_of_overlapping_spans_is_kept_whole() -> None:
+    result = labelled(Span(4, 13, "X"), Span(6, len(TEXT), "Y"))
+    assert result.tags == ["O", "O", "B-Y", "I-Y", "I-Y"]
     assert result.problems == {"overlap": 1}
 
 
-def test_of_equal_spans_the_last_one_is_kept() -> None:
+def test_of_equal_spans_one_is_kept() -> None:
     result = labelled(Span(0, 3, "X"), Span(0, 3, "Y"), Span(0, 3, "X"))
     assert result.tags[0] == "B-X"
     assert result.problems == {"overlap": 2}
 
 
-def test_a_span_nested_in_one_of_its_type_is_merged_with_the_rest_of_it() -> None:
+def test_a_span_nested_in_one_of_its_type_leaves_that_whole() -> None:
     result = labelled(Span(0, 13, "X"), Span(4, 5, "X"))
-    assert result.tags == ["B-X", "B-X", "I-X", "O", "O"]
-    assert result.problems == {"overlap": 1, "merged": 1}
+    assert result.tags == ["B-X", "I-X", "I-X", "O", "O"]
+    assert result.problems == {"overlap": 1}
 
 
 TOUCHING = (Span(0, 3, "X"), Span(4, 5, "X"))

@@ -145,3 +145,19 @@ def duration_on_two_machines(costs: list[float]) -> float:
     for cost in costs:
         machines[machines.index(min(machines))] += cost
     return max(machines)
+
+
+def test_overlapping_entities_are_refused_on_request() -> None:
+    rows = [{"text": "New York City", "spans": [[0, 13, "LOC"], [0, 8, "LOC"]]}] * 20
+    content = {"model": "tiny:1x32", "learning_rate": 1e-3}
+    with pytest.raises(DataError, match=r"list\[0\]: overlapping entities, as in 20 sentences in all"):
+        prepare(parse_space({**content, "overlaps": "error"}), load_corpus(rows))
+    assert prepare(parse_space(content), load_corpus(rows)).trials[0].overlaps == "longest"
+
+
+def test_the_word_tokenizer_is_chosen_by_the_corpus_and_noted() -> None:
+    rows = [{"text": "田中は東京へ。", "spans": [[0, 2, "PER"], [3, 5, "LOC"]]}] * 20
+    space = parse_space({"model": "tiny:1x32", "learning_rate": 1e-3, "word_tokenizer": ["whitespace", "auto"]})
+    experiment = prepare(space, load_corpus(rows))
+    assert [trial.word_tokenizer for trial in experiment.trials] == ["whitespace", "character"]
+    assert "word tokenizer character: " in experiment.corpus.notes[-1]

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from tune_ner.tagging.alignment import SubwordLabels
 from tune_ner.tagging.decoding import Decoding
+from tune_ner.tagging.overlaps import OverlapPolicy
 from tune_ner.tagging.tokenization import WordTokenizer
 from tune_ner.utils.text import near_misses
 
@@ -91,6 +92,9 @@ class RunSettings(BaseModel):
     selection_metric: Annotated[
         SelectionMetric, Row("Validation metric that selects the best epoch, configuration and model.")
     ] = "span_f1"
+    overlaps: Annotated[
+        OverlapPolicy, Row("Which of overlapping entities is trained on; error refuses a corpus that has any.")
+    ] = "longest"
     target_f1: Annotated[
         Annotated[Number, Field(gt=0, le=1)] | None, Row("Selection metric at which a trial stops training.")
     ] = None

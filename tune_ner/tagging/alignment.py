@@ -8,7 +8,7 @@ the first `max_length` subwords or, with a stride, windows that each repeat the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from tune_ner.data.corpus import Sentence, Span
 from tune_ner.data.tag_parsing import OUTSIDE, Chunk, find_chunks
+from tune_ner.tagging.overlaps import OverlapPolicy, keep_disjoint
 from tune_ner.tagging.schemes import BEGIN, END, INSIDE, SINGLE, TaggingScheme
 from tune_ner.tagging.tokenization import Ints, Word, Words, WordTokenizer, split_texts
 
@@ -217,6 +218,7 @@ def label_sentences(
     labels: Sequence[str],
     scheme: TaggingScheme,
     subword_labels: SubwordLabels = "first",
+    overlaps: OverlapPolicy = "longest",
 ) -> EncodedSplit:
     """Return the label ids of subwords.
 
@@ -228,8 +230,9 @@ def label_sentences(
         labels: the label list; a label's index is its id.
         scheme: the tagging scheme.
         subword_labels: whether only the `first` subword of a word has its label, or `all` have; others are ignored.
+        overlaps: which of overlapping spans have labels.
     """
-    tagged = label_words(sentences, subwords.words, scheme, labels)
+    tagged = label_words(sentences, subwords.words, scheme, labels, overlaps)
     label_ids = np.full(len(subwords.ids), IGNORED, dtype=np.int16)
     kept = subwords.read_at != _NONE
     label_ids[subwords.read_at[kept]] = tagged.label_ids[kept]
@@ -266,23 +269,28 @@ class LabelledWords:
 
 
 def label_words(
-    sentences: Sequence[Sentence], words: Words, scheme: TaggingScheme, labels: Sequence[str]
+    sentences: Sequence[Sentence],
+    words: Words,
+    scheme: TaggingScheme,
+    labels: Sequence[str],
+    overlaps: OverlapPolicy = "longest",
 ) -> LabelledWords:
     """Return the labels of all words of many sentences.
 
-    A span covers every word with which it shares a character; spans without words are skipped, and later spans
-    overwrite earlier ones. `problems` counts the spans that are lost or changed.
+    A span covers every word with which it shares a character; spans without words are skipped, and of overlapping
+    spans some are kept whole. `problems` counts the spans that are lost or changed.
 
     Args:
         sentences: the sentences.
         words: the words of these sentences.
         scheme: the tagging scheme.
         labels: the label list; a label's index is its id.
+        overlaps: which of overlapping spans are kept.
     """
     spans = _Spans(sentences, words)
     ids = {label: index for index, label in enumerate(labels)}
     label_ids = np.full(len(words), ids[OUTSIDE], dtype=np.int16)
-    problems = Counter(spans.problems)
+    problems: Counter[Problem] = Counter(spans.problems)
     # the tags of spans that overlap, touch or are out of order depend on each other; such sentences are rare
     entangled = spans.entangled_sentences()
     separate = spans.has_words & ~np.isin(spans.owners, entangled)
@@ -299,19 +307,12 @@ def label_words(
     for index in entangled.tolist():
         first, after = words.firsts[index : index + 2].tolist()
         chunks = spans.chunks(index, first)
-        tags = scheme.tags(chunks, after - first)
+        kept = keep_disjoint(chunks, overlaps)
+        tags = scheme.tags(kept, after - first)
         label_ids[first:after] = [ids[tag] for tag in tags]
-        problems.update(_lost_chunks(chunks, tags))
+        found = set(find_chunks(tags))
+        problems.update(overlap=len(chunks) - len(kept), merged=sum(chunk not in found for chunk in kept))
     return LabelledWords(label_ids, spans.firsts, spans.afters, {kind: n for kind, n in problems.items() if n})
-
-
-def _lost_chunks(chunks: Sequence[Chunk], tags: Sequence[str]) -> Iterator[Problem]:
-    found = set(find_chunks(tags))
-    for number, (first, after, label) in enumerate(chunks, start=1):
-        if any(start < after and first < end for start, end, _ in chunks[number:]):
-            yield "overlap"
-        elif (first, after, label) not in found:
-            yield "merged"
 
 
 class _Spans:

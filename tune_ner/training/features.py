@@ -141,7 +141,7 @@ def trial_features(
         EncoderError: the encoder's tokenizer cannot be loaded.
     """
     settings = config.tagging_scheme, config.word_tokenizer, config.subword_labels, config.max_length, config.stride
-    key = (encoder, corpus.fingerprint, split, *settings)
+    key = (encoder, corpus.fingerprint, split, *settings, config.overlaps)
     if key not in _cache:
         while len(_cache) >= _CACHE_SIZE:
             del _cache[next(iter(_cache))]
@@ -159,7 +159,9 @@ def _label(config: TrialConfig, corpus: Corpus, split: Split, tokenized: Tokeniz
         split_name: [corpus.sentences[i] for i in split[split_name]] for split_name in SPLIT_NAMES
     }
     encoded = {
-        split_name: label_sentences(rows, tokenized.subwords[split_name], labels, scheme, config.subword_labels)
+        split_name: label_sentences(
+            rows, tokenized.subwords[split_name], labels, scheme, config.subword_labels, config.overlaps
+        )
         for split_name, rows in sentences.items()
     }
     seen = seen_entities(corpus, split)

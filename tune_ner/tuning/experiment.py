@@ -18,9 +18,10 @@ from tune_ner.config.trial_config import TrialConfig, library_versions
 from tune_ner.data.corpus import Corpus
 from tune_ner.data.loaders import load_corpus
 from tune_ner.data.splits import Split, split_corpus
-from tune_ner.errors import EncoderError, SpaceError
+from tune_ner.errors import DataError, EncoderError, SpaceError
 from tune_ner.results.run_dir import RunDir
 from tune_ner.results.test_set_log import EarlierUse, earlier_uses, fingerprint_of_split
+from tune_ner.tagging.overlaps import most_disjoint
 from tune_ner.tagging.tokenization import choose_word_tokenizer
 from tune_ner.training.encoders import (
     PADDING_FREE_ARCHITECTURES,
@@ -33,6 +34,7 @@ from tune_ner.training.encoders import (
 )
 from tune_ner.tuning.options import SchedulerConfig
 from tune_ner.tuning.resources import MemoryEstimate
+from tune_ner.utils.text import plural
 
 if TYPE_CHECKING:
     from tune_ner.training.features import TokenizedCorpus
@@ -79,6 +81,7 @@ class Experiment:
                 "trim_vocabulary": self.space.trim_vocabulary,
                 "selection_metric": self.space.selection_metric,
                 "target_f1": self.space.target_f1,
+                "overlaps": self.space.overlaps,
             }
         )
 
@@ -216,6 +219,8 @@ def prepare(space: SearchSpace, corpus: Corpus | None = None) -> Experiment:
         corpus = load_corpus(space.data.path, space.markup, **space.data.reading)
     if "auto" in space.word_tokenizer:
         space, corpus = _with_word_tokenizer(space, corpus)
+    if space.overlaps == "error":
+        _check_overlaps(corpus)
     spec = space.split.spec
     folds: list[int | None] = list(range(spec.folds)) or [None]
     splits = {fold: split_corpus(corpus, spec, fold) for fold in folds}
@@ -224,6 +229,15 @@ def prepare(space: SearchSpace, corpus: Corpus | None = None) -> Experiment:
     if space.batching == "padding_free":
         _check_padding_free(encoders)
     return Experiment(space, corpus, splits, encoders, fingerprint)
+
+
+def _check_overlaps(corpus: Corpus) -> None:
+    found = [s for s in corpus.sentences if most_disjoint([(x.start, x.end) for x in s.spans]) < len(s.spans)]
+    if found:
+        raise DataError(
+            f"{found[0].source or found[0].id}: overlapping entities, as in {plural(len(found), 'sentence')} in all; "
+            "choose `overlaps: longest`, outermost, innermost or first"
+        )
 
 
 def _with_word_tokenizer(space: SearchSpace, corpus: Corpus) -> tuple[SearchSpace, Corpus]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from tune_ner.audit.check import AuditInput, Check
 from tune_ner.audit.findings import Finding, first_examples, ratio, span_example
 from tune_ner.data.corpus import Sentence, Span, valid_spans
+from tune_ner.tagging.overlaps import most_disjoint
 from tune_ner.utils.text import plural
 
 
@@ -17,6 +18,7 @@ class OverlappingSpans(Check):
         found = [(sentence, *pair) for sentence in data.sentences for pair in _overlaps(sentence)]
         if not found:
             return
+        most = sum(most_disjoint([(s.start, s.end) for s in valid_spans(each)]) for each in data.sentences)
         nested = sum(inner.end <= outer.end for _, inner, outer in found)
         yield Finding(
             kind=self.name,
@@ -26,9 +28,12 @@ class OverlappingSpans(Check):
             total=len(data.entities),
             effect=(
                 "A word has one tag, so a model can find at most one of two overlapping spans: recall is at most "
-                f"{1 - ratio(len(found), len(data.entities)):.3f}."
+                f"{ratio(most, len(data.entities)):.3f}."
             ),
-            suggestion="Keep one span of each pair.",
+            suggestion=(
+                "Decide which entities to train on: `overlaps: longest`, outermost, innermost or first in the search "
+                "space."
+            ),
             examples=first_examples(span_example(s, a, f"inside {b.text_in(s.text)!r}") for s, a, b in found),
             values={"nested": nested, "crossing": len(found) - nested},
         )
