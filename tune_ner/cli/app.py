@@ -9,6 +9,7 @@ import typer
 from tune_ner import __version__
 from tune_ner.cli.audit import audit
 from tune_ner.cli.console import new_app
+from tune_ner.cli.convert import convert
 from tune_ner.cli.grid import grid
 from tune_ner.cli.options import GroupedCommand
 from tune_ner.cli.predict import predict
@@ -17,7 +18,7 @@ from tune_ner.cli.search import search
 from tune_ner.cli.submit import PASSED_ON, submit
 
 app = new_app(no_args_is_help=True)
-for command in (grid, search, audit, report, predict):
+for command in (grid, search, audit, report, predict, convert):
     app.command(cls=GroupedCommand)(command)
 app.command(cls=GroupedCommand, context_settings=PASSED_ON)(submit)
 
