@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from copy import copy
 from dataclasses import asdict, dataclass, fields, is_dataclass, make_dataclass
 from functools import wraps
 from pathlib import Path
@@ -200,15 +201,16 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def _parameters_of(group: Any) -> list[inspect.Parameter]:
     hints = get_type_hints(group, include_extras=True)
+    parameters = []
     for field in fields(group):
-        (option,) = hints[field.name].__metadata__
+        hint = hints[field.name]
+        option = copy(hint.__metadata__[0])  # other commands have the same option in another panel
         option.rich_help_panel = group.panel
-    return [
-        inspect.Parameter(
-            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+        annotation: Any = Annotated[hint.__origin__, option]
+        parameters.append(
+            inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=annotation)
         )
-        for field in fields(group)
-    ]
+    return parameters
 
 
 class GroupedCommand(TyperCommand):
