@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parent / "reference"
 def command_line() -> str:
     """Return the page with the help of every command."""
     lines = ["# Command line", "", "`tune-ner COMMAND`, or `python -m tune_ner COMMAND`.", ""]
-    for name in ("grid", "search", "audit", "report", "predict", "convert", "submit"):
+    for name in ("grid", "search", "audit", "report", "predict", "show", "convert", "submit"):
         outcome = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "100"}, prog_name="tune-ner")
         text = [line.rstrip() for line in outcome.output.strip().splitlines()]
         lines += [f"## tune-ner {name}", "", "```text", *text, "```", ""]

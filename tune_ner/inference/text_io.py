@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from tune_ner.data.corpus import Span
 from tune_ner.data.formats.raw_text import TextRow, check_file, check_text, read_texts, texts_of
 from tune_ner.errors import TextError
+from tune_ner.tagging.overlaps import keep_disjoint
 from tune_ner.utils.text import visible
 
 if TYPE_CHECKING:
@@ -67,13 +69,13 @@ def json_line(row: TextRow, spans: Sequence[PredictedSpan]) -> bytes:
     return line.encode("utf-8", "backslashreplace")  # other keys may have lone surrogates
 
 
-def marked_text(text: str, spans: Sequence[PredictedSpan], entity_types: Sequence[str]) -> Text:
-    """Return the text on one line, each entity in brackets and followed by its type."""
+def marked_text(text: str, spans: Sequence[PredictedSpan | Span], entity_types: Sequence[str]) -> Text:
+    """Return the text on one line, entities in brackets and followed by their type; of overlapping ones the longest."""
     colours = dict(zip(entity_types, cycle(_COLOURS), strict=False))
     marked, end = Text(), 0
-    for span in spans:
-        colour = colours[span.label]
-        marked.append(visible(text[end : span.start])).append(f"[{visible(span.text)}]", colour)
-        marked.append(visible(span.label), f"dim {colour}")
-        end = span.end
+    for start, after, label in keep_disjoint([(span.start, span.end, span.label) for span in spans], "longest"):
+        colour = colours[label]
+        marked.append(visible(text[end:start])).append(f"[{visible(text[start:after])}]", colour)
+        marked.append(visible(label), f"dim {colour}")
+        end = after
     return marked.append(visible(text[end:]))
