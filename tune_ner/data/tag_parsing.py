@@ -156,7 +156,10 @@ def tag_style(counts: Mapping[str, int], plain: bool = False) -> TagStyle | None
     others = {tag: count for tag, count in counts.items() if tag != outside}
     if not others:
         return TagStyle("", outside, _STYLES[0][1]) if counts else None
-    styles = [*_STYLES, (PLAIN, _plain)] if plain and {"O", "OUT"} & counts.keys() else _STYLES
+    # without the usual O, a column of single letters or words is hardly one of tags
+    named = outside in ("O", "OUT") and outside in counts
+    styles = [style for style in _STYLES if named or style[1] is not _bare]
+    styles += [(PLAIN, _plain)] if plain and named else []
     fitting = {
         style: sum(n for tag, n in others.items() if style[1](tag) or all(map(style[1], _SEVERAL.split(tag))))
         for style in styles

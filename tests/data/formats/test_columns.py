@@ -143,6 +143,19 @@ def test_tags_may_be_written_in_any_usual_way(tmp_path: Path, tags: str, style: 
     assert style in corpus.notes[0]
 
 
+def test_numbers_in_the_column_of_tags_can_be_named(tmp_path: Path) -> None:
+    content = "Anna 1\nBerg 2\nler 0\n"
+    refused(tmp_path, content)
+    corpus = loaded(tmp_path, content, tag_column=2, labels={0: "O", 1: "B-PER", 2: "I-PER"})
+    assert entities(corpus) == [[("Anna Berg", "PER")]]
+
+
+@pytest.mark.parametrize("values", ["S S _ P S", "M M _ M M"])
+def test_single_letters_are_tags_only_with_the_usual_outside_tag(tmp_path: Path, values: str) -> None:
+    rows = zip(["Anna", "Berg", "ler", "Rom", "är"], values.split(), strict=True)
+    refused(tmp_path, "".join(f"{token} {value}\n" for token, value in rows))
+
+
 def test_prefixes_without_types_have_one_type(tmp_path: Path) -> None:
     corpus = loaded(tmp_path, "Anna B\nBerg I\nler O\n")
     assert entities(corpus) == [[("Anna Berg", "ENTITY")]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,6 +61,8 @@ def read_columns(path: Path, lines: Sequence[str], options: ReadOptions) -> tupl
     table = _split(path, lines)
     if not table.sentences:
         return [], ()
+    if options.tag_column is not None:
+        _name_numbers(table, _chosen(table, options.tag_column, "tag_column"), options.labels)
     token_column = _token_column(table, options)
     tag_column, style = _tag_column(table, token_column, options)
     _check_sentences(table)
@@ -196,6 +198,14 @@ def _chosen(table: _Table, wanted: str | int, option: str) -> int:
         return int(text) - 1
     known = f"1 to {table.width}" + (f", or one of {', '.join(table.header)}" if table.header else "")
     raise DataError(f"{table.path}: {option} {text!r}: no such column; expected {known}")
+
+
+def _name_numbers(table: _Table, column: int, labels: Mapping[str, str]) -> None:
+    """Replace numbers in the column of tags by their names."""
+    for rows in table.sentences:
+        for row in rows:
+            if row[column].isdecimal():
+                row[column] = labels.get(row[column], row[column])
 
 
 def _numbers_tokens(table: _Table, column: int) -> bool:
