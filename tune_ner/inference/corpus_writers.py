@@ -32,7 +32,7 @@ class Conversion:
     Attributes:
         files: the written files.
         sentences, entities: their numbers in the corpus.
-        losses: numbers of sentences and entities that the format cannot express as they are, by reason.
+        losses: numbers of sentences and entities that the format cannot express unchanged, by reason.
     """
 
     files: list[Path] = field(default_factory=list)

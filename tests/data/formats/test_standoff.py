@@ -82,7 +82,7 @@ def test_a_wrong_annotation_is_named_with_its_line(tmp_path: Path, annotation: s
 def test_an_annotation_without_its_text_is_refused(tmp_path: Path) -> None:
     brat(tmp_path / "c", "", "")
     (tmp_path / "c" / "d.txt").unlink()
-    assert "there is no d.txt beside it" in refused(tmp_path / "c")
+    assert "there is no d.txt next to it" in refused(tmp_path / "c")
 
 
 PUBTATOR = """1|t|A study of fever (pyrexia).

@@ -43,7 +43,7 @@ _ENDINGS: dict[str, FormatName | None] = {
 def read_path(path: Path, options: ReadOptions = DEFAULT) -> tuple[SplitSentences, tuple[str, ...]]:
     """Return the sentences of a file or folder, each with its published split, and notes on how they were read.
 
-    The files of a folder, or its subfolders, are splits if words of their names say so (`train.jsonl`, `sv_dev.conll`,
+    The files of a folder, or its subfolders, are splits if their names contain the word (`train.jsonl`, `sv_dev.conll`,
     `eng.testa`). Files of other names are not read then. Without such names, files of one ending are joined.
 
     Raises:
@@ -66,7 +66,7 @@ def read_path(path: Path, options: ReadOptions = DEFAULT) -> tuple[SplitSentence
 
 
 def read_file(path: Path, options: ReadOptions = DEFAULT) -> Reading:
-    """Return the sentences of one file or brat folder, in the format of its ending or, if that is none, of its content.
+    """Return the sentences of one file or brat folder, in the format of its ending or of its content.
 
     Raises:
         DataError: the file is empty, not UTF-8, of an unknown format, or invalid at a line that the message names.

@@ -1,4 +1,4 @@
-"""How to read a corpus, where its files alone do not decide it."""
+"""How to read a corpus, where its files leave a choice."""
 
 from __future__ import annotations
 

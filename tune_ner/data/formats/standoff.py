@@ -91,7 +91,7 @@ def read_brat(folder: Path) -> tuple[list[Sentence], tuple[str, ...]]:
     for annotation in sorted(folder.glob("*.ann")):
         file = annotation.with_suffix(".txt")
         if not file.exists():
-            raise DataError(f"{annotation}: there is no {file.name} beside it; brat needs the text of each document")
+            raise DataError(f"{annotation}: there is no {file.name} next to it; brat needs the text of each document")
         text = _text(file)
         sentences += _document_lines(file, text, _brat_spans(annotation, text, counts))
     unannotated = [file.name for file in folder.glob("*.txt") if not file.with_suffix(".ann").exists()]

@@ -63,7 +63,7 @@ def read_tables(
     """
     splits = {key: split_from_name(str(key)) for key in tables}
     exact = {split for key in tables if (split := SPLIT_ALIASES.get(str(key).lower()))}
-    # `test_unlabeled` beside `test` is no part of the split
+    # next to `test`, `test_unlabeled` is no part of the split
     splits |= {key: None for key in tables if splits[key] in exact and str(key).lower() not in SPLIT_ALIASES}
     known = [key for key, split in splits.items() if split]
     if len({splits[key] for key in known}) < len(known):
