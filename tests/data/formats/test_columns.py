@@ -210,6 +210,15 @@ def test_comments_are_no_tokens(tmp_path: Path, comment: str) -> None:
     assert entities(loaded(tmp_path, f"{comment}\n{PLAIN}")) == ANNA
 
 
+def test_sentence_ids_with_a_hyphen_are_no_multiword_tokens(tmp_path: Path) -> None:
+    corpus = loaded(tmp_path, "2020-1 Anna B-PER\n2020-1 ler O\n\n2020-2 Bo B-PER\n2020-2 åt O\n")
+    assert [sentence.text for sentence in corpus.sentences] == ["Anna ler", "Bo åt"]
+
+
+def test_a_hashtag_with_a_space_is_no_comment(tmp_path: Path) -> None:
+    assert "a.conll:2: found 3 columns in '#1 fan O'; expected 2" in refused(tmp_path, "Anna B-PER\n#1 fan O\nler O\n")
+
+
 @pytest.mark.parametrize("border", ["-DOCSTART- O", "-DOCSTART-", "-DOCSTART-\tO", "\n-DOCSTART- -X- O O\n"])
 def test_a_document_ends_its_last_sentence(tmp_path: Path, border: str) -> None:
     corpus = loaded(tmp_path, f"Anna B-PER\n{border}\nBerg I-PER\n")

@@ -23,6 +23,8 @@ _CHUNK_TYPES = frozenset(["NP", "VP", "PP", "ADJP", "ADVP", "SBAR", "PRT", "CONJ
 """Phrase types of CoNLL-2000, whose tags look like those of entities."""
 _TOKEN_NAMES = ("token", "tokens", "word", "words", "form", "text")
 _TAG_NAMES = ("ner", "ner_tag", "ner_tags", "tag", "tags", "label", "labels", "entity")
+_EXTRA = re.compile(r"\d+[-.]\d+")
+"""Numbers of multiword tokens and empty nodes in CoNLL-U."""
 _SENTENCE_NAMES = ("sentence #", "sentence", "sentence_id", "sent_id", "sentence_idx", "sent")
 
 Cells = list[str]
@@ -66,12 +68,13 @@ def read_columns(path: Path, lines: Sequence[str], options: ReadOptions) -> tupl
     token_column = _token_column(table, options)
     tag_column, style = _tag_column(table, token_column, options)
     _check_sentences(table)
+    has_numbers = token_column > 0 and _numbers_tokens(table, 0)
     sentences: list[Sentence] = []
     dialects: list[list[str]] = []
     skipped = 0
     for rows, numbers in zip(table.sentences, table.numbers, strict=True):
         # in CoNLL-U, `3-4` and `3.1` are not words of the sentence
-        kept = [place for place, row in enumerate(rows) if not _is_extra(row, token_column)]
+        kept = [place for place, row in enumerate(rows) if not (has_numbers and _EXTRA.fullmatch(row[0]))]
         skipped += len(rows) - len(kept)
         place = f"{path}:{numbers[0]}"
         tags = [_canonical(style, rows[i][tag_column], f"{path}:{numbers[i]}", options) for i in kept]
@@ -100,8 +103,10 @@ def _split(path: Path, lines: Sequence[str]) -> _Table:
         if not any(row) or row[0] == _DOCUMENT:
             begins = True
             continue
-        if row[0].startswith("#") and (_width(row) != width or not (row[-1] in known or is_tag(row[-1]))):
-            continue  # a comment; the token # has a tag
+        if row[0].startswith("#"):
+            is_tagged = row[-1] in known or is_tag(row[-1])
+            if not is_tagged or (row[0] == "#" and _width(row) != width):
+                continue  # a comment; the tokens # and #1 have a tag
         _check_row(path, number, row, width, lines[number - 1])
         if begins:
             table.sentences.append([])
@@ -212,7 +217,7 @@ def _numbers_tokens(table: _Table, column: int) -> bool:
     """Return whether a column numbers the tokens of each sentence from 0 or 1."""
     longest = 0
     for values in table.column(column):
-        numbers = [value for value in values if not re.fullmatch(r"\d+[-.]\d+", value)]
+        numbers = [value for value in values if not _EXTRA.fullmatch(value)]
         if numbers not in ([str(i) for i in range(len(numbers))], [str(i + 1) for i in range(len(numbers))]):
             return False
         longest = max(longest, len(numbers))
@@ -228,10 +233,6 @@ def _names_sentences(table: _Table, column: int) -> bool:
 
 def _is_constant(table: _Table, column: int) -> bool:
     return len({value for values in table.column(column) for value in values}) == 1
-
-
-def _is_extra(row: Cells, token_column: int) -> bool:
-    return token_column > 0 and re.fullmatch(r"\d+[-.]\d+", row[0]) is not None
 
 
 def _tag_column(table: _Table, token_column: int, options: ReadOptions) -> tuple[int, TagStyle]:
