@@ -18,7 +18,7 @@ from tune_ner.report.charts import (
     stages_chart,
     time_chart,
 )
-from tune_ner.report.vega import Chart
+from tune_ner.report.vega import Chart, by_title, interval_lines
 from tune_ner.results.audits import Audits
 from tune_ner.results.run_results import Results
 
@@ -94,4 +94,13 @@ def test_charts_are_written_as_svg_and_png(tmp_path: Path) -> None:
     chart = leaderboard_chart(Results(a_grid(tmp_path)))
     assert chart
     assert chart.svg().startswith("<svg")
+    assert chart.png().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("character", ["\x00", "\x07", "\x1b", "\x1f", "\ufffe", "\ud800"])
+def test_characters_that_svg_cannot_hold_are_replaced(character: str) -> None:
+    rows = [{"title": f"a{character}[31m", "low": 0.1, "high": 0.4}]
+    chart = Chart.of("made", f"A caption{character}.", interval_lines(by_title(rows), f"F1{character}"))
+    assert "a\ufffd[31m" in chart.svg()
+    assert character not in chart.svg()
     assert chart.png().startswith(b"\x89PNG")

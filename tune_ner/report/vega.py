@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ INK = "#1d1f22"  # replaced by the page's style in the dark
 _ROW_HEIGHT, _LEAST_HEIGHT = 24, 60  # pixels
 _FILE_WIDTH = 460
 _PNG_SCALE = 2.0  # about 190 dots per inch in a column of 9 cm
+_INVALID_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _VEGA_LITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 _FITTED: Mapping[str, Any] = {"autosize": {"type": "fit-x", "contains": "padding"}}
 _TEXT = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}
@@ -66,7 +68,8 @@ class Chart:
     def of(cls, name: str, caption: str, chart: AnyChart, data: str = "") -> Chart:
         """Return the chart with the width of its place on the page."""
         # validating a chart against the Vega-Lite schema takes a second
-        return cls(name, caption, chart.properties(width="container").to_dict(validate=False), data)
+        spec = chart.properties(width="container").to_dict(validate=False)
+        return cls(name, caption, _without_invalid_characters(spec), data)
 
     def page_spec(self) -> dict[str, Any]:
         """Return the specification in the style of the page."""
@@ -82,6 +85,18 @@ class Chart:
 
     def _file_spec(self) -> dict[str, Any]:
         return {**self.page_spec(), "background": "white", "padding": 8, "width": _FILE_WIDTH}
+
+
+def _without_invalid_characters(value: Any) -> Any:
+    """Return a specification with U+FFFD for the characters that SVG cannot hold, at which vl-convert aborts.
+
+    Escapes would not do: Vega evaluates them in its expressions.
+    """
+    if isinstance(value, str):
+        return _INVALID_IN_XML.sub("\ufffd", value)
+    if isinstance(value, Mapping):
+        return {key: _without_invalid_characters(item) for key, item in value.items()}
+    return [_without_invalid_characters(item) for item in value] if isinstance(value, list) else value
 
 
 def chart_script() -> str:
