@@ -109,3 +109,8 @@ def test_user_errors_exit_with_2(arguments: list[str], expected: str) -> None:
     outcome = run(*arguments)
     assert outcome.exit_code == 2, outcome.output
     assert expected in " ".join(outcome.output.split())
+
+
+def test_suggested_commands_repeat_how_the_data_is_read(bracketed: Path) -> None:
+    outcome = run("--data", bracketed, "--format", "jsonl")
+    assert f"--data {bracketed} --format jsonl --markup strip" in " ".join(outcome.output.split())

@@ -53,6 +53,7 @@ def audit(
     with reported_errors() as console:
         from tune_ner.audit.audit import audit as run_audit
         from tune_ner.audit.rendering import print_report
+        from tune_ner.data.formats.options import ReadOptions
         from tune_ner.data.loaders import load_corpus
         from tune_ner.data.splits import SplitSpec, split_corpus
         from tune_ner.training.encoders import load_tokenizer, resolve_encoder
@@ -60,7 +61,8 @@ def audit(
 
         if output and (output.is_dir() or not output.absolute().parent.is_dir()):
             raise OutputError(f"--output {output}: expected a file in an existing folder")
-        corpus = load_corpus(data, markup, format=format, token_column=token_column, tag_column=tag_column)
+        reading = {"format": format, "token_column": token_column, "tag_column": tag_column}
+        corpus = load_corpus(data, markup, **reading)
         splits = split_corpus(corpus, SplitSpec(method=split))
         train_texts = [corpus.sentences[index].text for index in splits.train]
         report = run_audit(
@@ -70,7 +72,7 @@ def audit(
             tokenizers={name: load_tokenizer(resolve_encoder(name), train_texts) for name in model or []},
             max_length=max_length,
             word_tokenizer=words,
-            data_option=data,
+            data_option=f"{data}{ReadOptions.model_validate(reading).arguments}",
         )
         if output:
             atomic_write(output, json.dumps(report.as_dict(), ensure_ascii=False, allow_nan=False, indent=2) + "\n")

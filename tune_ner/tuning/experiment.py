@@ -258,7 +258,7 @@ def audit_experiment(experiment: Experiment) -> dict[int | None, AuditReport]:
             # the most that is truncated; windows with a stride truncate nothing
             max_length=min(space.max_length) if 0 in space.stride else _NO_TRUNCATION,
             word_tokenizer=space.word_tokenizer[0],
-            data_option=space.data.path if space.data else "",
+            data_option=f"{space.data.path}{space.data.arguments}" if space.data else "",
         )
         for fold, split in experiment.splits.items()
     }

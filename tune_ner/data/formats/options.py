@@ -36,5 +36,11 @@ class ReadOptions(BaseModel):
     labels: Annotated[dict[str, str], BeforeValidator(_with_text_keys)] = Field(default_factory=dict)
     multiple_labels: Literal["error", "first"] = "error"
 
+    @property
+    def arguments(self) -> str:
+        """The options as arguments of a command: ` --tag-column 3`; empty if none of those that have one is set."""
+        given = {name: getattr(self, name) for name in ("format", "token_column", "tag_column")}
+        return "".join(f" --{name.replace('_', '-')} {value}" for name, value in given.items() if value is not None)
+
 
 DEFAULT = ReadOptions()
