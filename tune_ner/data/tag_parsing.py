@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 OUTSIDE = "O"
@@ -178,6 +179,7 @@ def is_tag(word: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=1024)
 def is_type_name(label: str) -> bool:
     """Return whether a text can be the name of an entity type: not blank, and without control characters."""
     controls = any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in label)

@@ -139,6 +139,8 @@ def _csv_rows(path: Path, lines: Sequence[str]) -> list[Cells]:
 
 def _width(row: Cells) -> int:
     """Return the number of columns without empty ones at the end, which a trailing tab makes."""
+    if row and row[-1]:
+        return len(row)
     return max((place for place, cell in enumerate(row, start=1) if cell), default=0)
 
 

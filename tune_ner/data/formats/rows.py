@@ -110,7 +110,7 @@ class _RowReader:
         """Find out how the tags of all rows are written, and whether any row has spans."""
         counts: Counter[str] = Counter()
         for _, row in rows:
-            self.has_spans |= self._key(row, "spans") is not None
+            self.has_spans = self.has_spans or self._key(row, "spans") is not None
             key = self._key(row, "tags")
             if key and self._key(row, "tokens") and isinstance(row[key], list):
                 counts.update(name for tag in row[key] if (name := self._tag_name(tag)) is not None)
@@ -129,9 +129,9 @@ class _RowReader:
     def read(self, row: Row, place: str) -> tuple[str, tuple[Span, ...]]:
         """Return text and spans of a row."""
         text, spans = self._key(row, "text"), self._key(row, "spans")
-        tokens, tags = self._key(row, "tokens"), self._key(row, "tags")
         if text and spans:
             return self._text_row(row, text, spans, place)
+        tokens, tags = self._key(row, "tokens"), self._key(row, "tags")
         if tokens and tags:
             return self._tagged_row(row, tokens, tags, place)
         if text and isinstance(row[text], str) and self.has_spans and not tokens:
