@@ -166,6 +166,17 @@ def test_a_damaged_run_folder_is_reported_or_refused(finished: RunDir, name: str
         assert not [path for path in run.rglob("*") if path.name.startswith(".")]
 
 
+def test_an_audit_of_another_fold_is_refused(finished: RunDir, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished.path, run)
+    file = run / "audit.json"
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps([{**content[0], "fold": 3}]))
+    outcome = told("report", str(run))
+    assert outcome.exit_code == 2
+    assert "audit.json" in outcome.output
+
+
 @pytest.mark.parametrize("name", DAMAGES)
 @FEW
 @given(data=st.data())

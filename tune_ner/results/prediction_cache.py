@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tune_ner.data.corpus import Span, SplitName
+from tune_ner.errors import RunFolderError
 from tune_ner.evaluation.confidence_intervals import Interval, f1_interval
 from tune_ner.evaluation.seen_entities import SeenEntities
 from tune_ner.evaluation.significance import Difference, paired_difference
@@ -69,6 +70,12 @@ class PredictionCache:
     def _filter(self, fold: int | None, label: str | None, novelty: Novelty | None) -> Callable[[Span, str], bool]:
         if novelty is None:
             return lambda span, _: label in (None, span.label)
+        if fold not in self.audits:
+            where = "the split" if fold is None else f"fold {fold}"
+            raise RunFolderError(
+                f"{self.run_dir.audit_file}: found no audit of {where}, which trials of this run use: expected one; "
+                "delete the file to report the run without its audit"
+            )
         seen = SeenEntities(self.audits[fold].seen_entities)
         return lambda span, text: label in (None, span.label) and seen.is_seen(span, text) == (novelty == "seen")
 
