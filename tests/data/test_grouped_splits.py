@@ -240,7 +240,7 @@ def test_more_folds_than_groups_are_refused() -> None:
 
 @pytest.mark.parametrize(("sizes", "split_name"), [([], "test"), ([9], "test"), ([5, 5], "validation")])
 def test_fewer_groups_than_splits_are_refused(sizes: list[int], split_name: str) -> None:
-    with pytest.raises(SplitError, match=rf"groups of near duplicates cannot be split with a {split_name} size"):
+    with pytest.raises(SplitError, match=rf"groups cannot be split with a {split_name} size"):
         split_corpus(corpus_of(sizes), GROUPED)
 
 
@@ -259,3 +259,70 @@ def test_a_split_without_entities_is_refused(spec: SplitSpec) -> None:
     sparse = dataclasses.replace(corpus, sentences=(corpus.sentences[0], *bare))
     with pytest.raises(SplitError, match=r"my corpus: the \w+ split has \d+ of 30 sentences and no entity"):
         split_corpus(sparse, spec, 0 if spec.folds else None)
+
+
+# ---- groups of the corpus
+
+
+def with_groups(groups: Sequence[str], splits: Mapping[SplitName, tuple[int, ...]] | None = None) -> Corpus:
+    """Return a corpus of unrelated sentences in these groups, which must not be divided."""
+    sentences = tuple(
+        Sentence(str(i), f"{hashlib.sha256(str(i).encode()).hexdigest()} Alvedon", (Span(65, 72, "DRUG"),), "", group)
+        for i, group in enumerate(groups)
+    )
+    return Corpus("my corpus", sentences, ("DRUG",), splits or {}, group_by="patient")
+
+
+def splits_of_groups(corpus: Corpus, split: Split) -> dict[str, set[str]]:
+    """Return the splits of each group."""
+    found: dict[str, set[str]] = {}
+    for name in SPLIT_NAMES:
+        for index in split[name]:
+            found.setdefault(corpus.sentences[index].group, set()).add(name)
+    return found
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.sampled_from("abcdefghijkl"), min_size=40, max_size=120).filter(lambda groups: len(set(groups)) > 5),
+    st.sampled_from(METHODS),
+    st.sampled_from([0, 3]),
+    st.integers(0, 99),
+)
+def test_groups_of_the_corpus_are_never_divided(groups: list[str], method: SplitMethod, folds: int, seed: int) -> None:
+    corpus = with_groups(groups)
+    spec = SplitSpec(method=method, folds=folds, seed=seed)
+    tested = []
+    for fold in range(folds) if folds else [None]:
+        split = split_corpus(corpus, spec, fold)
+        assert all(len(names) == 1 for names in splits_of_groups(corpus, split).values())
+        assert sorted(split.train + split.validation + split.test) == list(range(len(corpus)))
+        tested += split.test
+    assert not folds or sorted(tested) == list(range(len(corpus)))
+
+
+def test_groups_and_near_duplicates_are_kept_together() -> None:
+    # sentence 2i of a group and sentence 2i + 1 of the next one are near duplicates: a chain connects all of them
+    plain = corpus_of([2] * 40)
+    sentences = tuple(
+        dataclasses.replace(sentence, group=str((i + 1) // 2 % 5) if i < 20 else f"own {i}")
+        for i, sentence in enumerate(plain.sentences)
+    )
+    corpus = dataclasses.replace(plain, sentences=sentences, group_by="document")
+    split = split_corpus(corpus, GROUPED)
+    assert len({name for i in range(20) for name in SPLIT_NAMES if i in split[name]}) == 1
+
+
+def test_a_missing_split_is_drawn_in_groups_and_published_ones_are_kept() -> None:
+    groups = [f"p{i // 4}" for i in range(80)]
+    test = tuple(range(70, 80))
+    corpus = with_groups(groups, {"train": tuple(range(70)), "test": test})
+    split = split_corpus(corpus, SplitSpec())
+    assert split.test == test
+    patients = [{groups[i] for i in split[name]} for name in ("train", "validation")]
+    assert not patients[0] & patients[1]
+
+
+def test_one_group_cannot_be_split() -> None:
+    with pytest.raises(SplitError, match="in 1 groups cannot be split"):
+        split_corpus(with_groups(["a"] * 30), SplitSpec())

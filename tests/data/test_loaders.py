@@ -157,3 +157,93 @@ def test_a_corpus_without_entities_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("data", ["nothing.txt", "synthetics", "Synthetic:5", "a\0b.txt"])
 def test_unknown_sources_are_refused_as_missing_paths(data: str) -> None:
     assert fault_of(data).startswith(f"{data}: no such file or folder")
+
+
+# ---- groups
+
+COLUMNS = "Ada B-PER\nruns O\n\nBob B-PER\n\n"
+
+
+def groups_of(source: Any, **reading: Any) -> list[str]:
+    return [sentence.group for sentence in load_corpus(source, **reading).sentences]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (f"-DOCSTART- O\n\n{COLUMNS}-DOCSTART- O\n\n{COLUMNS}", ["a:1", "a:1", "a:2", "a:2"]),
+        (f"-DOCSTART- -X- O\n{COLUMNS}-DOCSTART- -X- O\n{COLUMNS}", ["a:1", "a:1", "a:2", "a:2"]),
+        (f"# newdoc id = w01\n{COLUMNS}# newdoc id = w02\n{COLUMNS}", ["w01", "w01", "w02", "w02"]),
+        (f"# newdoc\n{COLUMNS}# newdoc\n{COLUMNS}", ["a:1", "a:1", "a:2", "a:2"]),
+        (f"#begin document (x); part 000\n{COLUMNS}#begin document (y)\n{COLUMNS}", ["a:1", "a:1", "a:2", "a:2"]),
+        (f"-DOCSTART- O\n\n{COLUMNS}", ["", ""]),
+        (COLUMNS, ["", ""]),
+    ],
+)
+def test_sentences_of_columns_know_their_document(tmp_path: Path, content: str, expected: list[str]) -> None:
+    file = tmp_path / "a.conll"
+    file.write_text(content)
+    assert groups_of(file) == expected
+
+
+def test_sentences_of_brat_files_know_their_document(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.txt").write_text("Ada runs\nBob\n")
+        (tmp_path / f"{name}.ann").write_text("T1\tPER 0 3\tAda\n")
+    assert groups_of(tmp_path) == ["one", "one", "two", "two"]
+
+
+@pytest.mark.parametrize("row", [{"doc_id": 7}, {"meta": {"document_id": 7}}, {"document": "7"}])
+def test_rows_know_their_document(row: dict[str, Any]) -> None:
+    given = [{"text": "Ada runs", "spans": [[0, 3, "PER"]], **row}]
+    assert groups_of(given) == ["7"]
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_rows_are_grouped_by_any_key(nested: bool) -> None:
+    def row(patient: str) -> dict[str, Any]:
+        key = {"patient": patient}
+        return {"text": "Ada runs", "spans": [[0, 3, "PER"]], "doc_id": 1, **({"meta": key} if nested else key)}
+
+    corpus = load_corpus([row("x"), row("y"), row("x")], group_by="patient")
+    assert [sentence.group for sentence in corpus.sentences] == ["x", "y", "x"]
+    assert corpus.group_by == "patient"
+    assert any("2 groups" in note for note in corpus.notes)
+
+
+def test_columns_are_grouped_by_a_column_of_their_header(tmp_path: Path) -> None:
+    file = tmp_path / "a.tsv"
+    file.write_text("token\tpatient\tner\nAda\tp1\tB-PER\nruns\tp1\tO\n\nBob\tp2\tB-PER\n\nBo\tp1\tB-PER\n")
+    assert groups_of(file, group_by="patient") == ["p1", "p2", "p1"]
+
+
+def test_files_are_groups_on_request(tmp_path: Path) -> None:
+    for name in ("x", "y"):
+        (tmp_path / f"{name}.conll").write_text(COLUMNS)
+    assert groups_of(tmp_path, group_by="file") == ["x.conll", "x.conll", "y.conll", "y.conll"]
+    assert groups_of(tmp_path) == ["", "", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("group_by", "found"),
+    [("document", "has no document"), ("patient", "no text or number"), ("id", "all 2 sentences have the same")],
+)
+def test_a_corpus_without_the_groups_is_refused(group_by: str, found: str) -> None:
+    row = {"text": "Ada runs", "spans": [[0, 3, "PER"]], "id": 3}
+    with pytest.raises(DataError, match=found):
+        load_corpus([row, row], group_by=group_by)
+
+
+def test_a_sentence_of_two_groups_is_refused_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "a.tsv"
+    file.write_text("token\tpatient\tner\nAda\tp1\tB-PER\n\nBo\tp1\tO\nruns\tp2\tO\n")
+    with pytest.raises(DataError, match=r"a.tsv:4: group_by 'patient': found 2 values"):
+        load_corpus(file, group_by="patient")
+
+
+def test_the_fingerprint_depends_on_groups_that_must_not_be_divided() -> None:
+    rows = [{"text": "Ada runs", "spans": [[0, 3, "PER"]], "doc_id": i, "patient": i // 2} for i in range(4)]
+    plain, by_document, by_patient = (load_corpus(rows, group_by=name) for name in (None, "document", "patient"))
+    without = load_corpus([{key: row[key] for key in ("text", "spans")} for row in rows])
+    assert plain.fingerprint == without.fingerprint
+    assert len({plain.fingerprint, by_document.fingerprint, by_patient.fingerprint}) == 3

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from tune_ner.cli.console import reported_errors
-from tune_ner.cli.options import Format, TagColumn, TokenColumn
+from tune_ner.cli.options import ReadingOptions, with_options
 from tune_ner.data.markup import MarkupMode
 from tune_ner.errors import OutputError
 from tune_ner.tagging.tokenization import WordTokenizer
@@ -17,11 +18,11 @@ from tune_ner.tagging.tokenization import WordTokenizer
 EXIT_FINDINGS = 4
 
 
+@with_options
 def audit(
+    *,
     data: Annotated[str, typer.Option(help="hub:DATASET[:CONFIG], synthetic[:SENTENCES], or a file or folder.")],
-    format: Format = None,
-    token_column: TokenColumn = None,
-    tag_column: TagColumn = None,
+    reading: ReadingOptions,
     markup: Annotated[MarkupMode, typer.Option(help="Keep or strip annotation markup in the text.")] = "keep",
     split: Annotated[
         Literal["random", "grouped"], typer.Option(help="'grouped' keeps near-identical sentences in the same split.")
@@ -61,8 +62,7 @@ def audit(
 
         if output and (output.is_dir() or not output.absolute().parent.is_dir()):
             raise OutputError(f"--output {output}: expected a file in an existing folder")
-        reading = {"format": format, "token_column": token_column, "tag_column": tag_column}
-        corpus = load_corpus(data, markup, **reading)
+        corpus = load_corpus(data, markup, **asdict(reading))
         splits = split_corpus(corpus, SplitSpec(method=split))
         train_texts = [corpus.sentences[index].text for index in splits.train]
         report = run_audit(
@@ -72,7 +72,7 @@ def audit(
             tokenizers={name: load_tokenizer(resolve_encoder(name), train_texts) for name in model or []},
             max_length=max_length,
             word_tokenizer=words,
-            data_option=f"{data}{ReadOptions.model_validate(reading).arguments}",
+            data_option=f"{data}{ReadOptions.model_validate(asdict(reading)).arguments}",
         )
         if output:
             atomic_write(output, json.dumps(report.as_dict(), ensure_ascii=False, allow_nan=False, indent=2) + "\n")

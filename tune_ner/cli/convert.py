@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tune_ner.cli.console import reported_errors
-from tune_ner.cli.options import Format, TagColumn, TokenColumn
+from tune_ner.cli.options import ReadingOptions, with_options
 from tune_ner.data.markup import MarkupMode
 from tune_ner.inference.corpus_writers import TargetFormat
 from tune_ner.tagging.tokenization import WordTokenizer
@@ -16,15 +17,15 @@ from tune_ner.utils.console import print_line
 from tune_ner.utils.text import plural
 
 
+@with_options
 def convert(
+    *,
     data: Annotated[str, typer.Argument(metavar="IN", help="A file, a folder, or hub:DATASET[:CONFIG].")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The new file; a folder if there are splits.")],
     to: Annotated[TargetFormat, typer.Option(help="Format of OUT.")],
     words: Annotated[WordTokenizer, typer.Option(help="Words of conll and csv.")] = "auto",
     markup: Annotated[MarkupMode, typer.Option(help="Keep or strip annotation markup in the text.")] = "keep",
-    format: Format = None,
-    token_column: TokenColumn = None,
-    tag_column: TagColumn = None,
+    reading: ReadingOptions,
 ) -> None:
     """Write a corpus in another format and report what that format cannot express.
 
@@ -38,7 +39,7 @@ def convert(
         from tune_ner.data.loaders import load_corpus
         from tune_ner.inference.corpus_writers import write_corpus
 
-        corpus = load_corpus(data, markup, format=format, token_column=token_column, tag_column=tag_column)
+        corpus = load_corpus(data, markup, **asdict(reading))
         for note in corpus.notes:
             print_line(console, note, "note")
         done = write_corpus(corpus, target, to, words)

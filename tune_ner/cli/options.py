@@ -22,20 +22,33 @@ Name = Annotated[
 ResultsDir = Annotated[Path, typer.Option(help="Folder in which run folders are created.")]
 
 
-Format = Annotated[
-    str | None,
-    typer.Option(help=f"Format of the data: {', '.join(get_args(FormatName))}.", show_default="ending and content"),
-]
-TokenColumn = Annotated[
-    str | None, typer.Option(help="Column of the tokens, by number from 1 or name.", show_default="detected")
-]
-TagColumn = Annotated[
-    str | None, typer.Option(help="Column of the tags, by number from 1 or name.", show_default="detected")
-]
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How to read a corpus; the names are those of `ReadOptions`."""
+
+    panel: ClassVar[str] = "Reading"
+
+    format: Annotated[
+        str | None,
+        typer.Option(help=f"Format of the data: {', '.join(get_args(FormatName))}.", show_default="ending and content"),
+    ] = None
+    token_column: Annotated[
+        str | None, typer.Option(help="Column of the tokens, by number from 1 or name.", show_default="detected")
+    ] = None
+    tag_column: Annotated[
+        str | None, typer.Option(help="Column of the tags, by number from 1 or name.", show_default="detected")
+    ] = None
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep sentences of the same group in one split: document, file, or a key or column of the data.",
+            show_default="each sentence on its own",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)
-class DataOptions:
+class DataOptions(ReadingOptions):
     """Corpus, annotation markup and split."""
 
     panel: ClassVar[str] = "Data (replaces the search space's)"
@@ -43,9 +56,6 @@ class DataOptions:
     data: Annotated[
         str | None, typer.Option(help="A file or folder, hub:DATASET[:CONFIG], or synthetic[:SENTENCES].")
     ] = None
-    format: Format = None
-    token_column: TokenColumn = None
-    tag_column: TagColumn = None
     markup: Annotated[str | None, typer.Option(help="keep the annotation markup in the text, or strip it.")] = None
     split: Annotated[
         str | None, typer.Option(help="random, grouped (near-duplicates in one split), or kfold:K (grouped).")

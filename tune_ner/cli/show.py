@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import io
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tune_ner.cli.console import reported_errors
-from tune_ner.cli.options import Format, TagColumn, TokenColumn
+from tune_ner.cli.options import ReadingOptions, with_options
 from tune_ner.data.markup import MarkupMode
 from tune_ner.utils.console import new_console, print_line, print_table
 
 _PAGE_WIDTH = 120
 
 
+@with_options
 def show(
+    *,
     data: Annotated[str, typer.Argument(metavar="DATA", help="A file, a folder, or hub:DATASET[:CONFIG].")],
     split: Annotated[str | None, typer.Option(help="Only sentences of this split.", show_default="all")] = None,
     types: Annotated[
@@ -26,9 +29,7 @@ def show(
     limit: Annotated[int, typer.Option(min=0, help="Largest number of sentences.")] = 10,
     html: Annotated[Path | None, typer.Option(help="Also write a page.", show_default="none", dir_okay=False)] = None,
     markup: Annotated[MarkupMode, typer.Option(help="Keep or strip annotation markup in the text.")] = "keep",
-    format: Format = None,
-    token_column: TokenColumn = None,
-    tag_column: TagColumn = None,
+    reading: ReadingOptions,
 ) -> None:
     """Show how a corpus was read: its splits, types and scripts, and sentences with their entities marked.
 
@@ -46,7 +47,7 @@ def show(
         from tune_ner.utils.io import atomic_write
         from tune_ner.utils.text import near_misses
 
-        corpus = load_corpus(data, markup, format=format, token_column=token_column, tag_column=tag_column)
+        corpus = load_corpus(data, markup, **asdict(reading))
         for found, known, option in (
             (types or [], corpus.entity_types, "type"),
             ([split] if split else [], corpus.splits, "split"),

@@ -15,12 +15,11 @@ from yaml.constructor import ConstructorError
 from yaml.reader import ReaderError
 
 from tune_ner.config.search_space import SHORT, DataSettings, InitialPoints, SearchSpace, SplitSettings
+from tune_ner.data.formats.options import READING_OPTIONS
 from tune_ner.data.splits import SplitMethod
 from tune_ner.errors import SpaceError
 from tune_ner.utils.text import near_misses
 
-READING_OPTIONS = ("format", "token_column", "tag_column")
-"""Entries of `data:` that are options of the command line."""
 MAX_SPACE_BYTES = 1_000_000
 SPACE_ALIASES = {"honest": "clean"}
 """Former names of bundled spaces."""

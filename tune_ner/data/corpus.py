@@ -50,12 +50,18 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A text with its gold spans; messages name its origin by `source` (`file:line`)."""
+    """A text with its gold spans.
+
+    Attributes:
+        source: its origin for messages (`file:line`).
+        group: its document, or the value of `group_by` (a patient, for instance); empty if unknown.
+    """
 
     id: str
     text: str
     spans: tuple[Span, ...] = ()
     source: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,7 +70,8 @@ class Corpus:
 
     The order of `entity_types` is the order of the labels, and so of the rows of a classification head.
     `splits` maps a published split (`train`, `validation`, `test`) to sentence indices; it is empty for an
-    unsplit corpus. `notes` describe how the data was read and are shown with the results.
+    unsplit corpus. `notes` describe how the data was read and are shown with the results. `group_by` names what must
+    not be divided between splits (`document`, or a key of the data); empty if sentences are split independently.
 
     Raises:
         DataError: a span has a type that is not in `entity_types`.
@@ -75,6 +82,7 @@ class Corpus:
     entity_types: tuple[str, ...]
     splits: Mapping[SplitName, tuple[int, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    group_by: str = ""
 
     def __post_init__(self) -> None:
         known = set(self.entity_types)
@@ -102,12 +110,14 @@ class Corpus:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of types, texts, spans and published splits: equal for equal data, independent of its origin."""
+        """SHA-256 of types, texts, spans, published splits and groups that must not be divided; not of the origin."""
         # unlike repr(), ascii() does not depend on the Unicode version of this Python
         digest = hashlib.sha256(ascii((self.entity_types, sorted(self.splits.items()))).encode())
         for sentence in self.sentences:
             spans = tuple((span.start, span.end, span.label) for span in sentence.spans)
             digest.update(ascii((sentence.text, spans)).encode())
+            if self.group_by:
+                digest.update(ascii(sentence.group).encode())
         return digest.hexdigest()
 
 

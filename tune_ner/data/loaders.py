@@ -46,8 +46,8 @@ def load_corpus(source: Source, markup: MarkupMode = "keep", **reading: Any) -> 
             - a `datasets.DatasetDict`, or another mapping from split names to such tables;
             - a `Corpus`, which is returned unchanged.
         markup: `keep` texts and spans as published, or `strip` annotation markup from the texts.
-        reading: what the files do not decide: `format`, `token_column`, `tag_column`, `columns`, `labels` and
-            `multiple_labels`; see `ReadOptions`.
+        reading: what the files do not decide: `format`, `token_column`, `tag_column`, `columns`, `labels`, `group_by`
+            and `multiple_labels`; see `ReadOptions`.
 
     Raises:
         DataError: the source does not exist, is unreachable, unreadable or ambiguous, or has no entity; a sentence
@@ -128,8 +128,32 @@ def _corpus(name: str, options: ReadOptions, found: SplitSentences, notes: tuple
     _check_sizes(sentences)
     indices = {name: tuple(i for i, (split, _) in enumerate(found) if split == name) for name in SPLIT_NAMES}
     types = ordered_types(span.label for sentence in sentences for span in sentence.spans)
+    if options.group_by:
+        notes = (*notes, _group_note(sentences, options.group_by))
     notes = (*notes, *_similar_types(Counter(span.label for sentence in sentences for span in sentence.spans)))
-    return Corpus(name, sentences, types, {split: rows for split, rows in indices.items() if rows}, notes)
+    splits = {split: rows for split, rows in indices.items() if rows}
+    return Corpus(name, sentences, types, splits, notes, options.group_by or "")
+
+
+def _group_note(sentences: Sequence[Sentence], group_by: str) -> str:
+    """Return a note on the groups of a corpus.
+
+    Raises:
+        DataError: a sentence has no group, or all have the same.
+    """
+    groups = {sentence.group for sentence in sentences}
+    without = next((sentence for sentence in sentences if not sentence.group), None)
+    if without:
+        raise DataError(
+            f"{without.source or without.id}: group_by {group_by!r}: this sentence has no {group_by}; expected one "
+            "for each sentence, from brat files, `-DOCSTART-` or `# newdoc` in columns, or the key or column that "
+            "`group_by` names"
+        )
+    if len(groups) < 2:
+        raise DataError(
+            f"group_by {group_by!r}: all {len(sentences):,} sentences have the same; expected several groups"
+        )
+    return f"sentences of the same {group_by} stay in one split: {len(groups):,} groups"
 
 
 def _renamed(sentences: Sequence[Sentence], labels: Mapping[str, str]) -> tuple[Sentence, ...]:

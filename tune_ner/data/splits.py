@@ -1,4 +1,8 @@
-"""Splitting a corpus into train, validation and test, by sentences or groups of near duplicates, once or in folds."""
+"""Splitting a corpus into train, validation and test, once or in folds, by sentences or by groups.
+
+Groups are near duplicates, the groups of the corpus (documents, patients), or both: sentences that are connected
+through either stay in one split.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,7 @@ from tune_ner.errors import SplitError
 from tune_ner.utils.text import near_misses
 
 SplitMethod = Literal["random", "grouped"]
+DrawnName = Literal["validation", "test"]
 Indices = npt.NDArray[np.signedinteger[Any]]
 
 _DRAWS = 50
@@ -56,7 +61,8 @@ def split_corpus(corpus: Corpus, spec: SplitSpec = SplitSpec(), fold: int | None
     """Split a corpus as `spec` describes; with folds, `fold` is the number of the test split.
 
     The method `random` without folds keeps published splits and draws missing ones from the published train split.
-    With `grouped` or with folds, published splits are ignored and all sentences are split again.
+    With `grouped` or with folds, published splits are ignored and all sentences are split again. If the corpus says
+    what must not be divided (`Corpus.group_by`), every drawn split consists of whole groups.
 
     Random splits are drawn by `datasets.Dataset.train_test_split`, as in the notebook, so that equal seeds give
     equal splits. Grouped splits are drawn several times by scikit-learn's `GroupShuffleSplit`, and folds by its
@@ -67,12 +73,13 @@ def split_corpus(corpus: Corpus, spec: SplitSpec = SplitSpec(), fold: int | None
             have no sentence or no entity.
     """
     _check_spec(spec, fold)
-    if spec.method == "grouped":
-        split = _grouped(corpus, spec, fold)
-    elif fold is not None:
-        split = _random_fold(corpus, spec, fold)
+    groups = _groups(corpus, spec)
+    if spec.method == "random" and fold is None:
+        split = _published_or_drawn(corpus, groups, spec)
+    elif groups is None:
+        split = _random_fold(corpus, spec, int(fold or 0))
     else:
-        split = _published_or_random(corpus, spec)
+        split = _grouped(corpus, groups, spec, fold)
     _check_split(corpus, split)
     return split
 
@@ -80,14 +87,22 @@ def split_corpus(corpus: Corpus, spec: SplitSpec = SplitSpec(), fold: int | None
 # ---- random sentences
 
 
-def _published_or_random(corpus: Corpus, spec: SplitSpec) -> Split:
+def _published_or_drawn(corpus: Corpus, groups: Indices | None, spec: SplitSpec) -> Split:
+    quantities = None if groups is None else _quantities(corpus)
+
+    def draw(indices: Sequence[int], split_name: DrawnName) -> tuple[Sequence[int], Sequence[int]]:
+        if groups is None or quantities is None:
+            return _draw(indices, spec, split_name)
+        rest, chosen = _draw_groups(np.array(indices), groups, quantities, spec, split_name)
+        return _shuffled(rest, spec), _shuffled(chosen, spec)
+
     rest: Sequence[int] = corpus.splits.get("train", () if corpus.splits else range(len(corpus)))
     test: Sequence[int] | None = corpus.splits.get("test")
     validation: Sequence[int] | None = corpus.splits.get("validation")
     if test is None:
-        rest, test = _draw(rest, spec.test_size, spec.seed, "test")
+        rest, test = draw(rest, "test")
     if validation is None:
-        rest, validation = _draw(rest, spec.validation_size, spec.seed, "validation")
+        rest, validation = draw(rest, "validation")
     return Split(tuple(rest), tuple(validation), tuple(test))
 
 
@@ -96,15 +111,16 @@ def _random_fold(corpus: Corpus, spec: SplitSpec, fold: int) -> Split:
         raise _too_many_folds(corpus, f"{len(corpus)} sentences", spec.folds)
     folds = np.array_split(np.random.default_rng(spec.seed).permutation(len(corpus)), spec.folds)
     test = folds.pop(fold).tolist()
-    train, validation = _draw(np.concatenate(folds).tolist(), spec.validation_size, spec.seed, "validation")
+    train, validation = _draw(np.concatenate(folds).tolist(), spec, "validation")
     return Split(tuple(train), tuple(validation), tuple(test))
 
 
-def _draw(indices: Sequence[int], size: float, seed: int, split_name: SplitName) -> tuple[list[int], list[int]]:
+def _draw(indices: Sequence[int], spec: SplitSpec, split_name: DrawnName) -> tuple[list[int], list[int]]:
     import datasets
 
+    size = _size(spec, split_name)
     try:
-        drawn = datasets.Dataset.from_dict({"index": list(indices)}).train_test_split(test_size=size, seed=seed)
+        drawn = datasets.Dataset.from_dict({"index": list(indices)}).train_test_split(test_size=size, seed=spec.seed)
     except ValueError as error:
         raise _indivisible(f"{len(indices)} sentences", size, split_name) from error
     # whole columns: iterating over a data set yields only ten thousand rows a second
@@ -112,20 +128,51 @@ def _draw(indices: Sequence[int], size: float, seed: int, split_name: SplitName)
     return rest, chosen
 
 
-# ---- groups of near duplicates
+def _size(spec: SplitSpec, split_name: DrawnName) -> float:
+    return spec.test_size if split_name == "test" else spec.validation_size
 
 
-def _grouped(corpus: Corpus, spec: SplitSpec, fold: int | None) -> Split:
-    groups = _near_duplicate_groups(tuple(sentence.text for sentence in corpus.sentences))
+# ---- groups
+
+
+def _groups(corpus: Corpus, spec: SplitSpec) -> Indices | None:
+    """Return the group of each sentence, shape (sentences,); None if sentences are split on their own."""
+    near = None
+    if spec.method == "grouped":
+        near = _near_duplicate_groups(tuple(sentence.text for sentence in corpus.sentences))
+    if not corpus.group_by:
+        return near
+    numbers: dict[str, int] = {}
+    given = np.array([numbers.setdefault(sentence.group, len(numbers)) for sentence in corpus.sentences])
+    return given if near is None else _connected(near, given)
+
+
+def _connected(one: Indices, other: Indices) -> Indices:
+    """Return groups in which sentences are connected that share a group of either kind, shape (sentences,)."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    first = int(one.max()) + 1
+    size = first + int(other.max()) + 1
+    edges = coo_array((np.ones(len(one)), (one, first + other)), shape=(size, size))
+    components: Indices = connected_components(edges, directed=False)[1]
+    return components[one]
+
+
+def _grouped(corpus: Corpus, groups: Indices, spec: SplitSpec, fold: int | None) -> Split:
     quantities = _quantities(corpus)
     if fold is None:
         rest, test = _draw_groups(np.arange(len(corpus)), groups, quantities, spec, "test")
     else:
         rest, test = _group_fold(corpus, groups, quantities, spec, fold)
     train, validation = _draw_groups(rest, groups, quantities, spec, "validation")
-    # shuffled, so that a batch does not consist of one group
-    shuffled = (np.random.default_rng(spec.seed).permutation(indices).tolist() for indices in (train, validation, test))
-    return Split(*map(tuple, shuffled))
+    return Split(*(tuple(_shuffled(indices, spec)) for indices in (train, validation, test)))
+
+
+def _shuffled(indices: Indices, spec: SplitSpec) -> list[int]:
+    """Return the indices in another order, so that a batch does not consist of one group."""
+    shuffled: list[int] = np.random.default_rng(spec.seed).permutation(indices).tolist()
+    return shuffled
 
 
 @lru_cache(maxsize=1)
@@ -154,16 +201,16 @@ def _imbalance(quantities: Indices, chosen: Indices, share: float) -> float:
 
 
 def _draw_groups(
-    indices: Indices, groups: Indices, quantities: Indices, spec: SplitSpec, split_name: Literal["validation", "test"]
+    indices: Indices, groups: Indices, quantities: Indices, spec: SplitSpec, split_name: DrawnName
 ) -> tuple[Indices, Indices]:
     """Return the indices of other sentences and those of a split: whole groups, about its size of each quantity."""
     from sklearn.model_selection import GroupShuffleSplit
 
-    size = spec.test_size if split_name == "test" else spec.validation_size
+    size = _size(spec, split_name)
     wanted = math.ceil(len(indices) * size) if 0 < size < 1 else 0
     _, owners, sizes = np.unique(groups[indices], return_inverse=True, return_counts=True)
     if not 0 < wanted < len(indices) or len(sizes) < 2:
-        raise _indivisible(f"{len(indices)} sentences in {len(sizes)} groups of near duplicates", size, split_name)
+        raise _indivisible(f"{len(indices)} sentences in {len(sizes)} groups", size, split_name)
     # a group larger than the split is not drawn, unless there is no choice
     fits = sizes <= wanted
     if fits.sum() < 2:
@@ -186,7 +233,7 @@ def _group_fold(
 
     number = len(np.unique(groups))
     if spec.folds > number:
-        found = f"{len(corpus)} sentences in {number} groups of near duplicates"
+        found = f"{len(corpus)} sentences in {number} groups"
         raise _too_many_folds(corpus, found, spec.folds)
     seeds = np.random.SeedSequence(spec.seed).generate_state(_DRAWS).tolist()
     draws = (GroupKFold(spec.folds, shuffle=True, random_state=seed).split(groups, groups=groups) for seed in seeds)

@@ -26,6 +26,7 @@ Novelty = Literal["seen", "unseen"]
 """Whether the text of a span is an entity in train; known for audited runs only."""
 
 _MOST_SENTENCES = 2**40  # per fold, so that sentence ids of different folds differ
+_FIRST_GROUP = 2**60  # above the ids of sentences
 
 
 @dataclass
@@ -35,6 +36,7 @@ class PredictionCache:
     run_dir: RunDir
     _predictions: dict[tuple[str, SplitName], Predictions] = field(default_factory=dict)
     _counts: dict[tuple[str, SplitName, str | None, Novelty | None], Counts] = field(default_factory=dict)
+    _group_ids: dict[str, int] = field(default_factory=dict)
     _differences: dict[tuple[tuple[str, ...], tuple[str, ...], SplitName], Difference] = field(default_factory=dict)
 
     @cached_property
@@ -86,17 +88,31 @@ class PredictionCache:
         label: str | None = None,
         novelty: Novelty | None = None,
     ) -> tuple[list[Counts], list[Ids]]:
-        """Return the counts of several trials and the ids of their sentences.
+        """Return the counts of several trials and the ids of their documents.
 
         One array of shape (trials, sentences, 3) per fold and set of hyperparameters, so that the trials of an array
-        differ only in their seed. Sentence ids of different folds differ.
+        differ only in their seed. Sentences of one document have the same id, in all folds; a sentence whose document
+        is unknown has an id of its own.
         """
-        cells: dict[tuple[int, str], list[Counts]] = {}
+        cells: dict[tuple[int, str], list[TrialRecord]] = {}
         for record in sorted(records, key=lambda record: (_cell(record), record.config.seed)):
-            cells.setdefault(_cell(record), []).append(self.counts(record, split_name, label, novelty))
-        counts = [np.stack(trials) for trials in cells.values()]
-        ids = [fold * _MOST_SENTENCES + np.arange(len(trials[0])) for (fold, _), trials in cells.items()]
-        return counts, ids
+            cells.setdefault(_cell(record), []).append(record)
+        counts = [
+            np.stack([self.counts(record, split_name, label, novelty) for record in trials])
+            for trials in cells.values()
+        ]
+        return counts, [self._ids(trials[0], fold, split_name) for (fold, _), trials in cells.items()]
+
+    def _ids(self, record: TrialRecord, fold: int, split_name: SplitName) -> Ids:
+        groups = self.predictions(record.trial_id, split_name).groups
+        return np.array(
+            [
+                _FIRST_GROUP + self._group_ids.setdefault(group, len(self._group_ids))
+                if group
+                else fold * _MOST_SENTENCES + row
+                for row, group in enumerate(groups)
+            ]
+        )
 
     def interval(
         self,

@@ -23,11 +23,13 @@ class Predictions:
     Attributes:
         indices: position of the sentence in the corpus.
         texts: the sentence.
+        groups: its document or other group, empty if unknown.
         gold, predicted: its spans.
     """
 
     indices: list[int]
     texts: list[str]
+    groups: list[str]
     gold: list[list[Span]]
     predicted: list[list[Span]]
 
@@ -40,6 +42,7 @@ class _Row(BaseModel):
     split: SplitName
     index: int
     text: str
+    group: str = ""
     gold: list[tuple[int, int, str]]
     predicted: list[tuple[int, int, str]]
 
@@ -70,6 +73,7 @@ def read_predictions(file: Path, split_name: SplitName) -> Predictions:
     return Predictions(
         indices=[row.index for row in rows],
         texts=[row.text for row in rows],
+        groups=[row.group for row in rows],
         gold=[[Span(*span) for span in row.gold] for row in rows],
         predicted=[[Span(*span) for span in row.predicted] for row in rows],
     )
@@ -90,6 +94,7 @@ def write_predictions(file: Path, result: TrialResult, corpus: Corpus, split: Sp
                 "index": index,
                 "id": sentence.id,
                 "text": sentence.text,
+                **({"group": sentence.group} if sentence.group else {}),
                 "gold": _triples(sentence.spans),
                 "predicted": _triples(spans),
             }

@@ -15,7 +15,8 @@ from tune_ner.data.formats.rows import tokens_to_text
 from tune_ner.data.tag_parsing import OUTSIDE, TagStyle, detect_dialect, is_tag, tag_style
 from tune_ner.errors import DataError
 
-_DOCUMENT = "-DOCSTART-"
+_NEW_DOCUMENT = re.compile(r"-DOCSTART-|# *newdoc(?: id *= *(?P<id>\S+))?|#begin document", re.IGNORECASE)
+_DOCUMENT_NAMES = ("document", "document_id", "doc", "doc_id", "docid")
 _SNIFFED_LINES = 200
 _MOST_TOKENS = 1_000
 """Tokens of a file without an empty line that can be one sentence."""
@@ -32,11 +33,18 @@ Cells = list[str]
 
 @dataclass
 class _Table:
-    """The lines of a file as cells; `sentences` are lists of rows, `numbers` the line of each row."""
+    """The lines of a file as cells.
+
+    Attributes:
+        sentences: a list of rows for each sentence.
+        numbers: the line of each row.
+        documents: the document of each sentence, empty if unknown.
+    """
 
     path: Path
     sentences: list[list[Cells]] = field(default_factory=list)
     numbers: list[list[int]] = field(default_factory=list)
+    documents: list[str] = field(default_factory=list)
     header: Cells = field(default_factory=list)
 
     @property
@@ -68,11 +76,12 @@ def read_columns(path: Path, lines: Sequence[str], options: ReadOptions) -> tupl
     token_column = _token_column(table, options)
     tag_column, style = _tag_column(table, token_column, options)
     _check_sentences(table)
+    groups = _groups(table, options)
     has_numbers = token_column > 0 and _numbers_tokens(table, 0)
     sentences: list[Sentence] = []
     dialects: list[list[str]] = []
     skipped = 0
-    for rows, numbers in zip(table.sentences, table.numbers, strict=True):
+    for rows, numbers, group in zip(table.sentences, table.numbers, groups, strict=True):
         # in CoNLL-U, `3-4` and `3.1` are not words of the sentence
         kept = [place for place, row in enumerate(rows) if not (has_numbers and _EXTRA.fullmatch(row[0]))]
         skipped += len(rows) - len(kept)
@@ -80,7 +89,7 @@ def read_columns(path: Path, lines: Sequence[str], options: ReadOptions) -> tupl
         tags = [_canonical(style, rows[i][tag_column], f"{path}:{numbers[i]}", options) for i in kept]
         text, spans = tokens_to_text([rows[i][token_column] for i in kept], tags, place)
         dialects.append(tags)
-        sentences.append(Sentence(f"{path.stem}_{len(sentences)}", text, spans, place))
+        sentences.append(Sentence(f"{path.stem}_{len(sentences)}", text, spans, place, group))
     return sentences, (_note(table, token_column, tag_column, style, detect_dialect(dialects), skipped),)
 
 
@@ -93,15 +102,19 @@ def cells_of(line: str) -> Cells:
 
 def _split(path: Path, lines: Sequence[str]) -> _Table:
     rows = _csv_rows(path, lines) if path.suffix.lower() == ".csv" else [cells_of(line) for line in lines]
-    filled = [row for row in rows if any(row) and row[0] != _DOCUMENT]
+    filled = [row for row in rows if any(row) and not row[0].startswith("-DOCSTART-")]
     plain = [row for row in filled if not row[0].startswith("#")]
     width = Counter(map(_width, plain or filled)).most_common(1)[0][0] if filled else 0
     known = {row[width - 1] for row in plain if len(row) >= width}
     table = _Table(path)
-    begins = True
+    begins, document, documents = True, "", 0
     for number, row in enumerate(rows, start=1):
-        if not any(row) or row[0] == _DOCUMENT:
+        if not any(row):
             begins = True
+            continue
+        if found := _NEW_DOCUMENT.match(lines[number - 1]):
+            begins, documents = True, documents + 1
+            document = found["id"] or f"{path.stem}:{documents}"
             continue
         if row[0].startswith("#"):
             is_tagged = row[-1] in known or is_tag(row[-1])
@@ -111,9 +124,12 @@ def _split(path: Path, lines: Sequence[str]) -> _Table:
         if begins:
             table.sentences.append([])
             table.numbers.append([])
+            table.documents.append(document)
         begins = False
         table.sentences[-1].append(row[:width])
         table.numbers[-1].append(number)
+    if documents == 1:
+        table.documents = [""] * len(table.sentences)  # a mark at the start of the file divides nothing
     _take_header(table)
     return table
 
@@ -169,6 +185,7 @@ def _take_header(table: _Table) -> None:
     if not table.sentences[0]:
         table.sentences.pop(0)
         table.numbers.pop(0)
+        table.documents.pop(0)
     by = next((place for place, name in enumerate(first) if name in _SENTENCE_NAMES), None)
     if by is not None and len(table.sentences) == 1:
         (rows,), (numbers,) = table.sentences, table.numbers
@@ -178,6 +195,29 @@ def _take_header(table: _Table) -> None:
         ends = [*starts[1:], len(rows)]
         table.sentences = [rows[a:b] for a, b in zip(starts, ends, strict=True)]
         table.numbers = [numbers[a:b] for a, b in zip(starts, ends, strict=True)]
+        table.documents *= len(starts)
+
+
+def _groups(table: _Table, options: ReadOptions) -> list[str]:
+    """Return the group of each sentence: the value of the column that `group_by` or the header names, or its document.
+
+    Raises:
+        DataError: a sentence has no value, or several.
+    """
+    named = [place for place, name in enumerate(table.header) if name.lower() in _DOCUMENT_NAMES]
+    if not options.group_key and not named:
+        return table.documents
+    column = _chosen(table, options.group_key, "group_by") if options.group_key else named[0]
+    groups: list[str] = []
+    for rows, numbers in zip(table.sentences, table.numbers, strict=True):
+        values = {row[column] for row in rows} - {""}
+        if options.group_key and len(values) != 1:
+            raise DataError(
+                f"{table.path}:{numbers[0]}: group_by {options.group_key!r}: found {len(values)} values in one "
+                "sentence; expected one"
+            )
+        groups.append(values.pop() if len(values) == 1 else "")
+    return groups
 
 
 def _token_column(table: _Table, options: ReadOptions) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,8 @@ def read_path(path: Path, options: ReadOptions = DEFAULT) -> tuple[SplitSentence
     notes = dict.fromkeys(folder_notes)
     for split, file in files:
         found, file_notes = read_file(file, options)
+        if options.group_by == "file":
+            found = [replace(sentence, group=file.name) for sentence in found]
         sentences += [(split, sentence) for sentence in found]
         notes |= dict.fromkeys(file_notes)
     return sentences, tuple(notes)

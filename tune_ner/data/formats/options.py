@@ -16,6 +16,10 @@ def _with_text_keys(value: Any) -> Any:
     return {str(key): item for key, item in value.items()} if isinstance(value, Mapping) else value
 
 
+READING_OPTIONS = ("format", "token_column", "tag_column", "group_by")
+"""Options of reading that commands have, too."""
+
+
 class ReadOptions(BaseModel):
     """What a user may decide about the reading of a corpus.
 
@@ -24,6 +28,7 @@ class ReadOptions(BaseModel):
         token_column, tag_column: columns of a CoNLL-like file, by number from 1 or by name in its header.
         columns: keys of the rows that hold text, spans, tokens or tags: `{"tags": "ner"}`.
         labels: new names of entity types, or names of integer tags: `{"Drug": "DRUG"}`, `{"1": "B-PER"}`.
+        group_by: what must not be divided between splits: `document`, `file`, or a key or column of the data.
         multiple_labels: whether a tag with several labels (`B-PER,B-ORG`) is an error or means its first label.
     """
 
@@ -34,13 +39,19 @@ class ReadOptions(BaseModel):
     tag_column: str | int | None = None
     columns: dict[Role, str] = Field(default_factory=dict)
     labels: Annotated[dict[str, str], BeforeValidator(_with_text_keys)] = Field(default_factory=dict)
+    group_by: str | None = None
     multiple_labels: Literal["error", "first"] = "error"
+
+    @property
+    def group_key(self) -> str:
+        """The key or column that `group_by` names; empty for documents and files."""
+        return "" if self.group_by in (None, "document", "file") else str(self.group_by)
 
     @property
     def arguments(self) -> str:
         """The options as arguments of a command: ` --tag-column 3`; empty if none of those that have one is set."""
-        given = {name: getattr(self, name) for name in ("format", "token_column", "tag_column")}
-        return "".join(f" --{name.replace('_', '-')} {value}" for name, value in given.items() if value is not None)
+        given = {name: getattr(self, name) for name in READING_OPTIONS}
+        return "".join(f" --{name.replace('_', '-')} {value}" for name, value in given.items() if value)
 
 
 DEFAULT = ReadOptions()

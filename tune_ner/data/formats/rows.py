@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from reprlib import repr as shown
 from typing import Any
@@ -36,6 +36,8 @@ _SPAN_KEYS = {
 }
 _MENTION_KEYS = ("text", "word", "name")
 _SHAPES = "a text with spans (`text` + `spans`, `sentence` + `entities`), or tokens with tags (`tokens` + `ner_tags`)"
+_DOCUMENT_KEYS = ("document_id", "doc_id", "document", "doc", "doc_key", "docid", "pmid")
+_META_KEYS = ("meta", "metadata")
 _ANSWERS = ("accept", "reject", "ignore")
 
 Row = Mapping[str, Any]
@@ -73,7 +75,7 @@ def sentences_from_rows(
         name = str(given) if given and isinstance(given, str | int) else f"{prefix}_{number}"
         text, spans = reader.read(row, place)
         _check_characters(text, spans, place)
-        sentences.append(Sentence(name, text, spans, place))
+        sentences.append(Sentence(name, text, spans, place, reader.group_of(row, place)))
     return reader.with_offsets(sentences), reader.notes()
 
 
@@ -125,6 +127,24 @@ class _RowReader:
             raise DataError(f"{place}: `answer` is {shown(answer)}; expected one of {', '.join(_ANSWERS)}")
         self.counts[f"rows left out because their answer is {answer}"] += 1
         return False
+
+    def group_of(self, row: Row, place: str) -> str:
+        """Return the document of a row, or its value of `group_by`; empty if it has no document.
+
+        Raises:
+            DataError: the row has no value of `group_by`.
+        """
+        wanted = self.options.group_key
+        metas = [found for key in _META_KEYS if isinstance(found := row.get(key), Mapping)]
+        for key in (wanted,) if wanted else _DOCUMENT_KEYS:
+            for source in (row, *metas):
+                value = source.get(key)
+                if isinstance(value, str | int) and value != "":
+                    return str(value)
+        if wanted:
+            known = ", ".join(map(str, [*row, *(key for meta in metas for key in meta)]))
+            raise DataError(f"{place}: group_by {wanted!r}: found no text or number of this key among {known}")
+        return ""
 
     def read(self, row: Row, place: str) -> tuple[str, tuple[Span, ...]]:
         """Return text and spans of a row."""
@@ -274,7 +294,7 @@ class _RowReader:
                 self.counts["spans with white space around them, which was cut off"] += 1
             start = found.start + len(inside) - len(inside.lstrip())
             spans.append(Span(start, start + len(stripped), found.label))
-        return Sentence(sentence.id, sentence.text, tuple(sorted(spans)), sentence.source)
+        return replace(sentence, spans=tuple(sorted(spans)))
 
     def notes(self) -> tuple[str, ...]:
         """Return notes on how the rows were read."""

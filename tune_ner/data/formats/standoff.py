@@ -45,7 +45,7 @@ def read_pubtator(path: Path, lines: Sequence[str]) -> tuple[list[Sentence], tup
             spans[part].append(span)
         for part, (number, text) in texts.items():
             name = f"{identifier}_{'title' if part == 't' else 'abstract'}"
-            sentences.append(Sentence(name, text, tuple(sorted(spans[part])), f"{path}:{number}"))
+            sentences.append(Sentence(name, text, tuple(sorted(spans[part])), f"{path}:{number}", identifier))
     notes = [f"{kind} skipped: {count:,}" for kind, count in skipped.items()]
     return sentences, ("read as PubTator: each title and each abstract is a sentence", *notes)
 
@@ -151,4 +151,4 @@ def _document_lines(file: Path, text: str, spans: Sequence[Span]) -> Iterator[Se
         if line.strip():
             number = text.count("\n", 0, start) + 1
             moved = sorted(Span(s.start - start, s.end - start, s.label) for s in by_line.get(place, ()))
-            yield Sentence(f"{file.stem}_{place}", line, tuple(moved), f"{file}:{number}")
+            yield Sentence(f"{file.stem}_{place}", line, tuple(moved), f"{file}:{number}", file.stem)
