@@ -292,7 +292,7 @@ def splits_of_groups(corpus: Corpus, split: Split) -> dict[str, set[str]]:
 def test_groups_of_the_corpus_are_never_divided(groups: list[str], method: SplitMethod, folds: int, seed: int) -> None:
     corpus = with_groups(groups)
     spec = SplitSpec(method=method, folds=folds, seed=seed)
-    tested = []
+    tested: list[int] = []
     for fold in range(folds) if folds else [None]:
         split = split_corpus(corpus, spec, fold)
         assert all(len(names) == 1 for names in splits_of_groups(corpus, split).values())
