@@ -164,6 +164,13 @@ def test_unknown_sources_are_refused_as_missing_paths(data: str) -> None:
 COLUMNS = "Ada B-PER\nruns O\n\nBob B-PER\n\n"
 
 
+@pytest.fixture
+def corpus_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    return folder
+
+
 def groups_of(source: Any, **reading: Any) -> list[str]:
     return [sentence.group for sentence in load_corpus(source, **reading).sentences]
 
@@ -171,26 +178,36 @@ def groups_of(source: Any, **reading: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (f"-DOCSTART- O\n\n{COLUMNS}-DOCSTART- O\n\n{COLUMNS}", ["a:1", "a:1", "a:2", "a:2"]),
-        (f"-DOCSTART- -X- O\n{COLUMNS}-DOCSTART- -X- O\n{COLUMNS}", ["a:1", "a:1", "a:2", "a:2"]),
+        (
+            f"-DOCSTART- O\n\n{COLUMNS}-DOCSTART- O\n\n{COLUMNS}",
+            ["corpus/a:1", "corpus/a:1", "corpus/a:2", "corpus/a:2"],
+        ),
+        (
+            f"-DOCSTART- -X- O\n{COLUMNS}-DOCSTART- -X- O\n{COLUMNS}",
+            ["corpus/a:1", "corpus/a:1", "corpus/a:2", "corpus/a:2"],
+        ),
         (f"# newdoc id = w01\n{COLUMNS}# newdoc id = w02\n{COLUMNS}", ["w01", "w01", "w02", "w02"]),
-        (f"# newdoc\n{COLUMNS}# newdoc\n{COLUMNS}", ["a:1", "a:1", "a:2", "a:2"]),
-        (f"#begin document (x); part 000\n{COLUMNS}#begin document (y)\n{COLUMNS}", ["a:1", "a:1", "a:2", "a:2"]),
+        (f"# newdoc\n{COLUMNS}# newdoc\n{COLUMNS}", ["corpus/a:1", "corpus/a:1", "corpus/a:2", "corpus/a:2"]),
+        (
+            f"#begin document (x); part 000\n{COLUMNS}#begin document (y)\n{COLUMNS}",
+            ["corpus/a:1", "corpus/a:1", "corpus/a:2", "corpus/a:2"],
+        ),
         (f"-DOCSTART- O\n\n{COLUMNS}", ["", ""]),
+        (f"# newdoc id = w01\n{COLUMNS}", ["w01", "w01"]),
         (COLUMNS, ["", ""]),
     ],
 )
-def test_sentences_of_columns_know_their_document(tmp_path: Path, content: str, expected: list[str]) -> None:
-    file = tmp_path / "a.conll"
+def test_sentences_of_columns_know_their_document(corpus_folder: Path, content: str, expected: list[str]) -> None:
+    file = corpus_folder / "a.conll"
     file.write_text(content)
     assert groups_of(file) == expected
 
 
-def test_sentences_of_brat_files_know_their_document(tmp_path: Path) -> None:
+def test_sentences_of_brat_files_know_their_document(corpus_folder: Path) -> None:
     for name in ("one", "two"):
-        (tmp_path / f"{name}.txt").write_text("Ada runs\nBob\n")
-        (tmp_path / f"{name}.ann").write_text("T1\tPER 0 3\tAda\n")
-    assert groups_of(tmp_path) == ["one", "one", "two", "two"]
+        (corpus_folder / f"{name}.txt").write_text("Ada runs\nBob\n")
+        (corpus_folder / f"{name}.ann").write_text("T1\tPER 0 3\tAda\n")
+    assert groups_of(corpus_folder) == ["corpus/one", "corpus/one", "corpus/two", "corpus/two"]
 
 
 @pytest.mark.parametrize("row", [{"doc_id": 7}, {"meta": {"document_id": 7}}, {"document": "7"}])
@@ -217,11 +234,16 @@ def test_columns_are_grouped_by_a_column_of_their_header(tmp_path: Path) -> None
     assert groups_of(file, group_by="patient") == ["p1", "p2", "p1"]
 
 
-def test_files_are_groups_on_request(tmp_path: Path) -> None:
+def test_files_are_groups_on_request(corpus_folder: Path) -> None:
     for name in ("x", "y"):
-        (tmp_path / f"{name}.conll").write_text(COLUMNS)
-    assert groups_of(tmp_path, group_by="file") == ["x.conll", "x.conll", "y.conll", "y.conll"]
-    assert groups_of(tmp_path) == ["", "", "", ""]
+        (corpus_folder / f"{name}.conll").write_text(COLUMNS)
+    assert groups_of(corpus_folder, group_by="file") == [
+        "corpus/x.conll",
+        "corpus/x.conll",
+        "corpus/y.conll",
+        "corpus/y.conll",
+    ]
+    assert groups_of(corpus_folder) == ["", "", "", ""]
 
 
 @pytest.mark.parametrize(
@@ -247,3 +269,41 @@ def test_the_fingerprint_depends_on_groups_that_must_not_be_divided() -> None:
     without = load_corpus([{key: row[key] for key in ("text", "spans")} for row in rows])
     assert plain.fingerprint == without.fingerprint
     assert len({plain.fingerprint, by_document.fingerprint, by_patient.fingerprint}) == 3
+
+
+def test_files_of_the_same_name_in_split_folders_are_different_documents(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / "a.conll").write_text(f"-DOCSTART- O\n\n{COLUMNS}-DOCSTART- O\n\n{COLUMNS}")
+    assert sorted(set(groups_of(tmp_path))) == ["test/a:1", "test/a:2", "train/a:1", "train/a:2"]
+
+
+def test_a_mark_of_a_document_may_be_quoted(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    rows = '"Ada",B-PER\nruns,O\n\n'
+    file.write_text(f'"-DOCSTART-",O\n\n{rows}"-DOCSTART-",O\n\n{rows}')
+    assert len(set(groups_of(file))) == 2
+    assert [sentence.text for sentence in load_corpus(file).sentences] == ["Ada runs", "Ada runs"]
+
+
+@pytest.mark.parametrize("value", [True, "", None, [1]])
+def test_what_is_no_name_is_no_document(value: object) -> None:
+    assert groups_of([{"text": "Ada runs", "spans": [[0, 3, "PER"]], "document": value}]) == [""]
+
+
+def test_a_text_is_no_document() -> None:
+    rows = [{"document": "Ada runs", "spans": [[0, 3, "PER"]]}]
+    assert groups_of(rows, columns={"text": "document"}) == [""]
+
+
+def test_known_documents_are_said() -> None:
+    rows = [{"text": "Ada runs", "spans": [[0, 3, "PER"]], "doc_id": i} for i in range(3)]
+    assert any(note.startswith("documents: 3;") for note in load_corpus(rows).notes)
+
+
+def test_the_fingerprint_does_not_depend_on_the_names_of_groups() -> None:
+    def rows(prefix: str) -> list[dict[str, Any]]:
+        return [{"text": "Ada runs", "spans": [[0, 3, "PER"]], "doc_id": f"{prefix}{i // 2}"} for i in range(6)]
+
+    one, other = (load_corpus(rows(prefix), group_by="document").fingerprint for prefix in ("x", "y"))
+    assert one == other

@@ -58,3 +58,9 @@ def test_the_interval_is_wider_if_a_document_is_right_or_wrong_as_a_whole(tmp_pa
         interval = cache_of(tmp_path / name, corpus, [record]).interval([record], "test")
         widths.append(interval.high - interval.low)
     assert widths[0] > 2 * widths[1]
+
+
+def test_few_documents_are_not_resampled(tmp_path: Path) -> None:
+    record = simulated_trial(0.8)
+    _, (ids,) = cache_of(tmp_path, in_documents(SIZE // 3), [record]).replicate_counts([record], "test")
+    assert len(set(ids.tolist())) == SIZE

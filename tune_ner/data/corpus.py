@@ -112,12 +112,13 @@ class Corpus:
     def fingerprint(self) -> str:
         """SHA-256 of types, texts, spans, published splits and groups that must not be divided; not of the origin."""
         # unlike repr(), ascii() does not depend on the Unicode version of this Python
+        numbers: dict[str, int] = {}  # of groups: their names may depend on folders
         digest = hashlib.sha256(ascii((self.entity_types, sorted(self.splits.items()))).encode())
         for sentence in self.sentences:
             spans = tuple((span.start, span.end, span.label) for span in sentence.spans)
             digest.update(ascii((sentence.text, spans)).encode())
             if self.group_by:
-                digest.update(ascii(sentence.group).encode())
+                digest.update(ascii(numbers.setdefault(sentence.group, len(numbers))).encode())
         return digest.hexdigest()
 
 

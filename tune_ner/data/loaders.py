@@ -128,20 +128,22 @@ def _corpus(name: str, options: ReadOptions, found: SplitSentences, notes: tuple
     _check_sizes(sentences)
     indices = {name: tuple(i for i, (split, _) in enumerate(found) if split == name) for name in SPLIT_NAMES}
     types = ordered_types(span.label for sentence in sentences for span in sentence.spans)
-    if options.group_by:
-        notes = (*notes, _group_note(sentences, options.group_by))
+    notes = (*notes, *_group_notes(sentences, options.group_by))
     notes = (*notes, *_similar_types(Counter(span.label for sentence in sentences for span in sentence.spans)))
     splits = {split: rows for split, rows in indices.items() if rows}
     return Corpus(name, sentences, types, splits, notes, options.group_by or "")
 
 
-def _group_note(sentences: Sequence[Sentence], group_by: str) -> str:
-    """Return a note on the groups of a corpus.
+def _group_notes(sentences: Sequence[Sentence], group_by: str | None) -> list[str]:
+    """Return a note on the groups of a corpus, if it has any.
 
     Raises:
-        DataError: a sentence has no group, or all have the same.
+        DataError: with `group_by`, a sentence has no group, or all have the same.
     """
     groups = {sentence.group for sentence in sentences}
+    if not group_by:
+        number = len(groups - {""})
+        return [f"documents: {number:,}; `--group-by document` keeps each in one split"] if number > 1 else []
     without = next((sentence for sentence in sentences if not sentence.group), None)
     if without:
         raise DataError(
@@ -153,7 +155,7 @@ def _group_note(sentences: Sequence[Sentence], group_by: str) -> str:
         raise DataError(
             f"group_by {group_by!r}: all {len(sentences):,} sentences have the same; expected several groups"
         )
-    return f"sentences of the same {group_by} stay in one split: {len(groups):,} groups"
+    return [f"sentences of the same {group_by} stay in one split: {len(groups):,} groups"]
 
 
 def _renamed(sentences: Sequence[Sentence], labels: Mapping[str, str]) -> tuple[Sentence, ...]:

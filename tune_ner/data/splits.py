@@ -76,10 +76,11 @@ def split_corpus(corpus: Corpus, spec: SplitSpec = SplitSpec(), fold: int | None
     groups = _groups(corpus, spec)
     if spec.method == "random" and fold is None:
         split = _published_or_drawn(corpus, groups, spec)
-    elif groups is None:
-        split = _random_fold(corpus, spec, int(fold or 0))
-    else:
+    elif groups is not None:
         split = _grouped(corpus, groups, spec, fold)
+    else:
+        assert fold is not None
+        split = _random_fold(corpus, spec, fold)
     _check_split(corpus, split)
     return split
 
@@ -88,12 +89,10 @@ def split_corpus(corpus: Corpus, spec: SplitSpec = SplitSpec(), fold: int | None
 
 
 def _published_or_drawn(corpus: Corpus, groups: Indices | None, spec: SplitSpec) -> Split:
-    quantities = None if groups is None else _quantities(corpus)
-
     def draw(indices: Sequence[int], split_name: DrawnName) -> tuple[Sequence[int], Sequence[int]]:
-        if groups is None or quantities is None:
+        if groups is None:
             return _draw(indices, spec, split_name)
-        rest, chosen = _draw_groups(np.array(indices), groups, quantities, spec, split_name)
+        rest, chosen = _draw_groups(np.array(indices), groups, _quantities(corpus), spec, split_name)
         return _shuffled(rest, spec), _shuffled(chosen, spec)
 
     rest: Sequence[int] = corpus.splits.get("train", () if corpus.splits else range(len(corpus)))

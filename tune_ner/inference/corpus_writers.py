@@ -57,6 +57,8 @@ def write_corpus(corpus: Corpus, target: Path, to: TargetFormat, word_tokenizer:
         raise OutputError(f"{target}: exists already; choose another name or remove it")
     words = choose_word_tokenizer(corpus.sentences)[0] if word_tokenizer == "auto" else word_tokenizer
     conversion = Conversion(sentences=len(corpus), entities=sum(corpus.entity_counts().values()))
+    if to != "jsonl":
+        conversion.losses["sentences whose document is not kept"] += sum(bool(s.group) for s in corpus.sentences)
     suffix, write = _FORMATS[to]
     if not corpus.splits and to != "brat":
         if target.suffix != suffix:
@@ -113,7 +115,12 @@ def _objects(sentence: Sentence) -> list[dict[str, Any]]:
 
 
 def _jsonl(sentences: Sequence[Sentence], _: FixedWordTokenizer, __: Counter[str]) -> str:
-    return _lines([{"id": s.id, "text": s.text, "spans": _objects(s)} for s in sentences])
+    return _lines(
+        [
+            {"id": s.id, **({"document_id": s.group} if s.group else {}), "text": s.text, "spans": _objects(s)}
+            for s in sentences
+        ]
+    )
 
 
 def _doccano(sentences: Sequence[Sentence], _: FixedWordTokenizer, __: Counter[str]) -> str:

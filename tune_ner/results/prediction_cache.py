@@ -27,6 +27,9 @@ Novelty = Literal["seen", "unseen"]
 
 _MOST_SENTENCES = 2**40  # per fold, so that sentence ids of different folds differ
 _FIRST_GROUP = 2**60  # above the ids of sentences
+_FEWEST_GROUPS = 5
+"""Documents of a split from which they are resampled. The variance of fewer is not estimable: with two of them, an
+interval can be narrower than that of independent sentences."""
 
 
 @dataclass
@@ -91,8 +94,8 @@ class PredictionCache:
         """Return the counts of several trials and the ids of their documents.
 
         One array of shape (trials, sentences, 3) per fold and set of hyperparameters, so that the trials of an array
-        differ only in their seed. Sentences of one document have the same id, in all folds; a sentence whose document
-        is unknown has an id of its own.
+        differ only in their seed. Sentences of one document have the same id, in all folds. A sentence has an id of
+        its own if its document is unknown or its split has fewer than `_FEWEST_GROUPS` documents.
         """
         cells: dict[tuple[int, str], list[TrialRecord]] = {}
         for record in sorted(records, key=lambda record: (_cell(record), record.config.seed)):
@@ -105,6 +108,8 @@ class PredictionCache:
 
     def _ids(self, record: TrialRecord, fold: int, split_name: SplitName) -> Ids:
         groups = self.predictions(record.trial_id, split_name).groups
+        if len(set(groups)) < _FEWEST_GROUPS:
+            groups = [""] * len(groups)
         return np.array(
             [
                 _FIRST_GROUP + self._group_ids.setdefault(group, len(self._group_ids))

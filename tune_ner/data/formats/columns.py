@@ -15,7 +15,9 @@ from tune_ner.data.formats.rows import tokens_to_text
 from tune_ner.data.tag_parsing import OUTSIDE, TagStyle, detect_dialect, is_tag, tag_style
 from tune_ner.errors import DataError
 
-_NEW_DOCUMENT = re.compile(r"-DOCSTART-|# *newdoc(?: id *= *(?P<id>\S+))?|#begin document", re.IGNORECASE)
+_DOCUMENT = "-DOCSTART-"
+_NEW_DOCUMENT = re.compile(r"# *newdoc(?: id *= *(?P<id>\S+))?|#begin document", re.IGNORECASE)
+"""Comments that begin a document in CoNLL-U and in OntoNotes."""
 _DOCUMENT_NAMES = ("document", "document_id", "doc", "doc_id", "docid")
 _SNIFFED_LINES = 200
 _MOST_TOKENS = 1_000
@@ -102,19 +104,21 @@ def cells_of(line: str) -> Cells:
 
 def _split(path: Path, lines: Sequence[str]) -> _Table:
     rows = _csv_rows(path, lines) if path.suffix.lower() == ".csv" else [cells_of(line) for line in lines]
-    filled = [row for row in rows if any(row) and not row[0].startswith("-DOCSTART-")]
+    filled = [row for row in rows if any(row) and row[0] != _DOCUMENT]
     plain = [row for row in filled if not row[0].startswith("#")]
     width = Counter(map(_width, plain or filled)).most_common(1)[0][0] if filled else 0
     known = {row[width - 1] for row in plain if len(row) >= width}
     table = _Table(path)
     begins, document, documents = True, "", 0
+    file = f"{path.absolute().parent.name}/{path.stem}"  # files of split folders may have one name
     for number, row in enumerate(rows, start=1):
         if not any(row):
             begins = True
             continue
-        if found := _NEW_DOCUMENT.match(lines[number - 1]):
+        found = _NEW_DOCUMENT.match(lines[number - 1])
+        if found or row[0] == _DOCUMENT:
             begins, documents = True, documents + 1
-            document = found["id"] or f"{path.stem}:{documents}"
+            document = (found and found["id"]) or f"{file}:{documents}"
             continue
         if row[0].startswith("#"):
             is_tagged = row[-1] in known or is_tag(row[-1])
@@ -128,7 +132,7 @@ def _split(path: Path, lines: Sequence[str]) -> _Table:
         begins = False
         table.sentences[-1].append(row[:width])
         table.numbers[-1].append(number)
-    if documents == 1:
+    if documents == 1 and document == f"{file}:1":
         table.documents = [""] * len(table.sentences)  # a mark at the start of the file divides nothing
     _take_header(table)
     return table

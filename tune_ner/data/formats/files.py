@@ -62,7 +62,7 @@ def read_path(path: Path, options: ReadOptions = DEFAULT) -> tuple[SplitSentence
     for split, file in files:
         found, file_notes = read_file(file, options)
         if options.group_by == "file":
-            found = [replace(sentence, group=file.name) for sentence in found]
+            found = [replace(sentence, group=f"{file.absolute().parent.name}/{file.name}") for sentence in found]
         sentences += [(split, sentence) for sentence in found]
         notes |= dict.fromkeys(file_notes)
     return sentences, tuple(notes)

@@ -136,10 +136,11 @@ class _RowReader:
         """
         wanted = self.options.group_key
         metas = [found for key in _META_KEYS if isinstance(found := row.get(key), Mapping)]
-        for key in (wanted,) if wanted else _DOCUMENT_KEYS:
+        usual = [key for key in _DOCUMENT_KEYS if key not in self.options.columns.values()]
+        for key in [wanted] if wanted else usual:
             for source in (row, *metas):
                 value = source.get(key)
-                if isinstance(value, str | int) and value != "":
+                if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
                     return str(value)
         if wanted:
             known = ", ".join(map(str, [*row, *(key for meta in metas for key in meta)]))

@@ -151,4 +151,10 @@ def _document_lines(file: Path, text: str, spans: Sequence[Span]) -> Iterator[Se
         if line.strip():
             number = text.count("\n", 0, start) + 1
             moved = sorted(Span(s.start - start, s.end - start, s.label) for s in by_line.get(place, ()))
-            yield Sentence(f"{file.stem}_{place}", line, tuple(moved), f"{file}:{number}", file.stem)
+            yield Sentence(
+                f"{file.stem}_{place}",
+                line,
+                tuple(moved),
+                f"{file}:{number}",
+                f"{file.absolute().parent.name}/{file.stem}",
+            )
