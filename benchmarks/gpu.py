@@ -126,7 +126,7 @@ def profile(*arguments: Any) -> dict[str, Any]:
 
     folder, sentences, *others = arguments
     with torch.profiler.profile() as operations:
-        trial(folder, max(sentences // 8, 60), *others)  # a whole trial makes more events than it can sum up in a minute
+        trial(folder, max(sentences // 8, 60), *others)  # all events of a whole trial take minutes to sum up
     events = operations.key_averages()
     return {
         "part": "profile",
