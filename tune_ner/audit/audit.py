@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tune_ner.audit.check import AuditInput, Check
-from tune_ner.audit.checks.brackets import LiteralBrackets, UnpairedBrackets
-from tune_ner.audit.checks.duplicates import DuplicatesAcrossSplits, DuplicatesWithinSplits
+from tune_ner.audit.checks.brackets import Footnotes, LiteralBrackets, UnpairedBrackets
+from tune_ner.audit.checks.duplicates import DuplicatesAcrossSplits, DuplicatesWithinSplits, GroupsAcrossSplits
 from tune_ner.audit.checks.entity_overlap import EntityOverlap, GazetteerScore
 from tune_ner.audit.checks.label_conflicts import LabelConflicts, UnlabelledEntities
 from tune_ner.audit.checks.markup_leakage import MarkupLeakage
@@ -27,6 +27,7 @@ CHECKS: tuple[Check, ...] = (
     GazetteerScore(),
     MergedSpans(),
     DuplicatesAcrossSplits(),
+    GroupsAcrossSplits(),
     DuplicatesWithinSplits(),
     EntityOverlap(),
     LabelConflicts(),
@@ -38,6 +39,7 @@ CHECKS: tuple[Check, ...] = (
     MissingTypes(),
     LiteralBrackets(),
     UnpairedBrackets(),
+    Footnotes(),
     Truncation(),
     SampleSize(),
 )

@@ -25,6 +25,9 @@ Side = Literal["start", "end"]
 Kind = Literal["brackets", "tags", "spacing", "characters"]
 
 SENTENCE_PUNCTUATION = frozenset(".,;:!?…。、，；：！？،؛؟")
+_BRACKETS = frozenset("()[]{}<>")
+_NATURAL = frozenset("§¶#@&°%‰†‡№'\"`´-–/+") | SENTENCE_PUNCTUATION
+"""Characters that are part of names and numbers: `U.S.`, `§ 3`, `#tag`, `Ca2 +`."""
 
 _MAX_LENGTH = 4
 _MIN_PRECISION = 0.9
@@ -170,6 +173,8 @@ def learn_markers(sentences: Sequence[Sentence], side: Side) -> MarkerSet:
         inner = inner_positions(sentence)
         rates.add(sentence.text, boundaries)
         for candidate in find_candidates(sentence.text):
+            if _is_bracketed_entity(candidate, sentence):
+                continue
             key = candidate.text, candidate.is_next_to_word(side)
             found[key] += 1
             for inside in _inside_options(candidate.text) if boundaries else ():
@@ -181,7 +186,7 @@ def learn_markers(sentences: Sequence[Sentence], side: Side) -> MarkerSet:
     markers = []
     for (text, next_to_word, inside), types in labels.items():
         total = found[text, next_to_word]
-        if types.total() >= _MIN_SHARE * total and not _is_part_of_entity(text, inside):
+        if types.total() >= _MIN_SHARE * total and not _is_natural(text, inside):
             outside = total - inside_entities[text, next_to_word, inside]
             markers.append(BoundaryMarker(side, text, inside, next_to_word, types.total(), outside, types))
     return _remove_redundant([marker for marker in markers if _is_informative(marker, rates)], sentences, side)
@@ -218,6 +223,13 @@ def inner_positions(sentence: Sentence) -> set[int]:
     return positions
 
 
+def _is_bracketed_entity(candidate: Candidate, sentence: Sentence) -> bool:
+    """Return whether a candidate such as `[zinc]` is an entity in its brackets and no tag."""
+    if candidate.text.strip()[:1] not in ("[", "{") or not any(map(str.isalnum, candidate.text)):
+        return False
+    return any(candidate.start <= s.start and s.end <= candidate.end for s in sentence.spans if s.end > s.start)
+
+
 def _inside_options(text: str) -> Sequence[int]:
     """Return how many characters of a marker may belong to the entity; `[drug]` in its own brackets is not a tag."""
     if len(text) <= _MAX_LENGTH and not any(map(str.isalnum, text)):
@@ -233,10 +245,24 @@ def _is_word(text: str, position: int) -> bool:
     return 0 <= position < len(text) and _NO_WORD.match(text, position) is None
 
 
-def _is_part_of_entity(text: str, inside: int) -> bool:
-    """Return whether the visible characters belong to the meaning of an entity: currency, per cent or degree signs."""
+def _is_natural(text: str, inside: int) -> bool:
+    """Return whether characters occur next to entities without any annotation.
+
+    That holds for quotation marks, for a bracket together with other characters (`%)`), and for characters of
+    `_NATURAL` and currency signs that belong to the entity.
+    """
     visible = "".join(text.split())
-    return inside > 0 and bool(visible) and all(c in "%‰°" or unicodedata.category(c) == "Sc" for c in visible)
+    if not visible or any(map(str.isalnum, visible)):
+        return False
+    if all(_is_quotation_mark(character) for character in visible):
+        return True
+    if _BRACKETS.intersection(visible) and not _BRACKETS.issuperset(visible):
+        return True
+    return inside > 0 and all(c in _NATURAL or unicodedata.category(c) == "Sc" for c in visible)
+
+
+def _is_quotation_mark(character: str) -> bool:
+    return character in "'\"`´" or unicodedata.category(character) in ("Pi", "Pf") or character in "„‚"
 
 
 class _BoundaryRates:

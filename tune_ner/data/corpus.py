@@ -72,6 +72,7 @@ class Corpus:
     `splits` maps a published split (`train`, `validation`, `test`) to sentence indices; it is empty for an
     unsplit corpus. `notes` describe how the data was read and are shown with the results. `group_by` names what must
     not be divided between splits (`document`, or a key of the data); empty if sentences are split independently.
+    `is_stripped`: bracket markup was removed from the texts.
 
     Raises:
         DataError: a span has a type that is not in `entity_types`.
@@ -83,6 +84,7 @@ class Corpus:
     splits: Mapping[SplitName, tuple[int, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     group_by: str = ""
+    is_stripped: bool = False
 
     def __post_init__(self) -> None:
         known = set(self.entity_types)

@@ -109,7 +109,12 @@ def strip_corpus(corpus: Corpus) -> Corpus:
     if odd and not any(UNPAIRED in note for note in notes):
         notes.append(f"{UNPAIRED} in {len(odd)} sentences are kept as text: {first_places(odd)}")
     types = ordered_types({span.label for sentence in sentences for span in sentence.spans} | {*corpus.entity_types})
-    return replace(corpus, sentences=sentences, entity_types=types, notes=tuple(notes))
+    return replace(corpus, sentences=sentences, entity_types=types, notes=tuple(notes), is_stripped=True)
+
+
+def has_bracket_markup(corpus: Corpus) -> bool:
+    """Return whether the annotation of a corpus is, or was before it was stripped, brackets in the text."""
+    return corpus.is_stripped or bool(_bracket_types(corpus))
 
 
 def first_places(places: Sequence[str]) -> str:

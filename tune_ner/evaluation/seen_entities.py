@@ -14,7 +14,7 @@ from tune_ner.data.splits import Split
 from tune_ner.tagging.tokenization import split_words
 
 Words = tuple[str, ...]
-"""The words of an entity, split at white space and punctuation."""
+"""The words of an entity, split at white space and punctuation; each character of a script without spaces is one."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ class EntityMatcher:
 
     def words(self, text: str) -> Words:
         """Return the words of a text in the form in which they are compared."""
-        return self._words(text, split_words(text, "punctuation"))
+        return self._words(text, split_words(text, "character"))
 
     def find(self, text: str) -> Iterator[tuple[int, int, Words]]:
         """Yield start, end and words of the known entities in a text, from left to right without overlap."""
-        ranges = split_words(text, "punctuation")
+        ranges = split_words(text, "character")
         words = self._words(text, ranges)
         position = 0
         while position < len(words):

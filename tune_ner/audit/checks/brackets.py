@@ -1,4 +1,4 @@
-"""Checks for ordinary brackets that were read as annotation, and for unpaired brackets."""
+"""Checks of corpora whose annotation is brackets: ordinary brackets read as annotation, and unpaired ones."""
 
 from collections.abc import Iterator
 
@@ -8,11 +8,12 @@ from tune_ner.audit.findings import (
     Finding,
     first_examples,
     location,
+    percent,
     severity_by_share,
     span_examples,
 )
 from tune_ner.data.corpus import Sentence, Span
-from tune_ner.data.markup import unpaired_brackets
+from tune_ner.data.markup import has_bracket_markup, unpaired_brackets
 from tune_ner.utils.text import plural
 
 _CONTEXT = 200  # characters next to a span that are searched for a word or bracket
@@ -25,7 +26,7 @@ class LiteralBrackets(Check):
 
     def run(self, data: AuditInput) -> Iterator[Finding]:
         found = [(sentence, span) for sentence, span in data.entities if _is_name_in_brackets(sentence, span)]
-        if found:
+        if found and has_bracket_markup(data.corpus):
             yield Finding(
                 kind=self.name,
                 severity="info",
@@ -41,6 +42,31 @@ class LiteralBrackets(Check):
             )
 
 
+class Footnotes(Check):
+    """Entities that are numbers only, such as the footnote `[7]` read as a drug."""
+
+    name = "footnotes"
+
+    def run(self, data: AuditInput) -> Iterator[Finding]:
+        if not has_bracket_markup(data.corpus):
+            return
+        for label in data.corpus.entity_types:
+            entities = [(sentence, span) for sentence, span in data.entities if span.label == label]
+            found = [(s, span) for s, span in entities if span.text_in(s.text).strip("()[]{} ").isdecimal()]
+            if not found:
+                continue
+            yield Finding(
+                kind=self.name,
+                severity=severity_by_share(len(found), len(entities)),
+                title=f"{percent(len(found) / len(entities))} of {label} entities are numbers, such as footnotes",
+                count=len(found),
+                total=len(entities),
+                effect="A model learns to label numbers, and is scored on them.",
+                suggestion="Remove the footnotes, or write them in brackets that mark no entity.",
+                examples=span_examples(found),
+            )
+
+
 class UnpairedBrackets(Check):
     """Sentences with unpaired or empty brackets."""
 
@@ -48,7 +74,7 @@ class UnpairedBrackets(Check):
 
     def run(self, data: AuditInput) -> Iterator[Finding]:
         found = [sentence for sentence in data.sentences if unpaired_brackets(sentence.text)]
-        if found:
+        if found and has_bracket_markup(data.corpus):
             yield Finding(
                 kind=self.name,
                 severity=severity_by_share(len(found), len(data.sentences)),

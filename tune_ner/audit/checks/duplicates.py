@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from tune_ner.audit.baselines import score
 from tune_ner.audit.check import AuditInput, Check
-from tune_ner.audit.findings import Example, Finding, first_examples, location, percent, ratio
+from tune_ner.audit.findings import Example, Finding, Severity, first_examples, location, percent, ratio
 from tune_ner.data.corpus import SPLIT_NAMES, SplitName
 
-_MANY = 0.1  # share of the test split in train from which its scores are meaningless
+_MANY = 0.1  # share of the test entities in train from which its scores are meaningless
+_NOTABLE = 0.01
 _TEXT_LENGTH = 100
 _LEVELS = {"exact": "identical", "normalized": "equal except for case and spacing", "near": "near-identical"}
 _EFFECTS: dict[tuple[SplitName, SplitName], str] = {
@@ -31,20 +33,22 @@ class DuplicatesAcrossSplits(Check):
             share = ratio(len(affected), len(data.split[second]))
             entities = sum(len(data.corpus.sentences[index].spans) for index in affected)
             total = data.sizes[second].entities
+            of_entities = ratio(entities, total)
+            measured, values = _score_without(data, second, set(affected)) if first == "train" else ("", {})
             counts = {level: len(indices) for level, indices in shared.items()}
             yield Finding(
                 kind=f"duplicates_{first}_{second}",
-                severity="error" if (first, second) == ("train", "test") and share > _MANY else "warning",
+                severity=_severity(of_entities, is_test=(first, second) == ("train", "test")),
                 title=f"{percent(share)} of {second} sentences also occur in {first}: {_describe(counts)}",
                 count=len(affected),
                 total=len(data.split[second]),
                 effect=(
-                    f"They contain {entities:,} of {total:,} {second} entities ({percent(ratio(entities, total))}). "
-                    f"{effect}"
+                    f"They contain {entities:,} of {total:,} {second} entities ({percent(of_entities)}). "
+                    f"{effect}{measured}"
                 ),
                 suggestion="Keep similar sentences in the same split: `--split grouped`.",
                 examples=first_examples(_pairs(data, shared, first)),
-                values={**counts, "share": share, "entities": entities},
+                values={**counts, "share": share, "entities": entities, **values},
             )
 
 
@@ -61,7 +65,7 @@ class DuplicatesWithinSplits(Check):
         details = "; ".join(f"{name}: {_describe(counts) or 'none'}" for name, counts in repeats.items())
         yield Finding(
             kind=self.name,
-            severity="warning" if count > _MANY * total else "info",
+            severity="info",
             title=f"{percent(count / total)} of sentences repeat another sentence of the same split",
             count=count,
             total=total,
@@ -72,6 +76,54 @@ class DuplicatesWithinSplits(Check):
             suggestion="Remove repeated sentences before splitting, unless their frequency is meaningful.",
             values={f"{name}_{level}": n for name, counts in repeats.items() for level, n in counts.items()},
         )
+
+
+class GroupsAcrossSplits(Check):
+    """Documents, or other groups of the corpus, with sentences in several splits."""
+
+    name = "groups_across_splits"
+
+    def run(self, data: AuditInput) -> Iterator[Finding]:
+        train = {sentence.group for sentence in data.sentences_of("train")} - {""}
+        test = data.sentences_of("test")
+        shared = [sentence for sentence in test if sentence.group in train]
+        if not shared:
+            return
+        entities, total = sum(len(s.spans) for s in shared), data.sizes["test"].entities
+        name = data.corpus.group_by or "document"
+        yield Finding(
+            kind=self.name,
+            severity="warning" if ratio(entities, total) >= _NOTABLE else "info",
+            title=f"{percent(ratio(entities, total))} of test entities are in a {name} that train has sentences of",
+            count=len(shared),
+            total=len(test),
+            effect=(
+                f"{len({s.group for s in shared}):,} of {len({s.group for s in test} - {''}):,} groups of the test split "
+                "are also in train. Their names and topics recur, so the test scores are higher than "
+                f"for a new {name}."
+            ),
+            suggestion=f"Keep each {name} in one split: {data.command(f'--group-by {name} --split grouped')}.",
+            examples=first_examples(Example(location(s), f"{s.group}: {_shorten(s.text)}") for s in shared),
+            values={"share": ratio(entities, total)},
+        )
+
+
+def _severity(share: float, *, is_test: bool) -> Severity:
+    """Return the severity by the share of entities in repeated sentences."""
+    if is_test and share > _MANY:
+        return "error"
+    return "warning" if share >= _NOTABLE else "info"
+
+
+def _score_without(data: AuditInput, split_name: SplitName, affected: set[int]) -> tuple[str, dict[str, float]]:
+    """Return what a list of the train entities scores on a split with and without some sentences."""
+    kept = [data.corpus.sentences[index] for index in data.split[split_name] if index not in affected]
+    if not any(sentence.spans for sentence in kept):
+        return "", {}
+    whole = data.baselines["gazetteer"][split_name].f1
+    without = score(kept, data.gazetteer.predict, data.corpus.entity_types).f1
+    text = f" The gazetteer of the train entities has F1 {whole:.3f} on all sentences and {without:.3f} without them."
+    return text, {"gazetteer_f1": whole, "gazetteer_f1_without": without}
 
 
 def _count_repeats(data: AuditInput, indices: Sequence[int]) -> dict[str, int]:

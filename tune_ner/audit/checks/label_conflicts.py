@@ -1,16 +1,23 @@
 """Checks for texts that are annotated inconsistently."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from tune_ner.audit.check import AuditInput, Check
-from tune_ner.audit.findings import Example, Finding, first_examples, percent, severity_by_share, span_example
+from tune_ner.audit.findings import Example, Finding, first_examples, percent, span_example
 from tune_ner.data.corpus import Sentence, Span
-from tune_ner.evaluation.seen_entities import EntityMatcher, SpanIndex, count_occurrences, normalize_entity
+from tune_ner.evaluation.seen_entities import (
+    EntityMatcher,
+    Occurrences,
+    SpanIndex,
+    Words,
+    count_occurrences,
+    normalize_entity,
+)
 from tune_ner.utils.text import plural
 
-_MANY_CONFLICTS = 0.02  # share of entities with an unusual type that ambiguous words do not explain any more
-_MANY_UNLABELLED = 0.2  # share of occurrences from which the annotation may be incomplete rather than ambiguous
+_USUALLY = 0.8  # share of the places of a text from which it is usually an entity
+_LEAST_LABELLED = 3
 
 
 class LabelConflicts(Check):
@@ -31,7 +38,7 @@ class LabelConflicts(Check):
         share = len(unusual) / len(entities)
         yield Finding(
             kind=self.name,
-            severity=severity_by_share(len(unusual), len(entities), _MANY_CONFLICTS),
+            severity="info",  # names of several types are part of the task
             title=f"{percent(share)} of entities have a different type than the same text usually has",
             count=len(unusual),
             total=len(entities),
@@ -46,14 +53,14 @@ class LabelConflicts(Check):
 
 
 class UnlabelledEntities(Check):
-    """Places where the words of an entity are not annotated, ignoring case."""
+    """Places where a text that is usually an entity is not annotated, ignoring case."""
 
     name = "unlabelled_entities"
 
     def run(self, data: AuditInput) -> Iterator[Finding]:
         matcher = EntityMatcher(data.sentences, fold_case=True)
         counts = count_occurrences(matcher, data.sentences)
-        gaps = {words: found for words, found in counts.items() if found.unlabelled}
+        gaps = {words: found for words, found in counts.items() if found.unlabelled and _is_usual(found)}
         if not gaps:
             return
         labelled, unlabelled = (sum(column) for column in zip(*gaps.values(), strict=True))
@@ -62,25 +69,33 @@ class UnlabelledEntities(Check):
         named = ", ".join(f"{' '.join(w)} ({gaps[w].labelled} labelled, {gaps[w].unlabelled} not)" for w in frequent)
         yield Finding(
             kind=self.name,
-            severity="warning" if unlabelled > _MANY_UNLABELLED * total else "info",
-            title=f"{percent(unlabelled / total)} of the places where the words of an entity occur are unlabelled",
+            severity="info",
+            title=(
+                f"{plural(unlabelled, 'place')} where a text that is an entity in at least {percent(_USUALLY)} of its "
+                "places is unlabelled"
+            ),
             count=unlabelled,
             total=total,
             effect=(
-                f"{plural(len(gaps), 'text')} with labelled and unlabelled occurrences, most often {named}. If an "
+                f"{plural(len(gaps), 'text')} that are usually entities, most often {named}. If an "
                 "annotation is missing, a model that finds the entity is counted as wrong; if the context decides, "
                 "this is part of the task."
             ),
             suggestion="Check the examples and annotate missing entities.",
-            examples=first_examples(_unlabelled(matcher, data.sentences)),
+            examples=first_examples(_unlabelled(matcher, data.sentences, gaps)),
             values={"texts": len(gaps), "labelled": labelled, "unlabelled": unlabelled},
         )
 
 
-def _unlabelled(matcher: EntityMatcher, sentences: list[Sentence]) -> Iterator[Example]:
+def _is_usual(found: Occurrences) -> bool:
+    total = found.labelled + found.unlabelled
+    return found.labelled >= max(_LEAST_LABELLED, _USUALLY * total)
+
+
+def _unlabelled(matcher: EntityMatcher, sentences: list[Sentence], gaps: Collection[Words]) -> Iterator[Example]:
     for sentence in sentences:
         spans = SpanIndex(sentence.spans)
         for start, end, words in matcher.find(sentence.text):
-            if not spans.overlaps(start, end):
+            if words in gaps and not spans.overlaps(start, end):
                 label = matcher.labels[words].most_common(1)[0][0]
                 yield span_example(sentence, Span(start, end, label), "not labelled here")

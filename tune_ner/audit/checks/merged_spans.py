@@ -4,12 +4,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
 from tune_ner.audit.check import AuditInput, Check
-from tune_ner.audit.findings import Finding, severity_by_share, span_examples
+from tune_ner.audit.checks.markup_leakage import MarkupLeakage
+from tune_ner.audit.findings import Finding, span_examples
 from tune_ner.data.corpus import Sentence, Span, valid_spans
 from tune_ner.evaluation.seen_entities import EntityMatcher, Words
 from tune_ner.utils.text import plural
-
-_NOTABLE = 0.015  # share of entities above which the heuristic finds more than coincidences
 
 
 class MergedSpans(Check):
@@ -19,7 +18,8 @@ class MergedSpans(Check):
 
     def run(self, data: AuditInput) -> Iterator[Finding]:
         total = sum(len(sentence.spans) for sentence in data.sentences)
-        merged = list(_with_markers_inside(data))
+        # markers that do not give entities away are punctuation of the text
+        merged = list(_with_markers_inside(data)) if any(MarkupLeakage().run(data)) else []
         if merged:
             inside, count = sum(markers for _, _, markers in merged), len(merged)
             yield Finding(
@@ -46,7 +46,7 @@ class MergedSpans(Check):
         if suspects:
             yield Finding(
                 kind=self.name,
-                severity=severity_by_share(len(suspects), total, _NOTABLE),
+                severity="info",  # in most corpora these are single entities, such as `renal cell carcinoma`
                 title=f"{plural(len(suspects), 'span')} that may contain several entities",
                 count=len(suspects),
                 total=total,

@@ -1,5 +1,6 @@
 """Checks for spans that do not match words or their text."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from tune_ner.audit.boundary_markers import SENTENCE_PUNCTUATION
@@ -75,19 +76,20 @@ class SpanEdges(Check):
 
     def run(self, data: AuditInput) -> Iterator[Finding]:
         texts = [(sentence, span, span.text_in(sentence.text)) for sentence, span in data.entities]
-        found = [(s, span, text) for s, span, text in texts if _is_loose(text[0]) or _is_loose(text[-1])]
+        known = Counter((span.label, text) for _, span, text in texts)
+        found = [(s, span, text) for s, span, text in texts if _is_loose(text, span.label, known)]
         if not found:
             return
         spaces = sum(text.strip() != text for _, _, text in found)
         kinds = [name for name, n in (("white space", spaces), ("punctuation", len(found) - spaces)) if n]
         yield Finding(
             kind=self.name,
-            severity="warning" if spaces else severity_by_share(len(found), len(texts)),
-            title=f"{plural(len(found), 'span')} starting or ending with {' or '.join(kinds)}",
+            severity=severity_by_share(len(found), len(texts)),
+            title=f"{plural(len(found), 'span')} starting or ending with {' or '.join(kinds)} of the text around it",
             count=len(found),
             total=len(texts),
             effect="A prediction without these characters is counted as wrong.",
-            suggestion="Trim the spans; keep a full stop only if it belongs to an abbreviation.",
+            suggestion="Trim the spans: the same text without these characters is annotated more often.",
             examples=span_examples((sentence, span) for sentence, span, _ in found),
             values={"white_space": spaces, "punctuation": len(found) - spaces},
         )
@@ -116,5 +118,12 @@ class InvalidSpans(Check):
             )
 
 
-def _is_loose(character: str) -> bool:
-    return character.isspace() or character in SENTENCE_PUNCTUATION
+def _is_loose(text: str, label: str, known: Counter[tuple[str, str]]) -> bool:
+    """Return whether a span has white space around it, or punctuation without which its text is annotated more often.
+
+    Abbreviations (`U.S.`, `Dr.`) and titles with an exclamation mark keep their punctuation.
+    """
+    if text.strip() != text:
+        return True
+    trimmed = text.strip("".join(SENTENCE_PUNCTUATION) + " ")
+    return trimmed not in ("", text) and known[label, trimmed] > known[label, text]
