@@ -16,7 +16,7 @@ from statistics import mean
 
 from tune_ner.audit.audit import audit
 from tune_ner.audit.findings import SEVERITIES, AuditReport, Finding, Severity
-from tune_ner.data.corpus import Corpus, Sentence, Span
+from tune_ner.data.corpus import Corpus, Sentence, Span, ordered_types
 from tune_ner.data.splits import Split, SplitSpec, split_corpus
 from tune_ner.data.synthetic.generator import synthetic_corpus
 
@@ -41,7 +41,9 @@ def everywhere(rewrite: Rewrite) -> Plant:
     """Plant a problem sentence by sentence, in all splits."""
 
     def plant(corpus: Corpus, _split: Split, random: Random) -> Corpus:
-        return replace(corpus, sentences=tuple(rewrite(sentence, random) for sentence in corpus.sentences))
+        sentences = tuple(rewrite(sentence, random) for sentence in corpus.sentences)
+        types = ordered_types({span.label for s in sentences for span in s.spans} | {*corpus.entity_types})
+        return replace(corpus, sentences=sentences, entity_types=types)
 
     return plant
 
@@ -164,6 +166,51 @@ def around_a_word(sentence: Sentence, random: Random, opening: str, closing: str
     return replace(sentence, text=text, spans=tuple(spans))
 
 
+def footnoted(sentence: Sentence, random: Random) -> Sentence:
+    """Add a footnote in the brackets of drugs to every fifth sentence, as a drug."""
+    marked_up = marked(TIGHT)(sentence, random)
+    if random.random() >= 0.2:
+        return marked_up
+    number, start = f"[{random.randint(1, 40)}]", len(marked_up.text)
+    span = Span(start + 1, start + len(number) - 1, "DRUG")
+    return replace(marked_up, text=marked_up.text + number, spans=(*marked_up.spans, span))
+
+
+def retyped(sentence: Sentence, random: Random) -> Sentence:
+    """Write one type in thirty in other letters."""
+    spans = (replace(s, label=s.label.title()) if random.random() < 1 / 30 else s for s in sentence.spans)
+    return replace(sentence, spans=tuple(spans))
+
+
+def lengthened(sentence: Sentence, random: Random) -> Sentence:
+    """Put 300 words before one sentence in ten."""
+    before = "ord " * 300 if random.random() < 0.1 else ""
+    spans = (replace(s, start=s.start + len(before), end=s.end + len(before)) for s in sentence.spans)
+    return replace(sentence, text=before + sentence.text, spans=tuple(spans))
+
+
+def windowed(corpus: Corpus, _split: Split, _random: Random) -> Corpus:
+    """Cut every sentence after 60 characters."""
+    sentences = [replace(s, text=s.text[:60], spans=tuple(x for x in s.spans if x.end <= 60)) for s in corpus.sentences]
+    return replace(corpus, sentences=tuple(sentences))
+
+
+def annotated_twice(corpus: Corpus, split: Split, random: Random) -> Corpus:
+    """Replace one train sentence in twenty with another one, of which an entity is not annotated."""
+    sentences = list(corpus.sentences)
+    annotated = [index for index in split.train if sentences[index].spans]
+    for index in random.sample(annotated, len(split.train) // 20):
+        other = sentences[random.choice(annotated)]
+        sentences[index] = replace(other, spans=other.spans[1:])
+    return replace(corpus, sentences=tuple(sentences))
+
+
+def in_documents(corpus: Corpus, _split: Split, _random: Random) -> Corpus:
+    """Make documents of six consecutive sentences."""
+    sentences = (replace(sentence, group=f"d{index // 6}") for index, sentence in enumerate(corpus.sentences))
+    return replace(corpus, sentences=tuple(sentences))
+
+
 BRACKETS = {"DISORDER": ("( ", " )"), "DRUG": ("[ ", " ]"), "BODY": ("{ ", " }")}
 TIGHT = {label: (opening.strip(), closing.strip()) for label, (opening, closing) in BRACKETS.items()}
 BASELINE, MARKERS = ("marker_baseline",), ("marker_baseline", "boundary_markers")
@@ -191,13 +238,19 @@ PROBLEMS = (
     Problem("space before punctuation left", everywhere(marked({}, moved_space=True)), MARKERS, "warning"),
     Problem("doubled spaces left", everywhere(marked(all_types(" ", " "))), MARKERS, "warning"),
     Problem("merged spans, brackets in", everywhere(published), ("merged_spans",), "warning"),
-    Problem("merged spans, plain text", everywhere(merged), ("merged_spans",), "warning"),
+    Problem("merged spans, plain text", everywhere(merged), ("merged_spans",), "info"),
     *(
         Problem(f"{name} of train in test, {rate:.0%}", copied(change, rate), COPY, severity)
         for name, change in (("copies", lambda s: s), ("respelled copies", respelled), ("near copies", nearly))
         for rate, severity in (SMALL_SHARE, LARGE_SHARE)
     ),
-    Problem("label conflicts, 5%", everywhere(conflicting), ("label_conflicts",), "warning"),
+    Problem("label conflicts, 5%", everywhere(conflicting), ("label_conflicts",), "info"),
+    Problem("footnotes as drugs", everywhere(footnoted), ("footnotes",), "warning"),
+    Problem("types in other letters, 3%", everywhere(retyped), ("similar_types",), "warning"),
+    Problem("300 words before 10% of sentences", everywhere(lengthened), ("truncation",), "warning"),
+    Problem("windows of 60 characters", windowed, ("cut_words",), "warning"),
+    Problem("other annotation of 5% of sentences", annotated_twice, ("annotation_conflicts",), "warning"),
+    Problem("documents across splits", in_documents, ("groups_across_splits",), "warning"),
     Problem("spans with punctuation or space, 5%",
         everywhere(respanned(lambda s, _: (replace(s, end=s.end + 1),))), ("span_edges",), "warning"),
     Problem("overlapping spans, 5%",

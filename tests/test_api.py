@@ -10,11 +10,12 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from tests.audit.corpora import BRACKETS, plain_corpus, with_markers
 from tests.factories import a_failed_trial, a_record, a_run
 from tune_ner.api import Results, Tuner, finish_run, run_options
 from tune_ner.cli.app import app
 from tune_ner.data.loaders import load_corpus
-from tune_ner.errors import DataError, RunFolderError, SpaceError, Terminated
+from tune_ner.errors import AuditError, DataError, RunFolderError, SpaceError, Terminated
 from tune_ner.results.run_dir import RunDir
 from tune_ner.tracking.display import Display, QuietDisplay
 from tune_ner.tracking.mlflow import MlflowTracker
@@ -51,6 +52,16 @@ def test_trackers_receive_tables_and_page(
     assert finish_run(results, display, [cast(MlflowTracker, tracker)], 2, interrupt) == code
     assert {"leaderboard.csv", "report.html", "trials.jsonl"} <= tracker.found
     assert tracker.interrupted == (interrupt is not None)
+
+
+def test_strict_run_is_not_started_if_the_audit_finds_an_error(tmp_path: Path) -> None:
+    corpus = with_markers(plain_corpus(), BRACKETS)
+    space = {"model": "tiny:1x32", "learning_rate": [1e-3]}
+    tuner = Tuner(corpus, space, "strict", tmp_path, display=Display(), strict=True)
+    with pytest.raises(AuditError, match=r"F1 1\.00 on the test split without a model") as caught:
+        tuner.grid()
+    assert caught.value.exit_code == 4
+    assert list(tmp_path.iterdir()) == []
 
 
 class Notes(Display):

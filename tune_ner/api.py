@@ -14,7 +14,7 @@ from tune_ner.audit.findings import AuditReport
 from tune_ner.config.loading import load_space, parse_space
 from tune_ner.config.search_space import SearchSpace
 from tune_ner.data.loaders import load_corpus
-from tune_ner.errors import ModelError, RunFolderError, interrupt_code
+from tune_ner.errors import AuditError, ModelError, RunFolderError, interrupt_code
 from tune_ner.report.html_report import write_report
 from tune_ner.results import run_results
 from tune_ner.results.records import TrialRecord
@@ -135,6 +135,7 @@ class Tuner:
         results_dir: folder of the run folders.
         display: shows the run; by default a progress bar and the leaderboard. `Display()` shows nothing.
         track: `mlflow` also logs to the server that MLFLOW_TRACKING_URI names.
+        strict: raise `AuditError` instead of training if the audit finds an error.
         options: resources, scheduler, failures and cluster: see `run_options`.
 
     Raises:
@@ -158,6 +159,7 @@ class Tuner:
         *,
         display: Display | None = None,
         track: Literal["mlflow"] | None = None,
+        strict: bool = False,
         **options: Any,
     ) -> None:
         self.options = run_options(**options)
@@ -167,6 +169,7 @@ class Tuner:
         self._corpus = load_corpus(corpus, markup=self.space.markup) if in_memory else None
         self._display = ConsoleDisplay(new_console()) if display is None else display
         self._track = track
+        self._strict = strict
 
     @cached_property
     def experiment(self) -> Experiment:
@@ -179,6 +182,7 @@ class Tuner:
         Raises:
             SpaceError: a hyperparameter has a distribution, or there are too many combinations.
             ResourceError, EncoderError, SplitError, RunFolderError: the run cannot be started.
+            AuditError: the run is strict and the audit finds an error.
             KeyboardInterrupt: Ctrl-C; the tables of the trials that ended are written.
         """
         return self.run()
@@ -197,6 +201,7 @@ class Tuner:
             SchedulingError: a setting is out of range.
             StudyError: the study cannot be opened, or has another search space.
             ResourceError, EncoderError, SplitError, RunFolderError: the run cannot be started.
+            AuditError: the run is strict and the audit finds an error.
             KeyboardInterrupt: Ctrl-C; the tables of the trials that ended are written.
         """
         seconds = parse_time(time) if isinstance(time, str) else time
@@ -216,6 +221,8 @@ class Tuner:
         """Run a grid, or a search with these settings: see `grid` and `search`."""
         self._check(search)
         audits = self._audit()
+        if self._strict:
+            _refuse_errors(audits)
         # importing Ray takes seconds: errors in the search space and the data are reported first
         from tune_ner.tuning.tuner import run_experiment
 
@@ -256,6 +263,15 @@ class Tuner:
         from tune_ner.tracking.mlflow import MlflowTracker
 
         return [MlflowTracker(self.run_dir, self.experiment.title, self._display.on_note)]
+
+
+def _refuse_errors(audits: Mapping[int | None, AuditReport]) -> None:
+    titles = dict.fromkeys(finding.title for report in audits.values() for finding in report.at_least("error"))
+    if titles:
+        raise AuditError(
+            f"not trained, because the run is strict and the audit found an error: {'; '.join(titles)}. See `tune-ner "
+            "audit` for what to do."
+        )
 
 
 def finish_run(

@@ -17,6 +17,12 @@ class DataError(TuneNerError):
     """A corpus cannot be read; the message names the file and the line."""
 
 
+class AuditError(TuneNerError):
+    """The audit of the data found an error, and the run is strict."""
+
+    exit_code = 4
+
+
 class SplitError(TuneNerError):
     """A corpus cannot be split as requested, for instance because a split would be empty."""
 

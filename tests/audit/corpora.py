@@ -15,7 +15,7 @@ from tune_ner.data.corpus import Corpus, Sentence, Span, ordered_types
 from tune_ner.data.splits import Split, split_corpus
 from tune_ner.data.synthetic.generator import synthetic_corpus
 
-ENTITY = re.compile(r"<(?P<label>[A-Z]+) (?P<text>[^<>]*)>")
+ENTITY = re.compile(r"<(?P<label>[A-Za-z]+) (?P<text>[^<>]*)>")
 BRACKETS = {"DISORDER": ("(", ")"), "DRUG": ("[", "]"), "BODY": ("{", "}")}
 
 

@@ -98,7 +98,7 @@ def test_near_duplicates_are_optional() -> None:
 
 
 def test_duplicates_are_an_error() -> None:
-    report = audit(make_corpus(*["Ta <DRUG salva>."] * 9), make_split(3, 3, 3))
+    report = audit(make_corpus(*["Ta <DRUG salva> ."] * 9), make_split(3, 3, 3))
     assert report.test_sentences_in_train["exact"] == (6, 7, 8)
     assert {finding.kind for finding in report.at_least("error")} == {"gazetteer", "duplicates_train_test"}
 

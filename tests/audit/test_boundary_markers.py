@@ -50,7 +50,7 @@ def test_brackets_inside_spans_are_markers_of_their_type() -> None:
     assert {(marker.text, marker.inside) for marker in ends} == {(")", 1), ("]", 1), ("}", 1)}
 
 
-@pytest.mark.parametrize("characters", ["_", "**", '"', "@@"])
+@pytest.mark.parametrize("characters", ["_", "**", "~~", "@@"])
 def test_marker_that_opens_and_closes_is_distinguished_by_the_adjacent_word(characters: str) -> None:
     corpus = with_markers(plain_corpus(), same_markers(characters, characters))
     for side in ("start", "end"):

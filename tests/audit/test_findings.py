@@ -54,16 +54,16 @@ def test_report_as_json() -> None:
     severities = [finding["severity"] for finding in plain["findings"]]
     assert severities == sorted(severities, key=["error", "warning", "info"].index)
     examples = next(finding["examples"] for finding in plain["findings"] if finding["examples"])
-    assert set(examples[0]) == {"location", "text"}
+    assert set(examples[0]) == {"location", "text", "highlight"}
 
 
 def test_report_as_tables() -> None:
     report = audit(make_corpus(*["Ta <DRUG salva> nu."] * 6), make_split(3, 1, 2))
     assert report.splits_table().to_dict("list") == {
-        "split": ["train", "validation", "test"],
-        "sentences": [3, 1, 2],
-        "entities": [3, 1, 2],
-        "DRUG": [3, 1, 2],
+        "number of": ["sentences", "entities", "  DRUG"],
+        "train": [3, 3, 3],
+        "validation": [1, 1, 1],
+        "test": [2, 2, 2],
     }
     assert list(report.baselines_table()["span_f1"]) == [1.0, 1.0]
 

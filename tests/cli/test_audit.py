@@ -114,3 +114,57 @@ def test_user_errors_exit_with_2(arguments: list[str], expected: str) -> None:
 def test_suggested_commands_repeat_how_the_data_is_read(bracketed: Path) -> None:
     outcome = run("--data", bracketed, "--format", "jsonl")
     assert f"--data {bracketed} --format jsonl --markup strip" in " ".join(outcome.output.split())
+
+
+def test_a_search_space_gives_data_split_words_and_encoders(tmp_path: Path) -> None:
+    space = tmp_path / "space.yaml"
+    space.write_text(
+        "data: synthetic:200\nmodel: [tiny:1x32]\nlearning_rate: [0.001]\nword_tokenizer: [punctuation]\n"
+        "max_length: [6]\nsplit: {method: grouped, folds: 2}\n",
+        encoding="utf-8",
+    )
+    output = tmp_path / "audit.json"
+    outcome = run(space, "--output", output)
+    assert outcome.exit_code == 0, outcome.output
+    assert "fold 0" in outcome.output
+    assert "fold 1" in outcome.output
+    assert "`--split grouped`" not in outcome.output
+    reports = json.loads(output.read_text(encoding="utf-8"))
+    assert [report["fold"] for report in reports] == [0, 1]
+    for report in reports:
+        assert report["word_tokenizer"] == "punctuation"
+        (finding,) = [each for each in report["findings"] if each["kind"] == "truncation"]
+        assert (finding["severity"], finding["title"][:9]) == ("warning", "tiny:1x32")
+
+
+def test_options_replace_those_of_the_search_space(tmp_path: Path) -> None:
+    output = tmp_path / "audit.json"
+    options = ("--data", "synthetic:200", "--words", "whitespace", "--split", "random", "--output", output)
+    assert run("demo", *options).exit_code == 0
+    assert json.loads(output.read_text(encoding="utf-8"))["word_tokenizer"] == "whitespace"
+
+
+def test_an_encoder_of_the_search_space_that_is_missing_is_a_note(tmp_path: Path) -> None:
+    space = tmp_path / "space.yaml"
+    space.write_text(f"model: [{tmp_path}/none]\nlearning_rate: [0.001]\ndata: synthetic:100\n", encoding="utf-8")
+    outcome = run(space)
+    assert outcome.exit_code == 0, outcome.output
+    assert "not available here, so its tokenizer is not checked" in " ".join(outcome.output.split())
+    assert run(space, "--model", f"{tmp_path}/none").exit_code == 2
+
+
+def test_html_page_marks_the_examples_and_escapes_the_text(tmp_path: Path) -> None:
+    corpus = with_markers(plain_corpus(), dict.fromkeys(BRACKETS, ("<b>", "</b>")))
+    page = tmp_path / "audit.html"
+    assert run("--data", write(tmp_path / "tags.jsonl", corpus), "--html", page).exit_code == 0
+    text = page.read_text(encoding="utf-8")
+    assert "&lt;b&gt;<mark>»" in text
+    assert "<b>»" not in text
+    assert "<script" not in text
+
+
+def test_details_show_effects_and_all_examples(bracketed: Path) -> None:
+    short, long = run("--data", bracketed).output, run("--data", bracketed, "--details").output
+    assert "effect:" not in short
+    assert long.count("effect:") > 3
+    assert long.count("brackets.jsonl:") > short.count("brackets.jsonl:")

@@ -72,6 +72,15 @@ def test_subtitle_has_data_trials_and_time(tmp_path: Path) -> None:
     assert page.subtitle == "synthetic:50, markup keep · 1 trial · 2026-11-25 19:33 UTC"
 
 
+def test_audit_errors_are_shown_below_the_title(tmp_path: Path) -> None:
+    audit = an_audit(a_finding("a <b>leak</b>", "error"), a_finding("few entities"))
+    page = page_of(a_run(tmp_path, [a_record((0.5,), test=0.5)], audits={None: audit}))
+    alert = page.index('<p class="alert error" role="alert">')
+    assert page.index("<h1>") < alert < page.index("<section")
+    assert "audit error: a &lt;b&gt;leak" in page[alert : page.index("</p>", alert)]
+    assert "audit error" not in page_of(a_run(tmp_path / "other", [a_record()]))
+
+
 def test_exported_models_are_linked(tmp_path: Path) -> None:
     run = a_run(tmp_path, [a_record()])
     assert 'href="best/"' not in page_of(run)

@@ -72,7 +72,9 @@ def test_notes_list_failures_pruned_trials_and_missing_trials(tmp_path: Path) ->
 def test_brief_section_has_failures_and_the_best_configuration(tmp_path: Path) -> None:
     diverged = TrialRecord.of(a_config(seed=3), "diverged", 1.0, error="loss is nan")
     records = [a_record((0.5,), seed=1), a_failed_trial("no [weights] here", seed=2), diverged]
-    *failures, unfinished, best = brief_section(results_of(tmp_path, records), 4).content
+    caveat, *failures, unfinished, best = brief_section(results_of(tmp_path, records), 4).content
+    assert isinstance(caveat, Sentence)
+    assert caveat.label == "caution"
     assert [item.tone for item in failures if isinstance(item, Sentence)] == ["error", "error"]
     assert isinstance(unfinished, Sentence)
     assert "3 of 4 trials" in unfinished.text

@@ -1,9 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from tests.factories import a_config, a_failed_trial, a_pruned_trial, a_record, a_run, an_audit
+from tests.factories import a_config, a_failed_trial, a_finding, a_pruned_trial, a_record, a_run, an_audit
 from tests.results.simulated import simulated_run, simulated_trial
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_results import Results
@@ -138,9 +136,31 @@ def test_trials_without_any_correct_entity_are_counted(tmp_path: Path) -> None:
     assert any(warning.startswith("1 of 2 trials") for warning in results.warnings)
 
 
-@pytest.mark.parametrize(("f1", "side"), [(0.95, "below"), (0.1, "above")])
-def test_best_configuration_is_compared_with_the_baseline(tmp_path: Path, f1: float, side: str) -> None:
-    audit = an_audit(baselines={"gazetteer": f1})
-    (warning,) = simulated_run(tmp_path, [simulated_trial(0.6)], audits={None: audit}).warnings
-    assert f"{f1:.3f}" in warning
-    assert side in warning
+def test_best_configuration_is_compared_with_the_baseline(tmp_path: Path) -> None:
+    audit = an_audit(baselines={"gazetteer": 0.1})
+    results = simulated_run(tmp_path, [simulated_trial(0.6)], audits={None: audit})
+    (warning,) = results.warnings
+    assert "test span F1 0.100" in warning
+    assert "above it" in warning
+    assert results.caveats == []
+
+
+def test_best_configuration_below_the_baseline_is_a_caveat(tmp_path: Path) -> None:
+    audit = an_audit(baselines={"gazetteer": 0.95})
+    results = simulated_run(tmp_path, [simulated_trial(0.6)], audits={None: audit})
+    (caveat,) = results.caveats
+    best = results.entries[0].test.estimate
+    assert f"{0.95 - best:.3f} below the best baseline" in caveat
+    assert results.warnings == []
+
+
+def test_audit_errors_are_caveats_and_warnings_are_not(tmp_path: Path) -> None:
+    audit = an_audit(a_finding("the text contains the annotation", "error"), a_finding("few entities"))
+    results = simulated_run(tmp_path, [simulated_trial(0.6)], audits={None: audit})
+    (caveat,) = results.caveats
+    assert caveat.startswith("The data has an audit error: the text contains the annotation. ")
+
+
+def test_model_that_finds_nothing_is_a_caveat(tmp_path: Path) -> None:
+    (caveat,) = simulated_run(tmp_path, [simulated_trial(0.0)]).caveats
+    assert "found no entity of the test split" in caveat

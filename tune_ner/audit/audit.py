@@ -9,17 +9,19 @@ from tune_ner.audit.check import AuditInput, Check
 from tune_ner.audit.checks.brackets import Footnotes, LiteralBrackets, UnpairedBrackets
 from tune_ner.audit.checks.duplicates import DuplicatesAcrossSplits, DuplicatesWithinSplits, GroupsAcrossSplits
 from tune_ner.audit.checks.entity_overlap import EntityOverlap, GazetteerScore
-from tune_ner.audit.checks.label_conflicts import LabelConflicts, UnlabelledEntities
+from tune_ner.audit.checks.label_conflicts import AnnotationConflicts, LabelConflicts, UnlabelledEntities
 from tune_ner.audit.checks.markup_leakage import MarkupLeakage
 from tune_ner.audit.checks.merged_spans import MergedSpans
 from tune_ner.audit.checks.overlaps import OverlappingSpans
-from tune_ner.audit.checks.sample_size import MissingTypes, SampleSize
+from tune_ner.audit.checks.sample_size import MissingTypes, RareTypes, SampleSize, SimilarTypes
 from tune_ner.audit.checks.span_boundaries import InvalidSpans, SpanEdges, WordBoundaries
-from tune_ner.audit.checks.truncation import Truncation
+from tune_ner.audit.checks.truncation import Ceiling, Truncation
+from tune_ner.audit.checks.windows import CutWords
 from tune_ner.audit.findings import SEVERITIES, AuditReport
 from tune_ner.data.corpus import Corpus
 from tune_ner.data.splits import Split, split_corpus
 from tune_ner.evaluation.seen_entities import seen_entities
+from tune_ner.tagging.overlaps import OverlapPolicy
 from tune_ner.tagging.tokenization import WordTokenizer, choose_word_tokenizer
 
 CHECKS: tuple[Check, ...] = (
@@ -30,17 +32,22 @@ CHECKS: tuple[Check, ...] = (
     GroupsAcrossSplits(),
     DuplicatesWithinSplits(),
     EntityOverlap(),
+    AnnotationConflicts(),
     LabelConflicts(),
     UnlabelledEntities(),
     OverlappingSpans(),
     WordBoundaries(),
     SpanEdges(),
     InvalidSpans(),
+    SimilarTypes(),
     MissingTypes(),
+    RareTypes(),
     LiteralBrackets(),
     UnpairedBrackets(),
     Footnotes(),
+    CutWords(),
     Truncation(),
+    Ceiling(),
     SampleSize(),
 )
 
@@ -53,6 +60,8 @@ def audit(
     tokenizers: Mapping[str, Any] | None = None,
     max_length: int = 256,
     word_tokenizer: WordTokenizer = "whitespace",
+    overlaps: OverlapPolicy = "longest",
+    is_grouped: bool = False,
     data_option: str = "",
 ) -> AuditReport:
     """Check a corpus and its split for problems that distort the scores of a model.
@@ -67,6 +76,8 @@ def audit(
         tokenizers: fast tokenizers by the name of their encoder, to measure truncation and unknown tokens.
         max_length: length in subwords at which sentences would be truncated.
         word_tokenizer: how texts would be split into words.
+        overlaps: which of overlapping entities would be kept.
+        is_grouped: the split keeps similar sentences together, so this is not suggested.
         data_option: value of `--data` for the commands in the suggestions.
 
     Raises:
@@ -75,7 +86,17 @@ def audit(
     split = split_corpus(corpus) if split is None else split
     if word_tokenizer == "auto":
         word_tokenizer, _ = choose_word_tokenizer(corpus.sentences)
-    data = AuditInput(corpus, split, near_duplicates, tokenizers or {}, max_length, word_tokenizer, data_option)
+    data = AuditInput(
+        corpus,
+        split,
+        near_duplicates,
+        tokenizers or {},
+        max_length,
+        word_tokenizer,
+        overlaps,
+        is_grouped,
+        data_option,
+    )
     findings = [finding for check in CHECKS for finding in check.run(data)]
     return AuditReport(
         corpus=corpus.name,

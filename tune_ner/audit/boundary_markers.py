@@ -25,7 +25,8 @@ Side = Literal["start", "end"]
 Kind = Literal["brackets", "tags", "spacing", "characters"]
 
 SENTENCE_PUNCTUATION = frozenset(".,;:!?…。、，；：！？،؛؟")
-_BRACKETS = frozenset("()[]{}<>")
+_OPENING, _CLOSING_BRACKETS = frozenset("([{<"), frozenset(")]}>")
+_BRACKETS = _OPENING | _CLOSING_BRACKETS
 _NATURAL = frozenset("§¶#@&°%‰†‡№'\"`´-–/+") | SENTENCE_PUNCTUATION
 """Characters that are part of names and numbers: `U.S.`, `§ 3`, `#tag`, `Ca2 +`."""
 
@@ -186,20 +187,38 @@ def learn_markers(sentences: Sequence[Sentence], side: Side) -> MarkerSet:
     markers = []
     for (text, next_to_word, inside), types in labels.items():
         total = found[text, next_to_word]
-        if types.total() >= _MIN_SHARE * total and not _is_natural(text, inside):
+        if types.total() >= _MIN_SHARE * total and not _is_natural(text, inside, side):
             outside = total - inside_entities[text, next_to_word, inside]
             markers.append(BoundaryMarker(side, text, inside, next_to_word, types.total(), outside, types))
-    return _remove_redundant([marker for marker in markers if _is_informative(marker, rates)], sentences, side)
+    informative = [marker for marker in markers if _is_informative(marker, rates)]
+    return _remove_redundant(_without_ordinary_parentheses(informative, sentences), sentences, side)
+
+
+def _without_ordinary_parentheses(markers: list[BoundaryMarker], sentences: Sequence[Sentence]) -> list[BoundaryMarker]:
+    """Leave out parentheses if they stand around entities of some types only and nothing else marks the others.
+
+    In `Anna ( Spain )` they are part of the text; annotation would mark every type.
+    """
+    entities = Counter(span.label for sentence in sentences for span in valid_spans(sentence))
+    marked = sum((Counter(marker.labels) for marker in markers), Counter[str]())
+    unmarked = [label for label, number in entities.items() if number >= _MIN_HITS and not marked[label]]
+    return [marker for marker in markers if not (unmarked and set(marker.visible) <= {"(", ")"})]
 
 
 def describe(starts: Sequence[BoundaryMarker], ends: Sequence[BoundaryMarker]) -> str:
     """Describe markers in words, such as `brackets around entities` or `a space before punctuation after entities`."""
+    starts, ends = _without_spacing(starts), _without_spacing(ends)
     if not starts or not ends:
         return f"{join_descriptions(starts or ends)} {'before' if starts else 'after'} entities"
     if {marker.kind for marker in (*starts, *ends)} == {"brackets"}:
         return "brackets around entities"
     first, last = join_descriptions(starts), join_descriptions(ends)
     return f"{first} around entities" if first == last else f"{first} before and {last} after entities"
+
+
+def _without_spacing(markers: Sequence[BoundaryMarker]) -> Sequence[BoundaryMarker]:
+    """Leave out spacing beside other markers, which are easier to see."""
+    return [marker for marker in markers if marker.kind != "spacing"] or markers
 
 
 def join_descriptions(markers: Iterable[BoundaryMarker]) -> str:
@@ -245,20 +264,22 @@ def _is_word(text: str, position: int) -> bool:
     return 0 <= position < len(text) and _NO_WORD.match(text, position) is None
 
 
-def _is_natural(text: str, inside: int) -> bool:
+def _is_natural(text: str, inside: int, side: Side) -> bool:
     """Return whether characters occur next to entities without any annotation.
 
-    That holds for quotation marks, for a bracket together with other characters (`%)`), and for characters of
-    `_NATURAL` and currency signs that belong to the entity.
+    That holds for quotation marks, for a bracket that opens after or closes before an entity, for a bracket together
+    with characters of `_NATURAL` (`%)`), and for these and currency signs as a part of the entity.
     """
     visible = "".join(text.split())
     if not visible or any(map(str.isalnum, visible)):
         return False
     if all(_is_quotation_mark(character) for character in visible):
         return True
-    if _BRACKETS.intersection(visible) and not _BRACKETS.issuperset(visible):
-        return True
-    return inside > 0 and all(c in _NATURAL or unicodedata.category(c) == "Sc" for c in visible)
+    others = set(visible) - _BRACKETS
+    is_usual = all(c in _NATURAL or _is_quotation_mark(c) or unicodedata.category(c) == "Sc" for c in others)
+    if _BRACKETS.intersection(visible):
+        return is_usual and not (_OPENING if side == "start" else _CLOSING_BRACKETS).issuperset(visible)
+    return inside > 0 and is_usual
 
 
 def _is_quotation_mark(character: str) -> bool:

@@ -13,16 +13,21 @@ import numpy as np
 from tune_ner.audit.baselines import Gazetteer, learn_gazetteer, predict_known_types, score_baseline
 from tune_ner.audit.findings import Finding, SplitSize
 from tune_ner.audit.marker_baseline import MarkerBaseline, learn_marker_baseline
+from tune_ner.audit.token_counts import Encoding, TokenizerCounts, count_tokens
 from tune_ner.data.corpus import SPLIT_NAMES, Corpus, Sentence, Span, SplitName, valid_spans
 from tune_ner.data.near_duplicates import find_duplicates
 from tune_ner.data.splits import Split
 from tune_ner.evaluation.span_metrics import SpanMetrics
+from tune_ner.tagging.overlaps import OverlapPolicy
 from tune_ner.tagging.tokenization import WordTokenizer
 
 
 @dataclass(frozen=True)
 class AuditInput:
-    """A corpus, its split and the options of an audit, with the quantities that several checks use."""
+    """A corpus, its split and the options of an audit, with the quantities that several checks use.
+
+    `is_grouped`: the split keeps similar sentences together.
+    """
 
     corpus: Corpus
     split: Split
@@ -30,6 +35,8 @@ class AuditInput:
     tokenizers: Mapping[str, Any] = field(default_factory=dict)
     max_length: int = 256
     word_tokenizer: WordTokenizer = "whitespace"
+    overlaps: OverlapPolicy = "longest"
+    is_grouped: bool = False
     data_option: str = ""
 
     def sentences_of(self, split_name: SplitName) -> list[Sentence]:
@@ -45,6 +52,20 @@ class AuditInput:
     def entities(self) -> list[tuple[Sentence, Span]]:
         """The spans of all splits that cover at least one character, with their sentences."""
         return [(sentence, span) for sentence in self.sentences for span in valid_spans(sentence)]
+
+    @property
+    def encoding(self) -> Encoding:
+        """How entities become tags of words."""
+        return Encoding(self.corpus.entity_types, self.word_tokenizer, self.overlaps, self.max_length)
+
+    @cached_property
+    def token_counts(self) -> dict[str, dict[SplitName, TokenizerCounts]]:
+        """The counts of each split by tokenizer; without tokenizers, those of one subword per word under ``''``."""
+        tokenizers = self.tokenizers or {"": None}
+        return {
+            name: {split: count_tokens(self.sentences_of(split), tokenizer, self.encoding) for split in SPLIT_NAMES}
+            for name, tokenizer in tokenizers.items()
+        }
 
     @cached_property
     def sizes(self) -> dict[SplitName, SplitSize]:

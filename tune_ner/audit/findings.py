@@ -26,10 +26,14 @@ _NOUNS: dict[Severity, str] = {"error": "error", "warning": "warning", "info": "
 
 @dataclass(frozen=True)
 class Example:
-    """A piece of the corpus that illustrates a finding, and its location (file and line)."""
+    """A piece of the corpus that illustrates a finding, and its location (file and line).
+
+    `highlight`: start and end of the span in `text`, which includes the marks around it.
+    """
 
     location: str
     text: str
+    highlight: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -108,11 +112,11 @@ class AuditReport:
         return tuple(f for f in self.findings if SEVERITIES.index(f.severity) <= SEVERITIES.index(severity))
 
     def splits_table(self) -> pd.DataFrame:
-        """Return the number of sentences and entities of each split."""
-        return pd.DataFrame(
-            {"split": name, "sentences": size.sentences, "entities": size.entities, **size.per_type}
-            for name, size in self.splits.items()
-        )
+        """Return a row for the sentences, the entities and the entities of each type, with a column per split."""
+        columns = {name: [size.sentences, size.entities, *size.per_type.values()] for name, size in self.splits.items()}
+        types = dict.fromkeys(label for size in self.splits.values() for label in size.per_type)
+        rows = ["sentences", "entities", *(f"  {label}" for label in types)] if columns else []
+        return pd.DataFrame({"number of": rows} | {str(name): values for name, values in columns.items()})
 
     def baselines_table(self) -> pd.DataFrame:
         """Return precision, recall and F1 (exact spans) of each baseline and split."""
@@ -161,10 +165,12 @@ def span_example(sentence: Sentence, span: Span, note: str = "") -> Example:
     """Show a span between » and « with some context."""
     text, start, end = sentence.text, max(span.start, 0), max(span.end, 0)
     before, after = text[max(0, start - _CONTEXT) : start], text[end : end + _CONTEXT]
-    shown = f"{'…' if start > _CONTEXT else ''}{before}»{text[start:end]}«{after}"
+    shown = f"{'…' if start > _CONTEXT else ''}{before}"
+    highlight = len(shown), len(shown) + len(text[start:end]) + 2
+    shown += f"»{text[start:end]}«{after}"
     if end + _CONTEXT < len(text):
         shown += "…"
-    return Example(location(sentence), f"{shown} {span.label}{f' ({note})' if note else ''}")
+    return Example(location(sentence), f"{shown} {span.label}{f' ({note})' if note else ''}", highlight)
 
 
 def first_examples(examples: Iterable[Example]) -> tuple[Example, ...]:

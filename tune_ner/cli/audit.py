@@ -1,81 +1,129 @@
-"""`tune-ner audit`: check a corpus and its split before training."""
+"""`tune-ner audit [SPACE]`: check a corpus and its split before training."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from tune_ner.cli.console import reported_errors
-from tune_ner.cli.options import ReadingOptions, with_options
-from tune_ner.data.markup import MarkupMode
-from tune_ner.errors import OutputError
+from tune_ner.cli.options import DataOptions, overrides, with_options
+from tune_ner.errors import EncoderError, OutputError
 from tune_ner.tagging.tokenization import WordTokenizer
 
+if TYPE_CHECKING:
+    from tune_ner.config.search_space import SearchSpace
+    from tune_ner.data.corpus import Corpus
+    from tune_ner.training.encoders import Encoder
+
 EXIT_FINDINGS = 4
+_ANY: dict[str, Any] = {"model": ["any"], "learning_rate": [1e-5]}
+"""A search space with the defaults of all settings that the audit uses; these two are not used."""
 
 
 @with_options
 def audit(
-    *,
-    data: Annotated[str, typer.Option(help="hub:DATASET[:CONFIG], synthetic[:SENTENCES], or a file or folder.")],
-    reading: ReadingOptions,
-    markup: Annotated[MarkupMode, typer.Option(help="Keep or strip annotation markup in the text.")] = "keep",
-    split: Annotated[
-        Literal["random", "grouped"], typer.Option(help="'grouped' keeps near-identical sentences in the same split.")
-    ] = "random",
-    words: Annotated[WordTokenizer, typer.Option(help="How to split texts into words; auto chooses.")] = "whitespace",
-    model: Annotated[
-        list[str] | None, typer.Option(help="Encoder whose tokenizer is checked; repeatable.", show_default="none")
+    space: Annotated[
+        str | None,
+        typer.Argument(
+            help="Search space whose data, split, words, lengths and encoders are checked.", show_default="the defaults"
+        ),
     ] = None,
-    max_length: Annotated[int, typer.Option(min=3, help="Length in subwords at which --model truncates.")] = 256,
+    *,
+    data: DataOptions,
+    words: Annotated[
+        WordTokenizer | None,
+        typer.Option(help="How to split texts into words; auto chooses.", show_default="the search space's"),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Encoder whose tokenizer is checked; repeatable.", show_default="the search space's"),
+    ] = None,
+    max_length: Annotated[
+        int | None,
+        typer.Option(min=3, help="Length in subwords at which sentences are cut.", show_default="the search space's"),
+    ] = None,
     near_duplicates: Annotated[bool, typer.Option(help="Also search for near-identical sentences.")] = True,
     fail_on: Annotated[
         Literal["error", "warning"] | None,
         typer.Option(help="Exit with code 4 on findings of this severity or higher.", show_default="never"),
     ] = None,
+    details: Annotated[
+        bool, typer.Option("--details", help="Show the effect of each finding and more examples.")
+    ] = False,
+    html: Annotated[Path | None, typer.Option(help="Write the report as an HTML page.", show_default="none")] = None,
     output: Annotated[Path | None, typer.Option(help="Write the report as JSON.", show_default="none")] = None,
 ) -> None:
     """Check a corpus and its split for problems that distort the scores of a model.
 
-    Each finding has a severity, its effect on the scores, a suggestion, and examples with file and line.
+    The data is read, split and cut into words as `tune-ner grid SPACE` would do it. Each finding has a severity, its
+    effect on the scores, a suggestion, and examples with file and line.
 
     Examples:
 
         tune-ner audit --data corpus.jsonl
 
-        tune-ner audit --data 1177_annotated_sentences.txt --markup strip
+        tune-ner audit clean --data 1177_annotated_sentences.txt --split kfold:5
 
-        tune-ner audit --data corpus.jsonl --fail-on error --output audit.json
+        tune-ner audit --data corpus.jsonl --fail-on error --html audit.html
     """
     with reported_errors() as console:
-        from tune_ner.audit.audit import audit as run_audit
         from tune_ner.audit.rendering import print_report
-        from tune_ner.data.formats.options import ReadOptions
-        from tune_ner.data.loaders import load_corpus
-        from tune_ner.data.splits import SplitSpec, split_corpus
-        from tune_ner.training.encoders import load_tokenizer, resolve_encoder
-        from tune_ner.utils.io import atomic_write
+        from tune_ner.config.loading import load_space
+        from tune_ner.tuning.experiment import audit_data, load_data, load_tokenizers
 
-        if output and (output.is_dir() or not output.absolute().parent.is_dir()):
-            raise OutputError(f"--output {output}: expected a file in an existing folder")
-        corpus = load_corpus(data, markup, **asdict(reading))
-        splits = split_corpus(corpus, SplitSpec(method=split))
-        train_texts = [corpus.sentences[index].text for index in splits.train]
-        report = run_audit(
-            corpus,
-            splits,
-            near_duplicates=near_duplicates,
-            tokenizers={name: load_tokenizer(resolve_encoder(name), train_texts) for name in model or []},
-            max_length=max_length,
-            word_tokenizer=words,
-            data_option=f"{data}{ReadOptions.model_validate(asdict(reading)).arguments}",
-        )
-        if output:
-            atomic_write(output, json.dumps(report.as_dict(), ensure_ascii=False, allow_nan=False, indent=2) + "\n")
-        print_report(console, report)
-    if fail_on and report.at_least(fail_on):
+        for name, file in (("--output", output), ("--html", html)):
+            if file and (file.is_dir() or not file.absolute().parent.is_dir()):
+                raise OutputError(f"{name} {file}: expected a file in an existing folder")
+        given = {"word_tokenizer": words, "model": model or None, "max_length": max_length}
+        settings = load_space(space or _ANY, overrides(data) | {k: v for k, v in given.items() if v is not None})
+        with console.status("reading the data"):
+            settings, corpus, splits = load_data(settings)
+        encoders, corpus = _resolve(settings if space or model else None, corpus, is_required=bool(model))
+        with console.status(f"checking {len(corpus):,} sentences"):
+            tokenizers = load_tokenizers(encoders, corpus, splits)
+            reports = audit_data(settings, corpus, splits, tokenizers, near_duplicates=near_duplicates)
+        _write(reports, output, html)
+        for fold, report in reports.items():
+            if fold is not None:
+                console.print(f"fold {fold}")
+            print_report(console, report, details=details)
+        if not details:
+            console.print("`--details` shows the effect of each finding and more examples.", soft_wrap=True)
+    if fail_on and any(report.at_least(fail_on) for report in reports.values()):
         raise typer.Exit(EXIT_FINDINGS)
+
+
+def _resolve(space: SearchSpace | None, corpus: Corpus, *, is_required: bool) -> tuple[dict[str, Encoder], Corpus]:
+    """Return the encoders of a search space, and the corpus with a note on those that are not available.
+
+    Raises:
+        EncoderError: an encoder is required and not available.
+    """
+    from tune_ner.training.encoders import resolve_encoder
+
+    encoders: dict[str, Encoder] = {}
+    notes: list[str] = []
+    for name in space.model if space else ():
+        try:
+            encoders[name] = resolve_encoder(name)
+        except EncoderError:
+            if is_required:
+                raise
+            notes.append(f"encoder {name}: not available here, so its tokenizer is not checked")
+    return encoders, replace(corpus, notes=(*corpus.notes, *notes))
+
+
+def _write(reports: dict[int | None, Any], output: Path | None, html: Path | None) -> None:
+    from tune_ner.audit.rendering import page_html
+    from tune_ner.utils.io import atomic_write
+
+    if output:
+        content = [{"fold": fold, **report.as_dict()} for fold, report in reports.items()]
+        plain = reports[None].as_dict() if None in reports else content
+        atomic_write(output, json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
+    if html:
+        atomic_write(html, page_html(reports))

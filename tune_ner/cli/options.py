@@ -139,7 +139,7 @@ class SchedulerOptions:
 
 @dataclass(frozen=True)
 class FailureOptions:
-    """Retries and checkpoints."""
+    """Retries, checkpoints and data with errors."""
 
     panel: ClassVar[str] = "Failures"
 
@@ -151,6 +151,9 @@ class FailureOptions:
         int | None,
         typer.Option(help="Save a checkpoint of each trial every N epochs.", show_default="never", min=1),
     ] = None
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with code 4 before training if the audit finds an error.")
+    ] = False
 
 
 @dataclass(frozen=True)

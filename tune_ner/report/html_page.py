@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup, escape
 
 from tune_ner.errors import RunFolderError
-from tune_ner.report.sections import Item, Section, Table
+from tune_ner.report.sections import Item, Section, Sentence, Table
 from tune_ner.report.vega import Chart, chart_script
 from tune_ner.utils.io import atomic_write
 from tune_ner.utils.tables import column_texts, is_right_aligned
@@ -55,12 +55,16 @@ class PageSection:
 
 @dataclass(frozen=True)
 class Page:
-    """A page: title, subtitle, sections, and data for its scripts (see `templates/*.js`) by name."""
+    """A page: title, subtitle, sections, and data for its scripts (see `templates/*.js`) by name.
+
+    `alerts` are shown below the title.
+    """
 
     title: str
     sections: Sequence[PageSection]
     data: Mapping[str, Any] = field(default_factory=dict)
     subtitle: str = ""
+    alerts: Sequence[Sentence] = ()
 
     def html(self) -> str:
         """Return the page as one HTML file with style, scripts and data in it; all texts are escaped.

@@ -29,6 +29,7 @@ from tune_ner.report.sections import (
     Section,
     Sentence,
     audit_section,
+    caveats_of,
     comparison_section,
     effect_sections,
     files_section,
@@ -104,7 +105,7 @@ def run_page(results: Results) -> Page:
     """Return the page of a run."""
     errors = {split_name: vars(errors_of(results, split_name)) for split_name in EXPLORED_SPLITS}
     data = {"curves": curves_data(results), "errors": errors}
-    return Page(f"Run {results.name}", _run_sections(results), data, _subtitle(results))
+    return Page(f"Run {results.name}", _run_sections(results), data, _subtitle(results), caveats_of(results))
 
 
 def comparison_page(runs: Runs, file: Path) -> Page:

@@ -90,6 +90,11 @@ def audit_section(audits: Audits) -> Section:
     return Section("Data audit", (*verdicts, *findings) or (Sentence("The data was not audited."),))
 
 
+def caveats_of(results: Results) -> tuple[Sentence, ...]:
+    """Return the reasons not to use the results as they are."""
+    return tuple(Sentence(text, "caution", "error") for text in results.caveats)
+
+
 def leaderboard_section(results: Results) -> Section | None:
     """Return the leaderboard and sentences on how far to trust it; None without a completed trial."""
     if not results.entries:
@@ -128,8 +133,9 @@ def notes_section(results: Results, trials: int) -> Section | None:
 
 
 def brief_section(results: Results, trials: int) -> Section:
-    """Return failures, missing trials and the best configuration of a run of `trials` trials."""
-    return Section("", (*_failures(results), *_missing_trials(results, trials), *map(Sentence, results.summary[:1])))
+    """Return caveats, failures, missing trials and the best configuration of a run of `trials` trials."""
+    problems = (*_failures(results), *_missing_trials(results, trials))
+    return Section("", (*caveats_of(results), *problems, *map(Sentence, results.summary[:1])))
 
 
 def timings_section(results: Results) -> Section | None:
@@ -167,7 +173,9 @@ def comparison_section(runs: Runs) -> Section:
 
 def outcome_sections(results: Results, trials: int) -> list[Section]:
     """Return the sections printed at the end of a run of `trials` trials."""
+    caveats = caveats_of(results)
     sections = (
+        Section("Before you use these results", caveats) if caveats else None,
         leaderboard_section(results),
         *effect_sections(results),
         *search_sections(results),

@@ -53,6 +53,7 @@ def model_card(results: Results) -> str | None:
         config=record.config,
         # the labels of later subwords are trained only if every subword has one
         strategy="simple" if record.config.subword_labels == "all" else "first",
+        caveats=results.caveats,
         retrained=inference_config.retraining_differences if inference_config else None,
         data=_facts(_data(results, record, record.result)),
         summaries=[summary for _, summary in shared_summaries(results.audits)],

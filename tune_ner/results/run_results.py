@@ -21,7 +21,14 @@ from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
 from tune_ner.results.search_analysis import SearchAnalysis
 from tune_ner.results.selection import varied_hyperparameters
-from tune_ner.results.summary import failures, leaderboard_warnings, notes, planned_trials, summarize_leaderboard
+from tune_ner.results.summary import (
+    caveats,
+    failures,
+    leaderboard_warnings,
+    notes,
+    planned_trials,
+    summarize_leaderboard,
+)
 from tune_ner.results.tables import curves_table, leaderboard_table, timings_table, trials_table
 
 if TYPE_CHECKING:
@@ -98,6 +105,11 @@ class Results:
     def warnings(self) -> list[str]:
         """Sentences on how far the leaderboard can be trusted."""
         return leaderboard_warnings(self.entries, self.cache)
+
+    @cached_property
+    def caveats(self) -> list[str]:
+        """Reasons not to use the results as they are, such as errors of the audit; shown above everything else."""
+        return caveats(self.entries, self.audits)
 
     @cached_property
     def notes(self) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 from tune_ner.config.hyperparameters import NumberDistribution, format_distribution
 from tune_ner.config.search_space import SearchSpace, SplitSettings
 from tune_ner.data.corpus import SPLIT_NAMES
-from tune_ner.results.audits import baseline_f1
+from tune_ner.results.audits import Audits, baseline_f1, shared_findings
 from tune_ner.results.effects import SIGNIFICANT
 from tune_ner.results.leaderboard import MOST_COMPARED, LeaderboardEntry
 from tune_ner.results.prediction_cache import PredictionCache
@@ -230,6 +230,24 @@ def leaderboard_warnings(entries: Sequence[LeaderboardEntry], cache: PredictionC
     return [sentence for sentence in warnings if sentence]
 
 
+def caveats(entries: Sequence[LeaderboardEntry], audits: Audits) -> list[str]:
+    """Return the reasons not to use the results as they are: audit errors, and a best model that is of no use."""
+    errors = [finding for finding in shared_findings(audits) if finding.severity == "error"]
+    sentences = [f"The data has an audit error: {finding.title}. {finding.suggestion}" for finding in errors]
+    baseline = baseline_f1(audits)
+    if not entries:
+        return sentences
+    best = entries[0].test.estimate
+    if not best:
+        sentences.append("The best configuration found no entity of the test split: its span F1 is 0.000.")
+    elif baseline is not None and best <= baseline:
+        sentences.append(
+            f"The best configuration is {baseline - best:.3f} below the best baseline without a model: test span F1 "
+            f"{best:.3f} and {baseline:.3f}."
+        )
+    return sentences
+
+
 def _selection_metric(entries: Sequence[LeaderboardEntry]) -> str:
     metric = entries[0].configuration.selection_metric
     if metric == "span_f1":
@@ -295,10 +313,9 @@ def _untrained(entries: Sequence[LeaderboardEntry]) -> str:
 
 def _baseline(entries: Sequence[LeaderboardEntry], cache: PredictionCache) -> str:
     baseline, best = baseline_f1(cache.audits), entries[0].test.estimate
-    if baseline is None:
+    if baseline is None or best <= baseline:  # the latter is a caveat
         return ""
-    side = "above" if best > baseline else "below"
     return (
         f"The best baseline without a model reaches test span F1 {baseline:.3f}; the best configuration is "
-        f"{abs(best - baseline):.3f} {side} it."
+        f"{best - baseline:.3f} above it."
     )

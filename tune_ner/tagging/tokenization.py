@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -42,6 +43,7 @@ _PATTERNS: Mapping[WordTokenizer, regex.Pattern[str]] = {
 _ALIGNED = 0.995
 """Share of spans on word boundaries from which a coarser word tokenizer is preferred."""
 _CODE_POINTS = 0x110000
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SPACE, _SINGLE, _IN_RUN = range(3)
 
 
@@ -124,6 +126,8 @@ def split_texts(texts: Sequence[str], word_tokenizer: WordTokenizer) -> tuple[Wo
         shape (words,).
     """
     line = "\n".join(texts)
+    if not line.isascii():
+        line = _SURROGATE.sub("\ufffd", line)  # half a character cannot be encoded
     codes = np.frombuffer(line.encode("utf-32-le"), np.uint32)
     if word_tokenizer == "character":
         bounds = [match.span() for match in _PATTERNS[word_tokenizer].finditer(line)]

@@ -14,7 +14,7 @@ null. Metrics have the full names of `LeaderboardEntry` and `EpochMetrics`.
 | `trial_started` | a worker started a trial | `trial_id`, `config` |
 | `epoch_completed` | after each epoch | `trial_id`, `epoch`, `epochs`, `validation_loss`, `validation_span_f1`, `validation_seqeval_f1` and the other metrics of `EpochMetrics` |
 | `trial_completed` | a record was written | `trial_id`, `status`, `phase`, `config`, `epochs_run`, `best_epoch`, `best_score` (selection metric on validation), `validation_span_f1`, `validation_seqeval_f1`, `test_span_f1`, `test_seqeval_f1`, `seconds`, `error`; metrics are null unless the trial was evaluated on test |
-| `run_completed` | at the end | `run`, `run_dir`, `report`, `trials`, `statuses` (trials by status), `best`, `exit_code` |
+| `run_completed` | at the end | `run`, `run_dir`, `report`, `trials`, `statuses` (trials by status), `best`, `caveats` (reasons not to use the results, such as audit errors), `exit_code` |
 
 `best` has `config`, `trial_ids`, `validation_span_f1`, `validation_span_f1_interval`, `test_span_f1`,
 `test_span_f1_interval` (95 % intervals as lists of two numbers), `other_configurations` and `tied_configurations`; it is
@@ -165,6 +165,7 @@ class JsonDisplay(Display, RunEvents):
             trials=trials,
             statuses=dict(Counter(record.status for record in results.records)),
             best=_best(results.entries),
+            caveats=results.caveats,
             exit_code=exit_code,
         )
 

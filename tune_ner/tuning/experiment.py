@@ -106,13 +106,7 @@ class Experiment:
 
         Tokenizers that cannot be loaded are missing; the trials of their encoder will report the error.
         """
-        tokenizers: dict[tuple[str, int | None], Any] = {}
-        for fold, split in self.splits.items():
-            texts = [self.corpus.sentences[index].text for index in split.train]
-            for name, encoder in self.encoders.items():
-                with suppress(EncoderError):
-                    tokenizers[name, fold] = load_tokenizer(encoder, texts)
-        return tokenizers
+        return load_tokenizers(self.encoders, self.corpus, self.splits)
 
     @cached_property
     def tokenized(self) -> dict[tuple[object, ...], TokenizedCorpus]:
@@ -213,22 +207,35 @@ def prepare(space: SearchSpace, corpus: Corpus | None = None) -> Experiment:
         DataError, SplitError: the data cannot be loaded or split.
         EncoderError: encoders cannot be found, or do not support `batching: padding_free`; lists all of them.
     """
+    space, corpus, splits = load_data(space, corpus)
+    if space.overlaps == "error":
+        _check_overlaps(corpus)
+    fingerprint = hashlib.sha256(f"{corpus.fingerprint}{splits}".encode()).hexdigest()[:16]
+    encoders = _resolve_encoders(space.model)
+    if space.batching == "padding_free":
+        _check_padding_free(encoders)
+    return Experiment(space, corpus, splits, encoders, fingerprint)
+
+
+def load_data(space: SearchSpace, corpus: Corpus | None = None) -> tuple[SearchSpace, Corpus, dict[int | None, Split]]:
+    """Load and split the data of a search space.
+
+    Returns:
+        The search space with a word tokenizer in place of `auto`, the corpus, and its splits by fold (None for one).
+
+    Raises:
+        SpaceError: there is neither a corpus nor `space.data`.
+        DataError, SplitError: the data cannot be loaded or split.
+    """
     if corpus is None:
         if space.data is None:
             raise SpaceError("data: missing; add `data:` to the search space or pass --data FILE or hub:DATASET")
         corpus = load_corpus(space.data.path, space.markup, **space.data.reading)
     if "auto" in space.word_tokenizer:
         space, corpus = _with_word_tokenizer(space, corpus)
-    if space.overlaps == "error":
-        _check_overlaps(corpus)
     spec = space.split.spec
     folds: list[int | None] = list(range(spec.folds)) or [None]
-    splits = {fold: split_corpus(corpus, spec, fold) for fold in folds}
-    fingerprint = hashlib.sha256(f"{corpus.fingerprint}{splits}".encode()).hexdigest()[:16]
-    encoders = _resolve_encoders(space.model)
-    if space.batching == "padding_free":
-        _check_padding_free(encoders)
-    return Experiment(space, corpus, splits, encoders, fingerprint)
+    return space, corpus, {fold: split_corpus(corpus, spec, fold) for fold in folds}
 
 
 def _check_overlaps(corpus: Corpus) -> None:
@@ -249,19 +256,54 @@ def _with_word_tokenizer(space: SearchSpace, corpus: Corpus) -> tuple[SearchSpac
 
 def audit_experiment(experiment: Experiment) -> dict[int | None, AuditReport]:
     """Audit the data and each split before anything is trained."""
-    space = experiment.space
+    return audit_data(experiment.space, experiment.corpus, experiment.splits, experiment.tokenizers)
+
+
+def audit_data(
+    space: SearchSpace,
+    corpus: Corpus,
+    splits: Mapping[int | None, Split],
+    tokenizers: Mapping[tuple[str, int | None], Any],
+    *,
+    near_duplicates: bool = True,
+) -> dict[int | None, AuditReport]:
+    """Audit each split with the words, overlaps and lengths of a search space.
+
+    Args:
+        space: the search space; its data and encoders are not loaded.
+        corpus: its corpus.
+        splits: the splits by fold.
+        tokenizers: tokenizers by encoder and fold.
+        near_duplicates: also search for near-identical sentences.
+    """
     return {
         fold: audit(
-            experiment.corpus,
+            corpus,
             split,
-            tokenizers={name: each for (name, where), each in experiment.tokenizers.items() if where == fold},
+            near_duplicates=near_duplicates,
+            tokenizers={name: each for (name, where), each in tokenizers.items() if where == fold},
             # the most that is truncated; windows with a stride truncate nothing
             max_length=min(space.max_length) if 0 in space.stride else _NO_TRUNCATION,
             word_tokenizer=space.word_tokenizer[0],
+            overlaps=space.overlaps if space.overlaps != "error" else "longest",
+            is_grouped=space.split.method == "grouped",
             data_option=f"{space.data.path}{space.data.arguments}" if space.data else "",
         )
-        for fold, split in experiment.splits.items()
+        for fold, split in splits.items()
     }
+
+
+def load_tokenizers(
+    encoders: Mapping[str, Encoder], corpus: Corpus, splits: Mapping[int | None, Split]
+) -> dict[tuple[str, int | None], Any]:
+    """Return the tokenizers by encoder and fold; those that cannot be loaded are missing."""
+    tokenizers: dict[tuple[str, int | None], Any] = {}
+    for fold, split in splits.items():
+        texts = [corpus.sentences[index].text for index in split.train]
+        for name, encoder in encoders.items():
+            with suppress(EncoderError):
+                tokenizers[name, fold] = load_tokenizer(encoder, texts)
+    return tokenizers
 
 
 def earlier_test_uses(experiment: Experiment, run_dir: RunDir) -> list[EarlierUse]:

@@ -1,10 +1,12 @@
 """Sentences that occur in several splits, or several times in one."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.audit.corpora import make_corpus, make_split, run
 from tune_ner.audit.check import AuditInput
-from tune_ner.audit.checks.duplicates import DuplicatesAcrossSplits, DuplicatesWithinSplits
+from tune_ner.audit.checks.duplicates import DuplicatesAcrossSplits, DuplicatesWithinSplits, GroupsAcrossSplits
 from tune_ner.audit.findings import Finding
 from tune_ner.data.corpus import Corpus
 from tune_ner.data.splits import Split
@@ -31,15 +33,16 @@ def test_levels_of_similarity_are_counted() -> None:
     shared = AuditInput(corpus, split).shared_sentences("test", "train")
     assert shared == {"exact": (15,), "normalized": (15, 16), "near": (15, 16, 17)}
     finding = findings_of(corpus, split)["duplicates_train_test"]
-    assert (finding.severity, finding.count, finding.total) == ("warning", 3, 40)
-    assert finding.values == {"exact": 1, "normalized": 2, "near": 3, "share": 3 / 40, "entities": 3}
+    assert (finding.severity, finding.count, finding.total) == ("info", 3, 40)
+    counts = {"exact": 1, "normalized": 2, "near": 3, "share": 3 / 40, "entities": 3}
+    assert finding.values == {**counts, "gazetteer_f1": 1.0, "gazetteer_f1_without": 1.0}
     assert finding.examples[0].location == "made.txt:16 = made.txt:1"
     assert "--split grouped" in finding.suggestion
 
 
 @pytest.mark.parametrize(("copies", "severity"), [(2, "warning"), (3, "error")])
 def test_more_than_a_tenth_of_test_in_train_is_an_error(copies: int, severity: str) -> None:
-    train = distinct(30)
+    train = [text.replace("<DRUG x>", f"<DRUG gel{number}>") for number, text in enumerate(distinct(30))]
     corpus = make_corpus(*train, *distinct(5, 30), *train[:copies], *distinct(20 - copies, 40))
     assert findings_of(corpus, make_split(30, 5, 20))["duplicates_train_test"].severity == severity
 
@@ -67,3 +70,32 @@ def test_near_duplicates_are_optional() -> None:
     split = make_split(2, 1, 1)
     assert findings_of(corpus, split, near=False) == {}
     assert findings_of(corpus, split)["duplicates_train_test"].count == 1
+
+
+def test_repeated_sentences_without_entities_are_a_note() -> None:
+    heading = "Bakgrund och syfte med den kliniska studien av läkemedlet"
+    corpus = make_corpus(heading, *distinct(9), *distinct(5, 20), *[heading] * 5, *distinct(5, 40))
+    finding = findings_of(corpus, make_split(10, 5, 10))["duplicates_train_test"]
+    assert (finding.severity, finding.count, finding.values["entities"]) == ("info", 5, 0)
+
+
+def test_effect_of_repeated_sentences_on_the_gazetteer_is_measured() -> None:
+    repeated = [f"Ta <DRUG salva{i}> varje morgon i nummer {i} veckor till." for i in range(4)]
+    new = [f"Köp <DRUG gel{i}> på apoteket {i * 731}, eller fråga läkaren." for i in range(12)]
+    finding = findings_of(make_corpus(*repeated, *repeated, *new), make_split(4, 0, 16))["duplicates_train_test"]
+    assert finding.severity == "error"
+    assert finding.values["gazetteer_f1"] == pytest.approx(0.4)
+    assert finding.values["gazetteer_f1_without"] == 0.0
+
+
+def test_documents_in_several_splits_are_found() -> None:
+    corpus = make_corpus(*distinct(20))
+    documents = [f"d{number // 5}" for number in range(20)]
+    grouped = replace(
+        corpus, sentences=tuple(replace(s, group=d) for s, d in zip(corpus.sentences, documents, strict=True))
+    )
+    (finding,) = run(GroupsAcrossSplits(), grouped, make_split(12, 0, 8))
+    assert (finding.severity, finding.count, finding.total, finding.values) == ("warning", 3, 8, {"share": 3 / 8})
+    assert "--group-by document" in finding.suggestion
+    assert run(GroupsAcrossSplits(), grouped, make_split(15, 0, 5)) == []
+    assert run(GroupsAcrossSplits(), corpus, make_split(12, 0, 8)) == []

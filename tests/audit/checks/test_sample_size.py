@@ -1,7 +1,7 @@
 """Splits with too few entities."""
 
 from tests.audit.corpora import make_corpus, make_split, run
-from tune_ner.audit.checks.sample_size import MissingTypes, SampleSize
+from tune_ner.audit.checks.sample_size import MissingTypes, RareTypes, SampleSize, SimilarTypes
 from tune_ner.evaluation.confidence_intervals import half_width
 
 
@@ -26,3 +26,15 @@ def test_types_missing_from_a_split() -> None:
     assert "BODY in train, BODY in validation" in finding.title
     assert (finding.count, finding.total) == (2, 6)
     assert run(MissingTypes(), make_corpus(*["<DRUG salva>"] * 3), make_split(1, 1, 1)) == []
+
+
+def test_types_with_few_entities_are_a_note() -> None:
+    (finding,) = run(RareTypes(), make_corpus(*["<DRUG gel>"] * 10, *["<BODY arm>"] * 9))
+    assert (finding.severity, finding.count, finding.total) == ("info", 9, 19)
+    assert finding.title == "entity types with fewer than 10 entities: BODY (9)"
+
+
+def test_types_that_differ_in_spelling_only_are_found() -> None:
+    (finding,) = run(SimilarTypes(), make_corpus(*["<PER Anna>"] * 5, "<Per Eva>", "<LOC Umeå>"))
+    assert (finding.severity, finding.count, finding.title[-8:]) == ("warning", 1, "PER, Per")
+    assert run(SimilarTypes(), make_corpus("<PER Anna>", "<LOC Umeå>")) == []

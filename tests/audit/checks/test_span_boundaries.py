@@ -41,13 +41,18 @@ def test_for_scripts_without_spaces_the_word_tokenizer_is_named_and_not_the_offs
 @pytest.mark.parametrize(("start", "end", "spaces"), [(2, 8, 1), (3, 9, 1), (3, 10, 0)])
 def test_spans_with_space_or_punctuation_at_an_edge(start: int, end: int, spaces: int) -> None:
     text = "Ta salva nu" if end < 10 else "Ta salva!? "
-    (finding,) = run(SpanEdges(), with_spans(text, (start, end, "DRUG")))
+    usual = make_corpus("<DRUG salva>", "<DRUG salva>").sentences
+    (finding,) = run(SpanEdges(), corpus_of(*usual, *with_spans(text, (start, end, "DRUG")).sentences))
     assert (finding.severity, finding.count, finding.values["white_space"]) == ("warning", 1, spaces)
 
 
-def test_few_abbreviations_are_a_note() -> None:
-    (finding,) = run(SpanEdges(), make_corpus("<DRUG tabl.>", *["<DRUG salva>"] * 199))
+def test_loose_edges_in_less_than_a_hundredth_of_the_spans_are_a_note() -> None:
+    (finding,) = run(SpanEdges(), make_corpus("<DRUG salva.>", *["<DRUG salva>"] * 199))
     assert finding.severity == "info"
+
+
+def test_abbreviations_and_titles_keep_their_punctuation() -> None:
+    assert run(SpanEdges(), make_corpus("<LOC U.S.>", "<LOC U.S.>", "<LOC U.S>", "<ORG Yahoo!>", "<PER Dr.>")) == []
 
 
 def test_empty_spans_and_spans_outside_of_the_text() -> None:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.audit.corpora import plain_corpus, plain_split, run, sentences_at
-from tune_ner.audit.checks.truncation import Truncation
+from tests.audit.corpora import make_corpus, make_split, plain_corpus, plain_split, run, sentences_at
+from tune_ner.audit.checks.truncation import Ceiling, Truncation
 from tune_ner.data.corpus import Corpus, Sentence, Span
 from tune_ner.training.encoders import load_tokenizer, resolve_encoder
 
@@ -43,3 +43,24 @@ def test_unknown_characters_are_a_warning(tokenizers: dict[str, Any]) -> None:
 
 def test_no_tokenizers_no_findings() -> None:
     assert run(Truncation(), plain_corpus(), plain_split()) == []
+
+
+def test_without_a_tokenizer_the_least_truncation_is_reported() -> None:
+    late = "ord " * 300 + "<DRUG salva>"
+    (finding,) = run(Truncation(), make_corpus("Ta <DRUG gel>", late), make_split(1, 0, 1))
+    assert (finding.severity, finding.count, finding.total) == ("warning", 1, 1)
+    assert "`stride`" in finding.suggestion
+
+
+@pytest.mark.parametrize(("joined", "severity"), [(1, "info"), (10, "warning"), (60, "error")])
+def test_ceiling_is_the_share_of_test_entities_that_tags_can_represent(joined: int, severity: str) -> None:
+    test = ["Ta <DRUG salva>, nu."] * joined + ["Ta <DRUG salva> nu."] * (100 - joined)
+    (finding,) = run(Ceiling(), make_corpus("Ta <DRUG gel> nu.", *test), make_split(1, 0, 100))
+    recall = 1 - joined / 100
+    assert (finding.severity, finding.count) == (severity, joined)
+    assert finding.values["recall"] == pytest.approx(recall)
+    assert finding.values["f1"] == pytest.approx(2 * recall / (1 + recall))
+
+
+def test_text_that_tags_can_represent_has_no_ceiling() -> None:
+    assert run(Ceiling(), plain_corpus(), plain_split(), word_tokenizer="punctuation") == []

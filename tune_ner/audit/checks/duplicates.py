@@ -9,6 +9,7 @@ from tune_ner.data.corpus import SPLIT_NAMES, SplitName
 
 _MANY = 0.1  # share of the test entities in train from which its scores are meaningless
 _NOTABLE = 0.01
+_MEASURABLE = 0.005  # difference of the gazetteer's F1 with and without the repeated sentences
 _TEXT_LENGTH = 100
 _LEVELS = {"exact": "identical", "normalized": "equal except for case and spacing", "near": "near-identical"}
 _EFFECTS: dict[tuple[SplitName, SplitName], str] = {
@@ -38,7 +39,7 @@ class DuplicatesAcrossSplits(Check):
             counts = {level: len(indices) for level, indices in shared.items()}
             yield Finding(
                 kind=f"duplicates_{first}_{second}",
-                severity=_severity(of_entities, is_test=(first, second) == ("train", "test")),
+                severity=_severity(of_entities, values, is_test=(first, second) == ("train", "test")),
                 title=f"{percent(share)} of {second} sentences also occur in {first}: {_describe(counts)}",
                 count=len(affected),
                 total=len(data.split[second]),
@@ -46,7 +47,7 @@ class DuplicatesAcrossSplits(Check):
                     f"They contain {entities:,} of {total:,} {second} entities ({percent(of_entities)}). "
                     f"{effect}{measured}"
                 ),
-                suggestion="Keep similar sentences in the same split: `--split grouped`.",
+                suggestion=_remedy(data),
                 examples=first_examples(_pairs(data, shared, first)),
                 values={**counts, "share": share, "entities": entities, **values},
             )
@@ -91,6 +92,7 @@ class GroupsAcrossSplits(Check):
             return
         entities, total = sum(len(s.spans) for s in shared), data.sizes["test"].entities
         name = data.corpus.group_by or "document"
+        groups = {sentence.group for sentence in test} - {""}
         yield Finding(
             kind=self.name,
             severity="warning" if ratio(entities, total) >= _NOTABLE else "info",
@@ -98,7 +100,7 @@ class GroupsAcrossSplits(Check):
             count=len(shared),
             total=len(test),
             effect=(
-                f"{len({s.group for s in shared}):,} of {len({s.group for s in test} - {''}):,} groups of the test split "
+                f"{len(groups & train):,} of {len(groups):,} groups of the test split "
                 "are also in train. Their names and topics recur, so the test scores are higher than "
                 f"for a new {name}."
             ),
@@ -108,11 +110,19 @@ class GroupsAcrossSplits(Check):
         )
 
 
-def _severity(share: float, *, is_test: bool) -> Severity:
-    """Return the severity by the share of entities in repeated sentences."""
+def _severity(share: float, values: Mapping[str, float], *, is_test: bool) -> Severity:
+    """Return the severity by the share of entities in repeated sentences, and by their effect on the gazetteer."""
     if is_test and share > _MANY:
         return "error"
-    return "warning" if share >= _NOTABLE else "info"
+    is_measurable = not values or values["gazetteer_f1"] - values["gazetteer_f1_without"] >= _MEASURABLE
+    return "warning" if share >= _NOTABLE and is_measurable else "info"
+
+
+def _remedy(data: AuditInput) -> str:
+    if data.is_grouped:
+        return "Remove the repeated sentences from one of the splits."
+    published = " This replaces the published split." if data.corpus.splits else ""
+    return f"Keep similar sentences in the same split: `--split grouped`.{published}"
 
 
 def _score_without(data: AuditInput, split_name: SplitName, affected: set[int]) -> tuple[str, dict[str, float]]:

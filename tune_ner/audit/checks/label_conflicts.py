@@ -1,10 +1,18 @@
 """Checks for texts that are annotated inconsistently."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from tune_ner.audit.check import AuditInput, Check
-from tune_ner.audit.findings import Example, Finding, first_examples, percent, span_example
+from tune_ner.audit.findings import (
+    Example,
+    Finding,
+    first_examples,
+    location,
+    percent,
+    severity_by_share,
+    span_example,
+)
 from tune_ner.data.corpus import Sentence, Span
 from tune_ner.evaluation.seen_entities import (
     EntityMatcher,
@@ -52,6 +60,40 @@ class LabelConflicts(Check):
         )
 
 
+class AnnotationConflicts(Check):
+    """Sentences that occur several times with different entities, as from several annotators."""
+
+    name = "annotation_conflicts"
+
+    def run(self, data: AuditInput) -> Iterator[Finding]:
+        same: dict[str, list[Sentence]] = defaultdict(list)
+        for sentence in data.sentences:
+            if sentence.text.strip():
+                same[sentence.text].append(sentence)
+        conflicting = [group for group in same.values() if len({frozenset(s.spans) for s in group}) > 1]
+        if not conflicting:
+            return
+        # what is annotated in some occurrences only
+        differing = [(group, _differing(group)) for group in conflicting]
+        count = sum(len(spans) for _, spans in differing)
+        yield Finding(
+            kind=self.name,
+            severity=severity_by_share(count, len(data.entities)),
+            title=f"{plural(len(conflicting), 'repeated sentence')} with different annotations",
+            count=count,
+            total=len(data.entities),
+            effect=(
+                f"{plural(count, 'entity', 'entities')} of them are annotated in some occurrences only. A model cannot "
+                "be right on all of them."
+            ),
+            suggestion="Decide on one annotation of each sentence, and remove the others.",
+            examples=first_examples(
+                span_example(s, span, f"not at {location(other)}") for s, other, span in _first_differences(differing)
+            ),
+            values={"sentences": len(conflicting)},
+        )
+
+
 class UnlabelledEntities(Check):
     """Places where a text that is usually an entity is not annotated, ignoring case."""
 
@@ -90,6 +132,21 @@ class UnlabelledEntities(Check):
 def _is_usual(found: Occurrences) -> bool:
     total = found.labelled + found.unlabelled
     return found.labelled >= max(_LEAST_LABELLED, _USUALLY * total)
+
+
+def _differing(group: Sequence[Sentence]) -> list[Span]:
+    """Return the spans of equal texts that not all of them have."""
+    shared = set.intersection(*({*sentence.spans} for sentence in group))
+    return [span for sentence in group for span in sentence.spans if span not in shared]
+
+
+def _first_differences(
+    differing: Sequence[tuple[Sequence[Sentence], Sequence[Span]]],
+) -> Iterator[tuple[Sentence, Sentence, Span]]:
+    """Yield for each text a span, the sentence that has it and one that has not."""
+    for group, spans in differing:
+        span = spans[0]
+        yield next(s for s in group if span in s.spans), next(s for s in group if span not in s.spans), span
 
 
 def _unlabelled(matcher: EntityMatcher, sentences: list[Sentence], gaps: Collection[Words]) -> Iterator[Example]:

@@ -3,10 +3,14 @@
 from collections.abc import Iterator
 
 from tune_ner.audit.check import AuditInput, Check
-from tune_ner.audit.findings import Finding, first_examples, ratio, span_example
+from tune_ner.audit.findings import Finding, first_examples, ratio, severity_by_share, span_example
 from tune_ner.data.corpus import Sentence, Span, valid_spans
 from tune_ner.tagging.overlaps import most_disjoint
 from tune_ner.utils.text import plural
+
+SUGGESTION = (
+    "Decide which entities to train on: `overlaps: longest`, outermost, innermost or first in the search space."
+)
 
 
 class OverlappingSpans(Check):
@@ -22,7 +26,7 @@ class OverlappingSpans(Check):
         nested = sum(inner.end <= outer.end for _, inner, outer in found)
         yield Finding(
             kind=self.name,
-            severity="warning",
+            severity=severity_by_share(len(found), len(data.entities)),
             title=f"{plural(len(found), 'span')} overlapping another span, {nested:,} of them nested",
             count=len(found),
             total=len(data.entities),
@@ -30,10 +34,7 @@ class OverlappingSpans(Check):
                 "A word has one tag, so a model can find at most one of two overlapping spans: recall is at most "
                 f"{ratio(most, len(data.entities)):.3f}."
             ),
-            suggestion=(
-                "Decide which entities to train on: `overlaps: longest`, outermost, innermost or first in the search "
-                "space."
-            ),
+            suggestion=SUGGESTION,
             examples=first_examples(span_example(s, a, f"inside {b.text_in(s.text)!r}") for s, a, b in found),
             values={"nested": nested, "crossing": len(found) - nested},
         )

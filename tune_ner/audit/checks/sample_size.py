@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 from tune_ner.audit.baselines import EVALUATED_SPLITS
 from tune_ner.audit.check import AuditInput, Check
-from tune_ner.audit.findings import Finding
+from tune_ner.audit.findings import Finding, span_examples
 from tune_ner.evaluation.confidence_intervals import half_width
 from tune_ner.utils.text import plural
 
 _COARSE = 0.05
+_FEW = 10
 _ASSUMED_F1 = 0.8
 
 
@@ -33,6 +34,56 @@ class MissingTypes(Check):
                 ),
                 suggestion="Use more text, larger splits or another split seed, or remove the type.",
             )
+
+
+class RareTypes(Check):
+    """Entity types with few entities."""
+
+    name = "rare_types"
+
+    def run(self, data: AuditInput) -> Iterator[Finding]:
+        totals = {
+            label: sum(size.per_type[label] for size in data.sizes.values()) for label in data.corpus.entity_types
+        }
+        rare = {label: number for label, number in totals.items() if 0 < number < _FEW}
+        if rare:
+            named = ", ".join(f"{label} ({number})" for label, number in rare.items())
+            yield Finding(
+                kind=self.name,
+                severity="info",
+                title=f"entity types with fewer than {_FEW} entities: {named}",
+                count=sum(rare.values()),
+                total=sum(totals.values()),
+                effect="A model cannot learn them, and their scores are mostly chance.",
+                suggestion="Annotate more entities of these types, or merge or remove the types.",
+            )
+
+
+class SimilarTypes(Check):
+    """Entity types whose names differ in case, spacing or punctuation only."""
+
+    name = "similar_types"
+
+    def run(self, data: AuditInput) -> Iterator[Finding]:
+        names: dict[str, list[str]] = {}
+        for label in data.corpus.entity_types:
+            names.setdefault("".join(filter(str.isalnum, label.casefold())), []).append(label)
+        totals = {
+            label: sum(size.per_type[label] for size in data.sizes.values()) for label in data.corpus.entity_types
+        }
+        for labels in names.values():
+            if len(labels) > 1:
+                rarer = sorted(labels, key=lambda label: totals[label])[:-1]
+                yield Finding(
+                    kind=self.name,
+                    severity="warning",
+                    title=f"entity types that differ in spelling only: {', '.join(labels)}",
+                    count=sum(totals[label] for label in rarer),
+                    total=sum(totals.values()),
+                    effect="A model has to tell them apart, and confusing them counts as an error.",
+                    suggestion="Rename them to one type in the data, if they mean the same.",
+                    examples=span_examples((s, span) for s, span in data.entities if span.label in rarer),
+                )
 
 
 class SampleSize(Check):

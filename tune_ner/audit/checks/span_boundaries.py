@@ -25,6 +25,11 @@ _WHERE: dict[WordTokenizer, str] = {
 }
 
 
+def suggest_words(word_tokenizer: WordTokenizer) -> str:
+    """Return the suggestion to use a word tokenizer."""
+    return f"Split words at {_WHERE[word_tokenizer]}: `--words {word_tokenizer}`."
+
+
 class WordBoundaries(Check):
     """Spans that start or end inside a word, which a tag per word cannot represent."""
 
@@ -40,7 +45,7 @@ class WordBoundaries(Check):
         others = self._inside_words(data, data.word_tokenizer)
         if len(others) > len(inside):
             best = choose_word_tokenizer(data.sentences)[0]
-            yield self._finding(data, data.word_tokenizer, others, f"Split words at {_WHERE[best]}: `--words {best}`.")
+            yield self._finding(data, data.word_tokenizer, others, suggest_words(best))
 
     def _inside_words(self, data: AuditInput, word_tokenizer: WordTokenizer) -> list[tuple[Sentence, Span]]:
         found = []

@@ -1,36 +1,19 @@
-"""Check for entities that a tokenizer truncates, and for unknown tokens."""
+"""Checks of the entities that words, overlaps and the maximum length lose, and of unknown subwords."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from tune_ner.audit.check import AuditInput, Check
-from tune_ner.audit.findings import Finding, percent, ratio
-from tune_ner.data.corpus import SPLIT_NAMES, Sentence
-from tune_ner.tagging.alignment import label_sentences, tokenize_sentences
-from tune_ner.tagging.schemes import SCHEMES
+from tune_ner.audit.checks.overlaps import SUGGESTION
+from tune_ner.audit.checks.span_boundaries import suggest_words
+from tune_ner.audit.findings import Finding, Severity, percent, ratio, span_examples
+from tune_ner.audit.token_counts import TokenizerCounts, count_tokens
+from tune_ner.data.corpus import SplitName
+from tune_ner.tagging.tokenization import choose_word_tokenizer
+from tune_ner.utils.text import plural
 
 _NOTABLE = 0.01  # share of truncated test entities, or of unknown subwords
-_BATCH = 50_000
-_SCHEME = SCHEMES["BIO"]
-
-
-@dataclass
-class TokenizerCounts:
-    """Counts of one split under one tokenizer; `subwords` without special tokens."""
-
-    words: int = 0
-    subwords: int = 0
-    unknown: int = 0
-    entities: int = 0
-    truncated: int = 0
-
-    def __str__(self) -> str:
-        return (
-            f"{self.truncated:,} of {self.entities:,} entities truncated, {self.unknown:,} of {self.subwords:,} "
-            f"subwords unknown, {ratio(self.subwords, self.words):.2f} subwords per word"
-        )
+_LOW, _VERY_LOW = 0.95, 0.5  # highest possible recall
 
 
 class Truncation(Check):
@@ -39,18 +22,41 @@ class Truncation(Check):
     name = "truncation"
 
     def run(self, data: AuditInput) -> Iterator[Finding]:
-        for name, tokenizer in data.tokenizers.items():
-            counts = {split_name: _count(data.sentences_of(split_name), tokenizer, data) for split_name in SPLIT_NAMES}
-            yield self._finding(name, counts, data.max_length)
+        for name, counts in data.token_counts.items():
+            if name:
+                yield self._of_encoder(name, counts, data.encoding.max_length)
+        if not data.tokenizers:
+            yield from self._of_any_encoder(data)
 
-    def _finding(self, name: str, counts: dict[Any, TokenizerCounts], max_length: int) -> Finding:
+    def _of_any_encoder(self, data: AuditInput) -> Iterator[Finding]:
+        counts, length = data.token_counts[""], data.encoding.max_length
+        test = counts["test"]
+        if not test.truncated:
+            return
+        long = [(s, span) for s, span in data.entities if len(s.text[: span.end].split()) > length]
+        yield Finding(
+            kind=self.name,
+            severity="warning" if ratio(test.truncated, test.entities) > _NOTABLE else "info",
+            title=f"at least {percent(ratio(test.truncated, test.entities))} of test entities truncated",
+            count=test.truncated,
+            total=test.entities,
+            effect=(
+                f"They are after the first {length - 2} words of their sentence, and a word has one or more subwords. "
+                "Truncated entities count as missed."
+            ),
+            suggestion=_longer(length),
+            examples=span_examples(long),
+            values={f"{split_name}_truncated": ratio(n.truncated, n.entities) for split_name, n in counts.items()},
+        )
+
+    def _of_encoder(self, name: str, counts: Mapping[SplitName, TokenizerCounts], max_length: int) -> Finding:
         test, subwords = counts["test"], sum(found.subwords for found in counts.values())
         truncated = ratio(test.truncated, test.entities)
         unknown = ratio(sum(found.unknown for found in counts.values()), subwords)
         problems, suggestions = [], []
         if truncated > _NOTABLE:
             problems.append(f"{percent(truncated)} of test entities truncated")
-            suggestions.append(f"Raise `max_length` above {max_length} in the search space.")
+            suggestions.append(_longer(max_length))
         if unknown > _NOTABLE:
             problems.append(f"{percent(unknown)} of subwords unknown")
             suggestions.append("Use an encoder whose vocabulary covers the characters of the corpus.")
@@ -73,19 +79,58 @@ class Truncation(Check):
         )
 
 
-def _count(sentences: Sequence[Sentence], tokenizer: Any, data: AuditInput) -> TokenizerCounts:
-    labels = _SCHEME.labels(data.corpus.entity_types)
-    tokenize = partial(tokenize_sentences, word_tokenizer=data.word_tokenizer, max_length=data.max_length)
-    special = int(tokenizer.num_special_tokens_to_add())
-    counts = TokenizerCounts()
-    for first in range(0, len(sentences), _BATCH):  # bounds the memory of a large corpus
-        batch = sentences[first : first + _BATCH]
-        subwords = tokenize(batch, tokenizer)
-        stats = label_sentences(batch, subwords, labels, _SCHEME).stats
-        counts.words += stats.words - stats.words_cut
-        counts.subwords += stats.subwords - special * stats.sentences
-        if tokenizer.unk_token_id is not None:
-            counts.unknown += int((subwords.ids == tokenizer.unk_token_id).sum())
-        counts.entities += stats.entities
-        counts.truncated += stats.entities_cut
-    return counts
+class Ceiling(Check):
+    """The highest recall and F1 on test that words, overlaps and the maximum length allow."""
+
+    name = "ceiling"
+
+    def run(self, data: AuditInput) -> Iterator[Finding]:
+        name, test = min(
+            ((name, counts["test"]) for name, counts in data.token_counts.items()),
+            key=lambda item: item[1].representable,
+        )
+        lost = test.entities - test.representable
+        if not lost:
+            return
+        recall = test.representable / test.entities
+        f1 = 2 * recall / (1 + recall)  # of a model that finds all of them and nothing else
+        encoding = data.encoding
+        yield Finding(
+            kind=self.name,
+            severity=_severity(recall),
+            title=f"recall on the test split is at most {recall:.3f}, and F1 {f1:.3f}",
+            count=lost,
+            total=test.entities,
+            effect=(
+                f"{plural(lost, 'test entity', 'test entities')} cannot be represented by one tag per word "
+                f"(word tokenizer {encoding.word_tokenizer}, overlaps {encoding.overlaps}, max_length "
+                f"{encoding.max_length}{f', {name}' if name else ''}): not on word boundaries, inside another entity, "
+                "or truncated."
+            ),
+            suggestion=_remedy(data, test),
+            values={"recall": recall, "f1": f1},
+        )
+
+
+def _remedy(data: AuditInput, test: TokenizerCounts) -> str:
+    """Return the suggestion of the check that finds the most frequent reason."""
+    words = choose_word_tokenizer(data.sentences)[0]
+    sentences = data.sentences_of("test")
+    if words != data.word_tokenizer:
+        other = count_tokens(sentences, None, replace(data.encoding, word_tokenizer=words))
+        if other.representable > test.representable:
+            return suggest_words(words)
+    return _longer(data.encoding.max_length) if test.truncated else SUGGESTION
+
+
+def _severity(recall: float) -> Severity:
+    if recall < _VERY_LOW:
+        return "error"
+    return "warning" if recall < _LOW else "info"
+
+
+def _longer(max_length: int) -> str:
+    return (
+        f"Raise `max_length` above {max_length}, set `stride` to read long sentences in overlapping windows, or divide "
+        "the text into sentences."
+    )
