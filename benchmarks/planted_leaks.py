@@ -256,7 +256,7 @@ PROBLEMS = (
     Problem("overlapping spans, 5%",
         everywhere(respanned(lambda s, _: (s, replace(s, start=s.start + 2)))), ("overlapping_spans",), "warning"),
     Problem("spans off word boundaries, 5%",
-        everywhere(respanned(lambda s, _: (replace(s, end=s.end - 1),))), ("word_boundaries_punctuation",), "warning"),
+        everywhere(respanned(lambda s, _: (replace(s, end=s.end - 1),))), ("word_boundaries_character",), "warning"),
 )  # fmt: skip
 
 CLEAN: dict[str, Rewrite] = {

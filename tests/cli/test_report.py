@@ -15,7 +15,7 @@ from tune_ner.cli.app import app
 from tune_ner.results.leaderboard import leaderboard_entries
 from tune_ner.results.run_dir import RunDir
 
-TABLES = ["curves.csv", "leaderboard.csv", "ner_results_with_lr.csv", "timings.csv"]
+TABLES = ["curves.csv", "expected_best.csv", "leaderboard.csv", "ner_results_with_lr.csv", "timings.csv"]
 
 
 def report(*arguments: str | Path) -> Result:

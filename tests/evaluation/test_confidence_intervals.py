@@ -11,7 +11,8 @@ from scipy import stats
 
 from tests.evaluation.simulation import MISSED, RIGHT, WRONG, Ints, f1, simulated
 from tune_ner.data.corpus import Span
-from tune_ner.evaluation.confidence_intervals import f1_interval, half_width, read_counts
+from tune_ner.evaluation.confidence_intervals import f1_interval, half_width
+from tune_ner.evaluation.samples import read_counts
 from tune_ner.evaluation.span_metrics import sentence_counts
 
 shapes = st.tuples(st.integers(1, 3), st.integers(1, 6), st.just(3))

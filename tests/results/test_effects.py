@@ -4,7 +4,7 @@ import pytest
 
 from tests.factories import a_config, a_result
 from tests.results.simulated import simulated_run, simulated_trial
-from tune_ner.results.effects import convergence_epoch
+from tune_ner.results.effects import best_setting_effects, convergence_epoch
 from tune_ner.results.records import TrialRecord
 
 
@@ -61,3 +61,38 @@ def test_single_configuration_has_no_questions(tmp_path: Path) -> None:
 def test_convergence_is_the_first_epoch_near_the_best() -> None:
     record = TrialRecord.completed(a_config(), a_result((0.1, 0.795, 0.8, 0.79)), seconds=1.0)
     assert convergence_epoch(record) == 2
+
+
+def test_values_are_compared_at_their_best_setting_on_validation(tmp_path: Path) -> None:
+    # one collapsed trial makes BIO worse on average, but not at its best setting
+    shares = {("BIO", 1e-3): 0.0, ("BIO", 2e-3): 0.9, ("BIOES", 1e-3): 0.5, ("BIOES", 2e-3): 0.75}
+    records = [simulated_trial(share, tagging_scheme=s, learning_rate=rate) for (s, rate), share in shares.items()]
+    results = simulated_run(tmp_path, records)
+    (average,) = results.effects["tagging_scheme"]
+    (best,) = best_setting_effects(results.cache, results.records, "tagging_scheme")
+    assert average.difference.difference < -0.1
+    assert best.difference.difference > 0.05
+    assert best.settings == ("learning_rate 0.002", "learning_rate 0.002")
+    first, second, *_ = results.answers["Which tagging scheme?"]
+    assert first.startswith("Each at its best setting on validation, BIO (learning_rate 0.002) vs. BIOES")
+    assert second.startswith("On average over 2 matched pairs of trials, BIO vs. BIOES")
+    assert "simultaneous 95 % interval" in second
+
+
+def test_intervals_of_several_comparisons_hold_together(tmp_path: Path) -> None:
+    records = [simulated_trial(0.8, learning_rate=rate * 1e-3) for rate in (1, 2, 3)]
+    results = simulated_run(tmp_path, records)
+    effect = results.effects["learning_rate"][0]
+    wider = results.cache.difference([records[0]], [records[1]], "test", level=1 - 0.05 / 3)
+    assert wider.low < effect.difference.low < effect.difference.high < wider.high
+    shown = results.answers["What is the effect of the learning rate?"][0]
+    assert f"{wider.low:+.3f} to {wider.high:+.3f}" in shown
+
+
+def test_interactions_are_tested(tmp_path: Path) -> None:
+    shares = {("a", "BIO"): 0.9, ("a", "BIOES"): 0.4, ("b", "BIO"): 0.6, ("b", "BIOES"): 0.6}
+    records = [simulated_trial(share, model=m, tagging_scheme=s) for (m, s), share in shares.items()]
+    sentences = simulated_run(tmp_path, records).answers["Which tagging scheme?"]
+    (tested,) = [line for line in sentences if "between a and b" in line]
+    assert tested.startswith("BIO minus BIOES differs significantly between a and b: by +0.")
+    assert "p < 0.001" in tested

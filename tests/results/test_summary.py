@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,13 +60,25 @@ def test_summary_counts_ties_and_configurations_not_compared(tmp_path: Path) -> 
     assert any(line.startswith("1 configuration could not be compared") for line in summary)
 
 
-def test_best_is_one_of_all_configurations_that_were_compared(tmp_path: Path) -> None:
-    results = simulated_run(tmp_path, [simulated_trial(0.9), simulated_trial(0.85, learning_rate=2e-3)])
-    pruned = TrialRecord.of(a_config(learning_rate=3e-3), "pruned", 1.0)
-    failed = TrialRecord.of(a_config(learning_rate=4e-3), "failed", 1.0, error="no memory")
-    summary = summarize_leaderboard(results.entries, [*results.records, pruned, failed])
-    assert "the best of 3 configurations" in summary[1]
-    assert summarize_leaderboard([], [failed]) == []
+def test_validation_f1_is_corrected_for_the_choice(tmp_path: Path) -> None:
+    trials = [simulated_trial(0.8, learning_rate=rate * 1e-3) for rate in range(1, 11)]
+    results = simulated_run(tmp_path, trials)
+    corrected = float(results.summary[1].partition("validation F1 is ")[2].partition(" ")[0])
+    assert "among 10 configurations" in results.summary[1]
+    assert corrected < results.entries[0].validation.estimate - 0.005
+    pruned = TrialRecord.of(a_config(learning_rate=3e-2), "pruned", 1.0)
+    summary = summarize_leaderboard(results.entries, [*results.records, pruned], results.cache)
+    assert "best epoch and against pruned configurations" in summary[1]
+    assert summarize_leaderboard([], [pruned], results.cache) == []
+    assert not any("Corrected" in line for line in simulated_run(tmp_path, trials[:1], "single").summary)
+
+
+def test_detectable_differences_are_larger_among_many(tmp_path: Path) -> None:
+    results = simulated_run(tmp_path, [simulated_trial(0.8, learning_rate=rate * 1e-3) for rate in range(1, 6)])
+    (line,) = [line for line in results.summary if line.startswith("Smallest difference")]
+    alone, among_all = (float(x) for x in re.findall(r"0\.\d+", line)[:2])
+    assert 0.02 < alone < among_all < 0.2
+    assert "in 4 comparisons" in line
 
 
 def test_failures_name_the_trial_and_the_error() -> None:

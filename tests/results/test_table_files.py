@@ -13,7 +13,7 @@ from tune_ner.results.table_files import (
 )
 from tune_ner.results.tables import NOTEBOOK_COLUMNS, timings_table
 
-CSV_FILES = ["ner_results_with_lr.csv", "curves.csv", "leaderboard.csv", "timings.csv"]
+CSV_FILES = ["ner_results_with_lr.csv", "curves.csv", "leaderboard.csv", "expected_best.csv", "timings.csv"]
 
 
 def test_tables_are_written_from_the_records(tmp_path: Path) -> None:

@@ -108,4 +108,5 @@ def audit(
         seen_entities=seen_entities(corpus, split).texts,
         findings=tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))),
         notes=corpus.notes,
+        baseline_counts=data.best_baseline_counts(),
     )

@@ -10,14 +10,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tune_ner.audit.baselines import Gazetteer, learn_gazetteer, predict_known_types, score_baseline
+from tune_ner.audit.baselines import Gazetteer, Predict, learn_gazetteer, predict_known_types, score_baseline
 from tune_ner.audit.findings import Finding, SplitSize
 from tune_ner.audit.marker_baseline import MarkerBaseline, learn_marker_baseline
 from tune_ner.audit.token_counts import Encoding, TokenizerCounts, count_tokens
 from tune_ner.data.corpus import SPLIT_NAMES, Corpus, Sentence, Span, SplitName, valid_spans
 from tune_ner.data.near_duplicates import find_duplicates
 from tune_ner.data.splits import Split
-from tune_ner.evaluation.span_metrics import SpanMetrics
+from tune_ner.evaluation.span_metrics import SpanMetrics, sentence_counts
 from tune_ner.tagging.overlaps import OverlapPolicy
 from tune_ner.tagging.tokenization import WordTokenizer
 
@@ -86,11 +86,26 @@ class AuditInput:
     @cached_property
     def baselines(self) -> dict[str, dict[SplitName, SpanMetrics]]:
         """The metrics of `gazetteer` and, if there are boundary markers, of `boundary_markers`."""
-        scores = {"gazetteer": score_baseline(self.corpus, self.split, self.gazetteer.predict)}
+        return {name: score_baseline(self.corpus, self.split, predict) for name, predict in self._predictors.items()}
+
+    @cached_property
+    def _predictors(self) -> dict[str, Predict]:
+        predictors: dict[str, Predict] = {"gazetteer": self.gazetteer.predict}
         if self.marker_baseline.rules:
-            predict = predict_known_types(self.marker_baseline, self.gazetteer)
-            scores["boundary_markers"] = score_baseline(self.corpus, self.split, predict)
-        return scores
+            predictors["boundary_markers"] = predict_known_types(self.marker_baseline, self.gazetteer)
+        return predictors
+
+    def best_baseline_counts(self) -> tuple[tuple[int, int, int, int], ...]:
+        """Return the index and the counts of each test sentence in which the best baseline on test has any."""
+        best = max(self.baselines, key=lambda name: self.baselines[name]["test"].f1)
+        sentences = self.sentences_of("test")
+        predicted = [tuple(self._predictors[best](sentence.text)) for sentence in sentences]
+        counts = sentence_counts([sentence.spans for sentence in sentences], predicted)
+        return tuple(
+            (index, int(tp), int(fp), int(fn))
+            for index, (tp, fp, fn) in zip(self.split["test"], counts.tolist(), strict=True)
+            if tp or fp or fn
+        )
 
     @cached_property
     def duplicate_groups(self) -> dict[str, np.ndarray[Any, Any]]:

@@ -71,6 +71,8 @@ class AuditReport:
     `baselines` holds the metrics of baselines without a model, by name and split; `test_sentences_in_train` the indices
     of test sentences that also occur in train, by level of similarity (`exact`, `normalized`, `near`), each including
     the levels before; `seen_entities` the normalized texts of the entities in train; `findings` the most severe first.
+    `baseline_counts` holds the index, true positives, false positives and false negatives of each test sentence in
+    which the best baseline has any.
     """
 
     corpus: str
@@ -82,6 +84,7 @@ class AuditReport:
     seen_entities: frozenset[str]
     findings: tuple[Finding, ...]
     notes: tuple[str, ...] = ()
+    baseline_counts: tuple[tuple[int, int, int, int], ...] = ()
 
     def __repr__(self) -> str:
         return report_text(self)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from tune_ner.data.corpus import Span
 
@@ -58,6 +61,32 @@ def pair_spans(gold: set[Span], predicted: set[Span]) -> list[SpanPair]:
             used.update(pair)
             pairs.append(pair)
     return pairs
+
+
+def match_spans(gold: set[Span], predicted: set[Span], value: Callable[[SpanPair], float]) -> list[SpanPair]:
+    """Pair overlapping gold and predicted spans one to one with the largest sum of values; among these, most pairs.
+
+    `value` is 0, 1/2 or 1; with equal sums, pairs of value 1 are preferred. Solved as an assignment problem (Crouse
+    2016).
+    """
+    tie = 0.1
+    pairs = [SpanPair(true, guess) for true in gold for guess in predicted]
+    pairs = sorted(pair for pair in pairs if pair.overlap or pair.has_same_range)
+    golds, guesses = (sorted({pair[side] for pair in pairs}) for side in (0, 1))
+    if len(golds) == len(pairs) == len(guesses):
+        return pairs
+    rows, columns = ({span: place for place, span in enumerate(spans)} for spans in (golds, guesses))
+    weights = np.zeros((len(golds), len(guesses)))
+    for pair in pairs:
+        # what breaks ties adds up to less than the smallest difference of values
+        points = value(pair)
+        weights[rows[pair.gold], columns[pair.predicted]] = points + (3 if points == 1 else 1) * tie / (len(pairs) + 1)
+    chosen = linear_sum_assignment(weights, maximize=True)
+    return [
+        SpanPair(golds[row], guesses[column])
+        for row, column in zip(*(side.tolist() for side in chosen), strict=True)
+        if weights[row, column]
+    ]
 
 
 def find_errors(gold: Iterable[Span], predicted: Iterable[Span]) -> list[SpanError]:

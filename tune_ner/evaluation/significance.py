@@ -1,6 +1,6 @@
 """Significance tests between configurations: paired differences and comparisons with the best of many.
 
-Counts have the form that `tune_ner.evaluation.confidence_intervals` describes. `benchmarks/calibration.py` measures
+Counts have the form that `tune_ner.evaluation.samples` describes. `benchmarks/calibration.py` measures
 how often the tests report a difference between equal configurations.
 """
 
@@ -8,27 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import comb, hypot, sqrt
+from math import hypot, sqrt
 
 import numpy as np
-from scipy import optimize, special
+from scipy import stats
 
-from tune_ner.evaluation.confidence_intervals import (
+from tune_ner.evaluation.confidence_intervals import interval_of
+from tune_ner.evaluation.samples import (
     BOOTSTRAP_RESAMPLES,
     Floats,
     Groups,
     RunCounts,
     Sample,
-    SeedVariance,
     batches,
     bootstrap,
     check_level,
-    degrees_of_freedom,
-    document_variance,
-    interval_of,
-    pooled_variance,
     read_counts,
 )
+from tune_ner.evaluation.seed_variance import SeedVariance, seed_variances_of_differences
 
 _MAX_RESAMPLES = 200_000
 
@@ -44,7 +41,14 @@ class Difference:
 
 
 def paired_difference(
-    a: RunCounts, b: RunCounts, *, groups: Groups = None, level: float = 0.95, resamples: int = 10_000, seed: int = 0
+    a: RunCounts,
+    b: RunCounts,
+    *,
+    groups: Groups = None,
+    level: float = 0.95,
+    assumed_deviation: float = 0.0,
+    resamples: int = 10_000,
+    seed: int = 0,
 ) -> Difference:
     """Compare two configurations on the same sentences: mean F1 of `a` minus mean F1 of `b`.
 
@@ -55,6 +59,7 @@ def paired_difference(
     Args:
         a, b: counts of the same shape: the same runs on the same sentences.
         groups, level, seed: as in `f1_interval`.
+        assumed_deviation: standard deviation of F1 between seeds, for configurations with a single run.
         resamples: number of permutations of the test; the bootstrap uses at most 2,000 resamples.
 
     Raises:
@@ -66,15 +71,79 @@ def paired_difference(
     first, second = interval_of(one, scores[:, 0], level), interval_of(other, scores[:, 1], level)
     correlation = _correlation(scores)
     difference = first.estimate - second.estimate
-    seeds = seed_variances_of_differences(one, [other])[0].half_width(level)
+    seeds = seed_variances_of_differences(one, [other], assumed_deviation)[0].half_width(level)
     below = hypot(_combine(first.estimate - first.low, second.high - second.estimate, correlation), seeds)
     above = hypot(_combine(first.high - first.estimate, second.estimate - second.low, correlation), seeds)
     return Difference(
         difference=difference,
         low=max(-1.0, difference - below),
         high=min(1.0, difference + above),
-        p_value=randomization_p_values(one, [other], resamples, seed)[0],
+        p_value=randomization_p_values(one, [other], resamples, seed, assumed_deviation)[0],
     )
+
+
+def contrast(
+    samples: Sequence[Sample],
+    weights: Sequence[float],
+    seeds: Sequence[SeedVariance],
+    *,
+    level: float = 0.95,
+    resamples: int = BOOTSTRAP_RESAMPLES,
+    seed: int = 0,
+) -> Difference:
+    """Estimate a weighted sum of mean F1 scores, such as the difference between two differences.
+
+    Its variance is that of the sum in a bootstrap over documents, plus that of each score between seeds; interval and
+    p-value are those of Student's t with the degrees of freedom of both (Satterthwaite 1946).
+
+    Args:
+        samples: the configurations, on the same documents.
+        weights: the weight of each mean F1.
+        seeds: the variance of each mean F1 between seeds.
+        level, resamples, seed: as in `f1_interval`.
+    """
+    check_level(level, resamples)
+    factors = np.asarray(weights, dtype=np.float64)
+    estimate = float(factors @ [sample.mean_f1 for sample in samples])
+    total, freedom = _variance_of_sum(samples, factors, seeds, resamples, seed)
+    if total < 1e-12:
+        return Difference(estimate, estimate, estimate, 1.0 if abs(estimate) < 1e-9 else 0.0)
+    half = float(stats.t.ppf((1 + level) / 2, freedom)) * sqrt(total)
+    p_value = float(2 * stats.t.sf(abs(estimate) / sqrt(total), freedom))
+    return Difference(estimate, estimate - half, estimate + half, p_value)
+
+
+def detectable_difference(
+    one: Sample,
+    other: Sample,
+    seeds: Sequence[SeedVariance],
+    *,
+    comparisons: int = 1,
+    level: float = 0.95,
+    power: float = 0.8,
+    seed: int = 0,
+) -> float:
+    """Return the smallest difference that a test of two such configurations finds with a probability of `power`.
+
+    `(z(1 - alpha / (2 m)) + z(power)) * standard error` for `m` comparisons with Bonferroni's correction (Cohen 1988,
+    chapter 2), with the standard error of the observed difference.
+    """
+    total, _ = _variance_of_sum([one, other], np.array([1.0, -1.0]), seeds, BOOTSTRAP_RESAMPLES, seed)
+    quantiles = stats.norm.ppf([1 - (1 - level) / (2 * comparisons), power])
+    return float(quantiles.sum()) * sqrt(total)
+
+
+def _variance_of_sum(
+    samples: Sequence[Sample], weights: Floats, seeds: Sequence[SeedVariance], resamples: int, seed: int
+) -> tuple[float, float]:
+    """Return the variance of a weighted sum of mean F1 scores, and its degrees of freedom."""
+    freedom = max(samples[0].documents - 1, 1)
+    by_documents = float((bootstrap(samples, resamples, seed) @ weights).var()) * samples[0].documents / freedom
+    by_seeds = [float(weight**2) * each.variance for weight, each in zip(weights, seeds, strict=True)]
+    total = by_documents + sum(by_seeds)
+    squares = by_documents**2 / freedom
+    squares += sum(weight**4 * each.squared_error for weight, each in zip(weights, seeds, strict=True))
+    return total, total**2 / squares if squares else 1.0
 
 
 def not_significantly_worse(
@@ -85,13 +154,14 @@ def not_significantly_worse(
     level: float = 0.95,
     resamples: int | None = None,
     seed: int = 0,
+    assumed_deviation: float = 0.0,
     family: int | None = None,
 ) -> list[str]:
     """Return the configurations that are not significantly worse than `best`, including `best`, in the given order.
 
-    `best` is usually the configuration with the highest F1 on the same counts, and the highest of many differs from
-    the lowest by chance. Holm's correction therefore counts all pairs of configurations, not only those with
-    `best`.
+    `best` is usually the configuration with the highest F1 on the same counts. Holm's correction counts the
+    comparisons with it, which keeps the truly best configuration among the returned ones (multiple comparisons with
+    the best, Hsu 1996, chapter 4). It does not keep every configuration that is equal to the best one.
 
     Args:
         configurations: counts of the same shape: the same runs on the same sentences.
@@ -100,21 +170,24 @@ def not_significantly_worse(
         level: one minus the family-wise error rate.
         resamples: number of permutations, by default 10,000 to 200,000, enough for the smallest p-value of about 100
             configurations; of more, compare the leading ones.
-        family: number of pairs to correct for, if more are compared than these.
+        assumed_deviation: standard deviation of F1 between seeds, for configurations with a single run.
+        family: number of comparisons to correct for, if more are made than these.
 
     Raises:
         ValueError: `best` is unknown, the counts or groups are malformed, or level or resamples are out of range.
     """
     if best not in configurations:
         raise ValueError(f"unknown configuration {best!r}; expected one of {', '.join(configurations)}")
-    pairs = max(comb(len(configurations), 2), family or 0)
+    comparisons = max(len(configurations) - 1, family or 0)
     # four times the number that can resolve the smallest p-value
-    resamples = resamples or min(_MAX_RESAMPLES, max(10_000, int(4 * pairs / (1 - level))))
+    resamples = resamples or min(_MAX_RESAMPLES, max(10_000, int(4 * comparisons / (1 - level))))
     check_level(level, resamples)
     samples = _read_all(configurations, groups)
     others = [name for name in samples if name != best]
-    p_values = randomization_p_values(samples[best], [samples[name] for name in others], resamples, seed)
-    adjusted = dict(zip(others, holm(p_values, family=pairs), strict=True))
+    p_values = randomization_p_values(
+        samples[best], [samples[name] for name in others], resamples, seed, assumed_deviation
+    )
+    adjusted = dict(zip(others, holm(p_values, family=comparisons), strict=True))
     return [
         name
         for name, sample in samples.items()
@@ -140,7 +213,9 @@ def holm(p_values: Sequence[float], *, family: int | None = None) -> list[float]
     return [float(p) for p in adjusted]
 
 
-def randomization_p_values(reference: Sample, others: Sequence[Sample], resamples: int, seed: int) -> list[float]:
+def randomization_p_values(
+    reference: Sample, others: Sequence[Sample], resamples: int, seed: int, assumed_deviation: float = 0.0
+) -> list[float]:
     """Compute two-sided p-values of each of `others` against `reference` by approximate randomization.
 
     Under the null hypothesis the outputs of both systems for a document are exchangeable; each permutation exchanges
@@ -156,7 +231,7 @@ def randomization_p_values(reference: Sample, others: Sequence[Sample], resample
     totals = np.split(columns.sum(axis=0), len(samples))
     # the tolerance counts sums that differ only by rounding as ties, which are common in small splits
     observed = [abs(reference.mean_f1 - other.mean_f1) - 1e-9 for other in others]
-    seeds = seed_variances_of_differences(reference, others)
+    seeds = seed_variances_of_differences(reference, others, assumed_deviation)
     extreme = [0] * len(others)
     for size in batches(resamples, *columns.shape):
         coins = random.integers(2, size=(size, reference.documents), dtype=np.int8)
@@ -167,58 +242,6 @@ def randomization_p_values(reference: Sample, others: Sequence[Sample], resample
             permuted += seeds[index].draw(size, random)
             extreme[index] += int((np.abs(permuted) >= observed[index]).sum())
     return [(1 + count) / (1 + resamples) for count in extreme]
-
-
-def seed_variances_of_differences(reference: Sample, others: Sequence[Sample]) -> list[SeedVariance]:
-    """Estimate the variance between seeds of the F1 difference of `reference` and each of `others`.
-
-    If some runs differ only in the seed, the variance of each configuration is moderated by the others
-    (`moderate_variances`), because two or three seeds give a poor estimate. Otherwise, as with one seed per fold, it is
-    estimated from the differences between matched runs. All samples must have the same runs.
-
-    Only half of the document variance is subtracted. Subtracting all of it makes the estimate zero too often: up to
-    8 % of equal configurations are then reported as different, and almost none without subtraction
-    (`benchmarks/calibration.py`).
-    """
-    runs = len(reference.sums)
-    if runs == 1:
-        return [SeedVariance(0.0, 0.0)] * len(others)
-    if not reference.has_repeated_seeds:
-        every = [np.arange(runs)]
-        matched = [
-            pooled_variance(reference.f1_scores - other.f1_scores, every)
-            - document_variance(reference.influence - other.influence, every) / 2
-            for other in others
-        ]
-        return [SeedVariance(max(0.0, variance) / runs, runs - 1) for variance in matched]
-    groups, samples = reference.seed_groups, (reference, *others)
-    raw = np.array([pooled_variance(sample.f1_scores, groups) for sample in samples])
-    moderated, freedom = moderate_variances(raw, degrees_of_freedom(groups))
-    by_documents = [document_variance(sample.influence, groups) / 2 for sample in samples]
-    own, *theirs = np.maximum(0.0, moderated - by_documents)
-    return [SeedVariance(float(own + variance) / runs, freedom) for variance in theirs]
-
-
-def moderate_variances(variances: Floats, freedom: float) -> tuple[Floats, float]:
-    """Shrink variances towards a common value (Smyth 2004, "Linear models and empirical Bayes methods", section 6.2).
-
-    Variances that scatter no more than samples of one variance are replaced by their mean, with the degrees of freedom
-    of all; the more they scatter, the less they are shrunk. `freedom` is the degrees of freedom of each variance; the
-    result includes those of the moderated variances.
-    """
-    count = len(variances)
-    if count < 2 or not variances.any():
-        return variances, freedom
-    # variances that are zero by rounding would dominate on the logarithmic scale
-    least = max(1e-5 * float(np.median(variances[variances > 0])), np.finfo(np.float64).tiny)
-    logs = np.log(np.maximum(variances, least))
-    logs += np.log(freedom / 2) - special.digamma(freedom / 2)
-    excess = float(logs.var(ddof=1) - special.polygamma(1, freedom / 2))
-    if excess <= 0:
-        return np.full(count, variances.mean()), freedom * count
-    prior = 2 * float(optimize.brentq(lambda x: special.polygamma(1, x) - excess, 1e-8, 1e8))
-    common = np.exp(logs.mean() + special.digamma(prior / 2) - np.log(prior / 2))
-    return (prior * common + freedom * variances) / (prior + freedom), min(prior + freedom, freedom * count)
 
 
 def _read_all(configurations: Mapping[str, RunCounts], groups: Groups) -> dict[str, Sample]:

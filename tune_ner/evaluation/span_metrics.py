@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tune_ner.data.corpus import Span
-from tune_ner.evaluation.error_analysis import SpanPair, pair_spans
+from tune_ner.evaluation.error_analysis import SpanPair, match_spans, pair_spans
 from tune_ner.evaluation.seqeval_metrics import TypeMetrics
 
 Schema = Literal["strict", "exact", "partial", "type"]
@@ -94,7 +94,8 @@ def score_spans(
         predicted: spans of the same sentences.
         entity_types: types to report, in this order; other types that occur are reported after them.
 
-    The schemas judge each pair of `pair_spans`:
+    The schemas judge pairs of overlapping spans. `strict` and `exact` share the pairs of `pair_spans`; `partial` and
+    `type` each have the pairs with the best score (`match_spans`):
 
     * `strict`: correct if type and range agree, else incorrect;
     * `exact`: correct if the ranges agree, else incorrect;
@@ -112,9 +113,12 @@ def score_spans(
         correct.update(span.label for span in true & guessed)
         in_gold.update(span.label for span in true)
         in_predictions.update(span.label for span in guessed)
-        for pair in pair_spans(true, guessed):
-            for schema, outcome in _outcomes(pair).items():
-                outcomes[schema][outcome] += 1
+        pairs = pair_spans(true, guessed)
+        matched: dict[Schema, list[SpanPair]] = {"strict": pairs, "exact": pairs}
+        matched["partial"] = match_spans(true, guessed, lambda pair: 1.0 if pair.has_same_range else 0.5)
+        matched["type"] = match_spans(true, guessed, lambda pair: float(pair.has_same_type))
+        for schema, found in matched.items():
+            outcomes[schema].update(_outcome(pair, schema) for pair in found)
     names = [*entity_types, *sorted((in_gold.keys() | in_predictions.keys()) - set(entity_types))]
     per_type = {name: _type_metrics(correct[name], in_gold[name], in_predictions[name]) for name in names}
     total = _type_metrics(correct.total(), in_gold.total(), in_predictions.total())
@@ -150,14 +154,16 @@ def _span_sets(
     return zip(map(set, gold), map(set, predicted), strict=True)
 
 
-def _outcomes(pair: SpanPair) -> dict[Schema, Outcome]:
-    same_range, same_type = pair.has_same_range, pair.has_same_type
-    return {
-        "strict": "correct" if same_range and same_type else "incorrect",
-        "exact": "correct" if same_range else "incorrect",
-        "partial": "correct" if same_range else "partial",
-        "type": "correct" if same_type else "incorrect",
+def _outcome(pair: SpanPair, schema: Schema) -> Outcome:
+    is_correct = {
+        "strict": pair.has_same_range and pair.has_same_type,
+        "exact": pair.has_same_range,
+        "partial": pair.has_same_range,
+        "type": pair.has_same_type,
     }
+    if is_correct[schema]:
+        return "correct"
+    return "partial" if schema == "partial" else "incorrect"
 
 
 def _match_counts(outcomes: Counter[Outcome], gold: Counter[str], predicted: Counter[str]) -> MatchCounts:

@@ -93,7 +93,7 @@ def entity_types_chart(results: Results) -> Chart | None:
 
 
 def seen_entities_chart(results: Results) -> Chart | None:
-    """Draw test span F1 on entities that occur in train and on new ones; None without a completed trial."""
+    """Draw test recall of entities that occur in train and of new ones; None without a completed trial."""
     entries = _best(results, _MOST_COMPARED)
     has_intervals = bool(results.audits)
     novelties: tuple[Novelty, ...] = ("seen", "unseen")
@@ -106,17 +106,21 @@ def seen_entities_chart(results: Results) -> Chart | None:
         counts = {score.support for found in scores.values() for score in found}
         count = f"{min(counts)}" if len(counts) == 1 else f"about {round(fmean(counts))}" if counts else ""
         for title, entry in entries.items():
-            row = {
-                "title": f"{novelty} ({count} entities)",
-                "group": title,
-                "score": fmean(s.f1 for s in scores[title]),
-            }
+            row: dict[str, Any] = {"title": f"{novelty} ({count} entities)", "group": title}
             if has_intervals:
-                row |= _interval(results.cache.interval(entry.records, "test", novelty=novelty))
+                row |= _interval(results.cache.recall(entry.records, "test", novelty))
+            else:
+                row |= {"score": fmean(s.recall for s in scores[title])}
             rows.append(row)
-    intervals = ", with 95 % intervals" if has_intervals else ""
-    caption = f"Test span F1 on entities that occur in train (seen) and on new ones (unseen){intervals}."
-    return _grouped_bars("seen_entities", caption, rows, list(entries))
+    intervals = ", with Wilson's 95 % intervals" if has_intervals else ""
+    caption = f"Test recall of entities that occur in train (seen) and of new ones (unseen){intervals}."
+    return _grouped_bars(
+        "seen_entities",
+        caption,
+        rows,
+        list(entries),
+        alt.X("score:Q", title="test recall", scale=alt.Scale(domain=[0, 1])),
+    )
 
 
 def effects_chart(results: Results) -> Chart | None:

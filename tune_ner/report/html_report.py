@@ -61,6 +61,7 @@ _FILES = {
     "figures/": "the charts of this page as SVG and PNG",
     "ner_results_with_lr.csv": "one row per trial",
     "curves.csv": "learning curves: one row per epoch",
+    "expected_best.csv": "expected best validation score by the number of configurations",
     "timings.csv": "time and memory by encoder",
     "optimization_history.csv": "optimization history of the search",
     "importances.csv": "hyperparameter importances",

@@ -1,8 +1,9 @@
-"""Main effects of hyperparameters on test F1, in numbers and in sentences.
+"""Effects of hyperparameters on test F1, in numbers and in sentences.
 
-The effect of a hyperparameter is estimated with everything else equal: trials with one value are paired with trials
-with another value that share all other hyperparameters, seed and fold, and the mean test span F1 of the two sets is
-compared on the same sentences. Effects are computed after selection and do not affect it.
+Two values of a hyperparameter are compared in two ways. At their best setting: each with the other hyperparameters that
+have the best mean validation score, so that test plays no part in the choice. On average: trials with one value are
+paired with trials with the other value that share all other hyperparameters, seed and fold; a bad setting of these
+counts as much as a good one. Effects are computed after selection and do not affect it.
 """
 
 from __future__ import annotations
@@ -13,10 +14,16 @@ from itertools import combinations
 from statistics import fmean
 from typing import Any
 
-from tune_ner.evaluation.significance import Difference, holm
+from tune_ner.config.trial_config import TrialConfig
+from tune_ner.evaluation.significance import Difference, contrast, holm
 from tune_ner.results.prediction_cache import PredictionCache
 from tune_ner.results.records import TrialRecord
-from tune_ner.results.selection import MAIN_HYPERPARAMETERS, hyperparameter_values, varied_hyperparameters
+from tune_ner.results.selection import (
+    MAIN_HYPERPARAMETERS,
+    configuration_of,
+    hyperparameter_values,
+    varied_hyperparameters,
+)
 from tune_ner.utils.text import format_value, plural
 
 NEAR_BEST = 0.01
@@ -38,6 +45,8 @@ class Effect:
         f1_one, f1_other: mean test span F1 at these values.
         difference: the difference with its 95 % interval and p-value (not corrected for several comparisons).
         pairs: number of matched pairs of trials.
+        settings: the other hyperparameters of the best setting of each value; empty for an average effect.
+        trial_ids: the trials of each value.
     """
 
     hyperparameter: str
@@ -47,6 +56,8 @@ class Effect:
     f1_other: float
     difference: Difference
     pairs: int
+    settings: tuple[str, ...] = ()
+    trial_ids: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
     @property
     def title(self) -> str:
@@ -62,6 +73,25 @@ def main_effects(cache: PredictionCache, records: Sequence[TrialRecord], hyperpa
     pairs = combinations(_compared_values(records, hyperparameter), 2)
     found = (_effect(cache, records, hyperparameter, one, other) for one, other in pairs)
     return [effect for effect in found if effect]
+
+
+def best_setting_effects(cache: PredictionCache, records: Sequence[TrialRecord], hyperparameter: str) -> list[Effect]:
+    """Return the effect for each pair of values, each with the other settings that have the best validation score.
+
+    Only seeds and folds that both have are compared. Empty if no value has several settings.
+    """
+    best = {value: _best_setting(records, hyperparameter, value) for value in _compared_values(records, hyperparameter)}
+    if all(count < 2 for _, count in best.values()):
+        return []
+    effects = []
+    for one, other in combinations(best, 2):
+        sides = [{(r.config.fold, r.config.seed): r for r in best[value][0]} for value in (one, other)]
+        shared = sorted(sides[0].keys() & sides[1].keys(), key=str)
+        if shared:
+            pair = [[side[replicate] for replicate in shared] for side in sides]
+            settings = tuple(_title_without(side[0], hyperparameter, records) for side in pair)
+            effects.append(_compare(cache, hyperparameter, one, other, pair, settings))
+    return effects
 
 
 def all_effects(cache: PredictionCache, records: Sequence[TrialRecord]) -> dict[str, list[Effect]]:
@@ -88,15 +118,19 @@ def answer_questions(
 ) -> dict[str, list[str]]:
     """Return the questions that the run answers, such as `Which tagging scheme?`, each with its answer in sentences.
 
-    P-values are corrected by Holm's method over the comparisons of all questions.
+    P-values are corrected by Holm's method, and intervals by Bonferroni's, over the comparisons of all questions.
     """
-    every = [effect for found in effects.values() for effect in found]
+    at_best = {name: best_setting_effects(cache, records, name) for name in effects}
+    every = [effect for name, found in effects.items() for effect in (*at_best[name], *found)]
     adjusted = dict(zip(map(id, every), holm([effect.difference.p_value for effect in every]), strict=True))
     done = [record for record in records if record.result]
     answers: dict[str, list[str]] = {}
     for name, found in effects.items():
         sentences = _restriction(name, done)
-        sentences += [_comparison(effect, adjusted[id(effect)], len(every)) for effect in found]
+        sentences += [
+            _comparison(effect, adjusted[id(effect)], _simultaneous(cache, records, effect, len(every)), len(every))
+            for effect in (*at_best[name], *found)
+        ]
         sentences += _learning_rates(done) if name == "learning_rate" else _interactions(cache, done, name)
         answers[_question(name, records)] = sentences
     return answers
@@ -120,11 +154,41 @@ def _effect(
     if not shared:
         return None
     sides = [[side[settings] for settings in shared] for side in (first, second)]
+    return _compare(cache, hyperparameter, one, other, sides)
+
+
+def _compare(
+    cache: PredictionCache,
+    hyperparameter: str,
+    one: Any,
+    other: Any,
+    sides: Sequence[Sequence[TrialRecord]],
+    settings: tuple[str, ...] = (),
+) -> Effect:
     f1_one, f1_other = (fmean(map(test_span_f1, side)) for side in sides)
-    # with equal configurations, both sides are sorted in the same order and pairs stay together
-    one_side, other_side = (_with_value(side, hyperparameter, one) for side in sides)
-    difference = cache.difference(one_side, other_side, "test")
-    return Effect(hyperparameter, one, other, f1_one, f1_other, difference, len(shared))
+    difference = cache.difference(*_aligned(sides), "test")
+    ids = tuple(tuple(record.trial_id for record in side) for side in sides)
+    return Effect(hyperparameter, one, other, f1_one, f1_other, difference, len(sides[0]), settings, (ids[0], ids[1]))
+
+
+def _best_setting(records: Sequence[TrialRecord], hyperparameter: str, value: Any) -> tuple[list[TrialRecord], int]:
+    """Return the trials of the configuration with this value that is best on validation, and how many there are."""
+    groups: dict[TrialConfig, list[TrialRecord]] = {}
+    for record in records:
+        if record.result and getattr(record.config, hyperparameter) == value:
+            groups.setdefault(configuration_of(record.config), []).append(record)
+    best = max(groups.values(), key=lambda group: (len(group), _mean_validation(group, {})))
+    return best, len(groups)
+
+
+def _title_without(record: TrialRecord, hyperparameter: str, records: Sequence[TrialRecord]) -> str:
+    """Return the hyperparameters of a configuration that vary, except one: `BIO, learning_rate 0.0003`."""
+    names = [*MAIN_HYPERPARAMETERS, *varied_hyperparameters(records)]
+    varied = [n for n in names if n != hyperparameter and len(hyperparameter_values(records, n)) > 1]
+    return ", ".join(
+        f"{'' if name in ('model', 'tagging_scheme') else f'{name} '}{format_value(getattr(record.config, name))}"
+        for name in varied
+    )
 
 
 def _by_other_settings(records: Iterable[TrialRecord], hyperparameter: str, value: Any) -> dict[str, TrialRecord]:
@@ -135,10 +199,11 @@ def _by_other_settings(records: Iterable[TrialRecord], hyperparameter: str, valu
     }
 
 
-def _with_value(records: Iterable[TrialRecord], hyperparameter: str, value: Any) -> list[TrialRecord]:
-    """Return copies of the records with one value, for sorting; their ids are unchanged."""
-    change = {hyperparameter: value, "model_fingerprint": ""}
-    return [record.model_copy(update={"config": record.config.model_copy(update=change)}) for record in records]
+def _aligned(sides: Sequence[Sequence[TrialRecord]]) -> tuple[list[TrialRecord], list[TrialRecord]]:
+    """Return both sides with the hyperparameters of the first, so that pairs stay together when they are sorted."""
+    first, second = sides
+    copies = [other.model_copy(update={"config": one.config}) for one, other in zip(first, second, strict=True)]
+    return list(first), copies
 
 
 def _mean_validation(records: Sequence[TrialRecord], at: Mapping[str, Any]) -> float:
@@ -165,17 +230,38 @@ def _restriction(hyperparameter: str, done: Sequence[TrialRecord]) -> list[str]:
     return [f"Of {count} values, the {_MOST_VALUES} with the best mean validation F1 are compared."]
 
 
-def _comparison(effect: Effect, p_value: float, comparisons: int) -> str:
-    found = effect.difference
+def _simultaneous(
+    cache: PredictionCache, records: Sequence[TrialRecord], effect: Effect, comparisons: int
+) -> Difference:
+    """Return the difference with an interval that holds for all comparisons together (Bonferroni)."""
+    if comparisons == 1:
+        return effect.difference
+    by_id = {record.trial_id: record for record in records}
+    sides = [[by_id[trial] for trial in side] for side in effect.trial_ids]
+    return cache.difference(*_aligned(sides), "test", level=1 - SIGNIFICANT / comparisons)
+
+
+def _comparison(effect: Effect, p_value: float, interval: Difference, comparisons: int) -> str:
     verdict = "significantly different" if p_value <= SIGNIFICANT else "not significantly different"
-    p = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
-    corrected = f" after Holm's correction over {comparisons} comparisons" if comparisons > 1 else ""
+    corrected, kind = "", "95 % interval"
+    if comparisons > 1:
+        corrected = f" after Holm's correction over {comparisons} comparisons"
+        kind = "simultaneous 95 % interval"
+    one, other = format_value(effect.one), format_value(effect.other)
+    of = plural(effect.pairs, "matched pair")
+    where = f"On average over {of} of trials, "
+    if effect.settings:
+        first, second = (f" ({setting})" if setting else "" for setting in effect.settings)
+        one, other, where = f"{one}{first}", f"{other}{second}", "Each at its best setting on validation, "
     return (
-        f"{format_value(effect.one)} vs. {format_value(effect.other)}: test F1 {effect.f1_one:.3f} vs. "
-        f"{effect.f1_other:.3f}, difference {found.difference:+.3f} (95 % interval {found.low:+.3f} to "
-        f"{found.high:+.3f}; {p}{corrected}; {plural(effect.pairs, 'matched pair')} of trials): {verdict} on the test "
-        "set."
+        f"{where}{one} vs. {other}: test F1 {effect.f1_one:.3f} vs. {effect.f1_other:.3f}, difference "
+        f"{effect.difference.difference:+.3f} ({kind} {interval.low:+.3f} to {interval.high:+.3f}; "
+        f"{_p_value(p_value)}{corrected}): {verdict} on the test set."
     )
+
+
+def _p_value(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 def _learning_rates(done: Sequence[TrialRecord]) -> list[str]:
@@ -205,14 +291,38 @@ def _best_rates(done: Sequence[TrialRecord], at: Mapping[str, Any]) -> list[str]
 
 
 def _interactions(cache: PredictionCache, done: Sequence[TrialRecord], hyperparameter: str) -> list[str]:
-    """Describe the effect of a hyperparameter within each encoder, or of the encoder within each tagging scheme."""
+    """Describe the effect of a hyperparameter within each encoder, or of the encoder within each tagging scheme.
+
+    Two effects are compared by their difference (an interaction contrast).
+    """
     across = "tagging_scheme" if hyperparameter == "model" else "model"
     values = hyperparameter_values(done, across)
     if len(values) < 2:
         return []
-    return [
+    within = {
+        value: main_effects(cache, [r for r in done if getattr(r.config, across) == value], hyperparameter)
+        for value in values
+    }
+    sentences = [
         f"With {format_value(value)} only: {effect.title} is {effect.difference.difference:+.3f} (95 % interval "
         f"{effect.difference.low:+.3f} to {effect.difference.high:+.3f})."
-        for value in values
-        for effect in main_effects(cache, [r for r in done if getattr(r.config, across) == value], hyperparameter)
+        for value, effects in within.items()
+        for effect in effects
     ]
+    by_id = {record.trial_id: record for record in done}
+    for (first, one), (second, other) in combinations(
+        [(value, effect) for value, effects in within.items() for effect in effects], 2
+    ):
+        if first == second or (one.one, one.other) != (other.one, other.other):
+            continue
+        groups = [[by_id[trial] for trial in side] for effect in (one, other) for side in effect.trial_ids]
+        samples = [cache.sample(group, "test") for group in groups]
+        seeds = [cache.mean_seed_variance(group, "test") for group in groups]
+        found = contrast(samples, [1, -1, -1, 1], seeds)
+        verdict = "differs" if found.p_value <= SIGNIFICANT else "does not differ"
+        sentences.append(
+            f"{one.title} {verdict} significantly between {format_value(first)} and {format_value(second)}: by "
+            f"{found.difference:+.3f} (95 % interval {found.low:+.3f} to {found.high:+.3f}; {_p_value(found.p_value)}, "
+            "not corrected)."
+        )
+    return sentences

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import comb
 
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.evaluation.confidence_intervals import Interval
+from tune_ner.evaluation.ranking import RankUncertainty
 from tune_ner.evaluation.significance import not_significantly_worse
 from tune_ner.results.prediction_cache import PredictionCache
+from tune_ner.results.ranking import MOST_COMPARED, Ranking
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.selection import Candidate, RankedConfiguration, rank
 
 _FEWEST_SHARED = 2
-MOST_COMPARED = 100
-"""Number of configurations that are compared with the best; more would need p-values too small to estimate."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +27,11 @@ class LeaderboardEntry:
         ranked: the configuration, its trials by status, and its mean selection score.
         records: the completed trials.
         validation, test: mean span F1 with 95 % intervals.
-        tied: whether validation span F1 is not significantly worse than that of the best (Holm's correction over all
-            pairs), on the seeds and folds that both have; None if they share too few, or for entries after the first
-            `MOST_COMPARED`.
+        tied: whether validation span F1 is not significantly worse than that of the best (Holm's correction over the
+            comparisons with it), on the seeds and folds that both have; None if they share too few, or for entries
+            after the first `MOST_COMPARED`.
+        rank: the probability that it is the best on validation, and the limits of its rank; None if its seeds and folds
+            are not those of the best.
     """
 
     ranked: RankedConfiguration
@@ -38,6 +39,7 @@ class LeaderboardEntry:
     validation: Interval
     test: Interval
     tied: bool | None
+    rank: RankUncertainty | None = None
 
     @property
     def configuration(self) -> TrialConfig:
@@ -52,9 +54,15 @@ def leaderboard_entries(cache: PredictionCache, records: Sequence[TrialRecord]) 
     ranked = rank(Candidate.of(record) for record in records if record.phase == "final")
     groups = [tuple(by_id[trial] for trial in item.completed) for item in ranked]
     ties = _ties(cache, groups[:MOST_COMPARED])
+    ranks = Ranking(cache, groups).uncertainties() if groups else {}
     return [
         LeaderboardEntry(
-            item, group, cache.interval(group, "validation"), cache.interval(group, "test"), ties.get(place)
+            item,
+            group,
+            cache.interval(group, "validation"),
+            cache.interval(group, "test"),
+            ties.get(place),
+            ranks.get(place),
         )
         for place, (item, group) in enumerate(zip(ranked, groups, strict=True))
     ]
@@ -75,7 +83,7 @@ def _ties(cache: PredictionCache, groups: Sequence[Sequence[TrialRecord]]) -> di
         shared = _replicates(groups[0]) & _replicates(group)
         if len(shared) >= fewest:
             together.setdefault(shared, []).append(place)
-    family = comb(1 + sum(map(len, together.values())), 2)
+    family = sum(map(len, together.values()))
     ties = {0: True}
     for shared, places in together.items():
         compared = {
@@ -83,7 +91,13 @@ def _ties(cache: PredictionCache, groups: Sequence[Sequence[TrialRecord]]) -> di
             for place in (0, *places)
         }
         counts = {place: of_place for place, (of_place, _) in compared.items()}
-        found = not_significantly_worse(counts, "0", groups=compared["0"][1], family=family)
+        found = not_significantly_worse(
+            counts,
+            "0",
+            groups=compared["0"][1],
+            family=family,
+            assumed_deviation=cache.seed_deviation.value,
+        )
         ties |= {place: str(place) in found for place in places}
     return ties
 

@@ -96,8 +96,8 @@ def _metrics(results: Results, record: TrialRecord, result: TrialResult) -> dict
         "overall": markdown_table(pd.DataFrame(overall)),
         "details": markdown_table(pd.DataFrame([_row("entities", name, each) for name, each in kinds.items()])),
         "sentences": [*_leaderboard_sentences(results, record), *results.warnings],
-        "seen_f1": test.seen.f1,
-        "unseen_f1": test.unseen.f1,
+        "seen_recall": test.seen.recall,
+        "unseen_recall": test.unseen.recall,
     }
 
 

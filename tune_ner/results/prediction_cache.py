@@ -5,26 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import sqrt
 from typing import Any, Literal
 
 import numpy as np
 
+from tune_ner.config.trial_config import TrialConfig
 from tune_ner.data.corpus import Span, SplitName
 from tune_ner.errors import RunFolderError
-from tune_ner.evaluation.confidence_intervals import Interval, f1_interval
+from tune_ner.evaluation.confidence_intervals import Interval, f1_interval, share_interval
+from tune_ner.evaluation.samples import BOOTSTRAP_RESAMPLES, Sample, read_counts
+from tune_ner.evaluation.seed_variance import ASSUMED_DEVIATION, NO_SEED_VARIANCE, SeedVariance, pooled_seed_variances
 from tune_ner.evaluation.seen_entities import SeenEntities
-from tune_ner.evaluation.significance import Difference, paired_difference
+from tune_ner.evaluation.significance import Difference, contrast, paired_difference
 from tune_ner.evaluation.span_metrics import sentence_counts
 from tune_ner.results.audits import Audits
 from tune_ner.results.predictions import Predictions
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
+from tune_ner.results.seed_deviation import SeedDeviation, earlier_deviation
+from tune_ner.results.selection import configuration_of
 
 Counts = np.ndarray[Any, Any]
 Ids = np.ndarray[Any, Any]
 Novelty = Literal["seen", "unseen"]
 """Whether the text of a span is an entity in train; known for audited runs only."""
 
+_LEVEL = 0.95
 _MOST_SENTENCES = 2**40  # per fold, so that sentence ids of different folds differ
 _FIRST_GROUP = 2**60  # above the ids of sentences
 _FEWEST_GROUPS = 5
@@ -40,7 +47,8 @@ class PredictionCache:
     _predictions: dict[tuple[str, SplitName], Predictions] = field(default_factory=dict)
     _counts: dict[tuple[str, SplitName, str | None, Novelty | None], Counts] = field(default_factory=dict)
     _group_ids: dict[str, int] = field(default_factory=dict)
-    _differences: dict[tuple[tuple[str, ...], tuple[str, ...], SplitName], Difference] = field(default_factory=dict)
+    _differences: dict[tuple[object, ...], Difference] = field(default_factory=dict)
+    _variances: dict[SplitName, dict[TrialConfig, SeedVariance]] = field(default_factory=dict)
 
     @cached_property
     def audits(self) -> Audits:
@@ -119,23 +127,136 @@ class PredictionCache:
             ]
         )
 
+    @cached_property
+    def configurations(self) -> dict[TrialConfig, list[TrialRecord]]:
+        """The completed final trials of each configuration."""
+        found: dict[TrialConfig, list[TrialRecord]] = {}
+        for record in self.run_dir.records():
+            if record.result and record.phase == "final":
+                found.setdefault(configuration_of(record.config), []).append(record)
+        return found
+
+    @cached_property
+    def has_repeated_seeds(self) -> bool:
+        """Whether some configuration was trained with several seeds on the same data."""
+        return any(len({r.config.fold for r in records}) < len(records) for records in self.configurations.values())
+
+    @cached_property
+    def seed_deviation(self) -> SeedDeviation:
+        """The standard deviation of test F1 between seeds, for configurations with a single trial."""
+        if self.has_repeated_seeds:
+            variances = self.seed_variances("test")
+            of_runs = [variances[config].variance * len(records) for config, records in self.configurations.items()]
+            return SeedDeviation(sqrt(float(np.median(of_runs))), "this run")
+        for config in self.configurations:
+            return earlier_deviation(self.run_dir, config.data_fingerprint)
+        return SeedDeviation(ASSUMED_DEVIATION, "")
+
+    def seed_variances(self, split_name: SplitName) -> dict[TrialConfig, SeedVariance]:
+        """Return the variance of the mean F1 of each configuration between seeds, estimated from all of them."""
+        if split_name not in self._variances:
+            samples = [self.sample(records, split_name) for records in self.configurations.values()]
+            self._variances[split_name] = dict(zip(self.configurations, pooled_seed_variances(samples), strict=True))
+        return self._variances[split_name]
+
+    def sample(self, records: Iterable[TrialRecord], split_name: SplitName) -> Sample:
+        """Return the counts of several trials, summed by document."""
+        counts, ids = self.replicate_counts(records, split_name)
+        return read_counts(counts, ids)
+
+    def seed_variance_of(self, records: Sequence[TrialRecord], split_name: SplitName) -> SeedVariance | None:
+        """Return the variance of the mean F1 of some trials of a configuration; None if they are of several."""
+        configurations = {configuration_of(record.config) for record in records}
+        configuration = next(iter(configurations), None)
+        if len(configurations) != 1 or configuration not in self.configurations:
+            return None
+        if len(records) == 1 and not self.has_repeated_seeds:
+            return SeedVariance.known(self.seed_deviation.value**2)
+        found, of_run = self.seed_variances(split_name)[configuration], self.configurations[configuration]
+        share = len(of_run) / len(records)
+        return SeedVariance(found.variance * share, found.degrees_of_freedom, found.raw * share)
+
+    def mean_seed_variance(self, records: Sequence[TrialRecord], split_name: SplitName) -> SeedVariance:
+        """Return the variance of the mean F1 of some trials between seeds; trials may be of several configurations."""
+        if not self.has_repeated_seeds:
+            return SeedVariance.known(self.seed_deviation.value**2 / len(records))
+        variances = self.seed_variances(split_name)
+        total = raw = 0.0
+        freedom = []
+        for record in records:
+            config = configuration_of(record.config)
+            runs = len(self.configurations[config])
+            total += variances[config].variance * runs
+            raw += variances[config].raw * runs
+            freedom.append(variances[config].degrees_of_freedom)
+        return SeedVariance(total / len(records) ** 2, min(freedom), raw / len(records) ** 2)
+
+    def improvement(self, records: Sequence[TrialRecord]) -> Difference | None:
+        """Return mean test span F1 of the trials of a configuration minus that of the best baseline of each fold.
+
+        None if the audit has no counts of the baseline.
+        """
+        baselines = []
+        for record in records:
+            audit = self.audits.get(record.config.fold)
+            if audit is None or not audit.baseline_counts:
+                return None
+            of_sentence = {index: row for index, *row in audit.baseline_counts}
+            indices = self.predictions(record.trial_id, "test").indices
+            baselines.append(np.array([of_sentence.get(index, [0, 0, 0]) for index in indices])[np.newaxis])
+        ids = [self._ids(r, -1 if r.config.fold is None else r.config.fold, "test") for r in records]
+        own = read_counts([self.counts(record, "test")[np.newaxis] for record in records], ids)
+        seeds = self.seed_variance_of(records, "test") or NO_SEED_VARIANCE
+        return contrast([own, read_counts(baselines, ids)], [1, -1], [seeds, NO_SEED_VARIANCE])
+
     def interval(
         self,
-        records: Iterable[TrialRecord],
+        records: Sequence[TrialRecord],
         split_name: SplitName,
         label: str | None = None,
-        novelty: Novelty | None = None,
     ) -> Interval:
-        """Return the mean span F1 of several trials with its 95 % interval."""
-        counts, sentences = self.replicate_counts(records, split_name, label, novelty)
-        return f1_interval(counts, groups=sentences)
+        """Return the mean span F1 of several trials with its 95 % interval.
 
-    def difference(self, one: Sequence[TrialRecord], other: Sequence[TrialRecord], split_name: SplitName) -> Difference:
+        It includes the variance between seeds: of all configurations of the run, or of `seed_deviation` for a single
+        trial. For one type (`label`), that of these trials only.
+        """
+        counts, sentences = self.replicate_counts(records, split_name, label)
+        seeds = self.seed_variance_of(records, split_name) if label is None else None
+        return f1_interval(counts, groups=sentences, seeds=seeds)
+
+    def recall(self, records: Sequence[TrialRecord], split_name: SplitName, novelty: Novelty) -> Interval:
+        """Return the mean recall of seen or unseen entities with Wilson's 95 % interval.
+
+        Spurious predictions belong to neither, so there is no precision of seen or of unseen entities. The interval
+        counts each entity once, however many trials there are.
+        """
+        totals = [self.counts(record, split_name, None, novelty).sum(axis=0) for record in records]
+        found, gold = (
+            sum(int(x) for x in column) for column in ([t[0] for t in totals], [t[0] + t[2] for t in totals])
+        )
+        if not gold:
+            return share_interval(0, 0)
+        entities = gold / len(records)
+        interval = share_interval(round(found / len(records)), round(entities))
+        return Interval(min(interval.low, found / gold), max(interval.high, found / gold), found / gold)
+
+    def difference(
+        self, one: Sequence[TrialRecord], other: Sequence[TrialRecord], split_name: SplitName, level: float = _LEVEL
+    ) -> Difference:
         """Return the mean span F1 of some trials minus that of others, paired in the order of `replicate_counts`."""
-        key = tuple(record.trial_id for record in one), tuple(record.trial_id for record in other), split_name
+        key = tuple(record.trial_id for record in one), tuple(record.trial_id for record in other), split_name, level
+        # the p-value is read at the default level only
+        resamples = 10_000 if level == _LEVEL else BOOTSTRAP_RESAMPLES
         if key not in self._differences:
             (counts, sentences), (others, _) = (self.replicate_counts(side, split_name) for side in (one, other))
-            self._differences[key] = paired_difference(counts, others, groups=sentences)
+            self._differences[key] = paired_difference(
+                counts,
+                others,
+                groups=sentences,
+                level=level,
+                assumed_deviation=self.seed_deviation.value,
+                resamples=resamples,
+            )
         return self._differences[key]
 
 

@@ -13,6 +13,7 @@ from tune_ner.config.hyperparameters import SelectionMetric
 from tune_ner.config.loading import load_space
 from tune_ner.config.search_space import SearchSpace
 from tune_ner.errors import RunFolderError, SpaceError
+from tune_ner.evaluation.ranking import expected_best
 from tune_ner.results.audits import Audits
 from tune_ner.results.effects import Effect, all_effects, answer_questions
 from tune_ner.results.leaderboard import LeaderboardEntry, leaderboard_entries
@@ -22,6 +23,7 @@ from tune_ner.results.run_dir import RunDir
 from tune_ner.results.search_analysis import SearchAnalysis
 from tune_ner.results.selection import varied_hyperparameters
 from tune_ner.results.summary import (
+    budget_scores,
     caveats,
     failures,
     leaderboard_warnings,
@@ -92,6 +94,12 @@ class Results:
         """Return one row per epoch of each trial; see `console.curves_table` for the columns."""
         return curves_table(self.records)
 
+    def expected_best(self) -> pd.DataFrame:
+        """Return the expected best validation score of 1, 2, … configurations drawn at random from those of the run."""
+        scores = budget_scores(self.entries, self.records)
+        expected = expected_best(scores).tolist() if scores else []
+        return pd.DataFrame({"n_configurations": range(1, len(expected) + 1), "expected_validation_score": expected})
+
     def timings(self) -> pd.DataFrame:
         """Return one row per encoder and batching; see `console.timings_table` for the columns."""
         return timings_table(self.records)
@@ -99,7 +107,7 @@ class Results:
     @cached_property
     def summary(self) -> list[str]:
         """Sentences on the best configuration and its ties; empty without a completed trial."""
-        return summarize_leaderboard(self.entries, self.records)
+        return summarize_leaderboard(self.entries, self.records, self.cache)
 
     @cached_property
     def warnings(self) -> list[str]:

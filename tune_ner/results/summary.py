@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from math import comb
 from typing import Any, get_args
 
 import numpy as np
 
+from tune_ner.audit.baselines import EVALUATED_SPLITS
 from tune_ner.config.hyperparameters import NumberDistribution, format_distribution
 from tune_ner.config.search_space import SearchSpace, SplitSettings
 from tune_ner.data.corpus import SPLIT_NAMES
+from tune_ner.evaluation.ranking import expected_best
 from tune_ner.results.audits import Audits, baseline_f1, shared_findings
 from tune_ner.results.effects import SIGNIFICANT
-from tune_ner.results.leaderboard import MOST_COMPARED, LeaderboardEntry
+from tune_ner.results.leaderboard import LeaderboardEntry
 from tune_ner.results.prediction_cache import PredictionCache
+from tune_ner.results.ranking import MOST_COMPARED, Ranking
 from tune_ner.results.records import Status, TrialRecord
 from tune_ner.results.selection import (
     MAIN_HYPERPARAMETERS,
-    configuration_of,
     hyperparameter_values,
     varied_hyperparameters,
 )
 from tune_ner.utils.text import format_value, plural
 
 _MOST_VALUES = 8
+_FEWEST_FOR_BUDGET = 4
 _PROBLEMS = {
     "outside_text": "outside their text",
     "empty": "empty",
@@ -93,17 +95,19 @@ def _listed(values: list[Any] | NumberDistribution) -> str:
     return shown if len(values) <= _MOST_VALUES else f"{shown}, … ({len(values)})"
 
 
-def summarize_leaderboard(entries: Sequence[LeaderboardEntry], records: Sequence[TrialRecord]) -> list[str]:
+def summarize_leaderboard(
+    entries: Sequence[LeaderboardEntry], records: Sequence[TrialRecord], cache: PredictionCache
+) -> list[str]:
     """Describe the best configuration and how certain its first place is; empty without a completed trial."""
     if not entries:
         return []
     best, *others = entries
+    ranking = Ranking(cache, [entry.records for entry in entries])
     sentences = [
         f"Best configuration on the validation set: {best_title(entries, records)}, {_score(best)}validation span F1 "
         f"{best.validation.estimate:.3f} (95 % interval {best.validation.low:.3f} to {best.validation.high:.3f}), test "
         f"span F1 {best.test.estimate:.3f} ({best.test.low:.3f} to {best.test.high:.3f}).",
-        f"Its validation F1 minus its test F1 is {best.validation.estimate - best.test.estimate:+.3f}."
-        f"{_optimism(entries, records)}",
+        *_selection_bias(ranking, records),
     ]
     not_compared = sum(entry.tied is None for entry in others)
     if compared := len(others) - not_compared:
@@ -113,10 +117,14 @@ def summarize_leaderboard(entries: Sequence[LeaderboardEntry], records: Sequence
             f"{plural(not_compared, 'configuration')} could not be compared with the best: ranked below the first "
             f"{MOST_COMPARED}, or too few seeds and folds in common."
         )
-    if len({record.config.seed for record in records if record.result}) == 1:
+    sentences += _detectable_differences(ranking)
+    sentences += _expected_best(entries, records)
+    if len({record.config.seed for record in records if record.result}) == 1 and not best.records[0].config.fold:
+        sentences.append(cache.seed_deviation.sentence)
+    if len({record.config.fold for record in best.records}) > 1:
         sentences.append(
-            "Only one seed was used: intervals and tests describe these trained models on other sentences, and the "
-            "effect of another seed is unknown. Repeat --seed to add seeds."
+            "The folds share training sentences, so their scores depend on each other, and intervals over folds are "
+            "somewhat too narrow (Bengio and Grandvalet 2004)."
         )
     return sentences
 
@@ -128,19 +136,58 @@ def _describe_ties(tied: int, compared: int, more: bool) -> str:
         only = "The other configuration that was compared" if more else "The other configuration"
         return f"{only} is {'not ' if tied else ''}significantly worse {method}"
     others = f"the other {compared} configurations{' that were compared' if more else ''}"
-    return f"{tied} of {others} {'is' if tied == 1 else 'are'} not significantly worse {method}"
+    return (
+        f"{tied} of {others} {'is' if tied == 1 else 'are'} not significantly worse {method} With 95 % confidence the "
+        "truly best one is among the tied; not every one that is as good need be."
+    )
 
 
-def _optimism(entries: Sequence[LeaderboardEntry], records: Sequence[TrialRecord]) -> str:
-    """Return why the validation F1 of the best is optimistic; empty if there was nothing to select from."""
-    # configurations of pruned trials were compared on validation, too
-    compared = {configuration_of(record.config) for record in records if record.status != "failed"}
-    if len(compared) < 2:
-        return ""
-    selected = f"the best of {len(compared)} configurations"
+def _selection_bias(ranking: Ranking, records: Sequence[TrialRecord]) -> list[str]:
+    """Describe the validation F1 of the best without the optimism of choosing it; empty without a choice."""
+    corrected = ranking.corrected_f1()
+    if corrected is None:
+        return []
+    unseen = ["of the best epoch"]
     if any(record.phase == "search" and record.is_trained for record in records):
-        selected += " in the search" + (f" and of {len(entries)} with new seeds" if len(entries) > 1 else "")
-    return f" The validation F1 is optimistic because it was selected as {selected}."
+        unseen.append("of the configurations of the search that were retrained")
+    if any(record.status == "pruned" for record in records):
+        unseen.append("against pruned configurations")
+    return [
+        f"Corrected for the choice among {len(ranking.places)} configurations, its validation F1 is {corrected:.3f} "
+        f"(bootstrap bias correction; it does not cover the choice {' and '.join(unseen)})."
+    ]
+
+
+def _detectable_differences(ranking: Ranking) -> list[str]:
+    if len(ranking.places) < 2:
+        return []
+    found = {split_name: ranking.detectable(split_name) for split_name in EVALUATED_SPLITS}
+    if not all(alone for alone, _ in found.values()):  # too few sentences to estimate a variance
+        return []
+    many = len(ranking.places) > 2
+    listed = ", ".join(
+        f"{alone:.3f} on {split_name}"
+        + (f" ({among_all:.3f} in {len(ranking.places) - 1} comparisons)" if many else "")
+        for split_name, (alone, among_all) in found.items()
+    )
+    return [f"Smallest difference to the best that a test would find in 80 % of cases: {listed}."]
+
+
+def budget_scores(entries: Sequence[LeaderboardEntry], records: Sequence[TrialRecord]) -> list[float]:
+    """Return the validation scores of the configurations that were drawn: of a search's trials, or of the grid."""
+    searched = [r.best_score or 0.0 for r in records if r.phase == "search" and r.status == "completed"]
+    return searched or [entry.ranked.mean_score for entry in entries]
+
+
+def _expected_best(entries: Sequence[LeaderboardEntry], records: Sequence[TrialRecord]) -> list[str]:
+    """Describe how good the best of fewer configurations would be; empty for a few."""
+    scores = budget_scores(entries, records)
+    if len(scores) < _FEWEST_FOR_BUDGET:
+        return []
+    expected = expected_best(scores)
+    sizes = sorted({1, 2, len(scores) // 2, len(scores)})
+    listed = ", ".join(f"{expected[size - 1]:.3f} of {size}" for size in sizes)
+    return [f"Expected best validation F1 of fewer configurations, drawn at random from these: {listed}."]
 
 
 def best_title(entries: Sequence[LeaderboardEntry], records: Sequence[TrialRecord]) -> str:
@@ -283,11 +330,11 @@ def _validation_too_small(entries: Sequence[LeaderboardEntry], cache: Prediction
     if len(entries) < 2 or any(entry.tied is False for entry in entries):
         return ""
     sentences = _sentences_with_entities(entries, cache)
-    if 2.0 ** (1 - sentences) * comb(len(entries), 2) <= SIGNIFICANT:
+    if 2.0 ** (1 - sentences) * (len(entries) - 1) <= SIGNIFICANT:
         return ""
     return (
         f"The validation set has {plural(sentences, 'sentence')} with gold or predicted entities, too few to find a "
-        f"significant difference between any two of {len(entries)} configurations."
+        f"significant difference between the best and any other of {len(entries)} configurations."
     )
 
 
@@ -313,9 +360,11 @@ def _untrained(entries: Sequence[LeaderboardEntry]) -> str:
 
 def _baseline(entries: Sequence[LeaderboardEntry], cache: PredictionCache) -> str:
     baseline, best = baseline_f1(cache.audits), entries[0].test.estimate
+    improvement = cache.improvement(entries[0].records)
+    interval = f" (95 % interval {improvement.low:+.3f} to {improvement.high:+.3f})" if improvement else ""
     if baseline is None or best <= baseline:  # the latter is a caveat
         return ""
     return (
         f"The best baseline without a model reaches test span F1 {baseline:.3f}; the best configuration is "
-        f"{best - baseline:.3f} above it."
+        f"{best - baseline:.3f} above it{interval}."
     )

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 def write_tables(results: Results) -> list[Path]:
     """Write the tables of a run and return the files.
 
-    Always written: `ner_results_with_lr.csv`, `curves.csv`, `leaderboard.csv` and `console.csv`. With a completed
-    trial: `leaderboard.md` and `leaderboard.tex`. For a search: `optimization_history.csv` and, with enough trials,
-    `importances.csv` and `refined_space.yaml`. With an exported model: its card in `best/`.
+    Always written: `ner_results_with_lr.csv`, `curves.csv`, `leaderboard.csv`, `expected_best.csv` and `timings.csv`.
+    With a completed trial: `leaderboard.md` and `leaderboard.tex`. For a search: `optimization_history.csv` and, with
+    enough trials, `importances.csv` and `refined_space.yaml`. With an exported model: its card in `best/`.
 
     Raises:
         RunFolderError: a file cannot be written; it is unchanged.
@@ -36,6 +36,7 @@ def write_tables(results: Results) -> list[Path]:
         "ner_results_with_lr.csv": results.trials(),
         "curves.csv": results.curves(),
         "leaderboard.csv": results.leaderboard(),
+        "expected_best.csv": results.expected_best(),
         "timings.csv": results.timings(),
     }
     texts: dict[str, str] = {}
@@ -68,7 +69,7 @@ def latex_table(table: pd.DataFrame, caption: str) -> str:
     )
 
 
-OPTIONAL_COLUMNS = ("seconds", "seen", "unseen", "vs. baseline", "95 % interval")
+OPTIONAL_COLUMNS = ("seconds", "rank", "seen recall", "unseen recall", "vs. baseline", "95 % interval")
 """Columns of the leaderboard that narrow terminals leave out, the first one first."""
 
 _HEADINGS = {"tagging_scheme": "scheme", "learning_rate": "lr"}
@@ -87,8 +88,9 @@ def format_leaderboard(results: Results) -> pd.DataFrame:
         "tied": table["tied"].map(lambda tied: "not compared" if pd.isna(tied) else "yes" if tied else "no"),
         "test span F1": _with_deviation(table, "test_span_f1"),
         "95 % interval": _intervals(table, "test_span_f1"),
-        "seen": table["test_seen_f1"].map(_f1),
-        "unseen": table["test_unseen_f1"].map(_f1),
+        "rank": _ranks(table),
+        "seen recall": table["test_seen_recall"].map(_f1),
+        "unseen recall": table["test_unseen_recall"].map(_f1),
         "vs. baseline": table["improvement_over_baseline"].map(lambda f1: MISSING if pd.isna(f1) else f"{f1:+.3f}"),
         "seconds": table["seconds"].map(_seconds),
     }
@@ -172,6 +174,14 @@ def _intervals(table: pd.DataFrame, metric: str) -> list[str]:
     """Return the intervals of a metric as text: `0.71–0.84`."""
     ends = zip(table[f"{metric}_low"], table[f"{metric}_high"], strict=True)
     return [MISSING if pd.isna(low) else f"{low:.2f}–{high:.2f}" for low, high in ends]
+
+
+def _ranks(table: pd.DataFrame) -> list[str]:
+    """Return the limits of the ranks as text: `1–4`."""
+    limits = zip(table["rank_low"], table["rank_high"], strict=True)
+    return [
+        MISSING if pd.isna(low) else f"{low:.0f}" if low == high else f"{low:.0f}–{high:.0f}" for low, high in limits
+    ]
 
 
 def _configuration(table: pd.DataFrame, varied: Sequence[str]) -> dict[str, Any]:

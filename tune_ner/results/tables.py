@@ -14,7 +14,7 @@ import pandas as pd
 
 from tune_ner.results.audits import baseline_f1
 from tune_ner.results.leaderboard import LeaderboardEntry
-from tune_ner.results.prediction_cache import PredictionCache
+from tune_ner.results.prediction_cache import Novelty, PredictionCache
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.selection import MAIN_HYPERPARAMETERS, varied_hyperparameters
 from tune_ner.training.result import SplitMetrics, TrialResult
@@ -33,7 +33,7 @@ _TRIAL_METRICS = (
     "test_accuracy",
     *EPOCH_METRICS,
     *("test_span_precision", "test_span_recall", "test_span_f1", "test_span_f1_macro"),
-    *("test_partial_f1", "test_type_f1", "test_strict_seqeval_f1", "test_seen_f1", "test_unseen_f1"),
+    *("test_partial_f1", "test_type_f1", "test_strict_seqeval_f1", "test_seen_recall", "test_unseen_recall"),
     *("test_invalid_transitions", "best_epoch"),
 )
 _TRIAL_ENDING = (
@@ -94,8 +94,8 @@ def _test_metrics(test: SplitMetrics) -> dict[str, Any]:
         "test_partial_f1": test.spans.matches["partial"].f1,
         "test_type_f1": test.spans.matches["type"].f1,
         "test_strict_seqeval_f1": test.strict_seqeval.f1 if test.strict_seqeval else None,
-        "test_seen_f1": test.seen.f1,
-        "test_unseen_f1": test.unseen.f1,
+        "test_seen_recall": test.seen.recall,
+        "test_unseen_recall": test.unseen.recall,
         "test_invalid_transitions": test.invalid_transitions,
     }
 
@@ -121,9 +121,13 @@ def curves_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
 _LEADERBOARD_METRICS = (
     *("n_completed", "n_failed", "n_pruned"),
     *("validation_span_f1", "validation_span_f1_sd", "validation_span_f1_low", "validation_span_f1_high", "tied"),
+    *("best_probability", "rank_low", "rank_high"),
     *("test_span_f1", "test_span_f1_sd", "test_span_f1_low", "test_span_f1_high"),
-    *("validation_seqeval_f1", "test_seqeval_f1", "test_seen_f1", "test_unseen_f1", "test_without_train_sentences_f1"),
-    *("improvement_over_baseline", "best_epoch", "seconds"),
+    *("validation_seqeval_f1", "test_seqeval_f1"),
+    *("test_seen_recall", "test_seen_recall_low", "test_seen_recall_high"),
+    *("test_unseen_recall", "test_unseen_recall_low", "test_unseen_recall_high"),
+    *("test_without_train_sentences_f1", "improvement_over_baseline"),
+    *("improvement_over_baseline_low", "improvement_over_baseline_high", "best_epoch", "seconds"),
 )
 
 
@@ -135,6 +139,9 @@ def leaderboard_table(
     The score is the run's selection metric (`validation_span_f1` or `validation_seqeval_f1`). Intervals (`_low` and
     `_high`, 95 %), standard deviations (`_sd`, over seeds and folds, ddof 1) and `tied` are those of exact spans, also
     if the selection metric is `seqeval_f1`. `tied` is missing for configurations that were not compared with the best.
+    `best_probability`, `rank_low` and `rank_high` (95 %) are the uncertainty of the rank on validation.
+    `test_seen_recall` and `test_unseen_recall` count test entities whose text is, or is not, an entity in train, with
+    Wilson's intervals.
     `test_without_train_sentences_f1` leaves out test sentences that also occur in train; `improvement_over_baseline` is
     test span F1 minus that of the best baseline without a model. Test metrics do not affect the order.
     """
@@ -147,7 +154,7 @@ def _leaderboard_row(entry: LeaderboardEntry, cache: PredictionCache, varied: Se
     results = [record.result for record in entry.records if record.result]
     validation, test = ([result.metrics[split] for result in results] for split in ("validation", "test"))
     test_f1 = fmean(metrics.spans.f1 for metrics in test)
-    baseline = baseline_f1(cache.audits)
+    baseline, improvement = baseline_f1(cache.audits), cache.improvement(entry.records)
     return {
         **{name: getattr(entry.configuration, name) for name in (*MAIN_HYPERPARAMETERS, *varied)},
         "n_completed": len(entry.records),
@@ -158,21 +165,40 @@ def _leaderboard_row(entry: LeaderboardEntry, cache: PredictionCache, varied: Se
         "validation_span_f1_low": entry.validation.low,
         "validation_span_f1_high": entry.validation.high,
         "tied": entry.tied,
+        "best_probability": entry.rank and entry.rank.best_probability,
+        "rank_low": entry.rank and entry.rank.low,
+        "rank_high": entry.rank and entry.rank.high,
         "test_span_f1": test_f1,
         "test_span_f1_sd": _deviation([metrics.spans.f1 for metrics in test]),
         "test_span_f1_low": entry.test.low,
         "test_span_f1_high": entry.test.high,
         "validation_seqeval_f1": fmean(metrics.seqeval.f1 for metrics in validation),
         "test_seqeval_f1": fmean(metrics.seqeval.f1 for metrics in test),
-        "test_seen_f1": fmean(metrics.seen.f1 for metrics in test),
-        "test_unseen_f1": fmean(metrics.unseen.f1 for metrics in test),
+        **_recalls(entry, cache),
         "test_without_train_sentences_f1": fmean(
             _f1_without_train_sentences(cache, record) for record in entry.records
         ),
         "improvement_over_baseline": None if baseline is None else test_f1 - baseline,
+        "improvement_over_baseline_low": improvement and improvement.low,
+        "improvement_over_baseline_high": improvement and improvement.high,
         "best_epoch": fmean(result.best_epoch for result in results),
         "seconds": fmean(record.seconds for record in entry.records),
     }
+
+
+def _recalls(entry: LeaderboardEntry, cache: PredictionCache) -> dict[str, Any]:
+    """Return the recall of seen and unseen entities; the limits need the audit, which knows the train entities."""
+    row: dict[str, Any] = {}
+    novelties: tuple[Novelty, ...] = ("seen", "unseen")
+    for novelty in novelties:
+        name = f"test_{novelty}_recall"
+        if cache.audits:
+            interval = cache.recall(entry.records, "test", novelty)
+            row |= {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
+        else:
+            recalls = (getattr(r.result.metrics["test"], novelty).recall for r in entry.records if r.result)
+            row |= {name: fmean(recalls), f"{name}_low": None, f"{name}_high": None}
+    return row
 
 
 def _deviation(values: Sequence[float]) -> float | None:

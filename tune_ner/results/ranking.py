@@ -1,0 +1,66 @@
+"""How certain the first place of the leaderboard is: ranks, selection bias, and what a test could find."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+
+from tune_ner.data.corpus import SplitName
+from tune_ner.evaluation.ranking import RankUncertainty, bias_corrected_f1, rank_uncertainty
+from tune_ner.evaluation.samples import Sample
+from tune_ner.evaluation.seed_variance import SeedVariance
+from tune_ner.evaluation.significance import detectable_difference
+from tune_ner.results.prediction_cache import PredictionCache
+from tune_ner.results.records import TrialRecord
+
+MOST_COMPARED = 100
+"""Number of configurations that are compared with the best; more would need p-values too small to estimate."""
+
+
+class Ranking:
+    """The configurations that have the seeds and folds of the best one, which can be compared on equal terms.
+
+    Args:
+        cache: the predictions of the run.
+        groups: the completed trials of each configuration, best first.
+    """
+
+    def __init__(self, cache: PredictionCache, groups: Sequence[Sequence[TrialRecord]]) -> None:
+        self._cache = cache
+        first = _replicates(groups[0])
+        self.places = [place for place, group in enumerate(groups) if _replicates(group) == first][:MOST_COMPARED]
+        self._groups = [groups[place] for place in self.places]
+
+    def samples(self, split_name: SplitName) -> list[Sample]:
+        """Return the counts of each configuration."""
+        return [self._cache.sample(group, split_name) for group in self._groups]
+
+    def seeds(self, split_name: SplitName) -> list[SeedVariance]:
+        """Return the variance of the mean F1 of each configuration between seeds."""
+        return [self._cache.mean_seed_variance(group, split_name) for group in self._groups]
+
+    def uncertainties(self) -> dict[int, RankUncertainty]:
+        """Return the probability of being best on validation and the limits of the rank, by place."""
+        found = rank_uncertainty(self.samples("validation"), self.seeds("validation"))
+        return dict(zip(self.places, found, strict=True))
+
+    def corrected_f1(self) -> float | None:
+        """Return the validation F1 of the best without the optimism of choosing it; None for a single configuration."""
+        return bias_corrected_f1(self.samples("validation")) if len(self.places) > 1 else None
+
+    def detectable(self, split_name: SplitName) -> tuple[float, float]:
+        """Return the smallest difference to the best that a test finds in 80 % of cases: alone, and among all.
+
+        The median over the other configurations.
+        """
+        (best, *others), (own, *theirs) = self.samples(split_name), self.seeds(split_name)
+        pairs = list(zip(others, theirs, strict=True))
+        alone, among_all = (
+            median(detectable_difference(best, other, [own, seeds], comparisons=count) for other, seeds in pairs)
+            for count in (1, len(pairs))
+        )
+        return alone, among_all
+
+
+def _replicates(records: Sequence[TrialRecord]) -> frozenset[tuple[int | None, int]]:
+    return frozenset((record.config.fold, record.config.seed) for record in records)
