@@ -20,10 +20,10 @@ fi
 command=$1
 shift
 
-# The environment that `make install` makes, on a disk that every node sees; ENVIRONMENT names another.
-environment=${ENVIRONMENT:-$PWD/.venv}
+# The environment that `make install` makes, on a disk that every node sees; TUNE_NER_ENVIRONMENT names another.
+environment=${TUNE_NER_ENVIRONMENT:-$PWD/.venv}
 if [ ! -x "$environment/bin/ray" ]; then
-    echo "$environment: no environment with Ray is there; run 'make install', or set ENVIRONMENT to one" >&2
+    echo "$environment: no environment with Ray is there; run 'make install', or set TUNE_NER_ENVIRONMENT to one" >&2
     exit 2
 fi
 export PATH="$environment/bin:$PATH"

@@ -304,10 +304,11 @@ def run_name(label: str) -> str:
 
 
 def exit_code(records: Sequence[TrialRecord], interrupt: KeyboardInterrupt | None = None) -> int:
-    """Return 0, 3 if a trial failed, 130 after Ctrl-C, or 143 after SIGTERM."""
+    """Return 0, 3 if a trial failed or none has a result, 130 after Ctrl-C, or 143 after SIGTERM."""
     if interrupt:
         return interrupt_code(interrupt)
-    return EXIT_FAILED_TRIALS if any(record.status == "failed" for record in records) else 0
+    has_result = any(record.result for record in records)
+    return 0 if has_result and all(record.status != "failed" for record in records) else EXIT_FAILED_TRIALS
 
 
 def _resolve_space(space: SearchSpace | Mapping[str, Any] | str | Path, corpus: Any) -> tuple[SearchSpace, str]:

@@ -9,14 +9,16 @@ from tests.audit.corpora import (
     sentences_at,
     with_markers,
 )
-from tune_ner.audit.baselines import Gazetteer, learn_gazetteer, predict_known_types, score, score_baseline
+from tune_ner.audit.baselines import Gazetteer, learn_gazetteer, predict_known_types
+from tune_ner.audit.check import AuditInput
 from tune_ner.audit.marker_baseline import learn_marker_baseline
 from tune_ner.data.corpus import Span
+from tune_ner.evaluation.span_metrics import exact_f1
 
 
 def gazetteer_of(*annotated: str) -> Gazetteer:
     corpus = make_corpus(*annotated)
-    return learn_gazetteer(corpus.sentences, corpus.entity_types)
+    return learn_gazetteer(corpus.sentences)
 
 
 def test_longest_entity_is_matched_on_word_boundaries() -> None:
@@ -52,21 +54,22 @@ def test_mostly_unlabelled_words_are_excluded() -> None:
 
 def test_baselines_are_scored_by_exact_match() -> None:
     corpus = make_corpus("Ta <DRUG salva>.", "Ta <DRUG salva>.", "Ta <DRUG salva> mot <DISORDER klåda>.")
-    gazetteer = learn_gazetteer(corpus.sentences[:1], corpus.entity_types)
-    scores = score_baseline(corpus, make_split(1, 1, 1), gazetteer.predict)
+    data = AuditInput(corpus, make_split(1, 1, 1))
+    scores = data.baselines["gazetteer"]
     assert scores["validation"].f1 == 1.0
     assert (scores["test"].precision, scores["test"].recall) == (1.0, 0.5)
+    assert data.best_baseline_counts() == ((2, 1, 0, 1),)
 
 
 def test_empty_train_predicts_nothing() -> None:
-    assert score([], learn_gazetteer([], ()).predict, ()).f1 == 0.0
-    assert learn_gazetteer([], ()).predict("text") == ()
+    assert learn_gazetteer([]).predict("text") == ()
 
 
 def test_known_entities_improve_the_types_of_ambiguous_markers() -> None:
     corpus = with_markers(plain_corpus(), same_markers("_", "_"))
     train, test = sentences_at(corpus, plain_split().train), sentences_at(corpus, plain_split().test)
-    markers = learn_marker_baseline(train, corpus.entity_types)
-    predict = predict_known_types(markers, learn_gazetteer(train, corpus.entity_types))
-    by_markers = score(test, markers.predict, corpus.entity_types).f1
-    assert score(test, predict, corpus.entity_types).f1 > by_markers + 0.1
+    markers = learn_marker_baseline(train)
+    predict = predict_known_types(markers, learn_gazetteer(train))
+    gold = [sentence.spans for sentence in test]
+    by_markers = exact_f1(gold, [markers.predict(sentence.text) for sentence in test])
+    assert exact_f1(gold, [tuple(predict(sentence.text)) for sentence in test]) > by_markers + 0.1

@@ -11,18 +11,19 @@ from tests.audit.corpora import (
     sentences_at,
     with_markers,
 )
-from tune_ner.audit.baselines import score
 from tune_ner.audit.marker_baseline import MarkerBaseline, learn_marker_baseline, sample
 from tune_ner.data.corpus import Corpus, Span
-from tune_ner.evaluation.span_metrics import SpanMetrics
+from tune_ner.evaluation.span_metrics import SpanMetrics, score_spans
 
 
 def baseline_of(corpus: Corpus) -> MarkerBaseline:
-    return learn_marker_baseline(sentences_at(corpus, plain_split().train), corpus.entity_types)
+    return learn_marker_baseline(sentences_at(corpus, plain_split().train))
 
 
 def metrics_of(corpus: Corpus) -> SpanMetrics:
-    return score(sentences_at(corpus, plain_split().test), baseline_of(corpus).predict, corpus.entity_types)
+    sentences, baseline = sentences_at(corpus, plain_split().test), baseline_of(corpus)
+    gold = [sentence.spans for sentence in sentences]
+    return score_spans(gold, [baseline.predict(sentence.text) for sentence in sentences], corpus.entity_types)
 
 
 @pytest.mark.parametrize("inside", [True, False])
@@ -49,7 +50,7 @@ def test_one_sided_marker_predicts_entities_of_the_usual_length(opening: str, cl
 
 def test_one_sided_marker_predicts_entities_of_two_words() -> None:
     corpus = make_corpus(*(f"Han tar #<DRUG medel {i}> varje dag." for i in range(30)))
-    baseline = learn_marker_baseline(corpus.sentences, corpus.entity_types)
+    baseline = learn_marker_baseline(corpus.sentences)
     assert baseline.predict("Hon tar #salva 7 i morgon.") == (Span(9, 16, "DRUG"),)
 
 
@@ -57,7 +58,7 @@ def test_merged_spans_reach_the_last_marker() -> None:
     merged = [f"Både <BODY {{näsa{i}}} och {{öga}}> svider." for i in range(20)]
     separate = [f"Få <DISORDER (hosta{i})> och <DISORDER (feber)> nu." for i in range(20)]
     corpus = make_corpus(*merged, *separate)
-    baseline = learn_marker_baseline(corpus.sentences, corpus.entity_types)
+    baseline = learn_marker_baseline(corpus.sentences)
     assert [baseline.predict(s.text) for s in corpus.sentences[20:]] == [s.spans for s in corpus.sentences[20:]]
     assert all(sentence.spans[0] in baseline.predict(sentence.text) for sentence in corpus.sentences[:20])
 

@@ -257,10 +257,10 @@ def test_false_positive_rate_of_contrasts() -> None:
 def test_detectable_difference_is_found_in_four_of_five_cases() -> None:
     random = np.random.default_rng(23)
     pairs = [[read_counts(counts[np.newaxis]) for counts in simulated(random, 200, 0.7, systems=2)] for _ in range(20)]
-    size = float(np.median([detectable_difference(*pair, [NO_SEED_VARIANCE] * 2) for pair in pairs]))
+    size = float(np.median([detectable_difference(pair[0], pair[1], [NO_SEED_VARIANCE] * 2) for pair in pairs]))
     found = 0
     for _ in range(200):
         one, other = (simulated(random, 200, quality) for quality in (0.7 + size / 2, 0.7 - size / 2))
         found += paired_difference(one, other, resamples=300).p_value <= 0.05
     assert 0.7 <= found / 200 <= 0.9
-    assert detectable_difference(*pairs[0], [NO_SEED_VARIANCE] * 2, comparisons=11) > size
+    assert detectable_difference(pairs[0][0], pairs[0][1], [NO_SEED_VARIANCE] * 2, comparisons=11) > size

@@ -101,7 +101,7 @@ def allocation(folder: Path, does: str) -> subprocess.Popen[str]:
             "TOLD": str(folder / "told"),
             "DOES": does,
             "BASH_ENV": str(folder / "busy.sh"),
-            "ENVIRONMENT": str(folder / "venv"),
+            "TUNE_NER_ENVIRONMENT": str(folder / "venv"),
             "SLURM_JOB_ID": "7",
             "SLURM_JOB_NUM_NODES": "2",
             "SLURM_JOB_NODELIST": "n[1-2]",

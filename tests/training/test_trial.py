@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -127,12 +128,14 @@ def test_support_is_the_number_of_gold_entities_of_each_type(result: TrialResult
         assert metrics.support == sum(counts.values())
 
 
-def test_training_loss_is_logged_every_fifty_steps() -> None:
+def test_training_loss_is_logged_every_fifty_steps_and_before_that_is_the_mean() -> None:
     epochs = math.ceil(50 / STEPS)
     result = trained(epochs=epochs)
     assert [step for step, _ in result.training_log] == [50]
-    assert [epoch.training_loss for epoch in result.epochs[:-1]] == [None] * (epochs - 1)
     assert result.epochs[-1].training_loss == result.training_log[0][1]
+    early = [epoch.training_loss or 0.0 for epoch in result.epochs[:-1]]
+    assert all(later < earlier for earlier, later in pairwise(early))
+    assert early[0] == pytest.approx(trained(epochs=1).train_loss, rel=0.05)
 
 
 def test_weights_of_the_best_epoch_are_restored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -397,3 +400,30 @@ def test_nan_loss_ends_the_trial(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial_module, "load_model", broken)
     with pytest.raises(DivergedError, match=r"the (training|validation) loss is nan"):
         trained(epochs=1)
+
+
+def with_blank_sentences() -> tuple[Corpus, Split]:
+    """Return a corpus of which every third train sentence has no word."""
+    blanks = tuple(Sentence(f"blank{i}", text, ()) for i, text in enumerate(["", " ", "\u200b", "\n"] * 20))
+    corpus = replace(CORPUS, sentences=(*CORPUS.sentences[:160], *blanks))
+    train = (*range(120), *range(160, 220))
+    return corpus, Split(train, (*range(120, 140), 221), (*range(140, 160), 222))
+
+
+@pytest.mark.parametrize("batching", ["padded", "padding_free"])
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("batch_size", [1, 2, 8])
+def test_batches_without_labels_have_no_loss(batching: str, label_smoothing: float, batch_size: int) -> None:
+    corpus, split = with_blank_sentences()
+    found = trained(corpus, split, batching=batching, label_smoothing=label_smoothing, batch_size=batch_size, epochs=2)
+    assert math.isfinite(found.train_loss)
+    assert found.train_loss > 0
+    assert all(epoch.training_loss is not None and math.isfinite(epoch.training_loss) for epoch in found.epochs)
+    assert all(math.isfinite(epoch.validation_loss) for epoch in found.epochs)
+
+
+def test_training_on_sentences_without_words_has_loss_zero() -> None:
+    corpus, split = with_blank_sentences()
+    found = trained(corpus, replace(split, train=tuple(range(160, 168))), batch_size=4, epochs=1)
+    assert found.train_loss == 0.0
+    assert found.metrics["test"].seqeval.f1 < 0.1

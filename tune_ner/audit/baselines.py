@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 from tune_ner.audit.marker_baseline import MarkerBaseline, sample
-from tune_ner.data.corpus import Corpus, Sentence, Span, SplitName
-from tune_ner.data.splits import Split
+from tune_ner.data.corpus import Sentence, Span, SplitName
 from tune_ner.evaluation.seen_entities import EntityMatcher, Words, count_occurrences
-from tune_ner.evaluation.span_metrics import SpanMetrics, score_spans
+from tune_ner.evaluation.span_metrics import exact_f1
 
 TRIVIAL_F1 = 0.9
 """Test F1 of a baseline from which the scores of models are meaningless."""
@@ -36,30 +34,20 @@ class Gazetteer:
         return tuple(Span(start, end, self.types[words]) for start, end, words in found if words in self.types)
 
 
-def learn_gazetteer(train: Sequence[Sentence], entity_types: Sequence[str]) -> Gazetteer:
+def learn_gazetteer(train: Sequence[Sentence]) -> Gazetteer:
     """Learn the gazetteer variant that has the best F1 on a held-out half of train."""
     sentences = sample(train)
-
-    def held_out_f1(fold_case: bool, only_usual: bool) -> float:
-        gazetteer = _gazetteer(sentences[::2], fold_case, only_usual)
-        return score(sentences[1::2], gazetteer.predict, entity_types).f1
-
-    variants = product((True, False), (True, False))
-    return _gazetteer(train, *max(variants, key=lambda variant: held_out_f1(*variant)))
-
-
-def score(sentences: Sequence[Sentence], predict: Predict, entity_types: Sequence[str]) -> SpanMetrics:
-    """Compute the metrics of a baseline on sentences."""
-    gold = [sentence.spans for sentence in sentences]
-    return score_spans(gold, [tuple(predict(sentence.text)) for sentence in sentences], entity_types)
-
-
-def score_baseline(corpus: Corpus, split: Split, predict: Predict) -> dict[SplitName, SpanMetrics]:
-    """Compute the metrics of a baseline on validation and test."""
-    return {
-        split_name: score([corpus.sentences[index] for index in split[split_name]], predict, corpus.entity_types)
-        for split_name in EVALUATED_SPLITS
-    }
+    learned, held_out = sentences[::2], sentences[1::2]
+    gold = [sentence.spans for sentence in held_out]
+    scores: dict[tuple[bool, bool], float] = {}
+    for fold_case in (True, False):
+        matcher = EntityMatcher(learned, fold_case)
+        for only_usual in (True, False):
+            gazetteer = _gazetteer(matcher, learned, only_usual)
+            predicted = [gazetteer.predict(sentence.text) for sentence in held_out]
+            scores[fold_case, only_usual] = exact_f1(gold, predicted)
+    fold_case, only_usual = max(scores, key=lambda variant: scores[variant])
+    return _gazetteer(EntityMatcher(train, fold_case), train, only_usual)
 
 
 def predict_known_types(markers: MarkerBaseline, gazetteer: Gazetteer) -> Predict:
@@ -79,8 +67,7 @@ def predict_known_types(markers: MarkerBaseline, gazetteer: Gazetteer) -> Predic
     return predict
 
 
-def _gazetteer(train: Sequence[Sentence], fold_case: bool, only_usual: bool) -> Gazetteer:
-    matcher = EntityMatcher(train, fold_case)
+def _gazetteer(matcher: EntityMatcher, train: Sequence[Sentence], only_usual: bool) -> Gazetteer:
     types = {words: max(sorted(labels), key=lambda label: labels[label]) for words, labels in matcher.labels.items()}
     if only_usual:
         counts = count_occurrences(matcher, train)

@@ -10,16 +10,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tune_ner.audit.baselines import Gazetteer, Predict, learn_gazetteer, predict_known_types, score_baseline
+from tune_ner.audit.baselines import EVALUATED_SPLITS, Gazetteer, Predict, learn_gazetteer, predict_known_types
 from tune_ner.audit.findings import Finding, SplitSize
 from tune_ner.audit.marker_baseline import MarkerBaseline, learn_marker_baseline
 from tune_ner.audit.token_counts import Encoding, TokenizerCounts, count_tokens
 from tune_ner.data.corpus import SPLIT_NAMES, Corpus, Sentence, Span, SplitName, valid_spans
+from tune_ner.data.markup import has_bracket_markup
 from tune_ner.data.near_duplicates import find_duplicates
 from tune_ner.data.splits import Split
-from tune_ner.evaluation.span_metrics import SpanMetrics, sentence_counts
+from tune_ner.evaluation.span_metrics import SpanMetrics, score_spans, sentence_counts
 from tune_ner.tagging.overlaps import OverlapPolicy
-from tune_ner.tagging.tokenization import WordTokenizer
+from tune_ner.tagging.tokenization import WordTokenizer, choose_word_tokenizer
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,16 @@ class AuditInput:
         """The spans of all splits that cover at least one character, with their sentences."""
         return [(sentence, span) for sentence in self.sentences for span in valid_spans(sentence)]
 
+    @cached_property
+    def has_bracket_markup(self) -> bool:
+        """Whether the annotation is, or was, brackets in the text."""
+        return has_bracket_markup(self.corpus)
+
+    @cached_property
+    def best_word_tokenizer(self) -> WordTokenizer:
+        """The word tokenizer that suits the corpus."""
+        return choose_word_tokenizer(self.sentences)[0]
+
     @property
     def encoding(self) -> Encoding:
         """How entities become tags of words."""
@@ -60,11 +71,11 @@ class AuditInput:
 
     @cached_property
     def token_counts(self) -> dict[str, dict[SplitName, TokenizerCounts]]:
-        """The counts of each split by tokenizer; without tokenizers, those of one subword per word under ``''``."""
-        tokenizers = self.tokenizers or {"": None}
+        """The counts of each split by tokenizer; without one, those of test with one subword per word, under `""`."""
+        splits: tuple[SplitName, ...] = SPLIT_NAMES if self.tokenizers else ("test",)
         return {
-            name: {split: count_tokens(self.sentences_of(split), tokenizer, self.encoding) for split in SPLIT_NAMES}
-            for name, tokenizer in tokenizers.items()
+            name: {split: count_tokens(self.sentences_of(split), tokenizer, self.encoding) for split in splits}
+            for name, tokenizer in (self.tokenizers or {"": None}).items()
         }
 
     @cached_property
@@ -76,31 +87,40 @@ class AuditInput:
     @cached_property
     def gazetteer(self) -> Gazetteer:
         """The gazetteer of the train entities."""
-        return learn_gazetteer(self.sentences_of("train"), self.corpus.entity_types)
+        return learn_gazetteer(self.sentences_of("train"))
 
     @cached_property
     def marker_baseline(self) -> MarkerBaseline:
         """The baseline that predicts entities from boundary markers."""
-        return learn_marker_baseline(self.sentences_of("train"), self.corpus.entity_types)
+        return learn_marker_baseline(self.sentences_of("train"))
 
     @cached_property
-    def baselines(self) -> dict[str, dict[SplitName, SpanMetrics]]:
-        """The metrics of `gazetteer` and, if there are boundary markers, of `boundary_markers`."""
-        return {name: score_baseline(self.corpus, self.split, predict) for name, predict in self._predictors.items()}
-
-    @cached_property
-    def _predictors(self) -> dict[str, Predict]:
+    def baseline_spans(self) -> dict[str, dict[SplitName, list[tuple[Span, ...]]]]:
+        """The predictions of `gazetteer` and, if there are boundary markers, of `boundary_markers`."""
         predictors: dict[str, Predict] = {"gazetteer": self.gazetteer.predict}
         if self.marker_baseline.rules:
             predictors["boundary_markers"] = predict_known_types(self.marker_baseline, self.gazetteer)
-        return predictors
+        return {
+            name: {split: [tuple(predict(s.text)) for s in self.sentences_of(split)] for split in EVALUATED_SPLITS}
+            for name, predict in predictors.items()
+        }
+
+    @cached_property
+    def baselines(self) -> dict[str, dict[SplitName, SpanMetrics]]:
+        """The metrics of each baseline on validation and test."""
+        gold = {split: [sentence.spans for sentence in self.sentences_of(split)] for split in EVALUATED_SPLITS}
+        return {
+            name: {
+                split: score_spans(gold[split], spans, self.corpus.entity_types) for split, spans in predicted.items()
+            }
+            for name, predicted in self.baseline_spans.items()
+        }
 
     def best_baseline_counts(self) -> tuple[tuple[int, int, int, int], ...]:
         """Return the index and the counts of each test sentence in which the best baseline on test has any."""
         best = max(self.baselines, key=lambda name: self.baselines[name]["test"].f1)
-        sentences = self.sentences_of("test")
-        predicted = [tuple(self._predictors[best](sentence.text)) for sentence in sentences]
-        counts = sentence_counts([sentence.spans for sentence in sentences], predicted)
+        gold = [sentence.spans for sentence in self.sentences_of("test")]
+        counts = sentence_counts(gold, self.baseline_spans[best]["test"])
         return tuple(
             (index, int(tp), int(fp), int(fn))
             for index, (tp, fp, fn) in zip(self.split["test"], counts.tolist(), strict=True)

@@ -15,7 +15,7 @@ from tune_ner.audit.boundary_markers import BoundaryMarker, MarkerSet, learn_mar
 from tune_ner.audit.findings import ratio
 from tune_ner.data.corpus import Sentence, Span, valid_spans
 from tune_ner.evaluation.seen_entities import SpanIndex
-from tune_ner.evaluation.span_metrics import score_spans
+from tune_ner.evaluation.span_metrics import exact_f1
 
 Extent = Literal["nearest", "furthest", "white space", "words"]
 """Where a span with a start marker ends: at the nearest end marker; at the furthest one before a start marker of
@@ -77,7 +77,7 @@ def sample(sentences: Sequence[Sentence], size: int = _MAX_SENTENCES) -> list[Se
     return list(sentences[::step])
 
 
-def learn_marker_baseline(train: Sequence[Sentence], entity_types: Sequence[str]) -> MarkerBaseline:
+def learn_marker_baseline(train: Sequence[Sentence]) -> MarkerBaseline:
     """Learn the rules with the best F1 on train; without boundary markers there are none."""
     sentences = sample(train)
     starts, ends = learn_markers(sentences, "start"), learn_markers(sentences, "end")
@@ -90,7 +90,7 @@ def learn_marker_baseline(train: Sequence[Sentence], entity_types: Sequence[str]
     gold = [sentence.spans for sentence in sentences]
 
     def train_f1(baseline: MarkerBaseline) -> float:
-        return score_spans(gold, [baseline.predict(sentence.text) for sentence in sentences], entity_types).f1
+        return exact_f1(gold, [baseline.predict(sentence.text) for sentence in sentences])
 
     return max(candidates, key=train_f1)
 

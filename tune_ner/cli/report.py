@@ -46,8 +46,6 @@ def report(
             print_sections(console, sections)
         if output:
             print_line(console, str(write_comparison(found, output)), "Comparison")
-    records = [record for run in found for record in run.records]
-    nothing = any(not run.entries for run in found)
-    from tune_ner.api import EXIT_FAILED_TRIALS, exit_code
+    from tune_ner.api import exit_code
 
-    raise typer.Exit(EXIT_FAILED_TRIALS if nothing else exit_code(records))
+    raise typer.Exit(max(exit_code(run.records) for run in found))

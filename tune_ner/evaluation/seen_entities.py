@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from tune_ner.data.corpus import Corpus, Sentence, Span, valid_spans
 from tune_ner.data.splits import Split
-from tune_ner.tagging.tokenization import split_words
+from tune_ner.tagging.tokenization import WordTokenizer, has_unspaced_script, split_words
 
 Words = tuple[str, ...]
 """The words of an entity, split at white space and punctuation; each character of a script without spaces is one."""
@@ -49,6 +49,10 @@ class EntityMatcher:
     def __init__(self, sentences: Iterable[Sentence], fold_case: bool) -> None:
         self.fold_case = fold_case
         self.labels: dict[Words, Counter[str]] = defaultdict(Counter)
+        sentences = list(sentences)
+        # splitting into characters is slower, and equal for scripts with spaces between words
+        has_unspaced = any(has_unspaced_script(sentence.text) for sentence in sentences)
+        self._word_tokenizer: WordTokenizer = "character" if has_unspaced else "punctuation"
         for sentence in sentences:
             for span in valid_spans(sentence):
                 if entity := self.words(span.text_in(sentence.text)):
@@ -60,11 +64,11 @@ class EntityMatcher:
 
     def words(self, text: str) -> Words:
         """Return the words of a text in the form in which they are compared."""
-        return self._words(text, split_words(text, "character"))
+        return self._words(text, split_words(text, self._word_tokenizer))
 
     def find(self, text: str) -> Iterator[tuple[int, int, Words]]:
         """Yield start, end and words of the known entities in a text, from left to right without overlap."""
-        ranges = split_words(text, "character")
+        ranges = split_words(text, self._word_tokenizer)
         words = self._words(text, ranges)
         position = 0
         while position < len(words):

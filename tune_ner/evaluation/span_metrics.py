@@ -113,6 +113,10 @@ def score_spans(
         correct.update(span.label for span in true & guessed)
         in_gold.update(span.label for span in true)
         in_predictions.update(span.label for span in guessed)
+        if true == guessed:
+            for counts in outcomes.values():
+                counts["correct"] += len(true)
+            continue
         pairs = pair_spans(true, guessed)
         matched: dict[Schema, list[SpanPair]] = {"strict": pairs, "exact": pairs}
         matched["partial"] = match_spans(true, guessed, lambda pair: 1.0 if pair.has_same_range else 0.5)
@@ -132,6 +136,12 @@ def score_spans(
         per_type=per_type,
         matches={name: _match_counts(counts, in_gold, in_predictions) for name, counts in outcomes.items()},
     )
+
+
+def exact_f1(gold: Sequence[Iterable[Span]], predicted: Sequence[Iterable[Span]]) -> float:
+    """Return the micro F1 of the exact match, as `score_spans` does but faster."""
+    correct, spurious, missed = sentence_counts(gold, predicted).sum(axis=0).tolist()
+    return _ratio(2 * correct, 2 * correct + spurious + missed)
 
 
 def sentence_counts(gold: Sequence[Iterable[Span]], predicted: Sequence[Iterable[Span]]) -> npt.NDArray[np.int64]:

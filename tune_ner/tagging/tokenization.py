@@ -42,6 +42,7 @@ _PATTERNS: Mapping[WordTokenizer, regex.Pattern[str]] = {
 }
 _ALIGNED = 0.995
 """Share of spans on word boundaries from which a coarser word tokenizer is preferred."""
+_UNSPACED_LETTER = regex.compile(f"[{_UNSPACED}]")
 _CODE_POINTS = 0x110000
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SPACE, _SINGLE, _IN_RUN = range(3)
@@ -81,6 +82,12 @@ class Words:
             np.concatenate([batch.ends for batch in batches]),
             np.concatenate([*firsts, offsets[-1:]]),
         )
+
+
+def has_unspaced_script(text: str) -> bool:
+    """Return whether a text has letters of a script without spaces between words, or of Hangul."""
+    # the first of these scripts is Thai
+    return not text.isascii() and max(text) >= "\u0e00" and _UNSPACED_LETTER.search(text) is not None
 
 
 def split_words(text: str, word_tokenizer: WordTokenizer) -> list[Word]:

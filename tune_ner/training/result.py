@@ -21,7 +21,7 @@ class EpochMetrics:
         validation_seqeval_precision, validation_seqeval_recall, validation_seqeval_f1: seqeval over the labelled words.
         validation_accuracy: share of labelled words with the correct tag.
         validation_span_precision, validation_span_recall, validation_span_f1: exact character spans.
-        training_loss: the last logged training loss; None before the first.
+        training_loss: the last logged training loss, before the first the mean so far; None in old records.
         tokens: subwords trained on in this epoch.
     """
 

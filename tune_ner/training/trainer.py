@@ -109,8 +109,15 @@ class TrainingLoss(transformers.TrainerCallback):
 
     @property
     def mean(self) -> float:
-        """Return the mean loss of all steps."""
-        return (self._logged_sum + self._unlogged.item()) / max(self._steps, 1)
+        """Return the mean loss of all steps.
+
+        Raises:
+            DivergedError: it is NaN or infinite.
+        """
+        mean = (self._logged_sum + self._unlogged.item()) / max(self._steps, 1)
+        if not math.isfinite(mean):
+            raise DivergedError(f"the training loss is {mean} after {self._steps} steps")
+        return mean
 
     @property
     def state(self) -> dict[str, Any]:
@@ -199,6 +206,13 @@ class TrialTrainer(transformers.Trainer):
         loss: torch.Tensor = super().training_step(*arguments, **named)
         self.losses.add(loss)
         return loss
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *arguments: Any, **named: Any) -> Any:
+        """Return the loss of a batch; 0 for a batch without any label, whose mean over labels would be NaN."""
+        if inputs["labels"].ne(IGNORED).any():
+            return super().compute_loss(model, inputs, *arguments, **named)
+        outputs = model(**{name: value for name, value in inputs.items() if name != "labels"})
+        return outputs.logits.sum() * 0.0
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Call `on_epoch_end`."""

@@ -220,7 +220,8 @@ class _Trial:
             metrics = EpochMetrics(
                 epoch=len(self._best.epochs) + 1,
                 validation_loss=output.loss(self._config.batch_size),
-                training_loss=log[-1][1] if log else None,
+                # a small corpus has fewer steps than the log takes to write
+                training_loss=log[-1][1] if log else self._trainer.losses.mean,
                 tokens=self._train_tokens,
                 **{f"validation_{name}": x for name, x in self._scorers["validation"].epoch_metrics(tags).items()},
             )

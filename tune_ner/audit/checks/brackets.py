@@ -13,7 +13,7 @@ from tune_ner.audit.findings import (
     span_examples,
 )
 from tune_ner.data.corpus import Sentence, Span
-from tune_ner.data.markup import has_bracket_markup, unpaired_brackets
+from tune_ner.data.markup import unpaired_brackets
 from tune_ner.utils.text import plural
 
 _CONTEXT = 200  # characters next to a span that are searched for a word or bracket
@@ -25,8 +25,10 @@ class LiteralBrackets(Check):
     name = "literal_brackets"
 
     def run(self, data: AuditInput) -> Iterator[Finding]:
+        if not data.has_bracket_markup:
+            return
         found = [(sentence, span) for sentence, span in data.entities if _is_name_in_brackets(sentence, span)]
-        if found and has_bracket_markup(data.corpus):
+        if found:
             yield Finding(
                 kind=self.name,
                 severity="info",
@@ -48,7 +50,7 @@ class Footnotes(Check):
     name = "footnotes"
 
     def run(self, data: AuditInput) -> Iterator[Finding]:
-        if not has_bracket_markup(data.corpus):
+        if not data.has_bracket_markup:
             return
         for label in data.corpus.entity_types:
             entities = [(sentence, span) for sentence, span in data.entities if span.label == label]
@@ -73,8 +75,10 @@ class UnpairedBrackets(Check):
     name = "unpaired_brackets"
 
     def run(self, data: AuditInput) -> Iterator[Finding]:
+        if not data.has_bracket_markup:
+            return
         found = [sentence for sentence in data.sentences if unpaired_brackets(sentence.text)]
-        if found and has_bracket_markup(data.corpus):
+        if found:
             yield Finding(
                 kind=self.name,
                 severity=severity_by_share(len(found), len(data.sentences)),

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tune_ner.audit.baselines import score
 from tune_ner.audit.check import AuditInput, Check
 from tune_ner.audit.findings import Example, Finding, Severity, first_examples, location, percent, ratio
 from tune_ner.data.corpus import SPLIT_NAMES, SplitName
+from tune_ner.evaluation.span_metrics import exact_f1
 
 _MANY = 0.1  # share of the test entities in train from which its scores are meaningless
 _NOTABLE = 0.01
@@ -127,11 +127,12 @@ def _remedy(data: AuditInput) -> str:
 
 def _score_without(data: AuditInput, split_name: SplitName, affected: set[int]) -> tuple[str, dict[str, float]]:
     """Return what a list of the train entities scores on a split with and without some sentences."""
-    kept = [data.corpus.sentences[index] for index in data.split[split_name] if index not in affected]
-    if not any(sentence.spans for sentence in kept):
+    rows = zip(data.split[split_name], data.baseline_spans["gazetteer"][split_name], strict=True)
+    kept = [(data.corpus.sentences[index].spans, spans) for index, spans in rows if index not in affected]
+    if not any(gold for gold, _ in kept):
         return "", {}
     whole = data.baselines["gazetteer"][split_name].f1
-    without = score(kept, data.gazetteer.predict, data.corpus.entity_types).f1
+    without = exact_f1([gold for gold, _ in kept], [spans for _, spans in kept])
     text = f" The gazetteer of the train entities has F1 {whole:.3f} on all sentences and {without:.3f} without them."
     return text, {"gazetteer_f1": whole, "gazetteer_f1_without": without}
 

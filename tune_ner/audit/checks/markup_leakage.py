@@ -8,7 +8,6 @@ from tune_ner.audit.boundary_markers import BoundaryMarker, MarkerSet, describe,
 from tune_ner.audit.check import AuditInput, Check
 from tune_ner.audit.findings import Example, Finding, first_examples, percent, ratio, span_example
 from tune_ner.data.corpus import Sentence, valid_spans
-from tune_ner.data.markup import has_bracket_markup
 
 _MIN_PRECISION = 0.9
 _MIN_COVERAGE = 0.1
@@ -143,7 +142,7 @@ def _suggestion(markers: Sequence[BoundaryMarker], data: AuditInput) -> str:
             f"Read the annotated text again with {strip}, which removes the extra space together with the bracket. If "
             "only this text is available, remove the space before punctuation everywhere and shift the spans."
         )
-    if "brackets" in kinds and has_bracket_markup(data.corpus) and not data.corpus.is_stripped:
+    if "brackets" in kinds and data.has_bracket_markup and not data.corpus.is_stripped:
         return f"Read the text without its annotation: {strip}."
     return "Remove the markers from the text, including any extra spaces, and shift the spans accordingly."
 

@@ -15,7 +15,7 @@ from tune_ner.audit.findings import (
     span_examples,
 )
 from tune_ner.data.corpus import Sentence, Span, valid_spans
-from tune_ner.tagging.tokenization import WordTokenizer, choose_word_tokenizer, split_words
+from tune_ner.tagging.tokenization import WordTokenizer, split_words
 from tune_ner.utils.text import plural
 
 _WHERE: dict[WordTokenizer, str] = {
@@ -44,8 +44,8 @@ class WordBoundaries(Check):
             )
         others = self._inside_words(data, data.word_tokenizer)
         if len(others) > len(inside):
-            best = choose_word_tokenizer(data.sentences)[0]
-            yield self._finding(data, data.word_tokenizer, others, suggest_words(best))
+            suggestion = suggest_words(data.best_word_tokenizer)
+            yield self._finding(data, data.word_tokenizer, others, suggestion)
 
     def _inside_words(self, data: AuditInput, word_tokenizer: WordTokenizer) -> list[tuple[Sentence, Span]]:
         found = []
@@ -80,19 +80,21 @@ class SpanEdges(Check):
     name = "span_edges"
 
     def run(self, data: AuditInput) -> Iterator[Finding]:
-        texts = [(sentence, span, span.text_in(sentence.text)) for sentence, span in data.entities]
-        known = Counter((span.label, text) for _, span, text in texts)
-        found = [(s, span, text) for s, span, text in texts if _is_loose(text, span.label, known)]
+        edged = [(s, span, span.text_in(s.text)) for s, span in data.entities if _has_edge(s.text, span)]
+        if not edged:
+            return
+        known = Counter((span.label, span.text_in(sentence.text)) for sentence, span in data.entities)
+        found = [(s, span, text) for s, span, text in edged if _is_loose(text, span.label, known)]
         if not found:
             return
         spaces = sum(text.strip() != text for _, _, text in found)
         kinds = [name for name, n in (("white space", spaces), ("punctuation", len(found) - spaces)) if n]
         yield Finding(
             kind=self.name,
-            severity=severity_by_share(len(found), len(texts)),
+            severity=severity_by_share(len(found), len(data.entities)),
             title=f"{plural(len(found), 'span')} starting or ending with {' or '.join(kinds)} of the text around it",
             count=len(found),
-            total=len(texts),
+            total=len(data.entities),
             effect="A prediction without these characters is counted as wrong.",
             suggestion="Trim the spans: the same text without these characters is annotated more often.",
             examples=span_examples((sentence, span) for sentence, span, _ in found),
@@ -123,11 +125,23 @@ class InvalidSpans(Check):
             )
 
 
+def _has_edge(text: str, span: Span) -> bool:
+    """Return whether a span starts or ends with white space or punctuation."""
+    first, last = text[span.start], text[span.end - 1]
+    return first in SENTENCE_PUNCTUATION or last in SENTENCE_PUNCTUATION or first.isspace() or last.isspace()
+
+
 def _is_loose(text: str, label: str, known: Counter[tuple[str, str]]) -> bool:
     """Return whether a span has white space around it, or punctuation without which its text is annotated more often.
 
     Abbreviations (`U.S.`, `Dr.`) and titles with an exclamation mark keep their punctuation.
     """
+    if (
+        text[0] not in SENTENCE_PUNCTUATION
+        and text[-1] not in SENTENCE_PUNCTUATION
+        and not (text[0].isspace() or text[-1].isspace())
+    ):
+        return False
     if text.strip() != text:
         return True
     trimmed = text.strip("".join(SENTENCE_PUNCTUATION) + " ")

@@ -9,7 +9,6 @@ from tune_ner.audit.checks.span_boundaries import suggest_words
 from tune_ner.audit.findings import Finding, Severity, percent, ratio, span_examples
 from tune_ner.audit.token_counts import TokenizerCounts, count_tokens
 from tune_ner.data.corpus import SplitName
-from tune_ner.tagging.tokenization import choose_word_tokenizer
 from tune_ner.utils.text import plural
 
 _NOTABLE = 0.01  # share of truncated test entities, or of unknown subwords
@@ -114,7 +113,7 @@ class Ceiling(Check):
 
 def _remedy(data: AuditInput, test: TokenizerCounts) -> str:
     """Return the suggestion of the check that finds the most frequent reason."""
-    words = choose_word_tokenizer(data.sentences)[0]
+    words = data.best_word_tokenizer
     sentences = data.sentences_of("test")
     if words != data.word_tokenizer:
         other = count_tokens(sentences, None, replace(data.encoding, word_tokenizer=words))

@@ -10,6 +10,7 @@ from tune_ner.data.corpus import Sentence
 _LEAST_LENGTH = 20
 _LEAST_SENTENCES = 20
 _SHARE = 0.5  # share of the sentences that have the same length; sentences of a language never come near it
+_CANDIDATE = 0.05  # the same share with brackets, which lengthen some of the sentences
 _WITHOUT_BRACKETS = str.maketrans("", "", "()[]{}")
 _END_OF_SENTENCE = frozenset(".!?…:;")
 
@@ -46,6 +47,9 @@ def _windows(sentences: list[Sentence]) -> tuple[int, list[Sentence]]:
 
     Markup is not counted. A white space at either end may have been removed.
     """
+    with_brackets = Counter(len(s.text) for s in sentences)
+    if max(with_brackets.values(), default=0) < _CANDIDATE * len(sentences):  # removing them takes time
+        return 0, []
     lengths = [len(s.text.translate(_WITHOUT_BRACKETS)) for s in sentences]
     counts = Counter(lengths)
     longest = max(counts, key=lambda n: (counts[n], n), default=0)
