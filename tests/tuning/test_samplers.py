@@ -1,6 +1,9 @@
 """Samplers without starting Ray."""
 
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ from tests.factories import a_result
 from tune_ner.config.loading import parse_space
 from tune_ner.errors import StudyError
 from tune_ner.results.records import TrialRecord
+from tune_ner.tuning import samplers
 from tune_ner.tuning.experiment import Experiment, prepare
 from tune_ner.tuning.options import SAMPLERS, SearchSettings
 from tune_ner.tuning.samplers import GridSampler, StudySampler
@@ -191,3 +195,35 @@ def test_a_storage_that_cannot_be_opened_is_reported_without_its_password(url: s
         StudySampler(experiment(), SearchSettings(), url, "run")
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_lock_of_another_process_is_waited_for(tmp_path: Path) -> None:
+    sampler = a_session(tmp_path)
+    blocker = sqlite3.connect(tmp_path / "study.db", isolation_level=None, check_same_thread=False)
+    blocker.execute("BEGIN IMMEDIATE")
+    release = Timer(6.5, blocker.rollback)  # SQLite's own limit is five seconds
+    release.start()
+    assert sampler.next_trial("1") is not None
+    assert not release.is_alive()
+    release.join()
+    blocker.close()
+
+
+def test_a_lock_that_is_not_released_is_an_error_with_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samplers, "_LOCK_SECONDS", 1)
+    sampler = a_session(tmp_path)
+    trial = sampler.next_trial("1")
+    blocker = sqlite3.connect(tmp_path / "study.db", isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    calls: list[Callable[[], object]] = [
+        lambda: sampler.next_trial("2"),
+        lambda: sampler.on_trial_complete("1", {"validation_span_f1": 0.5}),
+    ]
+    assert trial
+    for call in calls:
+        with pytest.raises(StudyError, match=r"locked.*--name run"):
+            call()
+    blocker.rollback()
+    blocker.close()

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,9 @@ EXIT_MISTAKE = 2
 @contextmanager
 def reported_errors() -> Iterator[Console]:
     """Yield a console; print errors that a user can cause on standard error and exit with their code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # not if it was replaced, as in a notebook
+            stream.reconfigure(errors="backslashreplace")  # texts may have characters that a terminal has not
     console = new_console()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminate)

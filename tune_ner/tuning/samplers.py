@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
+from sqlalchemy.exc import SQLAlchemyError
 
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import StudyError
@@ -24,6 +27,7 @@ _SPACE = "tune_ner:space"
 _RUN = "tune_ner:run"
 
 _MAX_DUPLICATES = 200
+_LOCK_SECONDS = 300
 
 
 class Sampler(Searcher):
@@ -87,6 +91,7 @@ class StudySampler(Sampler):
         self._best: dict[str, float] = {}
         self._known: dict[str, TrialRecord | None] = {}
         self.distributions = experiment.space.search_distributions
+        self._storage = storage
         self.study = _open_study(storage, settings.study or run)
         self._check_space()
 
@@ -147,31 +152,45 @@ class StudySampler(Sampler):
 
     def next_trial(self, key: str) -> TrialConfig | None:
         """Return a trial that has not been run; None if the sampler finds no new one, as in a small search space."""
-        for _ in range(_MAX_DUPLICATES):
-            asked = self.study.ask(self.distributions)
-            trial = self.config(asked.params)
-            if trial.trial_id not in self._known:
-                self._known[trial.trial_id] = None
-                self._asked[key] = asked
-                asked.set_user_attr(_RUN, self._run)
-                return trial
-            self._tell(asked, self._known[trial.trial_id])
+        with self._storage_errors():
+            for _ in range(_MAX_DUPLICATES):
+                asked = self.study.ask(self.distributions)
+                trial = self.config(asked.params)
+                if trial.trial_id not in self._known:
+                    self._known[trial.trial_id] = None
+                    self._asked[key] = asked
+                    asked.set_user_attr(_RUN, self._run)
+                    return trial
+                self._tell(asked, self._known[trial.trial_id])
         return None
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Add the score of an epoch to the study."""
         if FAILED not in result:  # the report with the record repeats the best epoch
             self._best[trial_id] = max(self._best.get(trial_id, 0.0), result[self._score])
-            self._asked[trial_id].report(result[self._score], result["epoch"])
+            with self._storage_errors():
+                self._asked[trial_id].report(result[self._score], result["epoch"])
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Add the best score of the trial to the study; a failed trial has none."""
         asked = self._asked.pop(trial_id)
         best = self._best.pop(trial_id, 0.0)
-        if error or not result or result.get(FAILED):
-            self.study.tell(asked, state=TrialState.FAIL)
-        else:
-            self.study.tell(asked, max(best, result[self._score]))
+        with self._storage_errors():
+            if error or not result or result.get(FAILED):
+                self.study.tell(asked, state=TrialState.FAIL)
+            else:
+                self.study.tell(asked, max(best, result[self._score]))
+
+    @contextmanager
+    def _storage_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (StorageInternalError, SQLAlchemyError) as error:
+            reason = str(error.__cause__ or error).splitlines()[0][:300]
+            raise StudyError(
+                f"study storage {redact(self._storage)}: {redact(reason)}; a lock of another process is waited for up "
+                f"to {_LOCK_SECONDS} s. Trials that ended are recorded: repeat the command with --name {self._run}."
+            ) from error
 
     def _enqueue(self, params: Mapping[str, Any]) -> None:
         self.study.enqueue_trial(dict(params))
@@ -195,10 +214,11 @@ def optuna_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
 def _open_study(storage: str, name: str) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.ERROR)
+    # SQLite waits only five seconds for a lock that another process holds, such as a backup
+    waiting = {"connect_args": {"timeout": _LOCK_SECONDS}} if storage.startswith("sqlite") else {}
     try:
-        return optuna.create_study(
-            storage=optuna.storages.RDBStorage(storage), study_name=name, direction="maximize", load_if_exists=True
-        )
+        database = optuna.storages.RDBStorage(storage, engine_kwargs=waiting)
+        return optuna.create_study(storage=database, study_name=name, direction="maximize", load_if_exists=True)
     # Database drivers raise errors of their own, or are not installed.
     except Exception as error:
         reason = str(error).splitlines()[0][:300]
