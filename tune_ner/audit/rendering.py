@@ -119,19 +119,30 @@ def group_by_suggestion(findings: Iterable[Finding]) -> dict[str, list[Finding]]
 
 def _group_html(suggestion: str, findings: list[Finding]) -> Markup:
     shown = Markup("\n").join(map(_finding_html, findings))
-    return Markup("<div>{}<p><b>Suggestion:</b> {}</p></div>").format(shown, visible(suggestion))
+    return Markup("<div>{}<p><b>Suggestion:</b> {}</p></div>").format(shown, _with_code(suggestion))
 
 
 def _finding_html(finding: Finding) -> Markup:
     item = Markup("<li><code>{}</code> {}</li>")
     examples = [item.format(_short_location(each.location), _example_html(each)) for each in finding.examples]
-    return Markup('<details><summary><b style="color:{}">{}</b>: {}{}</summary><p>{}</p><ul>{}</ul></details>').format(
+    return Markup(
+        '<details{}><summary><b style="color:{}">{}</b>: {}{}</summary><p>{}</p><ul>{}</ul></details>'
+    ).format(
+        "" if finding.severity == "info" else " open",
         _COLOURS[finding.severity],
         finding.severity,
         visible(finding.title),
         _affected(finding),
         visible(finding.effect),
         Markup("").join(examples),
+    )
+
+
+def _with_code(text: str) -> Markup:
+    """Return a text whose `code` is marked up as code."""
+    pieces = [Markup("{}").format(piece) for piece in visible(text).split("`")]
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if place % 2 else piece for place, piece in enumerate(pieces)
     )
 
 

@@ -289,8 +289,8 @@ def caveats(entries: Sequence[LeaderboardEntry], audits: Audits) -> list[str]:
         sentences.append("The best configuration found no entity of the test split: its span F1 is 0.000.")
     elif baseline is not None and best <= baseline:
         sentences.append(
-            f"The best configuration is {baseline - best:.3f} below the best baseline without a model: test span F1 "
-            f"{best:.3f} and {baseline:.3f}."
+            f"The best configuration is not better than the best baseline without a model: test span F1 {best:.3f} and "
+            f"{baseline:.3f}."
         )
     return sentences
 
