@@ -51,6 +51,7 @@ _GROUPS = {
     "max_failures": "failures",
     "retry_failed": "failures",
     "checkpoint_every": "failures",
+    "trial_timeout": "failures",
     "address": "run",
     "dashboard": "run",
     "export": "run",
@@ -62,7 +63,8 @@ def run_options(**options: Any) -> RunOptions:
 
     Args:
         options: `cpus_per_trial`, `gpus_per_trial`, `max_concurrent`, `scheduler`, `grace_period`,
-            `reduction_factor`, `max_failures`, `retry_failed`, `checkpoint_every`, `address`, `dashboard`, `export`.
+            `reduction_factor`, `max_failures`, `retry_failed`, `checkpoint_every`, `trial_timeout` (seconds, or text
+            such as `30m`), `address`, `dashboard`, `export`.
 
     Raises:
         TypeError: an unknown option.
@@ -74,6 +76,8 @@ def run_options(**options: Any) -> RunOptions:
             raise TypeError(
                 f"unknown option {name!r}{near_misses(name, _GROUPS)}; expected one of {', '.join(_GROUPS)}"
             )
+        if name == "trial_timeout" and isinstance(value, str):
+            value = parse_time(value, "--trial-timeout")
         groups[_GROUPS[name]]["name" if name == "scheduler" else name] = value
     return RunOptions(
         resources=ResourceRequest(**groups["resources"]),

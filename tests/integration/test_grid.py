@@ -67,14 +67,18 @@ def wait_for_records(folder: Path, count: int, process: subprocess.Popen[str]) -
     pytest.fail(f"no {count} records: {process.communicate(timeout=60)[0]}")
 
 
-def kill_workers(process: subprocess.Popen[str]) -> None:
+def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     workers = [
         child
         for child in psutil.Process(process.pid).children(recursive=True)
         if child.name().startswith(("ray::tune_ner", "ray::Implicit"))
     ]
     assert workers
-    for worker in workers:
+    return workers
+
+
+def kill_workers(process: subprocess.Popen[str]) -> None:
+    for worker in workers_of(process):
         worker.kill()
 
 
@@ -298,6 +302,24 @@ def test_the_trial_of_a_killed_worker_is_retried(tmp_path: Path) -> None:
     assert process.returncode == 0, output
     assert {record["status"] for record in records} == {"completed"}
     assert len({record["trial_id"] for record in records}) == len(records) == 12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("retries", "code"), [(2, 0), (0, 3)])
+def test_a_worker_that_hangs_is_killed_and_its_trial_retried(tmp_path: Path, retries: int, code: int) -> None:
+    options = ["--max-concurrent", "1", "--trial-timeout", "15s", "--max-failures", str(retries)]
+    process = start(tmp_path, *TWELVE, "--epochs", "6", "--name", "run", *options)
+    wait_for_records(tmp_path / "run", 1, process)
+    for worker in workers_of(process):
+        worker.suspend()
+    output, _ = process.communicate(timeout=600)
+    records = records_of(tmp_path / "run")
+    assert process.returncode == code, output
+    assert "for 15 s: its worker is killed" in " ".join(output.split())
+    assert len({record["trial_id"] for record in records}) == len(records) == 12
+    failed = [record["error"] for record in records if record["status"] == "failed"]
+    expected = "the worker died: killed, because it reported nothing for 15 s (--trial-timeout)"
+    assert failed == ([] if code == 0 else [expected])
 
 
 @pytest.mark.long

@@ -151,6 +151,12 @@ class FailureOptions:
         int | None,
         typer.Option(help="Save a checkpoint of each trial every N epochs.", show_default="never", min=1),
     ] = None
+    trial_timeout: Annotated[
+        str | None,
+        typer.Option(
+            help="Kill a worker that reports no epoch for so long (30m, 2h) and retry its trial.", show_default="never"
+        ),
+    ] = None
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with code 4 before training if the audit finds an error.")
     ] = False

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import ray
 from ray import tune
 
 from tune_ner.config.trial_config import TrialConfig
@@ -50,6 +51,11 @@ class RecordWriter(tune.Callback):
         self._epochs: dict[str, list[EpochMetrics]] = {}
         self._recorded: set[str] = set()
         self._never_started: list[TrialConfig] = []
+        self._watchdog: Watchdog | None = None
+
+    def watch(self, watchdog: Watchdog) -> None:
+        """Take the reason why a worker died from a watchdog that may have killed it."""
+        self._watchdog = watchdog
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles its callbacks to restore them, which is not used here.
@@ -81,6 +87,8 @@ class RecordWriter(tune.Callback):
             return
         cause = trial.get_pickled_error() or "unknown cause"
         reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+        if self._watchdog and trial.trial_id in self._watchdog.killed:
+            reason = f"killed, because it reported nothing for {self._watchdog.seconds:g} s (--trial-timeout)"
         self._write(trial, self._ended(trial, "failed", error=f"the worker died: {reason}"))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -113,6 +121,56 @@ class RecordWriter(tune.Callback):
             record = record.model_copy(update={"result": replace(record.result, predicted_spans={})})
         self._records.append(record)
         self._events.on_trial_end(record)
+
+
+class Watchdog(tune.Callback):
+    """Kills workers that report nothing for a while, as one that waits for a disk or a network that is gone.
+
+    Tune retries their trials as those of other workers that die.
+
+    Attributes:
+        seconds: longest time between the start and the first report, and between two reports.
+        killed: Tune's keys of the trials whose worker was killed.
+    """
+
+    def __init__(self, seconds: float, events: RunEvents) -> None:
+        self.seconds = seconds
+        self.killed: set[str] = set()
+        self._events = events
+        self._last: dict[str, float] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Note the start of an attempt."""
+        self._last[trial.trial_id] = time.monotonic()
+
+    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: Any, **info: Any) -> None:
+        """Note a report."""
+        self._last[trial.trial_id] = time.monotonic()
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Forget a trial that ended."""
+        self._last.pop(trial.trial_id, None)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Forget a trial that failed."""
+        self._last.pop(trial.trial_id, None)
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Kill the workers that are late; Tune calls this repeatedly while trials run."""
+        now = time.monotonic()
+        for trial in trials:
+            actor = trial.temporary_state.ray_actor
+            late = now - self._last.get(trial.trial_id, now) > self.seconds
+            if late and actor is not None and trial.status == "RUNNING":
+                self._last.pop(trial.trial_id)  # until its next attempt starts
+                self.killed.add(trial.trial_id)
+                self._events.on_note(
+                    f"no report of {trial_of(trial.config).trial_id} for {self.seconds:g} s: its worker is killed"
+                )
+                ray.kill(actor, no_restart=True)
 
 
 class Interrupts(tune.Callback):

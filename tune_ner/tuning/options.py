@@ -83,11 +83,21 @@ class FailureConfig:
         max_failures: retries of a trial whose worker crashed.
         retry_failed: run trials again that failed in an earlier session.
         checkpoint_every: epochs between two checkpoints of a trial, from which it is resumed; None for no checkpoints.
+        trial_timeout: seconds without a report after which a worker is killed and its trial retried; None to wait
+            forever. Workers report after each epoch, so it must be longer than the start and an epoch of a trial.
+
+    Raises:
+        SchedulingError: the timeout is not positive.
     """
 
     max_failures: int = MAX_FAILURES
     retry_failed: bool = False
     checkpoint_every: int | None = None
+    trial_timeout: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.trial_timeout is not None and self.trial_timeout <= 0:
+            raise SchedulingError(f"--trial-timeout {self.trial_timeout:g}s: expected more than 0, for instance 30m")
 
 
 @dataclass(frozen=True)
@@ -161,13 +171,13 @@ class SearchSettings:
             )
 
 
-def parse_time(text: str) -> float:
-    """Return the seconds of a time such as `30m`.
+def parse_time(text: str, option: str = "--time") -> float:
+    """Return the seconds of a time such as `30m`; `option` is named in the message.
 
     Raises:
         SchedulingError: not a number with `s`, `m`, `h` or `d`.
     """
     match = _TIME.fullmatch(text.strip())
     if not match:
-        raise SchedulingError(f"--time {text[:60]}: expected a number with s, m, h or d, for instance 30m")
+        raise SchedulingError(f"{option} {text[:60]}: expected a number with s, m, h or d, for instance 30m")
     return float(match[1]) * _SECONDS[match[2]]

@@ -22,7 +22,7 @@ from tune_ner.results.best_model import ModelFiles
 from tune_ner.results.records import Phase, TrialRecord
 from tune_ner.results.run_dir import RunDir
 from tune_ner.tuning.best_model_store import export_best, lacks_model, start_store
-from tune_ner.tuning.callbacks import RecordWriter, handle_interrupts
+from tune_ner.tuning.callbacks import Interrupts, RecordWriter, Watchdog, handle_interrupts
 from tune_ner.tuning.events import Listeners, LoggedEvents, RunEvents, RunStart
 from tune_ner.tuning.experiment import Experiment, audit_experiment
 from tune_ner.tuning.options import RunOptions, SchedulerConfig, SearchSettings
@@ -288,7 +288,7 @@ class _Session:
                     verbose=0,
                     progress_reporter=tune.CLIReporter(),  # that for notebooks clears the cell's output
                     failure_config=tune.FailureConfig(max_failures=self._failures.max_failures),
-                    callbacks=[self._writer, interrupts],
+                    callbacks=self._callbacks(interrupts),
                     stop=stopper,
                 ),
             )
@@ -301,6 +301,14 @@ class _Session:
                 if self._writer.error:
                     raise self._writer.error from None
                 raise
+
+    def _callbacks(self, interrupts: Interrupts) -> list[tune.Callback]:
+        callbacks: list[tune.Callback] = [self._writer, interrupts]
+        if self._failures.trial_timeout is not None:
+            watchdog = Watchdog(self._failures.trial_timeout, self.events)
+            self._writer.watch(watchdog)
+            callbacks.append(watchdog)
+        return callbacks
 
     def _trainable(self, phase: Phase) -> Any:
         run_dir = self._run.run_dir
