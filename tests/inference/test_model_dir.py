@@ -74,6 +74,14 @@ def test_nan_weights_are_an_error(tmp_path: Path) -> None:
         read_model_dir(folder)
 
 
+def test_more_layers_than_the_weights_have_are_refused_before_they_are_built(tmp_path: Path) -> None:
+    folder = a_model_folder(tmp_path / "model")
+    content = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**content, "num_hidden_layers": 10**9}))
+    with pytest.raises(ModelError, match="num_hidden_layers is 1,000,000,000"):
+        read_model_dir(folder)
+
+
 def test_run_folder_stands_for_its_best_model(tmp_path: Path) -> None:
     (tmp_path / "trials.jsonl").touch()
     with pytest.raises(ModelError, match="no model in best/"):

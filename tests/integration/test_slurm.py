@@ -114,7 +114,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
         ["slurmd", "-D", "-N", "n1"],
         ["slurmd", "-D", "-N", "n2"],
     ]
-    daemons = []
+    daemons: list[subprocess.Popen[bytes]] = []
     try:
         for command in commands:
             log = (folder / f"{len(daemons)}-{command[0]}.out").open("wb")

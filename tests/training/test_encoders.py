@@ -434,3 +434,10 @@ def test_trained_head_is_reset(tmp_path: Path) -> None:
     assert torch.equal(same.classifier.weight, again.classifier.weight)
     assert not torch.equal(same.classifier.weight, other.classifier.weight)
     assert torch.equal(same.bert.embeddings.word_embeddings.weight, trained.bert.embeddings.word_embeddings.weight)
+
+
+def test_more_layers_than_the_weights_have_are_refused_before_they_are_built(bert: Path) -> None:
+    content = json.loads((bert / "config.json").read_text())
+    (bert / "config.json").write_text(json.dumps({**content, "num_hidden_layers": 10**9}))
+    with pytest.raises(EncoderError, match=r"num_hidden_layers is 1,000,000,000, but the weights have \d+ tensors"):
+        resolve_encoder(str(bert))

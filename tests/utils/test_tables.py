@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tune_ner.utils.tables import column_texts, escape_markdown, is_right_aligned, markdown_table
+from tune_ner.utils.tables import column_texts, csv_table, escape_markdown, is_right_aligned, markdown_table
 
 
 def test_markdown_table_aligns_numbers_and_escapes_markup() -> None:
@@ -40,3 +40,8 @@ def test_code_keeps_its_characters_in_markdown() -> None:
 @given(st.text(max_size=30))
 def test_escaped_text_is_one_line(text: str) -> None:
     assert len(escape_markdown(text).splitlines()) <= 1
+
+
+def test_texts_that_are_formulas_for_a_spreadsheet_begin_with_an_apostrophe() -> None:
+    frame = pd.DataFrame({"model": ["=1+1", "@SUM(A1)", "tiny:1x32", None], "f1": [-0.5, 0.25, 1.0, None]})
+    assert csv_table(frame) == "model,f1\n'=1+1,-0.5\n'@SUM(A1),0.25\ntiny:1x32,1.0\n,\n"

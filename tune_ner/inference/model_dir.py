@@ -15,7 +15,7 @@ from tune_ner.data.tag_parsing import OUTSIDE, split_tag
 from tune_ner.errors import ModelError
 from tune_ner.tagging.schemes import SCHEMES
 from tune_ner.training.dataset import max_positions
-from tune_ner.training.encoders import Encoder, load_tokenizer
+from tune_ner.training.encoders import Encoder, load_tokenizer, too_many_layers
 from tune_ner.training.model_export import INFERENCE_CONFIG_FILE, InferenceConfig
 from tune_ner.training.training_text_hashes import TrainingTextHashes
 
@@ -173,6 +173,8 @@ def _load_model(folder: Path) -> Any:
     Raises:
         ModelError: it cannot be loaded, or its weights do not belong to a token classification model with these labels.
     """
+    if problem := too_many_layers(folder):
+        raise ModelError(f"model {str(folder)!r}: {problem}")
     try:
         model, loading = transformers.AutoModelForTokenClassification.from_pretrained(
             str(folder),

@@ -91,7 +91,7 @@ def audit_section(audits: Audits) -> Section:
 
 
 def caveats_of(results: Results) -> tuple[Sentence, ...]:
-    """Return the reasons not to use the results as they are."""
+    """Return the reasons not to rely on the results."""
     return tuple(Sentence(text, "caution", "error") for text in results.caveats)
 
 

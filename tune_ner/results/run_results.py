@@ -116,7 +116,7 @@ class Results:
 
     @cached_property
     def caveats(self) -> list[str]:
-        """Reasons not to use the results as they are, such as errors of the audit; shown above everything else."""
+        """Reasons not to rely on the results, such as errors of the audit; shown above everything else."""
         return caveats(self.entries, self.audits)
 
     @cached_property

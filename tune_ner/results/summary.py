@@ -278,7 +278,7 @@ def leaderboard_warnings(entries: Sequence[LeaderboardEntry], cache: PredictionC
 
 
 def caveats(entries: Sequence[LeaderboardEntry], audits: Audits) -> list[str]:
-    """Return the reasons not to use the results as they are: audit errors, and a best model that is of no use."""
+    """Return the reasons not to rely on the results: audit errors, and a best model that is of no use."""
     errors = [finding for finding in shared_findings(audits) if finding.severity == "error"]
     sentences = [f"The data has an audit error: {finding.title}. {finding.suggestion}" for finding in errors]
     baseline = baseline_f1(audits)

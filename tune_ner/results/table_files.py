@@ -14,7 +14,7 @@ from tune_ner.results.search_analysis import REFINED_SPACE_FILE
 from tune_ner.results.selection import MAIN_HYPERPARAMETERS
 from tune_ner.results.tables import STAGES
 from tune_ner.utils.io import atomic_write
-from tune_ner.utils.tables import is_right_aligned, markdown_table
+from tune_ner.utils.tables import csv_table, is_right_aligned, markdown_table
 from tune_ner.utils.text import MISSING, format_bytes, format_clock, format_value, visible
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def write_tables(results: Results) -> list[Path]:
             tables["importances.csv"] = search.importances
         if refined := search.refined_yaml():
             texts[REFINED_SPACE_FILE] = refined
-    texts = {name: table.to_csv(index=False) for name, table in tables.items()} | texts
+    texts = {name: csv_table(table) for name, table in tables.items()} | texts
     written = [atomic_write(results.run_dir.path / name, text) for name, text in texts.items()]
     if card := model_card(results):
         written.append(atomic_write(results.run_dir.models.best / CARD_FILE, card))

@@ -29,6 +29,7 @@ _DROPOUT_SETTINGS = (
     *("dropout", "attention_dropout", "seq_classif_dropout"),
     *("embedding_dropout", "mlp_dropout"),
 )
+_LAYER_SETTINGS = ("num_hidden_layers", "n_layers", "num_layers", "n_layer", "encoder_layers", "decoder_layers")
 _DOWNLOADED = ("*.json", "*.txt", "*.model", "*.safetensors")
 _PROBES = 1000
 
@@ -280,6 +281,8 @@ def _from_hub(name: str) -> Encoder:
             "Without the hub, use a local encoder (`--model FOLDER` or `--model package:NAME`) together with "
             "`--data FILE`, or the embedded space `demo`."
         ) from error
+    if problem := too_many_layers(Path(snapshot)):
+        raise EncoderError(f"model {name!r}: {problem}")
     return Encoder(name, "hub", name, Path(snapshot).name, snapshot)
 
 
@@ -290,8 +293,35 @@ def _from_folder(name: str, folder: Path) -> Encoder:
     for file in sorted(file for file in folder.iterdir() if file.suffix in (".json", ".safetensors", ".txt")):
         with file.open("rb") as stream:
             digest.update(file.name.encode() + hashlib.file_digest(stream, "sha256").digest())
+    if problem := too_many_layers(folder):
+        raise EncoderError(f"model {name!r}: {problem}")
     location = str(folder.resolve())
     return Encoder(name, "folder", location, digest.hexdigest()[:16], location)
+
+
+def too_many_layers(folder: Path) -> str:
+    """Return why the configuration of a model cannot be that of its weights; empty if it can.
+
+    transformers builds every layer that the configuration names before it reads the weights, whatever that takes.
+    Unreadable files are not reported here but by whoever loads them.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        tensors = 0
+        for file in folder.glob("*.safetensors"):
+            with safe_open(file, "numpy") as content:
+                tensors += len(content.keys())
+        layers = {key: config[key] for key in _LAYER_SETTINGS if isinstance(config.get(key), int)}
+    except (OSError, ValueError, RecursionError, AttributeError, SafetensorError):
+        return ""
+    for key, number in layers.items():
+        if tensors and number > tensors:
+            return (
+                f"config.json: {key} is {number:,}, but the weights have {tensors:,} tensors; expected the same model"
+            )
+    return ""
 
 
 def _package_folder(package: str) -> Path:

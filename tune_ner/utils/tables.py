@@ -11,6 +11,7 @@ import pandas as pd
 from tune_ner.utils.text import MISSING, format_value, visible
 
 _NUMERIC = re.compile(r"[+−-]?[\d.,]+")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _CODE = re.compile(r"(`[^`]*`)")
 _MARKUP = re.compile(r"([\\|<*\[\]])")
 
@@ -24,6 +25,19 @@ def is_right_aligned(cells: Sequence[str]) -> bool:
     """Return whether every cell that is not empty is missing or begins with a number."""
     filled = [cell for cell in cells if cell]
     return bool(filled) and all(cell == MISSING or _NUMERIC.match(cell) for cell in filled)
+
+
+def csv_table(frame: pd.DataFrame) -> str:
+    """Return a DataFrame without its index as CSV.
+
+    An apostrophe comes before texts that a spreadsheet would run as a formula (OWASP, "CSV Injection"), such as a name
+    that begins with `=`.
+    """
+
+    def cell(value: Any) -> Any:
+        return f"'{value}" if isinstance(value, str) and value[:1] in _FORMULA else value
+
+    return str(frame.map(cell).to_csv(index=False))
 
 
 def markdown_table(frame: pd.DataFrame) -> str:
