@@ -4,7 +4,9 @@ import math
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -303,3 +305,38 @@ def test_measured_memory_replaces_the_estimate() -> None:
     found = trial_resources(machine, measured, NO_REQUEST, trials=12)
     assert math.floor(1 / found.gpus) == 8 > math.floor(1 / by_estimate.gpus)
     assert measured.on_cpu == BERT_BASE.on_cpu
+
+
+def write_cgroup(folder: Path, names: tuple[str, str, str], limit: str, used: int, cached: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / names[0]).write_text(f"{limit}\n")
+    (folder / names[1]).write_text(f"{used}\n")
+    (folder / "memory.stat").write_text(f"anon 5\n{names[2]} {cached}\n")
+
+
+V2 = ("memory.max", "memory.current", "inactive_file")
+V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+
+
+@pytest.mark.parametrize(
+    ("names", "base", "own"), [(V2, "", "0::/job/step\n"), (V1, "memory", "9:cpu:/other\n4:memory:/job/step\n")]
+)
+def test_the_memory_of_a_container_is_what_its_cgroups_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, str, str], base: str, own: str
+) -> None:
+    (tmp_path / "own").write_text(own)
+    monkeypatch.setattr(resources, "_OWN_CGROUPS", tmp_path / "own")
+    monkeypatch.setattr(resources, "_CGROUPS", tmp_path / "groups")
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=64 * GIB))
+    root = tmp_path / "groups" / base
+    assert Machine.local().memory == 64 * GIB
+    write_cgroup(root, names, "max", 0, 0)
+    assert Machine.local().memory == 64 * GIB
+    write_cgroup(root / "job", names, str(8 * GIB), 3 * GIB, GIB)
+    assert Machine.local().memory == 6 * GIB
+    write_cgroup(root / "job" / "step", names, str(4 * GIB), GIB, 0)
+    assert Machine.local().memory == 3 * GIB
+    write_cgroup(root / "job" / "step", names, str(4 * GIB), 5 * GIB, 0)
+    assert Machine.local().memory == 0
+    monkeypatch.setattr(resources, "_OWN_CGROUPS", tmp_path / "missing")
+    assert Machine.local().memory == 64 * GIB

@@ -23,6 +23,9 @@ _PROCESS = 1.2 * GIB
 # Weights, gradients and AdamW's two moments in fp32, and the kept best epoch.
 _COPIES = 5
 _CGROUP_CPU = Path("/sys/fs/cgroup/cpu.max")
+_CGROUPS = Path("/sys/fs/cgroup")
+_OWN_CGROUPS = Path("/proc/self/cgroup")
+_UNLIMITED = 2**60
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ class Machine:
 
         gpus = torch.cuda.device_count()
         sizes = [torch.cuda.get_device_properties(i).total_memory for i in range(gpus)]
-        return cls(_usable_cpus(), gpus, psutil.virtual_memory().available, min(sizes, default=0))
+        memory = min(psutil.virtual_memory().available, *_free_in_cgroups())
+        return cls(_usable_cpus(), gpus, memory, min(sizes, default=0))
 
     @property
     def hosts(self) -> tuple[Node, ...]:
@@ -204,6 +208,40 @@ def _cpus(count: int) -> str:
 
 def _gigabytes(count: float) -> str:
     return f"{count / 1e9:.1f} GB"
+
+
+def _free_in_cgroups() -> list[int]:
+    """Return the bytes that each control group of this process leaves, such as those of a container or a Slurm job.
+
+    A group and all above it limit the process. Cached files (`inactive_file`) are given up when memory is needed.
+    """
+    try:
+        lines = [line.split(":", 2) for line in _OWN_CGROUPS.read_text().splitlines()]
+    except OSError:  # no Linux
+        return [_UNLIMITED]
+    free = [_UNLIMITED]
+    for number, controllers, path in lines:
+        if number == "0":
+            base, names, cached = _CGROUPS, ("memory.max", "memory.current"), "inactive_file"
+        elif controllers == "memory":
+            base = _CGROUPS / "memory"
+            names, cached = ("memory.limit_in_bytes", "memory.usage_in_bytes"), "total_inactive_file"
+        else:
+            continue
+        group = base / path.strip("/")
+        for folder in (group, *group.parents):
+            if folder.is_relative_to(base):
+                free.append(_free_in_cgroup(folder, *names, cached))
+    return free
+
+
+def _free_in_cgroup(folder: Path, limit_name: str, used_name: str, cached_name: str) -> int:
+    try:
+        limit, used = (int((folder / name).read_text()) for name in (limit_name, used_name))
+        stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):  # no such group here, or no limit ("max")
+        return _UNLIMITED
+    return max(0, limit - used + int(stat.get(cached_name, 0)))
 
 
 def _usable_cpus() -> int:
