@@ -20,6 +20,7 @@ from tune_ner.evaluation.significance import (
     holm,
     not_significantly_worse,
     paired_difference,
+    standard_error,
 )
 
 shapes = st.tuples(st.integers(1, 3), st.integers(1, 6), st.just(3))
@@ -257,10 +258,12 @@ def test_false_positive_rate_of_contrasts() -> None:
 def test_detectable_difference_is_found_in_four_of_five_cases() -> None:
     random = np.random.default_rng(23)
     pairs = [[read_counts(counts[np.newaxis]) for counts in simulated(random, 200, 0.7, systems=2)] for _ in range(20)]
-    size = float(np.median([detectable_difference(pair[0], pair[1], [NO_SEED_VARIANCE] * 2) for pair in pairs]))
+    error = float(np.median([standard_error(one, other, [NO_SEED_VARIANCE] * 2) for one, other in pairs]))
+    size = detectable_difference(error)
     found = 0
     for _ in range(200):
         one, other = (simulated(random, 200, quality) for quality in (0.7 + size / 2, 0.7 - size / 2))
         found += paired_difference(one, other, resamples=300).p_value <= 0.05
     assert 0.7 <= found / 200 <= 0.9
-    assert detectable_difference(pairs[0][0], pairs[0][1], [NO_SEED_VARIANCE] * 2, comparisons=11) > size
+    assert detectable_difference(error, comparisons=11) > size
+    assert standard_error(pairs[0][0], pairs[0][1], [SeedVariance.known(0.05**2)] * 2) > 0.05 * 2**0.5

@@ -305,7 +305,7 @@ def test_the_trial_of_a_killed_worker_is_retried(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("retries", "code"), [(2, 0), (0, 3)])
+@pytest.mark.parametrize(("retries", "code"), [(2, 0), pytest.param(0, 3, marks=pytest.mark.long)])
 def test_a_worker_that_hangs_is_killed_and_its_trial_retried(tmp_path: Path, retries: int, code: int) -> None:
     options = ["--max-concurrent", "1", "--trial-timeout", "15s", "--max-failures", str(retries)]
     process = start(tmp_path, *TWELVE, "--epochs", "6", "--name", "run", *options)

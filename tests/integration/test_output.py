@@ -112,7 +112,8 @@ def test_a_run_for_machines_is_json_alone_and_the_rest_is_logged(tmp_path: Path)
     assert board.name.endswith(lines[-2]["trial_id"])
     again = run("--quiet")
     assert (again.returncode, again.stderr) == (0, "")
-    assert [line.partition(":")[0] for line in again.stdout.splitlines()] == [
+    # a small model may be worse than a list of the train entities
+    assert [label for line in again.stdout.splitlines() if (label := line.partition(":")[0]) != "caution"] == [
         "Best configuration on the validation set",
         *("Results", "Model", "Report"),
     ]

@@ -410,9 +410,10 @@ def with_blank_sentences() -> tuple[Corpus, Split]:
     return corpus, Split(train, (*range(120, 140), 221), (*range(140, 160), 222))
 
 
-@pytest.mark.parametrize("batching", ["padded", "padding_free"])
-@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
-@pytest.mark.parametrize("batch_size", [1, 2, 8])
+@pytest.mark.parametrize(
+    ("batching", "label_smoothing", "batch_size"),
+    [("padded", 0.0, 1), ("padding_free", 0.1, 1), ("padded", 0.1, 8), ("padding_free", 0.0, 2)],
+)
 def test_batches_without_labels_have_no_loss(batching: str, label_smoothing: float, batch_size: int) -> None:
     corpus, split = with_blank_sentences()
     found = trained(corpus, split, batching=batching, label_smoothing=label_smoothing, batch_size=batch_size, epochs=2)

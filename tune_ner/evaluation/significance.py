@@ -113,24 +113,20 @@ def contrast(
     return Difference(estimate, estimate - half, estimate + half, p_value)
 
 
-def detectable_difference(
-    one: Sample,
-    other: Sample,
-    seeds: Sequence[SeedVariance],
-    *,
-    comparisons: int = 1,
-    level: float = 0.95,
-    power: float = 0.8,
-    seed: int = 0,
-) -> float:
-    """Return the smallest difference that a test of two such configurations finds with a probability of `power`.
-
-    `(z(1 - alpha / (2 m)) + z(power)) * standard error` for `m` comparisons with Bonferroni's correction (Cohen 1988,
-    chapter 2), with the standard error of the observed difference.
-    """
+def standard_error(one: Sample, other: Sample, seeds: Sequence[SeedVariance], seed: int = 0) -> float:
+    """Return the standard error of the difference of two mean F1 scores, over documents and between seeds."""
     total, _ = _variance_of_sum([one, other], np.array([1.0, -1.0]), seeds, BOOTSTRAP_RESAMPLES, seed)
+    return sqrt(total)
+
+
+def detectable_difference(error: float, *, comparisons: int = 1, level: float = 0.95, power: float = 0.8) -> float:
+    """Return the smallest difference that a test finds with a probability of `power`, from its standard error.
+
+    `(z(1 - alpha / (2 m)) + z(power)) * error` for `m` comparisons with Bonferroni's correction (Cohen 1988, chapter
+    2).
+    """
     quantiles = stats.norm.ppf([1 - (1 - level) / (2 * comparisons), power])
-    return float(quantiles.sum()) * sqrt(total)
+    return float(quantiles.sum()) * error
 
 
 def _variance_of_sum(

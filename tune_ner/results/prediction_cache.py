@@ -49,6 +49,7 @@ class PredictionCache:
     _group_ids: dict[str, int] = field(default_factory=dict)
     _differences: dict[tuple[object, ...], Difference] = field(default_factory=dict)
     _variances: dict[SplitName, dict[TrialConfig, SeedVariance]] = field(default_factory=dict)
+    _samples: dict[tuple[object, ...], Sample] = field(default_factory=dict)
 
     @cached_property
     def audits(self) -> Audits:
@@ -161,8 +162,11 @@ class PredictionCache:
 
     def sample(self, records: Iterable[TrialRecord], split_name: SplitName) -> Sample:
         """Return the counts of several trials, summed by document."""
-        counts, ids = self.replicate_counts(records, split_name)
-        return read_counts(counts, ids)
+        records = list(records)
+        key = *(record.trial_id for record in records), split_name
+        if key not in self._samples:
+            self._samples[key] = read_counts(*self.replicate_counts(records, split_name))
+        return self._samples[key]
 
     def seed_variance_of(self, records: Sequence[TrialRecord], split_name: SplitName) -> SeedVariance | None:
         """Return the variance of the mean F1 of some trials of a configuration; None if they are of several."""

@@ -9,12 +9,13 @@ from tune_ner.data.corpus import SplitName
 from tune_ner.evaluation.ranking import RankUncertainty, bias_corrected_f1, rank_uncertainty
 from tune_ner.evaluation.samples import Sample
 from tune_ner.evaluation.seed_variance import SeedVariance
-from tune_ner.evaluation.significance import detectable_difference
+from tune_ner.evaluation.significance import detectable_difference, standard_error
 from tune_ner.results.prediction_cache import PredictionCache
 from tune_ner.results.records import TrialRecord
 
 MOST_COMPARED = 100
 """Number of configurations that are compared with the best; more would need p-values too small to estimate."""
+_NEAREST = 10
 
 
 class Ranking:
@@ -51,15 +52,12 @@ class Ranking:
     def detectable(self, split_name: SplitName) -> tuple[float, float]:
         """Return the smallest difference to the best that a test finds in 80 % of cases: alone, and among all.
 
-        The median over the other configurations.
+        From the median standard error of the differences to the next best configurations.
         """
         (best, *others), (own, *theirs) = self.samples(split_name), self.seeds(split_name)
-        pairs = list(zip(others, theirs, strict=True))
-        alone, among_all = (
-            median(detectable_difference(best, other, [own, seeds], comparisons=count) for other, seeds in pairs)
-            for count in (1, len(pairs))
-        )
-        return alone, among_all
+        nearest = zip(others[:_NEAREST], theirs[:_NEAREST], strict=True)
+        error = median(standard_error(best, other, [own, seeds]) for other, seeds in nearest)
+        return detectable_difference(error), detectable_difference(error, comparisons=len(others))
 
 
 def _replicates(records: Sequence[TrialRecord]) -> frozenset[tuple[int | None, int]]:

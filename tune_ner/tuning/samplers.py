@@ -12,7 +12,6 @@ import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
-from sqlalchemy.exc import SQLAlchemyError
 
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import StudyError
@@ -185,7 +184,7 @@ class StudySampler(Sampler):
     def _storage_errors(self) -> Iterator[None]:
         try:
             yield
-        except (StorageInternalError, SQLAlchemyError) as error:
+        except StorageInternalError as error:
             reason = str(error.__cause__ or error).splitlines()[0][:300]
             raise StudyError(
                 f"study storage {redact(self._storage)}: {redact(reason)}; a lock of another process is waited for up "
