@@ -26,10 +26,10 @@ def test_variance_of_seeds_is_estimated_without_that_of_documents() -> None:
 def test_configurations_with_few_seeds_share_their_variance() -> None:
     random = np.random.default_rng(2)
     samples = [read_counts(simulated(random, 300, random.normal(0.7, 0.03, 2), systems=2)) for _ in range(12)]
-    alone = [seed_variance(sample) for sample in samples]
+    single = [seed_variance(sample) for sample in samples]
     pooled = pooled_seed_variances(samples)
-    assert np.std([each.variance for each in pooled]) < np.std([each.variance for each in alone]) / 3
-    assert {each.degrees_of_freedom for each in alone} == {1}
+    assert np.std([each.variance for each in pooled]) < np.std([each.variance for each in single]) / 3
+    assert {each.degrees_of_freedom for each in single} == {1}
     assert pooled[0].degrees_of_freedom > 4
 
 

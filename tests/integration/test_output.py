@@ -113,7 +113,7 @@ def test_a_run_for_machines_is_json_alone_and_the_rest_is_logged(tmp_path: Path)
     again = run("--quiet")
     assert (again.returncode, again.stderr) == (0, "")
     # a small model may be worse than a list of the train entities
-    assert [label for line in again.stdout.splitlines() if (label := line.partition(":")[0]) != "caution"] == [
+    assert [label for line in again.stdout.splitlines() if (label := line.partition(":")[0]) != "warning"] == [
         "Best configuration on the validation set",
         *("Results", "Model", "Report"),
     ]

@@ -138,7 +138,7 @@ def records(run: Path) -> int:
     return len(file.read_text().splitlines()) if file.exists() else 0
 
 
-def test_a_grid_runs_on_both_nodes_and_goes_on_after_a_preemption(slurm: Slurm, tmp_path: Path) -> None:
+def test_a_grid_runs_on_both_nodes_and_is_resumed_after_a_preemption(slurm: Slurm, tmp_path: Path) -> None:
     arguments = ["grid", "demo", "--results-dir", str(tmp_path), "--epochs", "6", "--name"]
     undisturbed = slurm.submit(*arguments, "undisturbed")
     assert slurm.wait_for_end(undisturbed) == ("COMPLETED", "0:0")

@@ -74,7 +74,7 @@ def test_brief_section_has_failures_and_the_best_configuration(tmp_path: Path) -
     records = [a_record((0.5,), seed=1), a_failed_trial("no [weights] here", seed=2), diverged]
     caveat, *failures, unfinished, best = brief_section(results_of(tmp_path, records), 4).content
     assert isinstance(caveat, Sentence)
-    assert caveat.label == "caution"
+    assert caveat.label == "warning"
     assert [item.tone for item in failures if isinstance(item, Sentence)] == ["error", "error"]
     assert isinstance(unfinished, Sentence)
     assert "3 of 4 trials" in unfinished.text

@@ -67,10 +67,10 @@ def test_card_has_metrics_data_audit_and_limitations(run: RunDir) -> None:
         assert piece in card
 
 
-def test_audit_errors_are_cautions_above_everything_else(run: RunDir) -> None:
+def test_audit_errors_are_warnings_above_everything_else(run: RunDir) -> None:
     card = card_of(run)
-    caution = "> **Caution:** The data has an audit error: a leak. fix a leak"
-    assert card.index("# tiny:1x32") < card.index(caution) < card.index("## Usage")
+    warning = "> **Warning:** The data has an audit error: a leak. fix a leak"
+    assert card.index("# tiny:1x32") < card.index(warning) < card.index("## Usage")
 
 
 def test_front_matter_is_that_of_the_hub(run: RunDir) -> None:

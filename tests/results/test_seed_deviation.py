@@ -31,7 +31,7 @@ def test_earlier_run_on_the_same_data(tmp_path: Path) -> None:
     assert found.source == "run several"
 
 
-def test_unreadable_runs_beside_it_do_not_matter(tmp_path: Path) -> None:
+def test_unreadable_runs_in_the_same_folder_do_not_matter(tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "trials.jsonl").write_text("{", encoding="utf-8")

@@ -76,8 +76,8 @@ def test_validation_f1_is_corrected_for_the_choice(tmp_path: Path) -> None:
 def test_detectable_differences_are_larger_among_many(tmp_path: Path) -> None:
     results = simulated_run(tmp_path, [simulated_trial(0.8, learning_rate=rate * 1e-3) for rate in range(1, 6)])
     (line,) = [line for line in results.summary if line.startswith("Smallest difference")]
-    alone, among_all = (float(x) for x in re.findall(r"0\.\d+", line)[:2])
-    assert 0.02 < alone < among_all < 0.2
+    single, among_all = (float(x) for x in re.findall(r"0\.\d+", line)[:2])
+    assert 0.02 < single < among_all < 0.2
     assert "in 4 comparisons" in line
 
 
@@ -177,3 +177,9 @@ def test_audit_errors_are_caveats_and_warnings_are_not(tmp_path: Path) -> None:
 def test_model_that_finds_nothing_is_a_caveat(tmp_path: Path) -> None:
     (caveat,) = simulated_run(tmp_path, [simulated_trial(0.0)]).caveats
     assert "found no entity of the test split" in caveat
+
+
+def test_folds_are_not_called_a_single_seed(tmp_path: Path) -> None:
+    results = simulated_run(tmp_path, [simulated_trial(0.8, fold=fold) for fold in (0, 1, 2)])
+    assert not any("Only one seed" in line for line in results.summary)
+    assert any("The folds share training sentences" in line for line in results.summary)

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tune_ner.tagging.alignment import IGNORED
 from tune_ner.training.dataset import Windows
 
 rows = st.lists(
@@ -38,3 +39,9 @@ def test_data_loader_takes_a_batch_at_once() -> None:
     loader = torch.utils.data.DataLoader(windows, batch_size=2, collate_fn=rows_of)  # type: ignore[arg-type] # it takes a batch as one
     assert [len(batch) for batch in loader] == [2, 2, 1]
     assert next(iter(loader)) == [([1], [0]), ([2, 2], [0, 0])]
+
+
+def test_windows_without_a_label_are_noticed() -> None:
+    labelled = ([5, 6, 7], [IGNORED, 1, IGNORED])
+    assert not Windows.of([labelled, labelled]).has_unlabelled
+    assert Windows.of([labelled, ([5, 7], [IGNORED, IGNORED])]).has_unlabelled

@@ -1,6 +1,7 @@
 """Records that the driver writes, and signals that it handles, without starting Ray."""
 
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
@@ -9,12 +10,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import ray
 
 from tests.factories import a_result
 from tune_ner.config.loading import parse_space
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
-from tune_ner.tuning.callbacks import RecordWriter, handle_interrupts
+from tune_ner.tuning.callbacks import RecordWriter, Watchdog, handle_interrupts
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment, prepare
 from tune_ner.tuning.trainable import tune_config
@@ -90,3 +92,29 @@ def test_outside_of_the_main_thread_signals_are_not_handled() -> None:
 
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(handler).result() is before
+
+
+def test_only_the_attempt_that_the_watchdog_ended_is_blamed_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, run_dir, experiment = a_writer(tmp_path)
+    watchdog = Watchdog(0.001, RunEvents())
+    writer.watch(watchdog)
+    killed: list[object] = []
+    monkeypatch.setattr(ray, "kill", lambda actor, **_: killed.append(actor))
+    trial = SimpleNamespace(
+        trial_id="key",
+        config=tune_config(experiment.trials[0]),
+        status="RUNNING",
+        temporary_state=SimpleNamespace(ray_actor="actor"),
+        get_pickled_error=lambda: "node lost",
+    )
+    watchdog.on_trial_start(0, [trial], trial)
+    time.sleep(0.01)
+    watchdog.on_step_begin(0, [trial])
+    watchdog.on_step_begin(0, [trial])
+    assert (killed, watchdog.killed) == (["actor"], {"key"})
+    watchdog.on_trial_start(0, [trial], trial)
+    writer.on_trial_error(0, [trial], trial)
+    (record,) = run_dir.records()
+    assert record.error == "the worker died: node lost"

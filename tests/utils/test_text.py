@@ -7,6 +7,7 @@ from tune_ner.utils.text import (
     format_clock,
     format_duration,
     format_value,
+    html_with_code,
     near_misses,
     plural,
     redact,
@@ -120,3 +121,8 @@ def test_the_working_folder_is_not_redacted(name: str, monkeypatch: pytest.Monke
 def test_text_without_secrets_is_unchanged(text: str) -> None:
     if not any(word in text for word in ("Bearer", "Basic", "hf_", *secret_values())):
         assert redact(text) == text
+
+
+def test_code_is_marked_up_and_everything_is_escaped() -> None:
+    assert html_with_code("use `--split <x>` & `y`") == "use <code>--split &lt;x&gt;</code> &amp; <code>y</code>"
+    assert html_with_code("a ` b <i>") == "a ` b &lt;i&gt;"

@@ -217,7 +217,7 @@ def describe(starts: Sequence[BoundaryMarker], ends: Sequence[BoundaryMarker]) -
 
 
 def _without_spacing(markers: Sequence[BoundaryMarker]) -> Sequence[BoundaryMarker]:
-    """Leave out spacing beside other markers, which are easier to see."""
+    """Leave out spacing if there are other markers, which are easier to see."""
     return [marker for marker in markers if marker.kind != "spacing"] or markers
 
 

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from rich.console import Console
 
 from tune_ner.utils.console import new_console, print_line, print_table
-from tune_ner.utils.text import visible
+from tune_ner.utils.text import html_with_code, visible
 
 if TYPE_CHECKING:
     from tune_ner.audit.findings import AuditReport, Example, Finding
@@ -119,7 +119,7 @@ def group_by_suggestion(findings: Iterable[Finding]) -> dict[str, list[Finding]]
 
 def _group_html(suggestion: str, findings: list[Finding]) -> Markup:
     shown = Markup("\n").join(map(_finding_html, findings))
-    return Markup("<div>{}<p><b>Suggestion:</b> {}</p></div>").format(shown, _with_code(suggestion))
+    return Markup("<div>{}<p><b>Suggestion:</b> {}</p></div>").format(shown, html_with_code(suggestion))
 
 
 def _finding_html(finding: Finding) -> Markup:
@@ -135,14 +135,6 @@ def _finding_html(finding: Finding) -> Markup:
         _affected(finding),
         visible(finding.effect),
         Markup("").join(examples),
-    )
-
-
-def _with_code(text: str) -> Markup:
-    """Return a text whose `code` is marked up as code."""
-    pieces = [Markup("{}").format(piece) for piece in visible(text).split("`")]
-    return Markup("").join(
-        Markup("<code>{}</code>").format(piece) if place % 2 else piece for place, piece in enumerate(pieces)
     )
 
 

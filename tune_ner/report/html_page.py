@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from tune_ner.errors import RunFolderError
 from tune_ner.report.sections import Item, Section, Sentence, Table
 from tune_ner.report.vega import Chart, chart_script
 from tune_ner.utils.io import atomic_write
 from tune_ner.utils.tables import column_texts, is_right_aligned
-from tune_ner.utils.text import visible_lines
+from tune_ner.utils.text import html_with_code, visible_lines
 
 _TEMPLATES = "templates"
 _SCRIPTS = ("tables.js", "charts.js", "errors.js")
@@ -114,7 +114,7 @@ def _environment() -> Environment:
     )
     # `tojson` escapes `<`, `>`, `&` and `'`, so that no text can close the element that contains it.
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "allow_nan": False, "separators": (",", ":")}
-    environment.filters |= {"with_code": _with_code, "columns": _columns}
+    environment.filters |= {"with_code": html_with_code, "columns": _columns}
     return environment
 
 
@@ -122,16 +122,6 @@ def _columns(table: Table) -> list[tuple[str, list[str], bool]]:
     """Return the name, the cells and the alignment of each column."""
     columns = ((str(name), column_texts(table.frame[name])) for name in table.frame.columns)
     return [(name, cells, is_right_aligned(cells)) for name, cells in columns]
-
-
-def _with_code(text: str) -> Markup:
-    """Return a text whose `code` is marked up as code."""
-    pieces = visible_lines(text).split("`")
-    if len(pieces) % 2 == 0:
-        return escape(visible_lines(text))
-    return Markup("").join(
-        Markup("<code>{}</code>").format(piece) if place % 2 else escape(piece) for place, piece in enumerate(pieces)
-    )
 
 
 @lru_cache(maxsize=1)

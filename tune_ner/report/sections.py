@@ -92,7 +92,7 @@ def audit_section(audits: Audits) -> Section:
 
 def caveats_of(results: Results) -> tuple[Sentence, ...]:
     """Return the reasons not to rely on the results."""
-    return tuple(Sentence(text, "caution", "error") for text in results.caveats)
+    return tuple(Sentence(text, "warning", "error") for text in results.caveats)
 
 
 def leaderboard_section(results: Results) -> Section | None:

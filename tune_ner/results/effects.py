@@ -317,7 +317,7 @@ def _interactions(cache: PredictionCache, done: Sequence[TrialRecord], hyperpara
             continue
         groups = [[by_id[trial] for trial in side] for effect in (one, other) for side in effect.trial_ids]
         samples = [cache.sample(group, "test") for group in groups]
-        seeds = [cache.mean_seed_variance(group, "test") for group in groups]
+        seeds = [cache.seed_variance_of(group, "test") for group in groups]
         found = contrast(samples, [1, -1, -1, 1], seeds)
         verdict = "differs" if found.p_value <= SIGNIFICANT else "does not differ"
         sentences.append(

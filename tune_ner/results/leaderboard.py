@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tune_ner.config.trial_config import TrialConfig
@@ -10,7 +10,7 @@ from tune_ner.evaluation.confidence_intervals import Interval
 from tune_ner.evaluation.ranking import RankUncertainty
 from tune_ner.evaluation.significance import not_significantly_worse
 from tune_ner.results.prediction_cache import PredictionCache
-from tune_ner.results.ranking import MOST_COMPARED, Ranking
+from tune_ner.results.ranking import MOST_COMPARED, Ranking, replicate, replicates
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.selection import Candidate, RankedConfiguration, rank
 
@@ -80,14 +80,14 @@ def _ties(cache: PredictionCache, groups: Sequence[Sequence[TrialRecord]]) -> di
     fewest = min(_FEWEST_SHARED, len(groups[0]))
     together: dict[frozenset[tuple[int | None, int]], list[int]] = {}
     for place, group in enumerate(groups[1:], start=1):
-        shared = _replicates(groups[0]) & _replicates(group)
+        shared = replicates(groups[0]) & replicates(group)
         if len(shared) >= fewest:
             together.setdefault(shared, []).append(place)
     family = sum(map(len, together.values()))
     ties = {0: True}
     for shared, places in together.items():
         compared = {
-            str(place): cache.replicate_counts([r for r in groups[place] if _replicate(r) in shared], "validation")
+            str(place): cache.replicate_counts([r for r in groups[place] if replicate(r) in shared], "validation")
             for place in (0, *places)
         }
         counts = {place: of_place for place, (of_place, _) in compared.items()}
@@ -100,11 +100,3 @@ def _ties(cache: PredictionCache, groups: Sequence[Sequence[TrialRecord]]) -> di
         )
         ties |= {place: str(place) in found for place in places}
     return ties
-
-
-def _replicates(records: Iterable[TrialRecord]) -> frozenset[tuple[int | None, int]]:
-    return frozenset(map(_replicate, records))
-
-
-def _replicate(record: TrialRecord) -> tuple[int | None, int]:
-    return record.config.fold, record.config.seed

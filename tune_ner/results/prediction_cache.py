@@ -168,32 +168,26 @@ class PredictionCache:
             self._samples[key] = read_counts(*self.replicate_counts(records, split_name))
         return self._samples[key]
 
-    def seed_variance_of(self, records: Sequence[TrialRecord], split_name: SplitName) -> SeedVariance | None:
-        """Return the variance of the mean F1 of some trials of a configuration; None if they are of several."""
-        configurations = {configuration_of(record.config) for record in records}
-        configuration = next(iter(configurations), None)
-        if len(configurations) != 1 or configuration not in self.configurations:
-            return None
-        if len(records) == 1 and not self.has_repeated_seeds:
-            return SeedVariance.known(self.seed_deviation.value**2)
-        found, of_run = self.seed_variances(split_name)[configuration], self.configurations[configuration]
-        share = len(of_run) / len(records)
-        return SeedVariance(found.variance * share, found.degrees_of_freedom, found.raw * share)
+    def seed_variance_of(self, records: Sequence[TrialRecord], split_name: SplitName) -> SeedVariance:
+        """Return the variance of the mean F1 of some trials between seeds; trials may be of several configurations.
 
-    def mean_seed_variance(self, records: Sequence[TrialRecord], split_name: SplitName) -> SeedVariance:
-        """Return the variance of the mean F1 of some trials between seeds; trials may be of several configurations."""
-        if not self.has_repeated_seeds:
-            return SeedVariance.known(self.seed_deviation.value**2 / len(records))
+        A configuration with a single trial, in a run without repeated seeds, has that of `seed_deviation`.
+        """
         variances = self.seed_variances(split_name)
-        total = raw = 0.0
-        freedom = []
+        of_trials = []
         for record in records:
             config = configuration_of(record.config)
-            runs = len(self.configurations[config])
-            total += variances[config].variance * runs
-            raw += variances[config].raw * runs
-            freedom.append(variances[config].degrees_of_freedom)
-        return SeedVariance(total / len(records) ** 2, min(freedom), raw / len(records) ** 2)
+            trials = len(self.configurations[config])
+            if trials == 1 and not self.has_repeated_seeds:
+                of_trials.append(SeedVariance.known(self.seed_deviation.value**2))
+            else:
+                mean = variances[config]
+                of_trials.append(SeedVariance(mean.variance * trials, mean.degrees_of_freedom, mean.raw * trials))
+        return SeedVariance(
+            sum(each.variance for each in of_trials) / len(records) ** 2,
+            min(each.degrees_of_freedom for each in of_trials),
+            sum(each.raw for each in of_trials) / len(records) ** 2,
+        )
 
     def improvement(self, records: Sequence[TrialRecord]) -> Difference | None:
         """Return mean test span F1 of the trials of a configuration minus that of the best baseline of each fold.
@@ -210,7 +204,7 @@ class PredictionCache:
             baselines.append(np.array([of_sentence.get(index, [0, 0, 0]) for index in indices])[np.newaxis])
         ids = [self._ids(r, -1 if r.config.fold is None else r.config.fold, "test") for r in records]
         own = read_counts([self.counts(record, "test")[np.newaxis] for record in records], ids)
-        seeds = self.seed_variance_of(records, "test") or NO_SEED_VARIANCE
+        seeds = self.seed_variance_of(records, "test")
         return contrast([own, read_counts(baselines, ids)], [1, -1], [seeds, NO_SEED_VARIANCE])
 
     def interval(
@@ -234,14 +228,12 @@ class PredictionCache:
         Spurious predictions belong to neither, so there is no precision of seen or of unseen entities. The interval
         counts each entity once, however many trials there are.
         """
-        totals = [self.counts(record, split_name, None, novelty).sum(axis=0) for record in records]
-        found, gold = (
-            sum(int(x) for x in column) for column in ([t[0] for t in totals], [t[0] + t[2] for t in totals])
-        )
+        totals = np.sum([self.counts(record, split_name, None, novelty).sum(axis=0) for record in records], axis=0)
+        found, gold = int(totals[0]), int(totals[0] + totals[2])
         if not gold:
             return share_interval(0, 0)
-        entities = gold / len(records)
-        interval = share_interval(round(found / len(records)), round(entities))
+        repeats = len(records) / len({record.config.fold for record in records})
+        interval = share_interval(round(found / repeats), round(gold / repeats))
         return Interval(min(interval.low, found / gold), max(interval.high, found / gold), found / gold)
 
     def difference(

@@ -28,8 +28,8 @@ class Ranking:
 
     def __init__(self, cache: PredictionCache, groups: Sequence[Sequence[TrialRecord]]) -> None:
         self._cache = cache
-        first = _replicates(groups[0])
-        self.places = [place for place, group in enumerate(groups) if _replicates(group) == first][:MOST_COMPARED]
+        first = replicates(groups[0])
+        self.places = [place for place, group in enumerate(groups) if replicates(group) == first][:MOST_COMPARED]
         self._groups = [groups[place] for place in self.places]
 
     def samples(self, split_name: SplitName) -> list[Sample]:
@@ -38,7 +38,7 @@ class Ranking:
 
     def seeds(self, split_name: SplitName) -> list[SeedVariance]:
         """Return the variance of the mean F1 of each configuration between seeds."""
-        return [self._cache.mean_seed_variance(group, split_name) for group in self._groups]
+        return [self._cache.seed_variance_of(group, split_name) for group in self._groups]
 
     def uncertainties(self) -> dict[int, RankUncertainty]:
         """Return the probability of being best on validation and the limits of the rank, by place."""
@@ -50,7 +50,7 @@ class Ranking:
         return bias_corrected_f1(self.samples("validation")) if len(self.places) > 1 else None
 
     def detectable(self, split_name: SplitName) -> tuple[float, float]:
-        """Return the smallest difference to the best that a test finds in 80 % of cases: alone, and among all.
+        """Return the smallest difference to the best that a test finds in 80 % of cases: in one comparison, and in all.
 
         From the median standard error of the differences to the next best configurations.
         """
@@ -60,5 +60,11 @@ class Ranking:
         return detectable_difference(error), detectable_difference(error, comparisons=len(others))
 
 
-def _replicates(records: Sequence[TrialRecord]) -> frozenset[tuple[int | None, int]]:
-    return frozenset((record.config.fold, record.config.seed) for record in records)
+def replicates(records: Sequence[TrialRecord]) -> frozenset[tuple[int | None, int]]:
+    """Return the fold and seed of each trial."""
+    return frozenset(map(replicate, records))
+
+
+def replicate(record: TrialRecord) -> tuple[int | None, int]:
+    """Return the fold and seed of a trial."""
+    return record.config.fold, record.config.seed

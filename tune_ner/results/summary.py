@@ -119,7 +119,7 @@ def summarize_leaderboard(
         )
     sentences += _detectable_differences(ranking)
     sentences += _expected_best(entries, records)
-    if len({record.config.seed for record in records if record.result}) == 1 and not best.records[0].config.fold:
+    if len(best.records) == 1 and not cache.has_repeated_seeds:
         sentences.append(cache.seed_deviation.sentence)
     if len({record.config.fold for record in best.records}) > 1:
         sentences.append(
@@ -162,13 +162,13 @@ def _detectable_differences(ranking: Ranking) -> list[str]:
     if len(ranking.places) < 2:
         return []
     found = {split_name: ranking.detectable(split_name) for split_name in EVALUATED_SPLITS}
-    if not all(alone for alone, _ in found.values()):  # too few sentences to estimate a variance
+    if not all(single for single, _ in found.values()):  # too few sentences to estimate a variance
         return []
     many = len(ranking.places) > 2
     listed = ", ".join(
-        f"{alone:.3f} on {split_name}"
+        f"{single:.3f} on {split_name}"
         + (f" ({among_all:.3f} in {len(ranking.places) - 1} comparisons)" if many else "")
-        for split_name, (alone, among_all) in found.items()
+        for split_name, (single, among_all) in found.items()
     )
     return [f"Smallest difference to the best that a test would find in 80 % of cases: {listed}."]
 
@@ -360,10 +360,10 @@ def _untrained(entries: Sequence[LeaderboardEntry]) -> str:
 
 def _baseline(entries: Sequence[LeaderboardEntry], cache: PredictionCache) -> str:
     baseline, best = baseline_f1(cache.audits), entries[0].test.estimate
-    improvement = cache.improvement(entries[0].records)
-    interval = f" (95 % interval {improvement.low:+.3f} to {improvement.high:+.3f})" if improvement else ""
     if baseline is None or best <= baseline:  # the latter is a caveat
         return ""
+    improvement = cache.improvement(entries[0].records)
+    interval = f" (95 % interval {improvement.low:+.3f} to {improvement.high:+.3f})" if improvement else ""
     return (
         f"The best baseline without a model reaches test span F1 {baseline:.3f}; the best configuration is "
         f"{best - baseline:.3f} above it{interval}."

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tune_ner.tagging.alignment import ragged
+from tune_ner.tagging.alignment import IGNORED, ragged
 
 Ints = npt.NDArray[np.signedinteger[Any]]
 
@@ -51,6 +51,12 @@ class Windows(torch.utils.data.Dataset["Windows"]):
         lengths = self.lengths[chosen]
         subwords = ragged(self.starts[chosen], lengths)
         return Windows(self.ids[subwords], self.labels[subwords], np.append(0, np.cumsum(lengths)))
+
+    @property
+    def has_unlabelled(self) -> bool:
+        """Whether some window has no label, as one of a text without words."""
+        labels_before = np.append(0, np.cumsum(self.labels != IGNORED))
+        return bool((np.diff(labels_before[self.starts]) == 0).any())
 
     @property
     def lengths(self) -> Ints:

@@ -185,6 +185,7 @@ class TrialTrainer(transformers.Trainer):
         self._collate = collate
         self._on_epoch_end = on_epoch_end
         self._saved = saved
+        self._has_unlabelled = arguments["train_dataset"].has_unlabelled
         self.remove_callback(transformers.PrinterCallback)
         self.add_callback(self.losses)
         if saved:
@@ -209,7 +210,8 @@ class TrialTrainer(transformers.Trainer):
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *arguments: Any, **named: Any) -> Any:
         """Return the loss of a batch; 0 for a batch without any label, whose mean over labels would be NaN."""
-        if inputs["labels"].ne(IGNORED).any():
+        # the second condition waits for the device, which most corpora need not
+        if not self._has_unlabelled or inputs["labels"].ne(IGNORED).any():
             return super().compute_loss(model, inputs, *arguments, **named)
         outputs = model(**{name: value for name, value in inputs.items() if name != "labels"})
         return outputs.logits.sum() * 0.0

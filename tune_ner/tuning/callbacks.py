@@ -130,7 +130,7 @@ class Watchdog(tune.Callback):
 
     Attributes:
         seconds: longest time between the start and the first report, and between two reports.
-        killed: Tune's keys of the trials whose worker was killed.
+        killed: Tune's keys of the trials whose last worker was killed.
     """
 
     def __init__(self, seconds: float, events: RunEvents) -> None:
@@ -145,6 +145,7 @@ class Watchdog(tune.Callback):
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note the start of an attempt."""
         self._last[trial.trial_id] = time.monotonic()
+        self.killed.discard(trial.trial_id)  # this attempt may fail for another reason
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: Any, **info: Any) -> None:
         """Note a report."""

@@ -7,6 +7,8 @@ import os
 import re
 from collections.abc import Iterable
 
+from markupsafe import Markup, escape
+
 MISSING = "–"
 """Shown in place of a missing value."""
 
@@ -29,6 +31,16 @@ def visible(text: str) -> str:
 def visible_lines(text: str) -> str:
     """Return the text with each of its lines made `visible`."""
     return "\n".join(map(visible, text.split("\n")))
+
+
+def html_with_code(text: str) -> Markup:
+    """Return a text as HTML whose `code` is marked up as code."""
+    pieces = visible_lines(text).split("`")
+    if len(pieces) % 2 == 0:
+        return escape(visible_lines(text))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if place % 2 else escape(piece) for place, piece in enumerate(pieces)
+    )
 
 
 def plural(count: int, noun: str, many: str = "") -> str:

@@ -33,7 +33,7 @@ class CutWords(Check):
             count=len(windows),
             total=len(data.sentences),
             effect=(
-                f"{len(inside):,} of them end in a letter or digit, so many words are cut, and so may be the "
+                f"{len(inside):,} of them end in a letter or digit: words are cut, and so may be the "
                 f"{at_end:,} entities at their end. A model learns pieces of words that do not occur in whole text."
             ),
             suggestion="Read the whole text that the windows were cut from, and divide it into sentences.",
