@@ -24,11 +24,14 @@ from benchmarks.outcomes import (
 )
 
 NAMES = {
-    "a": "plain loop, one process",
-    "b": "HF hyperparameter_search on Ray",
-    "c": "this grid, padded",
-    "d": "this grid, packed",
-    "e": "this grid, packed, ASHA",
+    "a": "plain loop, one process, fp32",
+    "b": "HF hyperparameter_search on Ray, fp32",
+    "c": "this grid, padded, fp32",
+    "d": "this grid, padding-free, fp32",
+    "e": "this grid, padding-free, fp32, ASHA",
+    "f": "plain loop, one process, bf16",
+    "g": "this grid, padding-free, bf16",
+    "h": "this grid, padding-free, bf16, ASHA",
 }
 
 
@@ -145,11 +148,11 @@ def _share(run: Run, work: Workload, rate: float) -> float:
 
 def _outside_trials(results: Results, cores: int) -> Iterator[str]:
     yield "Wall time outside trials: start-up, Ray, audit, tables, slots empty at the end (medians)"
-    for way in (way for way in results.ways if way in "acde"):
+    for way in (way for way in results.ways if way != "b"):
         runs = results.of(way)
         # The loop has one trial at a time, with all the threads.
         outside = [
-            seconds_outside_trials(run.measurement.seconds, run.trials, 1 if way == "a" else cores) for run in runs
+            seconds_outside_trials(run.measurement.seconds, run.trials, 1 if way in "af" else cores) for run in runs
         ]
         shares = [100 * one / run.measurement.seconds for one, run in zip(outside, runs, strict=True)]
         yield f"  {way} {median(outside):7.1f} s  {median(shares):5.1f} % of the wall"

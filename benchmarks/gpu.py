@@ -1,5 +1,8 @@
 """Speed of trials on one GPU, without Ray: steps per second of 1 to 8 processes, and a profile of one process.
 
+The ways: `padded` is the plain HF Trainer in mixed precision, `eager` trains bucketed batches with fp32 weights in the
+optimizer only, `graph` captures such steps as CUDA graphs.
+
     python -m benchmarks.gpu --out FILE.jsonl
     python -m benchmarks.gpu --cpu --out FILE.jsonl     # tiny sizes, to check the script
 
@@ -28,11 +31,14 @@ import transformers
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.data.splits import SplitSpec, split_corpus
 from tune_ner.data.synthetic.generator import synthetic_corpus
+from tune_ner.training import trainer
+from tune_ner.training.cuda_graph import GraphedStep
 from tune_ner.training.encoders import Encoder, load_tokenizer, resolve_encoder
 from tune_ner.training.trial import TrialOptions, run_trial
 
 SENTENCES = {False: 950, True: 60}  # with and without --cpu
 EPOCHS = 2
+WAYS = ("padded", "eager", "graph")
 
 
 def save_encoder(folder: Path, *, tiny: bool) -> None:
@@ -47,8 +53,9 @@ def save_encoder(folder: Path, *, tiny: bool) -> None:
     transformers.BertModel(transformers.BertConfig(vocab_size=50_325, **size)).save_pretrained(folder)
 
 
-def trial(folder: str, sentences: int, batching: str, precision: str) -> dict[str, Any]:
+def trial(folder: str, sentences: int, way: str, precision: str, dropout: float | None = None) -> dict[str, Any]:
     """Train one trial and return its seconds per stage and its steps per second."""
+    setattr(trainer, "GraphedStep", GraphedStep if way == "graph" else lambda step: step)  # noqa: B010 - mypy
     corpus = synthetic_corpus(sentences)
     split = split_corpus(corpus, SplitSpec())
     config = TrialConfig(
@@ -58,20 +65,26 @@ def trial(folder: str, sentences: int, batching: str, precision: str) -> dict[st
         learning_rate=5e-5,
         seed=42,
         epochs=EPOCHS,
-        batching=batching,
+        batching="padded" if way == "padded" else "padding_free",
         precision=precision,
+        dropout=dropout,
     )
     result = run_trial(config, resolve_encoder(folder), corpus, split, TrialOptions(threads=1))
     steps = EPOCHS * -(-len(split.train) // config.batch_size)
     seconds = asdict(result)["seconds"]
     return {
+        "way": way,
         "steps": steps,
         "steps_per_second": steps / seconds["train"],
         "seconds": seconds,
         "precision": result.precision_used,
         "batching": result.batching_used,
         "peak_memory_bytes": result.profile.peak_memory_bytes if result.profile else None,
+        "tokens": result.profile.tokens if result.profile else None,
+        "computed_tokens": result.profile.computed_tokens if result.profile else None,
         "train_loss": result.train_loss,
+        "training_log": result.training_log,
+        "note": result.note,
     }
 
 
@@ -103,6 +116,7 @@ def processes(count: int, *arguments: Any) -> dict[str, Any]:
         results = list(pool.map(_process, [arguments] * count))
     return {
         "part": "processes",
+        "way": results[0]["way"],
         "processes": count,
         "steps_per_second": sum(result["steps_per_second"] for result in results),
         "trial_seconds": max(result["trial_seconds"] for result in results),
@@ -130,7 +144,7 @@ def profile(*arguments: Any) -> dict[str, Any]:
     events = operations.key_averages()
     return {
         "part": "profile",
-        "batching": arguments[2],
+        "way": arguments[2],
         "precision": arguments[3],
         "trial": traced,
         "own_seconds": rows(2),
@@ -151,9 +165,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--cpu", action="store_true", help="tiny sizes, on a CPU")
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2, 4, 8], help="numbers of trials at once")
     options = parser.parse_args()
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    precision = "fp32" if options.cpu else "fp16"
+    precision = "bf16" if options.cpu else "fp16"
     with tempfile.TemporaryDirectory() as folder, options.out.open("a", encoding="utf-8") as lines:
         save_encoder(Path(folder), tiny=options.cpu)
 
@@ -167,11 +182,12 @@ def main() -> None:
             {"part": "machine", "device": device, "torch": torch.__version__, "transformers": transformers.__version__}
         )
         size = SENTENCES[options.cpu]
-        for batching in ("padding_free", "padded"):
-            write(profile(folder, size, batching, precision))
-        for batching in ("padding_free", "padded"):
-            for count in (1, 2) if options.cpu else (1, 4, 8):
-                write({"batching": batching, **processes(count, folder, size, batching, precision)})
+        for way in WAYS:
+            write({"part": "no_dropout", **trial(folder, size, way, precision, 0.0)})
+        for way in WAYS:
+            for count in options.processes if way == "graph" else options.processes[:1]:
+                write(processes(count, folder, size, way, precision))
+        write(profile(folder, size, "graph", precision))
 
 
 if __name__ == "__main__":

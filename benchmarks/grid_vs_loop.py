@@ -24,7 +24,7 @@ from typing import Any
 
 import yaml
 
-from benchmarks.comparison import Results, Run, Workload, report
+from benchmarks.comparison import NAMES, Results, Run, Workload, report
 from benchmarks.measuring import ROOT, CommandError, matmul_rates, measure
 from benchmarks.outcomes import grid_standing, grid_trials, loop_trials, search_trials
 from tune_ner.data.corpus import MEDICAL_TYPES, Corpus
@@ -35,11 +35,15 @@ from tune_ner.training.encoders import Encoder, load_model, load_tokenizer, reso
 
 BATCH = 16
 MAX_LENGTH = 256
+_PADDING_FREE = ("--batching", "padding_free", "--precision")
 GRID_OPTIONS = {
-    "c": ("--batching", "padded"),
-    "d": ("--batching", "padding_free"),
-    "e": ("--batching", "padding_free", "--scheduler", "asha"),
+    "c": ("--batching", "padded", "--precision", "fp32"),
+    "d": (*_PADDING_FREE, "fp32"),
+    "e": (*_PADDING_FREE, "fp32", "--scheduler", "asha"),
+    "g": (*_PADDING_FREE, "bf16"),
+    "h": (*_PADDING_FREE, "bf16", "--scheduler", "asha"),
 }
+LOOP_OPTIONS = {"a": (), "f": ("--bf16",)}
 
 
 @dataclass(frozen=True)
@@ -136,12 +140,12 @@ def command(way: str, settings: Settings, inputs: Inputs, folder: Path) -> list[
         options = ["--results-dir", str(folder), "--name", "run", "--no-dashboard", *GRID_OPTIONS[way]]
         options += ["--max-concurrent", str(settings.threads)]
         return [python, "-m", "tune_ner.grid", str(inputs.space), *options]
-    script = "notebook_loop" if way == "a" else "hf_search"
+    script = "notebook_loop" if way in LOOP_OPTIONS else "hf_search"
     options = ["--data", str(inputs.corpus), "--model", str(inputs.model), "--output", str(folder / "results.json")]
     for name in ("scheme", "lr", "seed"):
         options += [word for value in getattr(settings, name) for word in (f"--{name}", str(value))]
     options += ["--epochs", str(settings.epochs), "--threads", str(settings.threads)]
-    return [python, "-m", f"benchmarks.{script}", *options]
+    return [python, "-m", f"benchmarks.{script}", *options, *LOOP_OPTIONS.get(way, ())]
 
 
 def run(way: str, repeat: int, settings: Settings, inputs: Inputs, scratch: Path) -> Run:
@@ -164,7 +168,7 @@ def run(way: str, repeat: int, settings: Settings, inputs: Inputs, scratch: Path
         else:
             results = folder / "results.json"
             entry = None
-            trials = loop_trials(results) if way == "a" else search_trials(results, settings.epochs)
+            trials = loop_trials(results) if way in LOOP_OPTIONS else search_trials(results, settings.epochs)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return Run(way, repeat, started, load, measured, trials, entry)
@@ -213,14 +217,14 @@ def options() -> argparse.Namespace:
     parser.add_argument("--lr", action="append", type=float, help="repeatable (default: 5e-5, 1e-4, 3e-4)")
     parser.add_argument("--seed", action="append", type=int, help="repeatable (default: 1, 2)")
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--ways", default="a,b,c,d,e", help="a loop, b HF's search, c padded, d packed, e with ASHA")
+    parser.add_argument("--ways", default="a,b,c,d,e", help=", ".join(f"{way} {name}" for way, name in NAMES.items()))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: all cores")
     parser.add_argument("--output", type=Path, help="raw measurements (JSON); what stands in it is not run again")
     arguments = parser.parse_args()
     arguments.ways = arguments.ways.split(",")
-    if len(set(arguments.ways)) < len(arguments.ways) or set(arguments.ways) - set("abcde"):
-        parser.error(f"--ways {','.join(arguments.ways)}: expected some of a,b,c,d,e, each once")
+    if len(set(arguments.ways)) < len(arguments.ways) or set(arguments.ways) - set(NAMES):
+        parser.error(f"--ways {','.join(arguments.ways)}: expected some of {','.join(NAMES)}, each once")
     return arguments
 
 

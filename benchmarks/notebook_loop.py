@@ -153,6 +153,8 @@ def run(
         metric_for_best_model="f1",
         logging_steps=50,
         fp16=args.fp16,
+        bf16=args.bf16,
+        use_cpu=not torch.cuda.is_available(),  # bf16 on a CPU needs it
         seed=seed,
         report_to="none",
     )
@@ -176,7 +178,7 @@ def run(
         "learning_rate": lr,
         "seed": seed,
         # On a CPU the Trainer accepts fp16 and silently trains in fp32.
-        "training_precision": "fp16" if args.fp16 and training.device.type == "cuda" else "fp32",
+        "training_precision": "bf16" if args.bf16 else "fp16" if args.fp16 and torch.cuda.is_available() else "fp32",
         "device": training.device.type,
         "labels": labels,
         "epochs": [{"epoch": e["epoch"], **{n: e[f"eval_{n}"] for n in names}} for e in validation],
@@ -211,6 +213,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--threads", type=int, help="torch's threads (default: torch's choice)")
     parser.add_argument("--fp16", action=argparse.BooleanOptionalAction, default=torch.cuda.is_available())
+    parser.add_argument("--bf16", action="store_true")
     parser.add_argument("--output", type=Path, help="JSON file for all results")
     parser.add_argument("--csv", type=Path, help="CSV file in the notebook's columns")
     parser.add_argument("--work-dir", type=Path, help="keep the checkpoints here (default: delete them)")

@@ -27,7 +27,9 @@ def an_untrained_model(**changes: Any) -> TrainedModel:
     model = load_model(encoder, labels, tokenizer, config.seed)
     with torch.no_grad():
         model.classifier.weight.normal_(std=1.0)
-    return TrainedModel(config, encoder, tokenizer, labels, TYPES, model, None, TrainingTextHashes.of(TEXTS[:20]))
+    return TrainedModel(
+        config, encoder, tokenizer, labels, TYPES, model.state_dict(), None, TrainingTextHashes.of(TEXTS[:20])
+    )
 
 
 def a_model_folder(folder: Path, **changes: Any) -> Path:

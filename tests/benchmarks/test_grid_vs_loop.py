@@ -154,7 +154,10 @@ def test_the_space_of_the_grid_is_a_valid_one_with_a_trial_for_each_of_the_loops
     assert len(load_space(str(inputs.space)).grid_points()) == 8
     loop = command("a", SETTINGS, inputs, tmp_path)
     assert [loop.count(name) for name in ("--scheme", "--lr", "--seed")] == [2, 2, 2]
-    assert command("e", SETTINGS, inputs, tmp_path)[-6:-2] == ["--batching", "padding_free", "--scheduler", "asha"]
+    assert command("f", SETTINGS, inputs, tmp_path) == [*loop, "--bf16"]
+    assert command("e", SETTINGS, inputs, tmp_path)[-8:-2] == [
+        *("--batching", "padding_free", "--precision", "fp32", "--scheduler", "asha")
+    ]
 
 
 def test_trials_are_read_from_what_the_loop_writes(tmp_path: Path) -> None:

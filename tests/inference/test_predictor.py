@@ -16,7 +16,7 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.model_folders import TEXTS, a_model_folder, an_untrained_model
+from tests.model_folders import TEXTS, a_model_folder
 from tune_ner.data.formats.raw_text import LONGEST_TEXT
 from tune_ner.errors import EncoderError, ModelError, TextError
 from tune_ner.inference.predictor import PredictedSpan, Predictor
@@ -70,6 +70,14 @@ def test_spans_of_a_text_do_not_depend_on_the_other_texts(predictor: Predictor, 
             assert 0 < span.score <= 1
         assert one == sorted(one, key=lambda span: span.start)
         assert all(a.end <= b.start for a, b in pairwise(one))
+
+
+def test_half_precision_finds_nearly_the_same_entities(predictor: Predictor, folder: Path) -> None:
+    half = Predictor.load(folder, precision="bf16")
+    found, others = predictor.predict(TEXTS), half.predict(TEXTS)
+    ours, theirs = ({(n, *at) for n, spans in enumerate(each) for at in places(spans)} for each in (found, others))
+    assert len(ours & theirs) > 0.9 * len(ours | theirs)
+    assert found != others  # the scores differ
 
 
 def test_spans_start_and_end_at_words(predictor: Predictor) -> None:
@@ -232,7 +240,7 @@ def test_folder_that_cannot_be_loaded_is_an_error(folder: Path, tmp_path: Path) 
     bare = changed(folder, tmp_path / "bare")
     (bare / "tokenizer.json").unlink()
     headless = changed(folder, tmp_path / "headless")
-    an_untrained_model().model.base_model.save_pretrained(headless)
+    transformers.AutoModelForTokenClassification.from_pretrained(folder).base_model.save_pretrained(headless)
     shutil.copy(folder / "config.json", headless)
     for name, error, expected in (
         ("broken", ModelError, "cannot be loaded"),

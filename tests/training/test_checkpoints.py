@@ -61,6 +61,7 @@ def interrupt(config: TrialConfig, file: Path, after: int, every: int = 1) -> No
     [
         ({"batching": "padding_free"}, 1, 4, 4),
         ({"batching": "padded", "dropout": 0.3}, 2, 3, 2),
+        ({"precision": "bf16", "batching": "padding_free"}, 2, 3, 2),
         ({"batching": "padding_free", "trim_vocabulary": True, "label_smoothing": 0.1}, 3, 5, 3),
         ({"decoding": "viterbi", "tagging_scheme": "BIOES", "target_f1": 0.99}, 1, 1, 1),
     ],

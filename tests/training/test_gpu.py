@@ -14,6 +14,7 @@ from tune_ner.training import trial as trial_module
 from tune_ner.training.encoders import Encoder, load_model, load_tokenizer, resolve_encoder
 from tune_ner.training.features import trial_features
 from tune_ner.training.memory_probe import training_memory
+from tune_ner.training.profiling import free_gpu_memory
 from tune_ner.training.trial import run_trial
 
 pytestmark = [
@@ -56,12 +57,15 @@ def test_half_precision_is_used(
     assert result.device != "cpu"
 
 
-def test_probe_measures_about_the_memory_of_the_trial(bert_base: Path) -> None:
+@pytest.mark.parametrize("batching", ["padded", "padding_free"])
+def test_probe_measures_about_the_memory_of_the_trial(bert_base: Path, batching: str) -> None:
     corpus = synthetic_corpus(400)
     encoder, split = resolve_encoder(str(bert_base)), split_corpus(corpus, SplitSpec())
-    config = a_config(model=str(bert_base), epochs=1, learning_rate=2e-5, precision="auto", batch_size=16)
+    config = a_config(
+        model=str(bert_base), epochs=1, learning_rate=2e-5, precision="auto", batch_size=16, batching=batching
+    )
     measured = training_memory(config, encoder, trial_features(config, encoder, corpus, split))
-    torch.cuda.empty_cache()
+    free_gpu_memory()
     torch.cuda.reset_peak_memory_stats()
     run_trial(config, encoder, corpus, split)
     assert measured == pytest.approx(torch.cuda.max_memory_reserved(), rel=0.25)

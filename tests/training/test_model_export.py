@@ -76,8 +76,10 @@ def test_trimmed_model_is_exported_with_its_complete_vocabulary_and_the_same_log
     vocabulary = trained_model.vocabulary
     exported = transformers.AutoModelForTokenClassification.from_pretrained(tmp_path / "best").eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "best")
-    trimmed = trained_model.model.eval()
     assert vocabulary
+    trimmed = load_model(encoder, trained_model.labels, tokenizer, config.seed).eval()
+    vocabulary.trim(trimmed)
+    trimmed.load_state_dict(trained_model.weights)
     trimmed.set_attn_implementation("sdpa")
     for index in (*SPLIT.train[:10], *SPLIT.test):
         ids = np.array(tokenizer(CORPUS.sentences[index].text.split(), is_split_into_words=True)["input_ids"])
@@ -180,5 +182,5 @@ def test_weights_are_exported_unchanged(tmp_path: Path) -> None:
     model = an_untrained_model()
     model.save(tmp_path)
     saved = load_file(tmp_path / "model.safetensors")
-    assert saved.keys() == model.model.state_dict().keys()
-    assert all(torch.equal(saved[name], value) for name, value in model.model.state_dict().items())
+    assert saved.keys() == model.weights.keys()
+    assert all(torch.equal(saved[name], value) for name, value in model.weights.items())

@@ -91,12 +91,12 @@ def test_without_a_gpu_trials_request_none(machine: Machine, memory: MemoryEstim
     [
         (Machine(2, 0, 8 * GIB, 0), SMALL, NO_REQUEST, 12, (1, 0, 2)),
         (Machine(64, 0, 512 * GIB, 0), SMALL, NO_REQUEST, 12, (1, 0, 12)),
-        (Machine(64, 0, 3 * GIB, 0), SMALL, NO_REQUEST, 12, (1, 0, 2)),
+        (Machine(64, 0, 4 * GIB, 0), SMALL, NO_REQUEST, 12, (1, 0, 2)),
         (Machine(64, 0, 0, 0), SMALL, NO_REQUEST, 12, (1, 0, 1)),
         (Machine(8, 0, 512 * GIB, 0), SMALL, ResourceRequest(cpus_per_trial=3), 12, (3, 0, 2)),
         (Machine(8, 0, 512 * GIB, 0), SMALL, ResourceRequest(max_concurrent=3), 12, (1, 0, 3)),
         (Machine(8, 0, 512 * GIB, 0), SMALL, NO_REQUEST, 1, (1, 0, 1)),
-        (Machine(16, 1, 64 * GIB, 80 * GIB), SMALL, NO_REQUEST, 100, (1, 0.125, 8)),
+        (Machine(16, 1, 64 * GIB, 80 * GIB), SMALL, NO_REQUEST, 100, (1, 0.25, 4)),
         (Machine(16, 1, 64 * GIB, 80 * GIB), SMALL, NO_REQUEST, 3, (1, 0.3333, 3)),
         (Machine(4, 2, 64 * GIB, 80 * GIB), SMALL, NO_REQUEST, 100, (1, 0.5, 4)),
         (Machine(16, 1, 2048 * GIB, 80 * GIB), HUGE, NO_REQUEST, 100, (1, 1, 1)),
@@ -210,7 +210,7 @@ def test_concurrent_trials_are_counted_node_by_node() -> None:
             Machine(64, 2, 2048 * GIB, 80 * GIB),
             HUGE,
             ResourceRequest(max_concurrent=3),
-            r"--max-concurrent 3: expected at most 1: .* 537\.5 GB .* there are 2 GPUs with 85\.9 GB",
+            r"--max-concurrent 3: expected at most 1: .* 752\.3 GB .* there are 2 GPUs with 85\.9 GB",
         ),
         (
             Machine(64, 1, 4 * GIB, 80 * GIB),
@@ -303,8 +303,15 @@ def test_measured_memory_replaces_the_estimate() -> None:
     by_estimate = trial_resources(machine, BERT_BASE, NO_REQUEST, trials=12)
     measured = MemoryEstimate(BERT_BASE.weights, BERT_BASE.activations, measured=int(1.2 * GIB))
     found = trial_resources(machine, measured, NO_REQUEST, trials=12)
-    assert math.floor(1 / found.gpus) == 8 > math.floor(1 / by_estimate.gpus)
+    assert math.floor(1 / found.gpus) == MAX_TRIALS_PER_GPU > math.floor(1 / by_estimate.gpus)
     assert measured.on_cpu == BERT_BASE.on_cpu
+
+
+def test_estimate_leaves_no_doubt_if_twice_the_memory_of_all_trials_fits() -> None:
+    needed = 2 * MAX_TRIALS_PER_GPU * BERT_BASE.on_gpu
+    assert BERT_BASE.surely_fits(int(needed / 0.9) + 1)
+    assert not BERT_BASE.surely_fits(int(needed / 0.9) - 1)
+    assert not BERT_BASE.surely_fits(0)  # unknown, of a cluster
 
 
 def write_cgroup(folder: Path, names: tuple[str, str, str], limit: str, used: int, cached: int) -> None:

@@ -92,10 +92,14 @@ else:
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """Layout of batches and size of the vocabulary; they affect speed and memory only."""
+    """Precision, layout of batches and size of the vocabulary."""
 
     panel: ClassVar[str] = "Speed and memory (replace the search space's)"
 
+    precision: Annotated[
+        str | None,
+        typer.Option(help="fp32, fp16, bf16, or auto: fp16 on CUDA, bf16 on CPUs that compute it faster, else fp32."),
+    ] = None
     batching: Annotated[
         str | None, typer.Option(help="padding_free, padded, or auto: padding_free for encoders that support it.")
     ] = None

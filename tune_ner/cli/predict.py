@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from tune_ner.cli.console import reported_errors
+from tune_ner.config.hyperparameters import Precision
 from tune_ner.data.markup import MarkupMode
 from tune_ner.errors import TextError
 from tune_ner.inference.text_io import json_line, marked_text, read_inputs
@@ -42,6 +43,9 @@ def predict(
     markup: Annotated[MarkupMode, typer.Option(help="'keep' or 'strip' the annotation in the text of --expect.")] = (
         "keep"
     ),
+    precision: Annotated[
+        Precision, typer.Option(help="Half precision (fp16, bf16, or auto) is faster where the hardware has it.")
+    ] = "fp32",
     at_once: Annotated[
         int, typer.Option(help="Largest number of texts read before their results are printed.", min=1)
     ] = 1024,
@@ -69,7 +73,7 @@ def predict(
 
         transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-        predictor = Predictor.load(model)
+        predictor = Predictor.load(model, precision=precision)
         for note in predictor.notes:
             print_line(new_console(sys.stderr), note, "note", "yellow")
         if expect is not None:

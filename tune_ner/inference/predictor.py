@@ -14,6 +14,7 @@ from typing import Any, Self, overload
 import numpy as np
 import torch
 
+from tune_ner.config.hyperparameters import Precision
 from tune_ner.data.corpus import Sentence, Span
 from tune_ner.data.formats.raw_text import check_text
 from tune_ner.data.tag_parsing import OUTSIDE, find_chunks
@@ -26,6 +27,7 @@ from tune_ner.training.dataset import Windows
 from tune_ner.training.encoders import PADDING_FREE_ARCHITECTURES
 from tune_ner.training.evaluation_loop import predict
 from tune_ner.training.padding_free.collator import Collator, padding_free_collator
+from tune_ner.training.precision import DTYPES, used_precision
 
 CHUNK_SIZE = 1024
 """Largest number of texts that a stream reads before it yields their entities."""
@@ -68,7 +70,7 @@ class Predictor:
         training_text_hashes: hashes of the texts that the model was trained or selected on; None if unknown.
     """
 
-    def __init__(self, model_dir: ModelDir, device: str | None = None) -> None:
+    def __init__(self, model_dir: ModelDir, device: str | None = None, precision: Precision = "fp32") -> None:
         self.config = model_dir.config
         self.training_text_hashes = model_dir.training_text_hashes
         self._labels = model_dir.labels
@@ -78,10 +80,15 @@ class Predictor:
         self._tokenizer = model_dir.tokenizer
         self._model = model_dir.model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._collate, note = _collator(self._model, self._tokenizer.pad_token_id)
+        dtype = DTYPES[
+            used_precision(precision, getattr(self._model.config, "hidden_size", 0), self._model.device.type)
+        ]
+        for parameter in self._model.parameters():  # buffers, such as frequencies of positions, stay exact
+            parameter.data = parameter.data.to(dtype)
         self.notes = tuple(filter(None, [*model_dir.notes, note]))
 
     @classmethod
-    def load(cls, path: str | Path, device: str | None = None) -> Self:
+    def load(cls, path: str | Path, device: str | None = None, precision: Precision = "fp32") -> Self:
         """Load a model.
 
         Args:
@@ -89,12 +96,15 @@ class Predictor:
                 model of transformers whose labels are tags such as `B-DRUG`. Without a `tune_ner.json`, the tagging
                 scheme follows from the labels, and words are split at white space.
             device: the torch device; by default a GPU if there is one.
+            precision: of the weights and the computation. `fp32` gives the same entities on every machine; half
+                precision is faster where the hardware has it, and can decide borderline words differently. `auto` is
+                that of training.
 
         Raises:
             ModelError: there is no such folder, or it has no weights or no entity labels.
             EncoderError: its tokenizer cannot be loaded.
         """
-        return cls(read_model_dir(path), device)
+        return cls(read_model_dir(path), device, precision)
 
     @property
     def entity_types(self) -> tuple[str, ...]:

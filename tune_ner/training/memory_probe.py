@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,10 @@ from torch.nn.functional import cross_entropy
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.training.encoders import Encoder, load_model
 from tune_ner.training.features import TrialFeatures
-from tune_ner.training.padding_free.collator import Collator, labelled_logits
-from tune_ner.training.trainer import used_precision
+from tune_ner.training.half_precision import HalfPrecisionAdamW
+from tune_ner.training.padding_free.collator import BucketCollator, Collator, labelled_logits, model_inputs
+from tune_ner.training.precision import DTYPES, used_precision
+from tune_ner.training.profiling import free_gpu_memory
 
 _STEPS = 2  # the optimizer's moments exist from the second step
 
@@ -30,24 +32,49 @@ def training_memory(config: TrialConfig, encoder: Encoder, features: TrialFeatur
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = load_model(encoder, features.labels, features.tokenizer, config.seed, config.dropout)
     windows = features.trim_vocabulary(config, model)[0]["train"]
-    collate = Collator(model, features.tokenizer.pad_token_id, padding_free=config.batching == "padding_free")
+    precision = used_precision(config.precision, getattr(model.config, "hidden_size", 0))
+    pad_id, in_half = features.tokenizer.pad_token_id, config.batching == "padding_free" and precision != "fp32"
+    collate = (
+        BucketCollator(model, pad_id, config.batch_size)
+        if in_half
+        else Collator(model, pad_id, padding_free=config.batching == "padding_free")
+    )
     batch = collate(windows.take(np.argsort(-windows.lengths)[: config.batch_size]))
+    free_gpu_memory()  # what earlier work in this process reserved is not the trial's
     if device == "cuda":
-        torch.cuda.empty_cache()  # what earlier work in this process reserved is not the trial's
         torch.cuda.reset_peak_memory_stats()
     model.to(device).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0)
+    step = _half_step(model, DTYPES[precision]) if in_half else _autocast_step(model, DTYPES[precision])
     for _ in range(_STEPS):
-        _step(config, model, optimizer, {name: value.to(device) for name, value in batch.items()})
-    return torch.cuda.max_memory_reserved() if device == "cuda" else 0
+        step({name: value.to(device) for name, value in batch.items()})
+    best_epoch = sum(weights.numel() for weights in model.parameters()) * torch.float32.itemsize
+    return torch.cuda.max_memory_reserved() + best_epoch if device == "cuda" else 0
 
 
-def _step(config: TrialConfig, model: Any, optimizer: Any, inputs: dict[str, Any]) -> None:
+def _loss(model: Any, inputs: dict[str, Any]) -> torch.Tensor:
     labels = inputs.pop("labels")
-    dtype = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(used_precision(config.precision))
-    with torch.autocast(model.device.type, dtype) if dtype else nullcontext():
-        gold, logits = labelled_logits(labels, model(**inputs).logits)
-        loss = cross_entropy(logits.float(), gold)
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
-    optimizer.zero_grad()
+    gold, logits = labelled_logits(labels, model(**model_inputs(inputs)).logits)
+    return cross_entropy(logits.float(), gold)
+
+
+def _half_step(model: Any, dtype: torch.dtype) -> Callable[[dict[str, Any]], None]:
+    optimizer = HalfPrecisionAdamW(model, dtype, [], lr=0.0, weight_decay=0.0, max_norm=1.0)
+
+    def step(inputs: dict[str, Any]) -> None:
+        optimizer.backward(_loss(model, inputs))
+        optimizer.step()
+
+    return step
+
+
+def _autocast_step(model: Any, dtype: torch.dtype) -> Callable[[dict[str, Any]], None]:
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, fused=True)
+
+    def step(inputs: dict[str, Any]) -> None:
+        with torch.autocast(model.device.type, dtype, enabled=dtype != torch.float32):
+            loss = _loss(model, inputs)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step

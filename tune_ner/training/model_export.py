@@ -23,6 +23,10 @@ from tune_ner.training.training_text_hashes import TrainingTextHashes
 from tune_ner.utils.io import first_problem
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import torch
+
     from tune_ner.training.padding_free.vocabulary_trimming import Vocabulary
 
 INFERENCE_CONFIG_FILE = "tune_ner.json"
@@ -97,12 +101,13 @@ class InferenceConfig(BaseModel):
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """The model of a trial, with the weights of its best epoch.
+    """The model of a trial.
 
     Attributes:
         labels: the label list.
         entity_types: the entity types in label order.
-        vocabulary: the subwords whose embeddings the model still has; None if it has all.
+        weights: the fp32 weights of the best epoch.
+        vocabulary: the subwords whose embeddings the weights still have; None if they have all.
         training_text_hashes: hashes of the texts on which the model was trained and selected.
     """
 
@@ -111,7 +116,7 @@ class TrainedModel:
     tokenizer: Any
     labels: tuple[str, ...]
     entity_types: tuple[str, ...]
-    model: Any
+    weights: Mapping[str, torch.Tensor]
     vocabulary: Vocabulary | None
     training_text_hashes: TrainingTextHashes
 
@@ -131,7 +136,7 @@ class TrainedModel:
             OSError, SafetensorError: the files cannot be written.
         """
         complete = load_model(self.encoder, self.labels, self.tokenizer, self.config.seed, self.config.dropout)
-        weights = {name: value.cpu() for name, value in self.model.state_dict().items()}
+        weights = {name: value.cpu() for name, value in self.weights.items()}
         if self.vocabulary:
             table = complete.get_input_embeddings().weight
             name = next(name for name, parameter in complete.named_parameters() if parameter is table)

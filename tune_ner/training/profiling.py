@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,13 @@ def peak_memory_bytes() -> int:
 
     # macOS counts bytes, Linux KiB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def free_gpu_memory() -> None:
+    """Give back the GPU memory that nothing uses any more; the HF Trainer and its model refer to each other."""
+    if torch.cuda.is_available():
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 class StageClock:

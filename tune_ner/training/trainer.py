@@ -18,24 +18,22 @@ from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import DivergedError
 from tune_ner.tagging.alignment import IGNORED
 from tune_ner.training.checkpoints import SavedTrial, Tensors, random_states, set_random_states
-from tune_ner.training.padding_free.collator import Collator
+from tune_ner.training.cuda_graph import GraphedStep
+from tune_ner.training.half_precision import HalfPrecisionAdamW
+from tune_ner.training.padding_free.collator import Collator, model_inputs
 
 LOGGING_STEPS = 50
 
 
-def used_precision(requested: str) -> str:
-    """Return the precision that training uses: fp16 only exists on CUDA; `auto` is fp16 there and fp32 elsewhere.
+def training_arguments(config: TrialConfig, folder: str, accumulation_steps: int, autocast: str) -> Any:
+    """Return the `TrainingArguments` of a trial; values that are not set here are HF's defaults.
 
-    transformers accepts fp16 on a CPU and silently trains in fp32.
+    Args:
+        config: the configuration.
+        folder: an empty folder.
+        accumulation_steps: number of steps that a batch is divided into.
+        autocast: the half precision that the HF Trainer casts to; `fp32` for none.
     """
-    if requested in ("auto", "fp16"):
-        return "fp16" if torch.cuda.is_available() else "fp32"
-    return requested
-
-
-def training_arguments(config: TrialConfig, folder: str, accumulation_steps: int) -> Any:
-    """Return the `TrainingArguments` of a trial; batches are divided into steps, other values are HF's defaults."""
-    precision = used_precision(config.precision)
     return transformers.TrainingArguments(
         output_dir=folder,
         learning_rate=config.learning_rate,
@@ -51,8 +49,8 @@ def training_arguments(config: TrialConfig, folder: str, accumulation_steps: int
         logging_strategy="no",  # `TrainingLoss` logs
         logging_nan_inf_filter=False,  # it would hide a loss that is NaN
         use_cpu=not torch.cuda.is_available(),  # training on Apple's GPU is untested
-        fp16=precision == "fp16",
-        bf16=precision == "bf16",
+        fp16=autocast == "fp16",
+        bf16=autocast == "bf16",
         seed=config.seed,
         report_to="none",
         disable_tqdm=True,
@@ -151,7 +149,9 @@ class _Resume(transformers.TrainerCallback):
         groups = [{**group, "betas": tuple(group["betas"])} for group in content["groups"]]
         optimizer.load_state_dict({"state": moments, "param_groups": groups})
         kwargs["lr_scheduler"].load_state_dict(content["scheduler"])
-        if optimizer.scaler and content["scaler"]:
+        if isinstance(optimizer.optimizer, HalfPrecisionAdamW):  # wrapped by accelerate
+            optimizer.optimizer.load_scale_state(content["scaler"])
+        elif optimizer.scaler and content["scaler"]:
             optimizer.scaler.load_state_dict(content["scaler"])
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -170,11 +170,20 @@ class TrialTrainer(transformers.Trainer):
         on_epoch_end: evaluates the model after each epoch, in place of the Trainer's evaluation; returns whether
             training ends.
         saved: the state to resume from, if any.
+        dtype: the half precision of the model's weights, see `HalfPrecisionAdamW`; None for the Trainer's own way.
+        graphed: whether a step is captured as a CUDA graph.
         arguments: passed to `transformers.Trainer`.
     """
 
     def __init__(
-        self, *, collate: Collator, on_epoch_end: Callable[[], bool], saved: SavedTrial | None, **arguments: Any
+        self,
+        *,
+        collate: Collator,
+        on_epoch_end: Callable[[], bool],
+        saved: SavedTrial | None,
+        dtype: torch.dtype | None = None,
+        graphed: bool = False,
+        **arguments: Any,
     ) -> None:
         arguments["data_collator"] = collate  # it takes the windows of a batch as one object
         super().__init__(**arguments)
@@ -186,6 +195,9 @@ class TrialTrainer(transformers.Trainer):
         self._on_epoch_end = on_epoch_end
         self._saved = saved
         self._has_unlabelled = arguments["train_dataset"].has_unlabelled
+        self._dtype = dtype
+        self._half: HalfPrecisionAdamW | None = None
+        self._half_step = GraphedStep(self._train_in_half) if graphed else self._train_in_half
         self.remove_callback(transformers.PrinterCallback)
         self.add_callback(self.losses)
         if saved:
@@ -202,11 +214,56 @@ class TrialTrainer(transformers.Trainer):
         save_file(self._saved.group("model"), folder / "model.safetensors")
         self.train(resume_from_checkpoint=str(folder))
 
-    def training_step(self, *arguments: Any, **named: Any) -> torch.Tensor:
+    def create_optimizer(self, model: Any = None) -> Any:
+        """Return the optimizer; for training in half precision, the model's weights become half-precision."""
+        if self._dtype is None:
+            return super().create_optimizer(model)
+        arguments = self.args
+        self.optimizer = self._half = HalfPrecisionAdamW(
+            self.model,
+            self._dtype,
+            self.get_decay_parameter_names(self.model),
+            lr=arguments.learning_rate,
+            betas=(arguments.adam_beta1, arguments.adam_beta2),
+            eps=arguments.adam_epsilon,
+            weight_decay=arguments.weight_decay,
+            max_norm=arguments.max_grad_norm,
+        )
+        return self.optimizer
+
+    def training_step(
+        self, model: Any, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None
+    ) -> torch.Tensor:
         """Train on one batch and add up its loss."""
-        loss: torch.Tensor = super().training_step(*arguments, **named)
+        if self._half is None:
+            loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
+        else:
+            if not model.training:
+                model.train()
+            inputs = self._prepare_inputs(inputs)
+            if self.args.gradient_accumulation_steps > 1:
+                inputs["count"] = num_items_in_batch
+            self._half.read_schedule()
+            loss = self._half_step(inputs)
         self.losses.add(loss)
         return loss
+
+    def _train_in_half(self, inputs: dict[str, Any]) -> torch.Tensor:
+        """Compute the gradient of a batch and, unless it is a part of one, update the weights."""
+        assert self._half
+        inputs = dict(inputs)
+        labels, count = inputs.pop("labels"), inputs.pop("count", None)
+        logits = self.model(**model_inputs(inputs)).logits
+        items = labels.ne(IGNORED).sum().clamp(min=1) if count is None else count
+        loss = loss_of_accumulated(self.args.label_smoothing_factor, {"logits": logits}, labels, items)
+        self._half.backward(loss)
+        if count is None:
+            self._half.step()
+        return loss.detach()
+
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        """Return 0: nothing reads the count, and the Trainer walks over all modules for it in each step."""
+        return 0
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *arguments: Any, **named: Any) -> Any:
         """Return the loss of a batch; 0 for a batch without any label, whose mean over labels would be NaN."""
@@ -225,6 +282,17 @@ class TrialTrainer(transformers.Trainer):
             self.control.should_training_stop = True
         return {}
 
+    @property
+    def weights(self) -> Tensors:
+        """Return the weights in fp32, not copied."""
+        return {**self.model.state_dict(), **(self._half.weights if self._half else {})}
+
+    def load_weights(self, weights: Tensors) -> None:
+        """Replace the weights of the model and of the optimizer."""
+        self.model.load_state_dict(weights)
+        if self._half:
+            self._half.load_weights(weights)
+
     def snapshot(self) -> tuple[Tensors, dict[str, Any]]:
         """Return the state after an epoch, as tensors and JSON-compatible values."""
         optimizer = self.optimizer.state_dict()
@@ -233,14 +301,15 @@ class TrialTrainer(transformers.Trainer):
             for index, values in optimizer["state"].items()
             for name, value in values.items()
         }
-        weights = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        weights = {f"model.{name}": value for name, value in self.weights.items()}
         tensors, generators = random_states()
         scaler = self.accelerator.scaler
+        autocast_scale = scaler.state_dict() if scaler else {}
         content = {
             "trainer": {**asdict(self.state), "stateful_callbacks": {}},
             "groups": optimizer["param_groups"],
             "scheduler": self.lr_scheduler.state_dict(),
-            "scaler": scaler.state_dict() if scaler else {},
+            "scaler": self._half.scale_state if self._half else autocast_scale,
             "losses": self.losses.state,
             "collator": self._collate.state,
             "generators": generators,

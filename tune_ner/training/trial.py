@@ -21,11 +21,12 @@ from tune_ner.training.encoders import Encoder, load_model
 from tune_ner.training.evaluation_loop import SplitOutput, predict
 from tune_ner.training.features import TokenizedCorpus, TrialFeatures, trial_features
 from tune_ner.training.model_export import TrainedModel
-from tune_ner.training.padding_free.collator import Collator, padding_free_collator
-from tune_ner.training.profiling import StageClock, peak_memory_bytes
+from tune_ner.training.padding_free.collator import BucketCollator, Collator, padding_free_collator
+from tune_ner.training.precision import DTYPES, used_precision
+from tune_ner.training.profiling import StageClock, free_gpu_memory, peak_memory_bytes
 from tune_ner.training.result import EpochMetrics, SplitMetrics, TrialProfile, TrialResult
 from tune_ner.training.scoring import Scorer, Tags
-from tune_ner.training.trainer import TrialTrainer, loss_of_accumulated, training_arguments, used_precision
+from tune_ner.training.trainer import TrialTrainer, loss_of_accumulated, training_arguments
 
 
 def _ignore(*_: object) -> None:
@@ -77,6 +78,7 @@ def run_trial(
     options = options or TrialOptions()
     if options.threads:
         torch.set_num_threads(options.threads)
+    free_gpu_memory()  # of an earlier trial in this process
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     clock = StageClock(options.checkpoint.seconds if options.checkpoint else {})
@@ -94,17 +96,18 @@ class _BestEpoch:
 
     def __init__(self, config: TrialConfig) -> None:
         self._config = config
-        self._weights: Tensors = {}
+        self.weights: Tensors = {}
         self.epochs: list[EpochMetrics] = []
         self.number = 0
         self.tags: Tags = []
 
-    def add(self, metrics: EpochMetrics, tags: Tags, model: Any) -> None:
-        """Add an epoch; keep its weights if it is the best so far."""
+    def add(self, metrics: EpochMetrics, tags: Tags, weights: Tensors) -> None:
+        """Add an epoch; keep a copy of its weights if it is the best so far."""
         metric = self._config.selection_metric
         if not self.epochs or metrics.score(metric) > self.epochs[self.number - 1].score(metric):
             self.number, self.tags = metrics.epoch, tags
-            self._weights = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+            # on the same device, since a copy to the host would take as long as many steps
+            self.weights = {name: value.detach().clone() for name, value in weights.items()}
         self.epochs.append(metrics)
 
     @property
@@ -113,18 +116,14 @@ class _BestEpoch:
         target = self._config.target_f1
         return target is not None and self.epochs[-1].score(self._config.selection_metric) >= target
 
-    def load_into(self, model: Any) -> None:
-        """Load the weights of the best epoch into the model."""
-        model.load_state_dict(self._weights)
-
     def snapshot(self) -> tuple[Tensors, dict[str, Any]]:
         """Return the state as tensors and JSON-compatible values."""
-        weights = {f"best.{name}": value for name, value in self._weights.items()}
+        weights = {f"best.{name}": value for name, value in self.weights.items()}
         return weights, {"epochs": [asdict(epoch) for epoch in self.epochs], "best": self.number, "tags": self.tags}
 
     def restore(self, saved: SavedTrial) -> None:
         """Continue from a saved state."""
-        self._weights = saved.group("best")
+        self.weights = saved.group("best")
         self.number, self.tags = saved.content["best"], saved.content["tags"]
         self.epochs = [EpochMetrics(**epoch) for epoch in saved.content["epochs"]]
 
@@ -152,13 +151,17 @@ class _Trial:
         while True:
             try:
                 self._load()
+                if saved and saved.content["precision"] != self._precision:
+                    note = f"restarted from the first epoch: the checkpoint is in {saved.content['precision']}"
+                    self._notes.append(note)
+                    saved = None
                 self._train(saved)
                 break
             except torch.OutOfMemoryError as error:
                 self._halve_steps(error)
             saved = None  # smaller steps are another training
-            torch.cuda.empty_cache()
-        self._best.load_into(self._model)
+            free_gpu_memory()
+        self._trainer.load_weights(self._best.weights)
 
     def _halve_steps(self, error: torch.OutOfMemoryError) -> None:
         size = self._config.batch_size // self._steps
@@ -176,6 +179,8 @@ class _Trial:
         with self._clock("load"):
             model = load_model(self._encoder, features.labels, features.tokenizer, config.seed, config.dropout)
             features.check_lengths(config, model)
+            if torch.cuda.is_available():
+                model.to("cuda")
             self._parameters = sum(weights.numel() for weights in model.parameters())
             self._windows, self._vocabulary = features.trim_vocabulary(config, model)
             pad_id, train = features.tokenizer.pad_token_id, self._windows["train"]
@@ -184,6 +189,11 @@ class _Trial:
             else:
                 sample = train.take(range(min(config.batch_size, len(train))))
                 self._collate, note = padding_free_collator(model, pad_id, sample, config.seed)
+            self._precision = used_precision(config.precision, getattr(model.config, "hidden_size", 0))
+            # padded batches are those of the plain Trainer, with autocast
+            self._in_half = self._precision != "fp32" and self._collate.padding_free
+            if self._in_half and self._steps == 1 and torch.cuda.is_available():
+                self._collate = BucketCollator(model, pad_id, config.batch_size)
         self._model = model
         self._notes = [note]
         # a second collator, since the first one counts what training computes
@@ -197,16 +207,19 @@ class _Trial:
             for epoch in self._best.epochs:
                 self._options.on_epoch(epoch)
         loss = partial(loss_of_accumulated, self._config.label_smoothing) if self._steps > 1 else None
+        autocast = "fp32" if self._in_half else self._precision
         with tempfile.TemporaryDirectory(prefix="tune-ner-") as folder:
             self._trainer = TrialTrainer(
                 model=self._model,
-                args=training_arguments(self._config, folder, self._steps),
+                args=training_arguments(self._config, folder, self._steps, autocast),
                 train_dataset=self._windows["train"],
                 eval_dataset=self._windows["validation"],
                 compute_loss_func=loss,
                 collate=self._collate,
                 on_epoch_end=self._end_epoch,
                 saved=saved,
+                dtype=DTYPES[self._precision] if self._in_half else None,
+                graphed=isinstance(self._collate, BucketCollator),
             )
             with self._clock("train"):
                 self._trainer.train_from_saved(Path(folder))
@@ -228,7 +241,7 @@ class _Trial:
         if not math.isfinite(metrics.validation_loss):
             raise DivergedError(f"the validation loss is {metrics.validation_loss} after epoch {metrics.epoch}")
         with self._clock("save"):
-            self._best.add(metrics, tags, self._model)
+            self._best.add(metrics, tags, self._trainer.weights)
         self._options.on_epoch(metrics)
         is_last = self._best.has_reached_target or metrics.epoch >= self._config.epochs
         if self._options.checkpoint and self._options.checkpoint.is_due(metrics.epoch) and not is_last:
@@ -239,8 +252,8 @@ class _Trial:
     def _save(self, checkpoint: TrialCheckpoint) -> None:
         weights, epochs = self._best.snapshot()
         tensors, state = self._trainer.snapshot()
-        steps = {"accumulated": self._steps, "seconds": self._clock.so_far()}
-        checkpoint.write({**tensors, **weights}, {**epochs, **state, **steps})
+        used = {"precision": self._precision, "accumulated": self._steps, "seconds": self._clock.so_far()}
+        checkpoint.write({**tensors, **weights}, {**epochs, **state, **used})
 
     def _predict(self, split_name: SplitName) -> SplitOutput:
         is_viterbi = self._config.decoding == "viterbi"
@@ -271,7 +284,7 @@ class _Trial:
             labels=features.labels,
             training_log=tuple(self._trainer.losses.log),
             train_loss=self._trainer.losses.mean,
-            precision_used=used_precision(config.precision),
+            precision_used=self._precision,
             device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
             threads=torch.get_num_threads(),
             parameters=self._parameters,
@@ -281,7 +294,7 @@ class _Trial:
                 computed_tokens=self._collate.computed_tokens,
                 peak_memory_bytes=peak_memory_bytes(),
             ),
-            batching_used="padding_free" if self._collate.padding_free else "padded",
+            batching_used=self._collate.name,
             accumulated_steps=self._steps,
             note="; ".join(filter(None, [*self._notes, problem])),
         )
@@ -296,7 +309,7 @@ class _Trial:
             tokenizer=features.tokenizer,
             labels=features.labels,
             entity_types=features.entity_types,
-            model=self._model,
+            weights=self._best.weights,
             vocabulary=self._vocabulary,
             training_text_hashes=features.training_text_hashes,
         )

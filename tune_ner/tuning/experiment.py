@@ -177,6 +177,13 @@ class Experiment:
         return max(estimates, key=lambda estimate: estimate.on_gpu)
 
     @property
+    def precisions(self) -> dict[str, str]:
+        """The precision that each encoder trains in on this machine."""
+        from tune_ner.training.precision import used_precision
+
+        return {name: used_precision(self.space.precision, size.hidden) for name, size in self._sizes.items()}
+
+    @property
     def disk_bytes(self) -> int:
         """Estimated size of the records and predicted spans of a grid, without weights."""
         sentences = [len(split.validation) + len(split.test) for split in self.splits.values()]

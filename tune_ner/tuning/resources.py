@@ -14,14 +14,14 @@ from tune_ner.training.encoders import EncoderSize
 from tune_ner.tuning.options import ResourceRequest
 
 GIB = 1024**3
-MAX_TRIALS_PER_GPU = 8
+MAX_TRIALS_PER_GPU = 4
 _SMALLEST_SHARE = 0.0001
 _UNKNOWN_GPU_MEMORY = 16 * GIB
 _GPU_HEADROOM = 0.9
 _CUDA_CONTEXT = 0.6 * GIB
 _PROCESS = 1.2 * GIB
-# Weights, gradients and AdamW's two moments in fp32, and the kept best epoch.
-_COPIES = 5
+# Weights, gradients and AdamW's two moments in fp32, the kept best epoch, and weights and gradients in half precision.
+_COPIES = 6
 _CGROUP_CPU = Path("/sys/fs/cgroup/cpu.max")
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUPS = Path("/proc/self/cgroup")
@@ -70,7 +70,7 @@ class MemoryEstimate:
     """Estimated memory of a trial, in bytes.
 
     Attributes:
-        weights: the encoder's weights in fp32. Training on a GPU keeps four copies there and a fifth in host memory.
+        weights: the encoder's weights in fp32. Training keeps six copies.
         activations: of one padded batch of the longest sentences.
         measured: GPU memory measured for a trial without CUDA's own; replaces the estimate. 0 if it was not measured.
     """
@@ -93,11 +93,15 @@ class MemoryEstimate:
     @property
     def on_gpu(self) -> float:
         """GPU memory of a trial, including CUDA's own."""
-        return _CUDA_CONTEXT + (self.measured or (_COPIES - 1) * self.weights + self.activations)
+        return _CUDA_CONTEXT + (self.measured or _COPIES * self.weights + self.activations)
+
+    def surely_fits(self, gpu_memory: int) -> bool:
+        """Return whether the largest number of trials per GPU fits even if each takes twice the estimate."""
+        return 2 * MAX_TRIALS_PER_GPU * self.on_gpu <= gpu_memory * _GPU_HEADROOM
 
     @property
     def host_with_gpu(self) -> float:
-        """Host memory of a trial that trains on a GPU: the libraries and the weights of its best epoch."""
+        """Host memory of a trial that trains on a GPU: the libraries and the weights while they are loaded."""
         return _PROCESS + self.weights
 
     @property
@@ -118,7 +122,7 @@ class TrialResources:
 def trial_resources(machine: Machine, memory: MemoryEstimate, request: ResourceRequest, trials: int) -> TrialResources:
     """Return the resources of each of `trials` trials.
 
-    As many trials share a GPU as fit into its memory, at most eight and no more than there are trials and CPUs for. On
+    As many trials share a GPU as fit into its memory, at most four and no more than there are trials and CPUs for. On
     CPUs, trials of one thread each run in parallel, as many as cores and memory allow: two such trials finish earlier
     than two trials of two threads that run one after the other.
 

@@ -337,11 +337,11 @@ def _allocate(
 ) -> TrialResources:
     """Return the resources of each trial; unless the user set them, GPUs are shared by measured memory.
 
-    The largest trial of each encoder is measured on a GPU of its own.
+    The largest trial of each encoder is measured on a GPU of its own, unless the estimate leaves no doubt.
     """
     request = options.resources
     resources = trial_resources(machine, experiment.memory, request, trials)
-    if not resources.gpus or request.gpus_per_trial is not None:
+    if not resources.gpus or request.gpus_per_trial is not None or experiment.memory.surely_fits(machine.gpu_memory):
         return resources
     measure = ray.remote(num_cpus=resources.cpus, num_gpus=1, max_retries=0)(measure_memory)
     measured = 0

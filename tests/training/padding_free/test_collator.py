@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from tune_ner.training.dataset import Windows
 from tune_ner.training.encoders import PADDING_FREE_ARCHITECTURES
 from tune_ner.training.padding_free.attention import BatchLayout
-from tune_ner.training.padding_free.collator import Collator, labelled_logits, padding_free_collator
+from tune_ner.training.padding_free.collator import (
+    BucketCollator,
+    Collator,
+    bucket_length,
+    labelled_logits,
+    model_inputs,
+    padding_free_collator,
+)
 
 VOCABULARY, LABELS = 120, 5
 SIZES: dict[str, Any] = {
@@ -81,6 +88,14 @@ def logits(model: Any, windows: Windows, *, padding_free: bool) -> torch.Tensor:
         return labelled_logits(labels, model(**batch).logits)[1]
 
 
+def bucketed_logits(model: Any, windows: Windows, rows: int) -> torch.Tensor:
+    batch = BucketCollator(model, pad_id(model), rows)(windows)
+    assert batch["input_ids"].shape == (rows, bucket_length(int(windows.lengths.max())))
+    labels = batch.pop("labels")
+    with torch.no_grad():
+        return labelled_logits(labels, model(**model_inputs(batch)).logits)[1]
+
+
 def test_every_supported_architecture_is_tested() -> None:
     assert set(CONFIGS) == PADDING_FREE_ARCHITECTURES
 
@@ -94,6 +109,29 @@ def test_logits_equal_those_of_padded_batches(architecture: str, lengths: list[i
     padding_free = logits(model, rows, padding_free=True)
     assert padding_free.shape == (sum(length // 2 for length in lengths), LABELS)
     torch.testing.assert_close(padding_free, logits(model, rows, padding_free=False), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("architecture", sorted(PADDING_FREE_ARCHITECTURES))
+@given(lengths=st.lists(st.integers(2, 62), min_size=1, max_size=6), missing=st.integers(0, 3))
+@settings(max_examples=12, deadline=None)
+def test_logits_of_bucketed_batches_equal_those_of_padded_ones(
+    architecture: str, lengths: list[int], missing: int
+) -> None:
+    model = model_of(architecture).eval()
+    windows = windows_of(lengths)
+    bucketed = bucketed_logits(model, windows, len(lengths) + missing)
+    torch.testing.assert_close(bucketed, logits(model, windows, padding_free=False), atol=1e-5, rtol=0)
+
+
+@given(longest=st.integers(1, 4096))
+def test_bucket_length_is_at_least_the_longest_and_has_few_values(longest: int) -> None:
+    length = bucket_length(longest)
+    assert longest <= length < max(longest + 32, 1.5 * longest + 1)
+    assert bucket_length(length) == length
+
+
+def test_bucketed_batches_have_few_shapes() -> None:
+    assert len({bucket_length(longest) for longest in range(1, 513)}) == 8
 
 
 @pytest.mark.parametrize("architecture", sorted(PADDING_FREE_ARCHITECTURES))

@@ -89,7 +89,7 @@ class BatchLayout:
             cells += len(members) * longest
             first = end
         offsets, widths = (values.repeat_interleave(lengths) for values in (sentence_offsets, widths))
-        return cls(tuple(blocks), offsets, positions(lengths), widths, labelled, masks)
+        return cls(tuple(blocks), offsets, token_positions(lengths), widths, labelled, masks)
 
     def to(self, device: Any, non_blocking: bool = False) -> BatchLayout:
         """Move to another device; accelerate calls this method of any object in a batch."""
@@ -131,7 +131,18 @@ class BatchLayout:
         return self._cells[heads]
 
 
-def positions(lengths: torch.Tensor) -> torch.Tensor:
+@dataclass(frozen=True)
+class Grid:
+    """Sentences in rows of one length, the layout of a bucketed batch.
+
+    `mask` is True for a token, shape (sentences, 1, 1, length); each row has at least one.
+    """
+
+    mask: torch.Tensor
+    labelled: None = None
+
+
+def token_positions(lengths: torch.Tensor) -> torch.Tensor:
     """Return the position of each token in its sentence, shape (tokens,)."""
     starts = (lengths.cumsum(0) - lengths).repeat_interleave(lengths)
     return torch.arange(len(starts)) - starts
@@ -160,13 +171,16 @@ def _padding_free_attention(
     attention_mask: torch.Tensor | None,  # noqa: ARG001 - of a padded batch; the layout replaces it
     dropout: float = 0.0,
     scaling: float | None = None,
-    layout: BatchLayout | None = None,
+    layout: BatchLayout | Grid | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """Compute attention within each sentence, with the signature of transformers' `AttentionInterface`."""
     if layout is None:
         raise ValueError(f"{type(module).__name__} received a padding-free batch without its layout")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    if isinstance(layout, Grid):
+        states = scaled_dot_product_attention(query, key, value, attn_mask=layout.mask, dropout_p=dropout, scale=scale)
+        return states.transpose(1, 2), None
     masks = layout.masks if query.device.type == "cpu" and dropout else None
 
     def attend(block: Block, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
@@ -177,7 +191,7 @@ def _padding_free_attention(
         if block.mask is not None:
             scores = scores.masked_fill_(~block.mask, float("-inf"))
         weights = scores.softmax(-1)
-        return (weights * masks.draw(weights.shape, dropout).to(weights.dtype)) @ v
+        return (weights * masks.draw(weights.shape, dropout, weights.dtype)) @ v
 
     return layout.gather(list(map(attend, layout.blocks, *map(layout.scatter, (query, key, value))))), None
 
@@ -208,7 +222,7 @@ def _reduce_last_layer(model: Any) -> None:
     labelled: list[torch.Tensor | None] = [None]
 
     def enter(_layer: Any, _arguments: Any, named: dict[str, Any]) -> None:
-        layout: BatchLayout | None = named.get("layout")
+        layout: BatchLayout | Grid | None = named.get("layout")
         labelled[0] = layout.labelled if layout else None
 
     def select(_module: Any, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
@@ -240,17 +254,18 @@ class DropoutMasks:
         words = np.array(state["state"]["state"], dtype=np.uint64)
         self._random.state = {**state, "state": {"state": words}}  # type: ignore[typeddict-item]
 
-    def draw(self, shape: Sequence[int], p: float) -> torch.Tensor:
+    def draw(self, shape: Sequence[int], p: float, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         """Return a factor for each element: 0 with probability `p`, otherwise about 1 / (1 - p).
 
         Args:
             shape: shape of the mask.
             p: the dropped share, 0 <= p < 1.
+            dtype: type of the factors; a half-precision one rounds them.
         """
         dropped = min(round(p * _STEPS), _STEPS - 1)
         size = prod(shape)
         bits = self._random.random_raw(size // 4 + 1).view(np.int16)[:size]
-        factors = torch.empty(size)
+        factors = torch.empty(size, dtype=dtype)
         torch.ge(torch.from_numpy(bits), dropped - _STEPS // 2, out=factors)
         return factors.mul_(_STEPS / (_STEPS - dropped)).view(*shape)
 
@@ -269,7 +284,7 @@ class Dropout(torch.nn.Module):
             return states
         if states.device.type != "cpu":
             return torch.nn.functional.dropout(states, self.p)
-        return states * self._masks.draw(states.shape, self.p).to(states.dtype)
+        return states * self._masks.draw(states.shape, self.p, states.dtype)
 
 
 def replace_dropout(model: Any, masks: DropoutMasks) -> None:

@@ -11,7 +11,7 @@ import torch
 from tune_ner.tagging.alignment import IGNORED
 from tune_ner.training.dataset import Windows
 from tune_ner.training.encoders import PADDING_FREE_ARCHITECTURES
-from tune_ner.training.padding_free.attention import ATTENTION, BatchLayout, positions, prepare_model
+from tune_ner.training.padding_free.attention import ATTENTION, BatchLayout, Grid, prepare_model, token_positions
 
 TOLERANCE = 1e-4
 """Largest difference between padding-free and padded logits due to rounding, as a share of the largest logit."""
@@ -45,6 +45,11 @@ class Collator:
         model.set_attn_implementation(ATTENTION if padding_free else "sdpa")
 
     @property
+    def name(self) -> str:
+        """Return the name of this batching in results."""
+        return "padding_free" if self.padding_free else "padded"
+
+    @property
     def state(self) -> dict[str, Any]:
         """Return the token count and the state of dropout as plain values."""
         return {"computed_tokens": self.computed_tokens, "masks": self._masks.state if self._masks else None}
@@ -73,7 +78,7 @@ class Collator:
         return {
             "input_ids": ids.unsqueeze(0),
             "labels": labels.unsqueeze(0),
-            "position_ids": (positions(lengths) + self._first_position).unsqueeze(0),
+            "position_ids": (token_positions(lengths) + self._first_position).unsqueeze(0),
             "layout": BatchLayout.of(lengths, labelled, self._masks, **self._block_options),
         }
 
@@ -84,6 +89,55 @@ class Collator:
             "labels": torch.full(is_token.shape, IGNORED).masked_scatter_(is_token, labels),
             "attention_mask": is_token.long(),
         }
+
+
+class BucketCollator(Collator):
+    """Collator of batches with few shapes, for CUDA graphs: rows of a fixed number, of a length rounded up.
+
+    Args:
+        model: the model; it is prepared for padding-free batches.
+        pad_id: id of the padding token.
+        rows: sentences per batch. Missing ones are rows without labels.
+        seed: seed of the dropout masks, unless the model already has them.
+    """
+
+    name = "cuda_graph"
+
+    def __init__(self, model: Any, pad_id: int, rows: int, seed: int = 0) -> None:
+        super().__init__(model, pad_id, padding_free=True, seed=seed)
+        self._rows = rows
+
+    def __call__(self, windows: Windows) -> Batch:
+        """Return the batch of some windows; `model_inputs` makes the arguments of the model from it."""
+        longest = int(windows.lengths.max())
+        positions = torch.arange(bucket_length(longest))
+        lengths = torch.zeros(self._rows, dtype=torch.int64)
+        lengths[: len(windows)] = torch.from_numpy(windows.lengths.astype(np.int64))
+        is_token = positions < lengths[:, None]
+        ids, labels = (torch.from_numpy(values.astype(np.int64)) for values in (windows.ids, windows.labels))
+        self.computed_tokens += is_token.numel()
+        mask = is_token.clone()
+        mask[len(windows) :, 0] = True  # attention to nothing is NaN
+        return {
+            "input_ids": torch.full(is_token.shape, self._pad_id).masked_scatter_(is_token, ids),
+            "labels": torch.full(is_token.shape, IGNORED).masked_scatter_(is_token, labels),
+            # the model may have no more positions than the longest sentence
+            "position_ids": (positions.clamp(max=longest - 1) + self._first_position).repeat(self._rows, 1),
+            "mask": mask[:, None, None, :],
+        }
+
+
+def bucket_length(longest: int) -> int:
+    """Return the row length of a bucketed batch: the next multiple of 32, of 64 above 128, of 128 above 256."""
+    step = 32 if longest <= 128 else 64 if longest <= 256 else 128
+    return -(-longest // step) * step
+
+
+def model_inputs(batch: Batch) -> Batch:
+    """Return the model's arguments for a batch without labels."""
+    inputs = dict(batch)
+    mask = inputs.pop("mask", None)
+    return inputs if mask is None else {**inputs, "layout": Grid(mask)}
 
 
 def labelled_logits(labels: torch.Tensor, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
