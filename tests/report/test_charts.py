@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import vl_convert
 
 from tests.factories import a_failed_trial, a_record, a_run, an_audit
 from tests.report.runs import a_grid, a_search, results_of
@@ -18,7 +19,7 @@ from tune_ner.report.charts import (
     stages_chart,
     time_chart,
 )
-from tune_ner.report.vega import Chart, by_title, interval_lines
+from tune_ner.report.vega import Chart, by_title, chart_script, interval_lines
 from tune_ner.results.audits import Audits
 from tune_ner.results.run_results import Results
 
@@ -93,7 +94,7 @@ def test_stages_add_up_to_the_wall_time(tmp_path: Path) -> None:
 def test_charts_are_written_as_svg_and_png(tmp_path: Path) -> None:
     chart = leaderboard_chart(Results(a_grid(tmp_path)))
     assert chart
-    assert chart.svg().startswith("<svg")
+    assert chart.svg.startswith("<svg")
     assert chart.png().startswith(b"\x89PNG")
 
 
@@ -101,6 +102,21 @@ def test_charts_are_written_as_svg_and_png(tmp_path: Path) -> None:
 def test_characters_that_svg_cannot_hold_are_replaced(character: str) -> None:
     rows = [{"title": f"a{character}[31m", "low": 0.1, "high": 0.4}]
     chart = Chart.of("made", f"A caption{character}.", interval_lines(by_title(rows), f"F1{character}"))
-    assert "a\ufffd[31m" in chart.svg()
-    assert character not in chart.svg()
+    assert "a\ufffd[31m" in chart.svg
+    assert character not in chart.svg
     assert chart.png().startswith(b"\x89PNG")
+
+
+def test_script_of_the_charts_is_made_once_per_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    chart_script.cache_clear()
+    made = chart_script()
+    assert "vegaEmbed" in made
+    monkeypatch.setattr(vl_convert, "javascript_bundle", lambda *_, **__: "made again")
+    chart_script.cache_clear()
+    assert chart_script() == made
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    chart_script.cache_clear()
+    assert chart_script() == "made again"
+    chart_script.cache_clear()

@@ -98,7 +98,7 @@ class Page:
             atomic_write(folder / f"{chart.name}.{suffix}", content)
             for section in self.sections
             for chart in section.charts
-            for suffix, content in (("svg", chart.svg()), ("png", chart.png()))
+            for suffix, content in (("svg", chart.svg), ("png", chart.png()))
         ]
 
 

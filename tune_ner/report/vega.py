@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import altair as alt
@@ -75,13 +80,14 @@ class Chart:
         """Return the specification in the style of the page."""
         return {**self.spec, **_FITTED, "config": dict(_STYLE)}
 
+    @cached_property
     def svg(self) -> str:
-        """Return the chart as SVG on a white background."""
+        """The chart as SVG on a white background."""
         return vl_convert.vegalite_to_svg(self._file_spec(), vl_version=_VEGA_LITE)
 
     def png(self) -> bytes:
         """Return the chart as PNG on a white background."""
-        return vl_convert.vegalite_to_png(self._file_spec(), vl_version=_VEGA_LITE, scale=_PNG_SCALE)
+        return vl_convert.svg_to_png(self.svg, scale=_PNG_SCALE)
 
     def _file_spec(self) -> dict[str, Any]:
         return {**self.page_spec(), "background": "white", "padding": 8, "width": _FILE_WIDTH}
@@ -99,9 +105,30 @@ def _without_invalid_characters(value: Any) -> Any:
     return [_without_invalid_characters(item) for item in value] if isinstance(value, list) else value
 
 
+@lru_cache(maxsize=1)
 def chart_script() -> str:
-    """Return Vega, Vega-Lite and vega-embed as one script that needs no network."""
-    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=_VEGA_LITE)
+    """Return Vega, Vega-Lite and vega-embed as one script that needs no network.
+
+    Making it takes a second, so it is kept in `$XDG_CACHE_HOME/tune_ner` (`~/.cache/tune_ner`).
+    """
+    file = _cache_folder() / f"vega-lite-{_VEGA_LITE}-{version('vl-convert-python')}.js"
+    with suppress(OSError, UnicodeDecodeError):
+        return file.read_text(encoding="utf-8")
+    script = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=_VEGA_LITE)
+    with suppress(OSError, RuntimeError):  # without a cache it is made again
+        file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = file.with_suffix(f".{os.getpid()}")
+        unfinished.write_text(script, encoding="utf-8")
+        unfinished.replace(file)
+    return script
+
+
+def _cache_folder() -> Path:
+    root = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        return (Path(root) if root else Path.home() / ".cache") / "tune_ner"
+    except RuntimeError:  # no home folder
+        return Path(os.devnull)
 
 
 def score_title(metric: str) -> str:

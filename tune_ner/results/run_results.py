@@ -84,6 +84,10 @@ class Results:
 
     def leaderboard(self) -> pd.DataFrame:
         """Return one row per configuration, best first; see `console.leaderboard_table` for the columns."""
+        return self._leaderboard.copy()
+
+    @cached_property
+    def _leaderboard(self) -> pd.DataFrame:
         return leaderboard_table(self.entries, self.cache, self.records)
 
     def trials(self) -> pd.DataFrame:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from tune_ner.tagging.alignment import IGNORED, ragged
 
 Ints = npt.NDArray[np.signedinteger[Any]]
 
 
-class Windows(torch.utils.data.Dataset["Windows"]):
+if TYPE_CHECKING:
+    import torch
+
+    _Dataset = torch.utils.data.Dataset["Windows"]
+else:
+    _Dataset = object  # importing torch takes seconds, and its data loader takes any object with these methods
+
+
+class Windows(_Dataset):
     """Several windows. A batch of them is taken at once, without a loop.
 
     Args:

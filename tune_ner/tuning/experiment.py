@@ -115,7 +115,7 @@ class Experiment:
         If it is computed before the experiment is put into Ray's object store, workers do not tokenize, and those of
         one node share the memory.
         """
-        from tune_ner.training.features import tokenization_key, tokenize_corpus  # imports torch
+        from tune_ner.training.features import tokenization_key, tokenize_corpus
 
         variants = product(self.tokenizers, self.space.word_tokenizer, self.space.max_length, self.space.stride)
         trials = [

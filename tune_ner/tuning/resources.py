@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ _CGROUP_CPU = Path("/sys/fs/cgroup/cpu.max")
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUPS = Path("/proc/self/cgroup")
 _UNLIMITED = 2**60
+_GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # NVIDIA's driver, Windows' subsystem for Linux, AMD's driver
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,9 @@ class Machine:
     @classmethod
     def local(cls) -> Machine:
         """Return the part of this machine that this process may use."""
-        import torch
-
-        gpus = torch.cuda.device_count()
-        sizes = [torch.cuda.get_device_properties(i).total_memory for i in range(gpus)]
+        gpus = _gpu_memories()
         memory = min(psutil.virtual_memory().available, *_free_in_cgroups())
-        return cls(_usable_cpus(), gpus, memory, min(sizes, default=0))
+        return cls(_usable_cpus(), len(gpus), memory, min(gpus, default=0))
 
     @property
     def hosts(self) -> tuple[Node, ...]:
@@ -212,6 +211,15 @@ def _cpus(count: int) -> str:
 
 def _gigabytes(count: float) -> str:
     return f"{count / 1e9:.1f} GB"
+
+
+def _gpu_memories() -> list[int]:
+    """Return the bytes of memory of each GPU that torch can use."""
+    if sys.platform == "linux" and not any(map(os.path.exists, _GPU_DEVICES)):
+        return []  # importing torch takes seconds
+    import torch
+
+    return [torch.cuda.get_device_properties(i).total_memory for i in range(torch.cuda.device_count())]
 
 
 def _free_in_cgroups() -> list[int]:

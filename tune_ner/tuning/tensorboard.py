@@ -10,9 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tensorboardX import SummaryWriter
-from tensorboardX.summary import hparams
-
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_log import LOGGER
@@ -39,11 +36,12 @@ class TensorBoardFiles(RunEvents):
     def __init__(self, run: Path, title: Callable[[TrialConfig], str]) -> None:
         self._folder = run / "tensorboard"
         self._title = title
-        self._writers: dict[str, tuple[Any, float]] = {}
+        self._folders: dict[str, tuple[Path, float]] = {}  # with the time of the start
+        self._writers: dict[str, Any] = {}
         self._is_broken = False
 
     def on_trial_start(self, trial: TrialConfig) -> None:
-        """Create the trial's file; that of an earlier attempt is removed."""
+        """Remove the file of an earlier attempt; the trial's own is created when its first epoch ends."""
         name = re.sub(r"[^\w.+-]+", "_", self._title(trial).replace(" · ", "-"))
         self._try(self._open, trial.trial_id, self._folder / f"{name}-{trial.trial_id}")
 
@@ -66,14 +64,17 @@ class TensorBoardFiles(RunEvents):
 
     def _open(self, trial_id: str, folder: Path) -> None:
         if trial_id in self._writers:
-            self._writers.pop(trial_id)[0].close()
+            self._writers.pop(trial_id).close()
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        writer = SummaryWriter(str(folder), max_queue=_QUEUE_SIZE, flush_secs=30)
-        self._writers[trial_id] = writer, time.monotonic()
+        self._folders[trial_id] = folder, time.monotonic()
 
     def _add_epoch(self, trial_id: str, metrics: EpochMetrics) -> None:
-        writer, start = self._writers[trial_id]
+        from tensorboardX import SummaryWriter  # imports torch, which takes seconds
+
+        folder, start = self._folders[trial_id]
+        if trial_id not in self._writers:
+            self._writers[trial_id] = SummaryWriter(str(folder), max_queue=_QUEUE_SIZE, flush_secs=30)
+        writer = self._writers[trial_id]
         for tag, value in {**_scalars(metrics), "seconds": time.monotonic() - start}.items():
             writer.add_scalar(tag, value, metrics.epoch)
         writer.flush()
@@ -81,7 +82,9 @@ class TensorBoardFiles(RunEvents):
     def _close(self, record: TrialRecord) -> None:
         if record.trial_id not in self._writers:
             return
-        writer, _ = self._writers.pop(record.trial_id)
+        from tensorboardX.summary import hparams
+
+        writer = self._writers.pop(record.trial_id)
         if record.curve:
             parameters = record.config.model_dump(exclude=_NOT_HYPERPARAMETERS, exclude_none=True)
             for summary in hparams(parameters, _scalars(record.curve[-1])):

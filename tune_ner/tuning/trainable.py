@@ -5,11 +5,12 @@ A trial travels between driver and worker as Tune's configuration ``{"trial": fi
 
 from __future__ import annotations
 
+import gc
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,12 @@ def _fetch(reference: Any) -> Experiment:
     """Return the experiment from the object store, fetched once for all trials of a worker."""
     experiment: Experiment = ray.get(reference)
     return experiment
+
+
+@cache
+def _freeze_imported_objects() -> None:
+    """Exempt what the libraries hold from garbage collection, which each training starts with: 0.25 seconds each."""
+    gc.freeze()
 
 
 def tune_config(trial: TrialConfig) -> dict[str, Any]:
@@ -144,6 +151,7 @@ class _Attempt:
         from tune_ner.training.features import tokenization_key
         from tune_ner.training.trial import TrialOptions, run_trial
 
+        _freeze_imported_objects()
         experiment, is_search = _fetch(self.context.experiment), self.context.phase == "search"
         encoder, split = experiment.encoders[self.trial.model], experiment.splits[self.trial.fold]
         options = TrialOptions(

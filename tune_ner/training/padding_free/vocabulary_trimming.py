@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Vocabulary:
 
     def trim(self, model: Any) -> None:
         """Remove all other embeddings from the model."""
+        import torch  # the driver of a run imports this module and does not need it
+
         complete = model.get_input_embeddings()
         kept = torch.nn.Embedding(len(self.ids), complete.embedding_dim, padding_idx=complete.padding_idx)
         with torch.no_grad():
@@ -40,9 +44,13 @@ class Vocabulary:
 
     def restored(self, trimmed: torch.Tensor, complete: torch.Tensor) -> torch.Tensor:
         """Return the complete embeddings, with those of this vocabulary replaced by `trimmed`."""
+        import torch
+
         return complete.detach().index_copy(0, torch.from_numpy(self.ids), trimmed)
 
 
 def can_trim(model: Any) -> bool:
     """Return whether the model's input embeddings are one plain table."""
+    import torch
+
     return type(model.get_input_embeddings()) is torch.nn.Embedding
