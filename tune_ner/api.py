@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -23,6 +24,7 @@ from tune_ner.results.run_log import LOGGER
 from tune_ner.results.table_files import write_tables
 from tune_ner.tracking.console import Plan
 from tune_ner.tracking.display import ConsoleDisplay, Display
+from tune_ner.tuning.early_start import ray_started_early
 from tune_ner.tuning.events import Listeners
 from tune_ner.tuning.experiment import Experiment, audit_experiment, earlier_test_uses, prepare
 from tune_ner.tuning.options import (
@@ -33,6 +35,7 @@ from tune_ner.tuning.options import (
     SearchSettings,
     parse_time,
 )
+from tune_ner.tuning.resources import Machine, trial_resources
 from tune_ner.utils.console import new_console
 from tune_ner.utils.text import near_misses
 
@@ -224,10 +227,18 @@ class Tuner:
     def run(self, search: SearchSettings | None = None) -> Results:
         """Run a grid, or a search with these settings: see `grid` and `search`."""
         self._check(search)
+        with ExitStack() as stack:
+            if self.options.address is None and not self.run_dir.path.exists():
+                # refuses an encoder, data or a resource request that cannot be had before Ray starts
+                trials = search.trials if search else len(self.experiment.trials)
+                trial_resources(Machine.local(), self.experiment.memory, self.options.resources, trials)
+                stack.enter_context(ray_started_early(dashboard=self.options.dashboard))
+            return self._run(search)
+
+    def _run(self, search: SearchSettings | None) -> Results:
         audits = self._audit()
         if self._strict:
             _refuse_errors(audits)
-        # importing Ray takes seconds: errors in the search space and the data are reported first
         from tune_ner.tuning.tuner import run_experiment
 
         trackers = self._trackers()

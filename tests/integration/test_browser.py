@@ -166,8 +166,23 @@ def test_long_tables_are_paged_and_sorted_by_keyboard(page: Chrome) -> None:
         button.send_keys(Keys.ENTER)
     assert rate.get_attribute("aria-sort") == "descending"
     assert table.find_elements(By.CSS_SELECTOR, "tbody tr")[0].find_elements(By.TAG_NAME, "td")[3].text == "0.06"
+    score = table.find_element(By.XPATH, ".//th[button[text()='validation span F1']]")
+    score.find_element(By.TAG_NAME, "button").send_keys(Keys.ENTER)
+    assert score.get_attribute("aria-sort") == "descending"  # the best first
     page.find_element(By.XPATH, "//*[@id='leaderboard']//button[text()='Next']").send_keys(Keys.ENTER)
     assert "51–60 of 60 rows" in page.find_element(By.CSS_SELECTOR, "#leaderboard .pager").text
+
+
+def test_outcome_is_on_the_first_screen(page: Chrome) -> None:
+    headline = page.find_element(By.CSS_SELECTOR, ".headline")
+    assert headline.location["y"] + headline.size["height"] < 400
+    assert "Test span F1" in headline.text
+    assert page.find_element(By.CSS_SELECTOR, "#leaderboard .chart").location["y"] < 800
+    certainty = page.find_element(By.CSS_SELECTOR, "#leaderboard details.folded")
+    sentences = certainty.find_element(By.TAG_NAME, "p")
+    assert not sentences.is_displayed()
+    certainty.find_element(By.TAG_NAME, "summary").send_keys(Keys.ENTER)
+    assert sentences.is_displayed()
 
 
 def test_best_curves_are_shown_first(page: Chrome) -> None:

@@ -25,14 +25,14 @@ def sections_of(page: str) -> list[str]:
 
 def test_page_of_a_grid_has_all_sections_in_order(tmp_path: Path) -> None:
     page = page_of(a_grid(tmp_path))
-    first = ["audit", "leaderboard", "hyperparameters", "curves", "entities", "errors"]
+    first = ["leaderboard", "hyperparameters", "curves", "entities", "errors", "audit"]
     assert sections_of(page) == [*first, "time", "run", "files"]
     assert 'href="trials.jsonl"' in page
 
 
 def test_page_of_a_search_has_its_charts(tmp_path: Path) -> None:
     page = page_of(a_search(tmp_path))
-    assert sections_of(page)[2:5] == ["hyperparameters", "search", "curves"]
+    assert sections_of(page)[1:4] == ["hyperparameters", "search", "curves"]
     expected = {"optimization_history", "hyperparameter_importances", "hyperparameter_learning_rate"}
     assert expected <= island(page)["charts"].keys()
 

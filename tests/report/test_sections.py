@@ -91,8 +91,7 @@ def test_overview_reports_a_missing_search_space(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [2, 10])
 def test_findings_share_a_suggestion(count: int) -> None:
     findings = [a_finding("a", suggestion="fix", total=2), a_finding("b", suggestion="fix", count=count)]
-    _, *content = audit_section({None: an_audit(*findings)}).content
-    assert content == [
+    assert list(audit_section({None: an_audit(*findings)}).content) == [
         Sentence("a", "warning", "warning"),
         Sentence("b" if count == 10 else "b (2 of 10)", "warning", "warning"),
         Sentence("fix", "suggestion", "quiet"),

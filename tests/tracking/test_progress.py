@@ -68,6 +68,17 @@ def test_files_get_one_line_per_trial() -> None:
         assert status in line
 
 
+@pytest.mark.parametrize("mode", ["token", "disabled", None])
+def test_dashboard_with_a_token_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, mode: str | None) -> None:
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    if mode:
+        monkeypatch.setenv("RAY_AUTH_MODE", mode)
+    console = a_console()
+    with Progress(console, equal_cost) as progress:
+        progress.on_run_start(RunStart(RESOURCES, "http://127.0.0.1:8265", trials=1))
+    assert ("ray get-auth-token" in printed(console)) == (mode == "token")
+
+
 def test_live_view_shows_running_trials_and_the_best() -> None:
     done, running = a_record((0.5,), epochs=1), a_config(seed=2)
     with Progress(a_console(is_terminal=True), equal_cost) as progress:

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from tune_ner.errors import RunFolderError
 from tune_ner.report.sections import Item, Section, Sentence, Table
 from tune_ner.report.vega import Chart, chart_script
+from tune_ner.results.headline import Headline
 from tune_ner.utils.io import atomic_write
 from tune_ner.utils.tables import column_texts, is_right_aligned
 from tune_ner.utils.text import html_with_code, visible_lines
@@ -37,6 +38,7 @@ class PageSection:
         details: sentences, tables and subsections below the charts.
         links: file names relative to the page, each with a description.
         explorer: `curves` or `errors` if a script fills a part of the section.
+        folded: what is shown only if the reader opens it, by its heading.
     """
 
     anchor: str
@@ -46,6 +48,7 @@ class PageSection:
     details: Sequence[Item | Section] = ()
     links: Mapping[str, str] = field(default_factory=dict)
     explorer: str = ""
+    folded: Mapping[str, Sequence[Item | Section]] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -57,7 +60,7 @@ class PageSection:
 class Page:
     """A page: title, subtitle, sections, and data for its scripts (see `templates/*.js`) by name.
 
-    `alerts` are shown below the title.
+    `headline` and `alerts` are shown below the title.
     """
 
     title: str
@@ -65,6 +68,7 @@ class Page:
     data: Mapping[str, Any] = field(default_factory=dict)
     subtitle: str = ""
     alerts: Sequence[Sentence] = ()
+    headline: Headline | None = None
 
     def html(self) -> str:
         """Return the page as one HTML file with style, scripts and data in it; all texts are escaped.

@@ -25,7 +25,6 @@ from tune_ner.report.error_explorer import EXPLORED_SPLITS, errors_of
 from tune_ner.report.html_page import Page, PageSection
 from tune_ner.report.learning_curves import curves_data, learning_curve_charts
 from tune_ner.report.sections import (
-    Item,
     Section,
     Sentence,
     audit_section,
@@ -106,7 +105,8 @@ def run_page(results: Results) -> Page:
     """Return the page of a run."""
     errors = {split_name: vars(errors_of(results, split_name)) for split_name in EXPLORED_SPLITS}
     data = {"curves": curves_data(results), "errors": errors}
-    return Page(f"Run {results.name}", _run_sections(results), data, _subtitle(results), caveats_of(results))
+    sections, caveats = _run_sections(results), caveats_of(results)
+    return Page(f"Run {results.name}", sections, data, _subtitle(results), caveats, results.headline)
 
 
 def comparison_page(runs: Runs, file: Path) -> Page:
@@ -125,7 +125,6 @@ def comparison_page(runs: Runs, file: Path) -> Page:
 def _run_sections(results: Results) -> list[PageSection]:
     search, timings, curves = results.search, timings_section(results), learning_curve_charts(results)
     sections = [
-        PageSection("audit", "Data audit", audit_section(results.audits).content),
         _leaderboard(results),
         PageSection(
             "hyperparameters",
@@ -142,6 +141,7 @@ def _run_sections(results: Results) -> list[PageSection]:
         PageSection("curves", "Learning curves", charts=curves, explorer="curves" if curves else ""),
         PageSection("entities", "Entities", charts=_present(entity_types_chart(results), seen_entities_chart(results))),
         PageSection("errors", "Errors", explorer="errors" if results.entries else ""),
+        PageSection("audit", "Data audit", audit_section(results.audits).content),
         PageSection(
             "time",
             "Time and memory",
@@ -166,8 +166,13 @@ def _leaderboard(results: Results) -> PageSection:
         text = "No trial was completed: there is no leaderboard and there are no predictions to show."
         return PageSection("leaderboard", "Leaderboard", (Sentence(text, tone="warning"), *below))
     table, *sentences = leaderboard.content
-    details: list[Item] = [table, *below]
-    return PageSection("leaderboard", "Leaderboard", sentences, _present(leaderboard_chart(results)), details)
+    return PageSection(
+        "leaderboard",
+        "Leaderboard",
+        charts=_present(leaderboard_chart(results)),
+        details=[table, *below],
+        folded={"How certain is this ranking?": sentences},
+    )
 
 
 def _subtitle(results: Results) -> str:

@@ -79,7 +79,7 @@ def overview_section(results: Results) -> Section:
 
 
 def audit_section(audits: Audits) -> Section:
-    """Return the verdict on the data, and each error and warning with a suggestion."""
+    """Return each error and warning with a suggestion; without any, the verdict on the data."""
     verdicts = [Sentence(text, tone=_SEVERITY_TONES.get(worst, "good")) for worst, text in shared_summaries(audits)]
     findings: list[Sentence] = []
     for suggestion, group in groupby(shared_findings(audits), key=lambda finding: finding.suggestion):
@@ -87,7 +87,7 @@ def audit_section(audits: Audits) -> Section:
             count = f" ({finding.count:,} of {finding.total:,})" if finding.count != finding.total else ""
             findings.append(Sentence(f"{finding.title}{count}", finding.severity, _SEVERITY_TONES[finding.severity]))
         findings.append(Sentence(suggestion, "suggestion", "quiet"))
-    return Section("Data audit", (*verdicts, *findings) or (Sentence("The data was not audited."),))
+    return Section("Data audit", tuple(findings or verdicts) or (Sentence("The data was not audited."),))
 
 
 def caveats_of(results: Results) -> tuple[Sentence, ...]:

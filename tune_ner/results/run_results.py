@@ -16,6 +16,7 @@ from tune_ner.errors import RunFolderError, SpaceError
 from tune_ner.evaluation.ranking import expected_best
 from tune_ner.results.audits import Audits
 from tune_ner.results.effects import Effect, all_effects, answer_questions
+from tune_ner.results.headline import Headline
 from tune_ner.results.leaderboard import LeaderboardEntry, leaderboard_entries
 from tune_ner.results.prediction_cache import PredictionCache
 from tune_ner.results.records import TrialRecord
@@ -107,6 +108,11 @@ class Results:
     def timings(self) -> pd.DataFrame:
         """Return one row per encoder and batching; see `console.timings_table` for the columns."""
         return timings_table(self.records)
+
+    @cached_property
+    def headline(self) -> Headline | None:
+        """The outcome at a glance; None without a completed trial."""
+        return Headline.of(self.entries, self.records, self.cache)
 
     @cached_property
     def summary(self) -> list[str]:

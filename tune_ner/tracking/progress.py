@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from operator import attrgetter
@@ -150,7 +151,9 @@ class Progress(RunEvents):
             print_line(self._console, f"{start.recorded} of {plural(start.trials, 'trial')} ran in earlier sessions.")
         if left := start.trials - start.recorded:
             print_line(self._console, describe_trials(left, start.resources, at_most=start.seconds is not None))
-        self._dashboard = f"Ray dashboard: {start.dashboard}" if start.dashboard else ""
+        # Ray sets this variable where it finds a token
+        token = " (token: ray get-auth-token)" if os.environ.get("RAY_AUTH_MODE", "").lower() == "token" else ""
+        self._dashboard = f"Ray dashboard: {start.dashboard}{token}" if start.dashboard else ""
         if start.dashboard and not self._live:
             print_line(self._console, self._dashboard)
         self._refresh()

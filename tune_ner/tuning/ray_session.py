@@ -15,6 +15,7 @@ import ray
 
 from tune_ner.errors import ResourceError
 from tune_ner.results.run_log import LOGGER
+from tune_ner.tuning.early_start import take_early_start
 from tune_ner.tuning.resources import Machine, Node
 
 _HOUR_MS = "3600000"
@@ -40,11 +41,28 @@ _ENVIRONMENT = {
 
 @contextmanager
 def ray_session(address: str | None, machine: Machine | None, dashboard: bool) -> Iterator[str]:
+    """Start Ray, see `init_ray`, unless it was started early, and stop it at the end.
+
+    Yields:
+        The address of the dashboard; empty without one.
+
+    Raises:
+        ResourceError: Ray cannot be started, or the cluster cannot be reached.
+    """
+    early = take_early_start()
+    url = init_ray(address, machine, dashboard) if early is None else early
+    try:
+        yield url
+    finally:
+        ray.shutdown()
+
+
+def init_ray(address: str | None, machine: Machine | None, dashboard: bool) -> str:
     """Start Ray with the resources of `machine`, or connect to the cluster at `address`.
 
     Output of Ray and its workers is printed if the package's logger has level INFO, as within a `RunLog`.
 
-    Yields:
+    Returns:
         The address of the dashboard; empty without one.
 
     Raises:
@@ -78,10 +96,7 @@ def ray_session(address: str | None, machine: Machine | None, dashboard: bool) -
         raise _unreachable(f"the cluster at {address}" if address else "Ray on this machine", str(error)) from error
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, handler)
-    try:
-        yield f"http://{context.dashboard_url}" if context.dashboard_url else ""
-    finally:
-        ray.shutdown()
+    return f"http://{context.dashboard_url}" if context.dashboard_url else ""
 
 
 def _check_reachable(address: str) -> None:

@@ -2,6 +2,12 @@
 "use strict";
 const tuneNer = {};
 
+// such columns are first sorted with the best value on top
+const HIGH_IS_GOOD = /\b(F1|recall|precision|accuracy)\b/;
+
+// paper cannot be opened
+window.addEventListener("beforeprint", () => document.querySelectorAll("details.folded").forEach((each) => { each.open = true; }));
+
 /** Return an element with attributes and children; strings become text nodes, never markup. */
 tuneNer.element = function (name, attributes, ...children) {
   const element = document.createElement(name);
@@ -68,7 +74,8 @@ tuneNer.pager = function (size, show, items) {
       heading.append(button);
     });
     function sort(column) {
-      const isDescending = headings[column].getAttribute("aria-sort") === "ascending";
+      const sorted = headings[column].getAttribute("aria-sort");
+      const isDescending = sorted ? sorted === "ascending" : HIGH_IS_GOOD.test(headings[column].textContent);
       const entries = [...body.rows].map((row) => ({ row, key: sortKey(row, column) }));
       entries.sort((one, other) => (isDescending ? -1 : 1) * compare(one.key, other.key));
       body.append(...entries.map((entry) => entry.row));

@@ -1,0 +1,87 @@
+"""The outcome of a run at a glance: its best configuration, how certain that is, and how good the data are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tune_ner.results.audits import baseline_f1, shared_findings
+from tune_ner.results.leaderboard import LeaderboardEntry
+from tune_ner.results.prediction_cache import PredictionCache
+from tune_ner.results.records import TrialRecord
+from tune_ner.results.summary import best_title
+from tune_ner.utils.text import plural
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A short statement about the outcome; `anchor` is the section of the page that explains it."""
+
+    text: str
+    anchor: str
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The outcome of a run at a glance.
+
+    Attributes:
+        title: title of the best configuration on validation.
+        score: its test span F1.
+        interval: the 95 % interval of the score.
+        facts: ties, the best baseline, the number of seeds, and the audit.
+    """
+
+    title: str
+    score: str
+    interval: str
+    facts: tuple[Fact, ...]
+
+    @classmethod
+    def of(
+        cls, entries: Sequence[LeaderboardEntry], records: Sequence[TrialRecord], cache: PredictionCache
+    ) -> Headline | None:
+        """Return the headline of a run; None without a completed trial."""
+        if not entries:
+            return None
+        test = entries[0].test
+        facts = (_ties(entries), _baseline(entries[0], cache), _repetitions(entries[0]), _audit(cache))
+        return cls(
+            best_title(entries, records),
+            f"{test.estimate:.3f}",
+            f"{test.low:.3f} to {test.high:.3f}",
+            tuple(fact for fact in facts if fact.text),
+        )
+
+
+def _ties(entries: Sequence[LeaderboardEntry]) -> Fact:
+    compared = [entry.tied for entry in entries[1:] if entry.tied is not None]
+    others = "other configuration is" if len(compared) == 1 else "other configurations are"
+    text = f"{sum(compared)} of {len(compared)} {others} not significantly worse" if compared else ""
+    return Fact(text, "leaderboard")
+
+
+def _baseline(best: LeaderboardEntry, cache: PredictionCache) -> Fact:
+    baseline = baseline_f1(cache.audits)
+    if baseline is None:
+        return Fact("", "audit")
+    found = cache.improvement(best.records)
+    difference = best.test.estimate - baseline
+    limits = f", 95 % interval {found.low:+.3f} to {found.high:+.3f}" if found else ""
+    return Fact(f"Best baseline without a model {baseline:.3f} ({difference:+.3f}{limits})", "audit")
+
+
+def _repetitions(best: LeaderboardEntry) -> Fact:
+    seeds = len({record.config.seed for record in best.records})
+    folds = len({record.config.fold for record in best.records})
+    each = f" and {folds} folds" if folds > 1 else ""
+    return Fact(f"{plural(seeds, 'seed')}{each} per configuration", "leaderboard")
+
+
+def _audit(cache: PredictionCache) -> Fact:
+    if not cache.audits:
+        return Fact("The data was not audited", "audit")
+    severities = [finding.severity for finding in shared_findings(cache.audits)]
+    counts = {severity: severities.count(severity) for severity in ("error", "warning")}
+    listed = " and ".join(plural(count, severity) for severity, count in counts.items() if count)
+    return Fact(f"Data audit: {listed or 'no errors or warnings'}", "audit")
