@@ -2,7 +2,8 @@
 #   python -m benchmarks.driver_cost
 """Cost of the driver: a grid whose trials return immediately, with the record of a real trial.
 
-Prints seconds and growth of the driver's resident memory per trial. Records, predicted spans, Prometheus metrics and
+Prints, per trial, seconds, seconds of CPU time of the driver, which otherwise waits for workers, and growth of its
+resident memory. Records, predicted spans, Prometheus metrics and
 events are those of a real run; only the training is left out.
 """
 
@@ -50,7 +51,7 @@ class Memory(RunEvents):
 
     def __init__(self) -> None:
         self._process = psutil.Process(os.getpid())
-        self.seen: list[tuple[float, int]] = []
+        self.seen: list[tuple[float, float, int]] = []
 
     def on_run_start(self, start: RunStart) -> None:
         """Measure when Ray is ready."""
@@ -61,7 +62,7 @@ class Memory(RunEvents):
         self._measure()
 
     def _measure(self) -> None:
-        self.seen.append((time.perf_counter(), self._process.memory_info().rss))
+        self.seen.append((time.perf_counter(), time.process_time(), self._process.memory_info().rss))
 
 
 def main() -> None:
@@ -95,18 +96,17 @@ def main() -> None:
     _print(memory.seen)
 
 
-def _print(seen: list[tuple[float, int]]) -> None:
+def _print(seen: list[tuple[float, float, int]]) -> None:
     count = len(seen) - 1
     quarter = max(1, count // 4)
-    print(f"{count} instant trials, driver's resident memory {seen[0][1] / 1e6:.0f} → {seen[-1][1] / 1e6:.0f} MB")
+    print(f"{count} instant trials, driver's resident memory {seen[0][2] / 1e6:.0f} → {seen[-1][2] / 1e6:.0f} MB")
     for name, (begin, end) in {
         "all": (0, count),
         "first quarter": (0, quarter),
         "last quarter": (count - quarter, count),
     }.items():
-        seconds = (seen[end][0] - seen[begin][0]) / (end - begin)
-        grown = (seen[end][1] - seen[begin][1]) / (end - begin)
-        print(f"  {name:<14} {1000 * seconds:6.1f} ms and {grown / 1000:6.1f} kB a trial")
+        seconds, busy, grown = ((seen[end][i] - seen[begin][i]) / (end - begin) for i in range(3))
+        print(f"  {name:<14} {1000 * seconds:6.1f} ms, {1000 * busy:6.1f} ms CPU and {grown / 1000:6.1f} kB a trial")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import argparse
 import json
 import random
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,11 +106,13 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--per-gpu", type=int, default=4)
     parser.add_argument("--failures", type=float, default=0.02, help="share of trials whose worker dies")
-    parser.add_argument("--driver", type=float, default=0.057, help="seconds of the driver per trial")
+    parser.add_argument("--driver", type=float, default=0.016, help="seconds of the driver per trial")
+    parser.add_argument("--scale", type=float, default=1.0, help="factor of the measured seconds of a trial")
     parser.add_argument("--before", type=float, default=8.0, help="seconds before the first worker starts")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     costs = Costs.read(options.driver, options.before)
+    costs = replace(costs, trials=tuple(options.scale * seconds for seconds in costs.trials))
     rows = []
     for gpus in GPUS:
         slots = gpus * options.per_gpu
