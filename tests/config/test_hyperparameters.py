@@ -86,7 +86,7 @@ def test_distribution_contains_its_ends_and_integers_only_for_int(value: float, 
 @pytest.mark.parametrize(
     ("distribution", "content", "text"),
     [
-        (FloatDistribution(1e-6, 1e-4, log=True), {"loguniform": [1e-6, 1e-4]}, "{loguniform: [1e-06, 0.0001]}"),
+        (FloatDistribution(1e-6, 1e-4, log=True), {"loguniform": [1e-6, 1e-4]}, "{loguniform: [1e-6, 0.0001]}"),
         (FloatDistribution(0, 0.3), {"uniform": [0, 0.3]}, "{uniform: [0, 0.3]}"),
         (IntDistribution(2, 8), {"int": [2, 8]}, "{int: [2, 8]}"),
     ],

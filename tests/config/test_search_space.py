@@ -67,7 +67,7 @@ def test_grid_of_distributions_names_each_of_them() -> None:
     with pytest.raises(SpaceError) as caught:
         found.grid_points()
     first, second = str(caught.value).splitlines()
-    assert first.startswith("learning_rate: found the distribution {loguniform: [1e-06, 0.0001]}")
+    assert first.startswith("learning_rate: found the distribution {loguniform: [1e-6, 0.0001]}")
     assert second.startswith("epochs: found the distribution {int: [2, 8]}")
 
 
@@ -219,7 +219,7 @@ def test_unsuitable_optuna_distribution_is_refused(name: str, distribution: Any)
         ({"learning_rate": {"uniform": 1e-5}}, "learning_rate", "found {'uniform': 1e-05}"),
         ({"learning_rate": {"uniform": [0.1, 0.2, 0.3]}}, "learning_rate", "[lowest, highest]"),
         ({"learning_rate": {"uniform": [0.1, 0.1]}}, "learning_rate", "[0.1, 0.1]"),
-        ({"learning_rate": {"loguniform": [0.1, 1e-5]}}, "learning_rate", "[0.1, 1e-05]"),
+        ({"learning_rate": {"loguniform": [0.1, 1e-5]}}, "learning_rate", "[0.1, 1e-5]"),
         ({"learning_rate": {"uniform": [0.1, 2]}}, "learning_rate[1]", "below 1"),
         ({"weight_decay": {"loguniform": [0, 0.1]}}, "weight_decay", "0 < lowest"),
         ({"dropout": {"uniform": [None, 0.1]}}, "dropout", "[None, 0.1]"),

@@ -169,4 +169,4 @@ def test_unknown_field_is_refused() -> None:
     ],
 )
 def test_title_contains_the_model_without_its_folder(model: str, shown: str) -> None:
-    assert trial(model=model).title == f"{shown} · BIO · 2e-05 · seed 1"
+    assert trial(model=model).title == f"{shown} · BIO · 2e-5 · seed 1"

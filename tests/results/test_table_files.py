@@ -57,8 +57,8 @@ def test_leaderboard_cells_are_text(tmp_path: Path) -> None:
     audit = an_audit(baselines={"gazetteer": 0.1})
     table = format_leaderboard(Results(a_run(tmp_path, records, audits={None: audit})))
     assert table[["#", "lr", "tied", "vs. baseline"]].to_numpy().tolist() == [
-        ["1", "1e-05", "yes", "+0.300"],
-        ["2", "2e-05", "not compared", "+0.300"],
+        ["1", "1e-5", "yes", "+0.300"],
+        ["2", "2e-5", "not compared", "+0.300"],
     ]
     assert all(isinstance(cell, str) for cell in table.to_numpy().ravel())
     assert "validation seqeval F1" not in table.columns

@@ -21,7 +21,7 @@ def test_markdown_table_without_rows_has_its_heading() -> None:
 
 
 def test_cells_are_short_texts() -> None:
-    assert column_texts(pd.Series([1e-05, 0.30000000000000004, None], dtype=object)) == ["1e-05", "0.3", "–"]
+    assert column_texts(pd.Series([1e-05, 0.30000000000000004, None], dtype=object)) == ["1e-5", "0.3", "–"]
     assert column_texts(pd.Series([1, pd.NA], dtype="Int64")) == ["1", "–"]
 
 

@@ -36,8 +36,8 @@ def test_counts_have_the_right_number_of_the_noun() -> None:
 
 
 def test_values_are_written_without_rounding_noise() -> None:
-    assert [format_value(value) for value in (1e-05, 0.30000000000000004, 16, "BIO", None)] == [
-        "1e-05",
+    assert [format_value(value) for value in (5e-05, 0.30000000000000004, 16, "BIO", None)] == [
+        "5e-5",
         "0.3",
         "16",
         "BIO",

@@ -14,7 +14,7 @@ from tune_ner.tagging.alignment import SubwordLabels
 from tune_ner.tagging.decoding import Decoding
 from tune_ner.tagging.overlaps import OverlapPolicy
 from tune_ner.tagging.tokenization import WordTokenizer
-from tune_ner.utils.text import near_misses
+from tune_ner.utils.text import format_value, near_misses
 
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
 Batching = Literal["padding_free", "padded"]
@@ -164,7 +164,8 @@ def parse_distribution(
     low, high = check(ends)
     is_log = kind == "loguniform"
     if low >= high or (is_log and low <= 0):
-        raise ValueError(f"found {kind}: [{low:g}, {high:g}], expected {'0 < ' if is_log else ''}lowest < highest")
+        found = f"{kind}: [{format_value(low)}, {format_value(high)}]"
+        raise ValueError(f"found {found}, expected {'0 < ' if is_log else ''}lowest < highest")
     return IntDistribution(low, high) if kind == "int" else FloatDistribution(low, high, log=is_log)
 
 
@@ -187,8 +188,9 @@ def serialize(values: list[Any] | BaseDistribution) -> list[Any] | dict[str, lis
 
 
 def format_distribution(distribution: NumberDistribution) -> str:
-    """Return the text that a search space file contains for it, such as `{loguniform: [1e-06, 0.0001]}`."""
-    return f"{{{next(iter(serialize(distribution)))}: [{distribution.low:g}, {distribution.high:g}]}}"
+    """Return the text that a search space file contains for it, such as `{loguniform: [1e-6, 0.0001]}`."""
+    low, high = map(format_value, (distribution.low, distribution.high))
+    return f"{{{next(iter(serialize(distribution)))}: [{low}, {high}]}}"
 
 
 def contains(distribution: NumberDistribution, value: Any) -> bool:

@@ -13,6 +13,7 @@ from pydantic import Field, Strict
 
 from tune_ner import __version__
 from tune_ner.config.hyperparameters import Batching, Hyperparameters, RunSettings
+from tune_ner.utils.text import short_value
 
 _METRIC_LIBRARIES = ("torch", "transformers", "tokenizers", "seqeval", "datasets")
 
@@ -38,7 +39,7 @@ class TrialConfig(Hyperparameters, RunSettings):
 
     @property
     def title(self) -> str:
-        """Title for people, such as `bert-base-swedish-cased · BIOES · 2e-05 · seed 1`."""
+        """Title for people, such as `bert-base-swedish-cased · BIOES · 2e-5 · seed 1`."""
         return self.titled()
 
     def titled(self, names: Iterable[str] = (), *, replicate: bool = True) -> str:
@@ -49,13 +50,9 @@ class TrialConfig(Hyperparameters, RunSettings):
             replicate: whether to add the seed and the fold.
         """
         model = self.model.rstrip("/").rpartition("/")[2] or self.model
-        more = [f"{name} {_format(getattr(self, name))}" for name in names]
+        more = [f"{name} {short_value(getattr(self, name))}" for name in names]
         run = [f"seed {self.seed}", *([] if self.fold is None else [f"fold {self.fold}"])] if replicate else []
-        return " · ".join([model, self.tagging_scheme, _format(self.learning_rate), *more, *run])
-
-
-def _format(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+        return " · ".join([model, self.tagging_scheme, short_value(self.learning_rate), *more, *run])
 
 
 @lru_cache(maxsize=1)

@@ -274,7 +274,7 @@ def _learning_rates(done: Sequence[TrialRecord]) -> list[str]:
             f"within 1 % of the best validation F1 after {fmean(epochs):.1f} epochs" if epochs else "no correct entity"
         )
         f1 = fmean(map(test_span_f1, group))
-        sentences.append(f"{rate:g}: {when}, test F1 {f1:.3f} (mean of {plural(len(group), 'trial')}).")
+        sentences.append(f"{format_value(rate)}: {when}, test F1 {f1:.3f} (mean of {plural(len(group), 'trial')}).")
     for name in ("model", "tagging_scheme"):
         best = {value: _best_rates(done, {name: value}) for value in hyperparameter_values(done, name)}
         if len(best) > 1:
@@ -287,7 +287,7 @@ def _learning_rates(done: Sequence[TrialRecord]) -> list[str]:
 def _best_rates(done: Sequence[TrialRecord], at: Mapping[str, Any]) -> list[str]:
     rates = sorted({record.config.learning_rate for record in done})
     means = {rate: _mean_validation(done, {**at, "learning_rate": rate}) for rate in rates}
-    return [f"{rate:g}" for rate, mean in means.items() if mean == max(means.values())][:_MOST_VALUES]
+    return [format_value(rate) for rate, mean in means.items() if mean == max(means.values())][:_MOST_VALUES]
 
 
 def _interactions(cache: PredictionCache, done: Sequence[TrialRecord], hyperparameter: str) -> list[str]:

@@ -15,7 +15,7 @@ from tune_ner.results.selection import MAIN_HYPERPARAMETERS
 from tune_ner.results.tables import STAGES
 from tune_ner.utils.io import atomic_write
 from tune_ner.utils.tables import csv_table, is_right_aligned, markdown_table
-from tune_ner.utils.text import MISSING, format_bytes, format_clock, format_value, visible
+from tune_ner.utils.text import MISSING, format_bytes, format_clock, format_value, short_value, visible
 
 if TYPE_CHECKING:
     from tune_ner.results.run_results import Results
@@ -185,7 +185,7 @@ def _ranks(table: pd.DataFrame) -> list[str]:
 
 
 def _configuration(table: pd.DataFrame, varied: Sequence[str]) -> dict[str, Any]:
-    return {_HEADINGS.get(name, name): table[name].map(_short) for name in (*MAIN_HYPERPARAMETERS, *varied)}
+    return {_HEADINGS.get(name, name): table[name].map(short_value) for name in (*MAIN_HYPERPARAMETERS, *varied)}
 
 
 def _cost_setting(timings: pd.DataFrame, row: pd.Series[Any]) -> dict[str, str]:
@@ -193,10 +193,6 @@ def _cost_setting(timings: pd.DataFrame, row: pd.Series[Any]) -> dict[str, str]:
     settings = list(timings.columns[: timings.columns.get_loc("n_trials")])
     shown = [name for name in settings if name in ("model", "batching") or timings[name].nunique(dropna=False) > 1]
     return {name.replace("_", " "): format_value(row[name]) for name in shown}
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _with_deviation(table: pd.DataFrame, metric: str) -> list[str]:

@@ -51,8 +51,13 @@ def plural(count: int, noun: str, many: str = "") -> str:
 
 
 def format_value(value: object) -> str:
-    """Return the value of a hyperparameter as people write it: 1e-05 and not 1.0000000000000001e-05."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """Return the value of a hyperparameter as people write it: 5e-5 and not 5.000000000000001e-05."""
+    return re.sub(r"e(-?)\+?0*", r"e\1", f"{value:g}") if isinstance(value, float) else str(value)
+
+
+def short_value(value: object) -> str:
+    """Return the value of a hyperparameter with at most three significant digits."""
+    return format_value(float(f"{value:.3g}")) if isinstance(value, float) else str(value)
 
 
 def format_duration(seconds: float) -> str:
