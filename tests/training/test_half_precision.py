@@ -112,6 +112,23 @@ def test_scale_grows_after_two_thousand_good_steps() -> None:
     assert optimizer.scale_state == {"scale": 16.0, "good_steps": 1}
 
 
+def test_parameter_that_a_loss_does_not_depend_on_keeps_no_gradient_of_the_step_before() -> None:
+    model: Any = a_model()
+    optimizer = optimizer_of(model, torch.float32)
+    ((inputs, targets),) = batches(1)
+    optimizer.backward(mse_loss(model(inputs), targets))
+    optimizer.step()
+    optimizer.backward(model[0](inputs).sum())
+    before = optimizer.weights["3.weight"].clone()
+    moment = optimizer.state[optimizer.param_groups[0]["params"][0]]["exp_avg"].abs().sum().item()
+    for _ in range(200):
+        optimizer.backward(model[0](inputs).sum() * 0.0)
+        optimizer.step()
+    left = optimizer.state[optimizer.param_groups[0]["params"][0]]["exp_avg"].abs().sum().item()
+    assert left < 1e-6 * moment  # nothing feeds the moments any more
+    assert not torch.equal(optimizer.weights["3.weight"], before)  # they and the decay move it for a while
+
+
 def test_step_without_gradients_does_nothing() -> None:
     model = a_model()
     optimizer = optimizer_of(model, torch.bfloat16)

@@ -131,9 +131,11 @@ class HalfPrecisionAdamW(torch.optim.AdamW):
         (loss * self._scale).backward()  # type: ignore[no-untyped-call]
         for group in self._groups:
             for view, parameter in zip(group.views(group.gradient), group.parameters.values(), strict=True):
-                if parameter.grad is not None and self._has_gradients:
+                if parameter.grad is None:  # the loss does not depend on it
+                    view.mul_(float(self._has_gradients))
+                elif self._has_gradients:
                     view.add_(parameter.grad)
-                elif parameter.grad is not None:
+                else:
                     view.copy_(parameter.grad)
                 parameter.grad = None
         self._has_gradients = True
