@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from typer.testing import CliRunner
 
 import tune_ner
 from tune_ner.cli.app import app
-from tune_ner.config.reference import hyperparameter_reference
+from tune_ner.config.reference import hyperparameter_reference, search_space_schema
 from tune_ner.tracking import json_lines
 
 FOLDER = Path(__file__).parent / "reference"
+SCHEMA_FILE = Path(__file__).parents[1] / "search_spaces" / "schema.json"
 
 
 def command_line() -> str:
@@ -45,6 +47,11 @@ def api() -> str:
     return "\n".join(["# API", "", "`import tune_ner as tn`", "", *names])
 
 
+def schema() -> str:
+    """Return the JSON schema of search space files."""
+    return json.dumps(search_space_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
 PAGES = {"command-line.md": command_line, "search-space.md": search_space, "json-events.md": json_events, "api.md": api}
 
 
@@ -52,6 +59,7 @@ def main() -> None:
     """Write every page."""
     for name, page in PAGES.items():
         (FOLDER / name).write_text(page().rstrip("\n") + "\n", encoding="utf-8")
+    SCHEMA_FILE.write_text(schema(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,9 @@ from tune_ner.cli.app import app
 from tune_ner.data.synthetic.generator import synthetic_corpus
 
 ROOT = Path(tune_ner.__file__).parents[1]
-PAGES_OF_REFERENCE: dict[str, Callable[[], str]] = runpy.run_path(str(ROOT / "docs" / "generate_reference.py"))["PAGES"]
+GENERATED = runpy.run_path(str(ROOT / "docs" / "generate_reference.py"))
+PAGES_OF_REFERENCE: dict[str, Callable[[], str]] = GENERATED["PAGES"]
+SCHEMA = ROOT / "search_spaces" / "schema.json"
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "results/reference/README.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
@@ -204,6 +206,7 @@ def test_generated_reference_pages_are_up_to_date() -> None:
     for name, page in PAGES_OF_REFERENCE.items():
         committed = (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8")
         assert committed == page().rstrip("\n") + "\n", f"run: python docs/generate_reference.py ({name})"
+    assert SCHEMA.read_text(encoding="utf-8") == GENERATED["schema"](), "run: python docs/generate_reference.py"
 
 
 @pytest.mark.slow

@@ -10,10 +10,11 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from tune_ner.config.hyperparameters import Hyperparameter, Hyperparameters
-from tune_ner.config.search_space import SpaceSettings, SplitSettings
+from tune_ner.config.hyperparameters import HYPERPARAMETERS, Hyperparameter, Hyperparameters
+from tune_ner.config.search_space import SearchSpace, SpaceSettings, SplitSettings
 
 _NAMES = {str: "text", int: "integer", float: "number", bool: "`true`, `false`", NoneType: "null"}
+_BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 _SIGNS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
 
 
@@ -25,6 +26,36 @@ def hyperparameter_reference() -> str:
         "Split": ("Keys of `split`.", SplitSettings),
     }
     return "\n\n".join(f"## {title}\n\n{text}\n\n{_table(model)}" for title, (text, model) in sections.items())
+
+
+def search_space_schema() -> dict[str, Any]:
+    """Return a JSON schema of search space files, by which editors complete and check them."""
+    schema = _with_standard_bounds(SearchSpace.model_json_schema())
+    for name, each in HYPERPARAMETERS.items():
+        values = schema["properties"][name]
+        ends = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+        kinds = {int: ["int"], float: ["uniform", "loguniform"]}[each.base_type] if each.row.has_range else []
+        ranges = [
+            {"type": "object", "properties": {kind: ends}, "required": [kind], "additionalProperties": False}
+            for kind in kinds
+        ]
+        schema["properties"][name] = {
+            "description": each.row.help,
+            "anyOf": [values["items"], {**values, "title": f"Values of {name}"}, *ranges],
+        }
+    points = schema["$defs"]["InitialPoints"]["properties"]
+    points |= {name: {"anyOf": [values["items"], values]} for name, values in points.items()}
+    schema["properties"]["data"]["anyOf"].append({"type": "string"})
+    for name, field in SpaceSettings.model_fields.items():
+        schema["properties"][name].setdefault("description", Hyperparameter(name, field).row.help)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Search space of tune_ner"}
+
+
+def _with_standard_bounds(schema: Any) -> Any:
+    """Return a schema in which bounds that pydantic writes by its own names have those of JSON schema."""
+    if isinstance(schema, dict):
+        return {_BOUNDS.get(key, key): _with_standard_bounds(value) for key, value in schema.items()}
+    return [_with_standard_bounds(item) for item in schema] if isinstance(schema, list) else schema
 
 
 def _table(model: type[BaseModel]) -> str:
