@@ -26,6 +26,7 @@ from tune_ner.results.table_files import (
     format_runs,
     format_speed,
     format_stages,
+    shared_values,
 )
 from tune_ner.results.tables import run_time
 from tune_ner.utils.console import print_line, print_table
@@ -99,7 +100,9 @@ def leaderboard_section(results: Results) -> Section | None:
     """Return the leaderboard and sentences on how far to trust it; None without a completed trial."""
     if not results.entries:
         return None
-    title = f"Ranked by validation {results.selection_metric.replace('_f1', ' F1').replace('_', ' ')}"
+    shared = shared_values(results)
+    metric = results.selection_metric.replace("_f1", " F1").replace("_", " ")
+    title = f"Ranked by validation {metric}{f'; all with {shared}' if shared else ''}"
     table = Table(format_leaderboard(results), title, OPTIONAL_COLUMNS)
     return Section("Leaderboard", (table, *map(Sentence, (*results.summary, *results.warnings))))
 

@@ -99,6 +99,13 @@ def format_leaderboard(results: Results) -> pd.DataFrame:
     return pd.DataFrame(columns, dtype=str)
 
 
+def shared_values(results: Results) -> str:
+    """Return the main hyperparameters that are the same in all rows of the leaderboard, such as `tiny:1x32, BIO`."""
+    table = results.leaderboard()
+    shared = [name for name in MAIN_HYPERPARAMETERS if len(table) > 1 and table[name].nunique() == 1]
+    return ", ".join(short_value(table.loc[0, name]) for name in shared)
+
+
 def format_stages(timings: pd.DataFrame) -> pd.DataFrame:
     """Return the mean seconds per stage and their shares as text, from `Results.timings()`."""
     rows = []
@@ -185,7 +192,9 @@ def _ranks(table: pd.DataFrame) -> list[str]:
 
 
 def _configuration(table: pd.DataFrame, varied: Sequence[str]) -> dict[str, Any]:
-    return {_HEADINGS.get(name, name): table[name].map(short_value) for name in (*MAIN_HYPERPARAMETERS, *varied)}
+    """Return the hyperparameters that differ between the rows; without any, the main ones."""
+    names = [name for name in (*MAIN_HYPERPARAMETERS, *varied) if table[name].nunique(dropna=False) > 1]
+    return {_HEADINGS.get(name, name): table[name].map(short_value) for name in names or MAIN_HYPERPARAMETERS}
 
 
 def _cost_setting(timings: pd.DataFrame, row: pd.Series[Any]) -> dict[str, str]:
