@@ -4,7 +4,9 @@ import pytest
 
 from tests.factories import a_config, a_result
 from tests.results.simulated import simulated_run, simulated_trial
-from tune_ner.results.effects import best_setting_effects, convergence_epoch
+from tune_ner.evaluation.significance import Difference
+from tune_ner.results import effects as effects_module
+from tune_ner.results.effects import Effect, best_setting_effects, convergence_epoch
 from tune_ner.results.records import TrialRecord
 
 
@@ -96,3 +98,20 @@ def test_interactions_are_tested(tmp_path: Path) -> None:
     (tested,) = [line for line in sentences if "between a and b" in line]
     assert tested.startswith("BIO minus BIOES differs significantly between a and b: by +0.")
     assert "p < 0.001" in tested
+
+
+@pytest.mark.parametrize(
+    ("p_value", "low", "verdict"),
+    [
+        (0.04, 0.01, "): significantly different on the test set."),
+        (
+            0.04,
+            -0.01,
+            "): significantly different by this test, though not by the interval, which is more cautious, on",
+        ),
+        (0.06, -0.01, "): not significantly different on the test set."),
+    ],
+)
+def test_verdict_says_where_test_and_interval_differ(p_value: float, low: float, verdict: str) -> None:
+    effect = Effect("tagging_scheme", "BIO", "IO", 0.6, 0.5, Difference(0.1, low, 0.2, p_value), pairs=2)
+    assert verdict in effects_module._comparison(effect, p_value, effect.difference, 3)

@@ -247,6 +247,8 @@ def _comparison(effect: Effect, p_value: float, interval: Difference, comparison
     if comparisons > 1:
         corrected = f" after Holm's correction over {comparisons} comparisons"
         kind = "simultaneous 95 % interval"
+    if p_value <= SIGNIFICANT and interval.low <= 0 <= interval.high:
+        verdict = "significantly different by this test, though not by the interval, which is more cautious,"
     one, other = format_value(effect.one), format_value(effect.other)
     of = plural(effect.pairs, "matched pair")
     where = f"On average over {of} of trials, "
