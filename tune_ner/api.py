@@ -229,7 +229,7 @@ class Tuner:
         self._check(search)
         with ExitStack() as stack:
             if self.options.address is None and not self.run_dir.path.exists():
-                # refuses an encoder, data or a resource request that cannot be had before Ray starts
+                # errors in the data, the encoders and the resource request are raised before Ray starts
                 trials = search.trials if search else len(self.experiment.trials)
                 trial_resources(Machine.local(), self.experiment.memory, self.options.resources, trials)
                 stack.enter_context(ray_started_early(dashboard=self.options.dashboard))

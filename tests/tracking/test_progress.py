@@ -1,4 +1,5 @@
 import io
+import os
 import re
 from collections.abc import Callable
 
@@ -77,6 +78,17 @@ def test_dashboard_with_a_token_says_how_to_get_it(monkeypatch: pytest.MonkeyPat
     with Progress(console, equal_cost) as progress:
         progress.on_run_start(RunStart(RESOURCES, "http://127.0.0.1:8265", trials=1))
     assert ("ray get-auth-token" in printed(console)) == (mode == "token")
+
+
+def test_command_for_the_token_exists_if_the_environment_is_not_active(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("PATH", os.devnull)
+    console = a_console()
+    with Progress(console, equal_cost) as progress:
+        progress.on_run_start(RunStart(RESOURCES, "http://127.0.0.1:8265", trials=1))
+    match = re.search(r"token: (\S+) get-auth-token", printed(console).replace("\n", ""))
+    assert match
+    assert os.access(match[1], os.X_OK)
 
 
 def test_live_view_shows_running_trials_and_the_best() -> None:

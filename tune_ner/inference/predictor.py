@@ -27,7 +27,7 @@ from tune_ner.training.dataset import Windows
 from tune_ner.training.encoders import PADDING_FREE_ARCHITECTURES
 from tune_ner.training.evaluation_loop import predict
 from tune_ner.training.padding_free.collator import Collator, padding_free_collator
-from tune_ner.training.precision import DTYPES, used_precision
+from tune_ner.training.precision import DTYPES, model_precision
 
 CHUNK_SIZE = 1024
 """Largest number of texts that a stream reads before it yields their entities."""
@@ -80,9 +80,7 @@ class Predictor:
         self._tokenizer = model_dir.tokenizer
         self._model = model_dir.model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._collate, note = _collator(self._model, self._tokenizer.pad_token_id)
-        dtype = DTYPES[
-            used_precision(precision, getattr(self._model.config, "hidden_size", 0), self._model.device.type)
-        ]
+        dtype = DTYPES[model_precision(precision, self._model, self._model.device.type)]
         for parameter in self._model.parameters():  # buffers, such as frequencies of positions, stay exact
             parameter.data = parameter.data.to(dtype)
         self.notes = tuple(filter(None, [*model_dir.notes, note]))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 import time
 from collections.abc import Callable
 from operator import attrgetter
+from pathlib import Path
 from statistics import fmean
 from types import TracebackType
 
@@ -151,9 +154,7 @@ class Progress(RunEvents):
             print_line(self._console, f"{start.recorded} of {plural(start.trials, 'trial')} ran in earlier sessions.")
         if left := start.trials - start.recorded:
             print_line(self._console, describe_trials(left, start.resources, at_most=start.seconds is not None))
-        # Ray sets this variable where it finds a token
-        token = " (token: ray get-auth-token)" if os.environ.get("RAY_AUTH_MODE", "").lower() == "token" else ""
-        self._dashboard = f"Ray dashboard: {start.dashboard}{token}" if start.dashboard else ""
+        self._dashboard = f"Ray dashboard: {start.dashboard}{_token_hint()}" if start.dashboard else ""
         if start.dashboard and not self._live:
             print_line(self._console, self._dashboard)
         self._refresh()
@@ -249,3 +250,11 @@ def _describe_end(record: TrialRecord) -> Text:
     if record.status == "pruned":
         return Text.assemble(("pruned", "yellow"), f" {epochs}")
     return Text(record.status, style="yellow" if record.status == "diverged" else "red")
+
+
+def _token_hint() -> str:
+    """Return the command that prints the token that the dashboard asks for; empty if it asks for none."""
+    if os.environ.get("RAY_AUTH_MODE", "").lower() != "token":  # Ray sets it where it finds a token
+        return ""
+    command = "ray" if shutil.which("ray") else os.path.relpath(Path(sys.executable).with_name("ray"))
+    return f" (token: {command} get-auth-token)"

@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 
+from tune_ner.training.checkpoints import Tensors
+
 _ALIGNMENT = 64  # elements; matrix products are slower with weights at odd addresses
 _FIRST_SCALE = 2.0**12
 _GROWTH_INTERVAL = 2000
-
-Tensors = dict[str, torch.Tensor]
 
 
 def _aligned_size(parameter: torch.Tensor) -> int:
@@ -63,7 +63,7 @@ class HalfPrecisionAdamW(torch.optim.AdamW):
 
     Args:
         model: the model, with fp32 weights, on its device. Its parameters become half-precision.
-        dtype: `torch.float16` or `torch.bfloat16`.
+        dtype: type of the model's weights.
         decayed: names of the parameters with weight decay.
         lr: learning rate.
         weight_decay: weight decay of the `decayed` parameters.
@@ -132,7 +132,8 @@ class HalfPrecisionAdamW(torch.optim.AdamW):
         for group in self._groups:
             for view, parameter in zip(group.views(group.gradient), group.parameters.values(), strict=True):
                 if parameter.grad is None:  # the loss does not depend on it
-                    view.mul_(float(self._has_gradients))
+                    if not self._has_gradients:
+                        view.zero_()
                 elif self._has_gradients:
                     view.add_(parameter.grad)
                 else:

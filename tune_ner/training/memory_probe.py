@@ -14,7 +14,7 @@ from tune_ner.training.encoders import Encoder, load_model
 from tune_ner.training.features import TrialFeatures
 from tune_ner.training.half_precision import HalfPrecisionAdamW
 from tune_ner.training.padding_free.collator import BucketCollator, Collator, labelled_logits, model_inputs
-from tune_ner.training.precision import DTYPES, used_precision
+from tune_ner.training.precision import DTYPES, model_precision
 from tune_ner.training.profiling import free_gpu_memory
 
 _STEPS = 2  # the optimizer's moments exist from the second step
@@ -32,7 +32,7 @@ def training_memory(config: TrialConfig, encoder: Encoder, features: TrialFeatur
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = load_model(encoder, features.labels, features.tokenizer, config.seed, config.dropout)
     windows = features.trim_vocabulary(config, model)[0]["train"]
-    precision = used_precision(config.precision, getattr(model.config, "hidden_size", 0))
+    precision = model_precision(config.precision, model)
     pad_id, in_half = features.tokenizer.pad_token_id, config.batching == "padding_free" and precision != "fp32"
     collate = (
         BucketCollator(model, pad_id, config.batch_size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import cache
+from typing import Any
 
 import torch
 
@@ -20,8 +21,8 @@ DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 def used_precision(requested: str, hidden: int, device: str | None = None) -> str:
     """Return the precision that is used: `fp16`, `bf16` or `fp32`.
 
-    `auto` is fp16 on CUDA, bf16 on a CPU that multiplies bf16 matrices clearly faster, and fp32 elsewhere. fp16 only
-    exists on CUDA, so a request for it is handled like `auto`.
+    `auto` is fp16 on CUDA, bf16 on a CPU that multiplies bf16 matrices clearly faster, and fp32 elsewhere. A request
+    for fp16, which only exists on CUDA, is handled like `auto`.
 
     Args:
         requested: the precision of the configuration.
@@ -35,13 +36,18 @@ def used_precision(requested: str, hidden: int, device: str | None = None) -> st
     return "bf16" if hidden >= SMALLEST_HIDDEN and bf16_speedup() >= _WORTHWHILE else "fp32"
 
 
+def model_precision(requested: str, model: Any, device: str | None = None) -> str:
+    """Return the precision that is used for a model of transformers, see `used_precision`."""
+    return used_precision(requested, getattr(model.config, "hidden_size", 0), device)
+
+
 @cache
 def bf16_speedup() -> float:
     """Return how many times faster this CPU multiplies bf16 matrices than fp32 ones; measured once per process.
 
     Units for bf16 products (AVX512-BF16, AMX) make it 2 to 8, their emulation less than 1.
     """
-    seconds = {dtype: [] for dtype in (torch.float32, torch.bfloat16)}  # type: dict[torch.dtype, list[float]]
+    seconds: dict[torch.dtype, list[float]] = {torch.float32: [], torch.bfloat16: []}
     with torch.no_grad():
         factors = {
             dtype: (torch.ones(_TOKENS, 512, dtype=dtype), torch.ones(512, 1024, dtype=dtype)) for dtype in seconds

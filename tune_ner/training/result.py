@@ -95,7 +95,8 @@ class TrialResult:
         encoding: for each split, the entities that tags, words or truncation lost.
         training_log: pairs of a step and the mean training loss since the previous logged step.
         seconds: time of each stage (start, load, encode, train, evaluate, save).
-        batching_used: the batching that was used in the end, `padding_free` or `padded`.
+        batching_used: the batching that was used in the end: `padding_free`, `padded`, or `cuda_graph` for batches
+            padded to few lengths whose steps are CUDA graphs.
         accumulated_steps: steps that a batch was divided into because it did not fit into memory.
         note: a remark for the user about batching or memory; empty without one.
     """

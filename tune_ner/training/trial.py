@@ -22,7 +22,7 @@ from tune_ner.training.evaluation_loop import SplitOutput, predict
 from tune_ner.training.features import TokenizedCorpus, TrialFeatures, trial_features
 from tune_ner.training.model_export import TrainedModel
 from tune_ner.training.padding_free.collator import BucketCollator, Collator, padding_free_collator
-from tune_ner.training.precision import DTYPES, used_precision
+from tune_ner.training.precision import DTYPES, model_precision
 from tune_ner.training.profiling import StageClock, free_gpu_memory, peak_memory_bytes
 from tune_ner.training.result import EpochMetrics, SplitMetrics, TrialProfile, TrialResult
 from tune_ner.training.scoring import Scorer, Tags
@@ -189,7 +189,7 @@ class _Trial:
             else:
                 sample = train.take(range(min(config.batch_size, len(train))))
                 self._collate, note = padding_free_collator(model, pad_id, sample, config.seed)
-            self._precision = used_precision(config.precision, getattr(model.config, "hidden_size", 0))
+            self._precision = model_precision(config.precision, model)
             # padded batches are those of the plain Trainer, with autocast
             self._in_half = self._precision != "fp32" and self._collate.padding_free
             if self._in_half and self._steps == 1 and torch.cuda.is_available():

@@ -80,6 +80,7 @@ class TensorBoardFiles(RunEvents):
         writer.flush()
 
     def _close(self, record: TrialRecord) -> None:
+        self._folders.pop(record.trial_id, None)
         if record.trial_id not in self._writers:
             return
         from tensorboardX.summary import hparams
