@@ -140,7 +140,7 @@ def profile(*arguments: Any) -> dict[str, Any]:
 
     folder, sentences, *others = arguments
     with torch.profiler.profile() as operations:
-        trial(folder, max(sentences // 8, 60), *others)  # all events of a whole trial take minutes to sum up
+        trial(folder, max(sentences // 8, 60), *others)  # the events of a complete trial take minutes to sum up
     events = operations.key_averages()
     return {
         "part": "profile",

@@ -4,7 +4,7 @@
 
 A discrete-event simulation, fed with measured values: seconds per trial and per start of a worker from
 `results/reference/gpu/h200-graph-grid.jsonl`, seconds of the driver per trial from `benchmarks.driver_cost`. A worker
-that dies is started again, and its trial goes on from its last epoch.
+that dies is started again, and its trial resumes from its last epoch.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Grid:
     """A simulated grid.
 
     Attributes:
-        work: the seconds of trials alone, without any repeated epoch: slots that are always busy need work / slots.
+        work: the seconds of the trials, without any repeated epoch: slots that are always busy need work / slots.
         makespan: the seconds until the last record is written.
     """
 
