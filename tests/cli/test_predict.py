@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from tests.model_folders import TEXTS, a_model_folder
 from tune_ner.cli.app import app
+from tune_ner.data.loaders import load_corpus
 from tune_ner.data.synthetic.generator import synthetic_corpus
 from tune_ner.inference.predictor import Predictor
 
@@ -56,7 +57,7 @@ def test_texts_of_all_sources_get_a_result_in_order(model: Path, predictor: Pred
     for answer in answers:
         assert found(answer) == expected(predictor, answer["text"])
     assert any(found(answer) for answer in answers)
-    assert list(answers[-1]) == ["text", "id", "gold", "note", "spans"]
+    assert list(answers[-1]) == ["text", "file", "line", "id", "gold", "note", "spans"]
     assert (answers[-1]["gold"], answers[-1]["note"]) == ([[0, 2, "DRUG"]], "å")
 
 
@@ -66,6 +67,80 @@ def test_output_can_be_read_as_a_corpus(model: Path, tmp_path: Path) -> None:
     scores = json.loads(predict(model, "--expect", tmp_path / "found.jsonl"))
     assert scores["f1"] == 1
     assert scores["support"] == sum(len(row["spans"]) for row in rows(output))
+
+
+def test_places_in_files_are_given(model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "lines.txt"
+    file.write_bytes(f"\ufeffEtt ö.\r\n\n{TEXTS[3]}\n".encode())
+    answers = rows(predict(model, "--file", file))
+    content = file.read_bytes().decode().removeprefix("\ufeff")
+    assert [(row["file"], row["line"]) for row in answers] == [(str(file), number) for number in (1, 2, 3)]
+    assert all(content[row["offset"] :].startswith(row["text"]) for row in answers)
+    assert rows(predict(model, stdin=f"{TEXTS[0]}\n{TEXTS[1]}\n"))[1]["line"] == 2
+    assert list(rows(predict(model, TEXTS[0]))[0]) == ["text", "spans"]
+
+
+def test_whole_files_are_single_texts(model: Path, predictor: Predictor, tmp_path: Path) -> None:
+    text = "\n".join(TEXTS[:30])
+    (tmp_path / "a.txt").write_text(text)
+    (answer,) = rows(predict(model, "--whole-files", "--file", tmp_path / "a.txt"))
+    assert answer["text"] == text
+    assert found(answer) == expected(predictor, text)
+    assert answer["spans"]
+    predict(model, "--whole-files", "--file", tmp_path / "a.txt", "--format", "brat", "--output", tmp_path / "out")
+    assert (tmp_path / "out" / "a.txt").read_text() == f"{text}\n"
+    annotated = [line.split("\t") for line in (tmp_path / "out" / "a.ann").read_text().splitlines()]
+    places = [tuple(map(int, place.split()[1:])) for _, place, _ in annotated]
+    assert places == [(start, end) for start, end, *_ in found(answer)]
+
+
+@pytest.mark.parametrize(
+    "to", ["jsonl", "conll", "csv", "brat", "pubtator", "doccano", "label-studio", "prodigy", "spacy"]
+)
+def test_predictions_are_written_in_the_formats_of_corpora(
+    model: Path, predictor: Predictor, tmp_path: Path, to: str
+) -> None:
+    file = tmp_path / "lines.txt"
+    file.write_text("\n".join(TEXTS[:20]))
+    ending = {
+        "conll": ".conll",
+        "csv": ".csv",
+        "brat": "",
+        "pubtator": ".pubtator",
+        "label-studio": ".json",
+        "spacy": ".json",
+    }
+    output = tmp_path / f"out{ending.get(to, '.jsonl')}"
+    predict(model, "--file", file, "--format", to, "--output", output)
+    labels = [label for text in TEXTS[:20] for _, _, label, _ in expected(predictor, text)]
+    if to == "label-studio":  # predictions are not gold, so no reader takes them for it
+        tasks = json.loads(output.read_text())
+        assert [x["value"]["labels"][0] for task in tasks for x in task["predictions"][0]["result"]] == labels
+    else:
+        corpus = load_corpus(output)
+        assert [span.label for sentence in corpus.sentences for span in sentence.spans] == labels
+    if to != "brat":
+        assert predict(model, "--file", file, "--format", to) == output.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("a", "--format", "brat"), "expected --output FOLDER"),
+        (("a", "--format", "text", "--output", "x"), "expected another format with --output"),
+        (("a", "--format", "conll", "--output", "x.txt"), "ends in .conll"),
+        (("a", "--whole-files"), "expected --file with it"),
+        (("--expect", "synthetic:5", "--format", "conll"), "--expect prints metrics"),
+    ],
+)
+def test_options_that_exclude_each_other_are_refused(model: Path, arguments: tuple[str, ...], message: str) -> None:
+    assert message in predict(model, *arguments, code=2)
+
+
+def test_an_existing_output_is_kept(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("mine")
+    assert "exists already" in predict(model, "a", "--output", tmp_path / "a.jsonl", code=2)
+    assert (tmp_path / "a.jsonl").read_text() == "mine"
 
 
 def test_run_folder_stands_for_its_best_model(model: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Corpora written in each format and read again."""
 
+import json
 import tempfile
 from pathlib import Path
 from typing import get_args
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tune_ner.data.corpus import Corpus, Sentence, Span
+from tune_ner.data.corpus import Corpus, PredictedSpan, Sentence, Span
 from tune_ner.data.loaders import load_corpus
 from tune_ner.errors import OutputError
 from tune_ner.inference.corpus_writers import TargetFormat, write_corpus
@@ -59,9 +60,9 @@ def corpora(draw: st.DrawFn, disjoint: bool) -> Corpus:
     return a_corpus(*sentences)
 
 
-def read_back(corpus: Corpus, to: TargetFormat) -> Corpus:
+def read_back(corpus: Corpus, to: TargetFormat, suffix: str = "") -> Corpus:
     with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / f"out{ending(to)}"
+        target = Path(folder) / f"out{suffix or ending(to)}"
         write_corpus(corpus, target, to, "whitespace")
         return load_corpus(target)
 
@@ -78,6 +79,47 @@ def test_offsets_and_overlaps_are_read_back(to: TargetFormat, corpus: Corpus) ->
 @given(corpus=corpora(disjoint=True))
 def test_entities_of_whole_words_are_read_back_from_columns(to: TargetFormat, corpus: Corpus) -> None:
     assert contents(read_back(corpus, to)) == contents(corpus)
+
+
+@settings(deadline=None)
+@given(corpus=corpora(disjoint=True))
+def test_entities_of_any_characters_are_read_back_from_docbin(corpus: Corpus) -> None:
+    assert contents(read_back(corpus, "spacy", ".spacy")) == contents(corpus)
+
+
+@given(st.text(st.sampled_from("a \n\t."), min_size=1, max_size=12), st.data())
+def test_docbin_keeps_any_spacing(text: str, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(text) - 1))
+    end = data.draw(st.integers(start + 1, len(text)))
+    spans = (Span(start, end, "PER"),) if text[start:end].strip() == text[start:end] else ()
+    corpus = a_corpus(Sentence("a", text, spans), Sentence("last", "Anna", (Span(0, 4, "PER"),)))
+    assert contents(read_back(corpus, "spacy", ".spacy")) == contents(corpus)
+
+
+def test_brat_has_a_file_for_each_document(tmp_path: Path) -> None:
+    names = ("p/a", "../../b", "p/a", "q/a", "")
+    sentences = [Sentence(str(i), "Anna", (Span(0, 4, "PER"),), group=name) for i, name in enumerate(names)]
+    done = write_corpus(a_corpus(*sentences), tmp_path / "out", "brat")
+    assert [file.name for file in done.files if file.suffix == ".txt"] == ["a.txt", "a_2.txt", "b.txt", "corpus.txt"]
+    assert (tmp_path / "out" / "a.txt").read_text() == "Anna\nAnna\n"
+    assert all(file.parent == tmp_path / "out" for file in done.files)
+    assert len({sentence.group for sentence in load_corpus(tmp_path / "out").sentences}) == 4
+
+
+def test_predictions_are_written_as_such(tmp_path: Path) -> None:
+    spans = (PredictedSpan(0, 4, "PER", 0.91234, "Anna"), PredictedSpan(5, 8, "X", 0.5, "ler"))
+    corpus = a_corpus(Sentence("n.txt:1", "Anna ler", spans, "n.txt:1", "n"), Sentence("n.txt:2", "Hej"))
+    write_corpus(corpus, tmp_path / "a.json", "label-studio", is_predicted=True)
+    first, second = json.loads((tmp_path / "a.json").read_text())
+    assert "annotations" not in first
+    assert first["predictions"][0]["score"] == 0.5
+    assert first["predictions"][0]["result"][0]["score"] == 0.9123
+    assert first["data"] == {"text": "Anna ler", "source": "n.txt:1"}
+    assert second["predictions"] == [{"model_version": "tune_ner", "result": []}]
+    write_corpus(corpus, tmp_path / "a.jsonl", "prodigy", is_predicted=True)
+    row = json.loads((tmp_path / "a.jsonl").read_text().splitlines()[0])
+    assert "answer" not in row
+    assert row["spans"][1]["score"] == 0.5
 
 
 @pytest.mark.parametrize("to", FORMATS)

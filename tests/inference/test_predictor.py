@@ -17,9 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.model_folders import TEXTS, a_model_folder
+from tune_ner.data.corpus import PredictedSpan
 from tune_ner.data.formats.raw_text import LONGEST_TEXT
 from tune_ner.errors import EncoderError, ModelError, TextError
-from tune_ner.inference.predictor import PredictedSpan, Predictor
+from tune_ner.inference.predictor import Predictor
 from tune_ner.tagging.tokenization import split_words
 from tune_ner.training.model_export import INFERENCE_CONFIG_FILE
 

@@ -6,20 +6,30 @@ import json
 import sys
 from itertools import tee
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
 
 import typer
 from rich.console import Console
 
 from tune_ner.cli.console import reported_errors
 from tune_ner.config.hyperparameters import Precision
+from tune_ner.data.corpus import Corpus, Sentence
 from tune_ner.data.markup import MarkupMode
-from tune_ner.errors import TextError
-from tune_ner.inference.text_io import json_line, marked_text, read_inputs
+from tune_ner.errors import OutputError, TextError
+from tune_ner.inference.corpus_writers import TargetFormat, formatted, write_corpus
+from tune_ner.inference.text_io import json_line, marked_text, predicted_sentence, read_inputs
 from tune_ner.utils.console import new_console, print_line, print_table
+from tune_ner.utils.io import atomic_write
+from tune_ner.utils.text import plural
 
 if TYPE_CHECKING:
+    from tune_ner.inference.predictor import Predictor
     from tune_ner.inference.scoring import CorpusMetrics
+
+PredictFormat = Literal[
+    "text", "jsonl", "conll", "csv", "brat", "pubtator", "doccano", "label-studio", "prodigy", "spacy"
+]
+_MOST_FILES = 5
 
 
 def predict(
@@ -33,9 +43,20 @@ def predict(
         typer.Option(help=".txt with one text per line, or .jsonl with `text`; repeatable.", show_default="none"),
     ] = None,
     output_format: Annotated[
-        Literal["jsonl", "text"] | None,
-        typer.Option("--format", help="jsonl, or text with marked entities.", show_default="text in a terminal"),
+        PredictFormat | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help=f"text with marked entities, or one of {', '.join(get_args(TargetFormat))}.",
+            show_default="text in a terminal, else jsonl",
+        ),
     ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="New file, or folder for brat.", show_default="standard output")
+    ] = None,
+    whole_files: Annotated[
+        bool, typer.Option("--whole-files", help="Read each .txt file as one text, not as one text per line.")
+    ] = False,
     expect: Annotated[
         str | None,
         typer.Option(help="Evaluate on annotated data, given as for --data of other commands.", show_default="none"),
@@ -60,13 +81,15 @@ def predict(
 
         zcat corpus.jsonl.gz | tune-ner predict results/demo-1 | head
 
+        tune-ner predict results/demo-1 --file notes.txt --format conll
+
         tune-ner predict results/demo-1 --expect gold.jsonl
     """
     with reported_errors() as console:
-        as_text = console.is_terminal if output_format is None else output_format == "text"
-        if expect is not None and (texts or file):
-            raise TextError("--expect: its data contains the texts; expected neither TEXT nor --file with it")
-        rows = read_inputs(texts or [], file or []) if expect is None else iter(())
+        _check_options(expect, texts, file, output_format, output, whole_files)
+        output_format = output_format or ("text" if console.is_terminal and output is None else "jsonl")
+        as_text = output_format == "text"
+        rows = read_inputs(texts or [], file or [], whole_files) if expect is None else iter(())
         import transformers
 
         from tune_ner.inference.predictor import Predictor
@@ -84,6 +107,15 @@ def predict(
             return
         inputs, printed = tee(rows)
         found = predictor.stream((row.text for row in inputs), at_once)
+        if output is not None and output_format == "jsonl":
+            lines = [json_line(row, spans) + b"\n" for row, spans in zip(printed, found, strict=True)]
+            atomic_write(output, b"".join(lines))
+            print_line(console, f"{plural(len(lines), 'text')}: {output}", "Written")
+            return
+        if output_format not in ("text", "jsonl"):
+            sentences = [predicted_sentence(row, spans) for row, spans in zip(printed, found, strict=True)]
+            _write(console, sentences, predictor, output_format, output)
+            return
         for row, spans in zip(printed, found, strict=True):
             if as_text:
                 console.print(marked_text(row.text, spans, predictor.entity_types), soft_wrap=True)
@@ -91,6 +123,52 @@ def predict(
                     return
             else:
                 typer.echo(json_line(row, spans))
+
+
+def _check_options(
+    expect: str | None,
+    texts: list[str] | None,
+    files: list[Path] | None,
+    output_format: str | None,
+    output: Path | None,
+    whole_files: bool,
+) -> None:
+    """Raise an error for options that exclude each other, before a model is loaded."""
+    if expect is not None and (texts or files):
+        raise TextError("--expect: its data contains the texts; expected neither TEXT nor --file with it")
+    if expect is not None and (output is not None or output_format not in (None, "text", "jsonl")):
+        raise TextError("--expect prints metrics; expected neither --output nor a format of corpora with it")
+    if whole_files and not files:
+        raise TextError("--whole-files: no file; expected --file with it")
+    if output is None and output_format == "brat":
+        raise OutputError("--format brat writes files; expected --output FOLDER with it")
+    if output is not None and output_format == "text":
+        raise OutputError("--format text is for terminals; expected another format with --output")
+    if output is not None and output_format in (None, "jsonl") and output.suffix != ".jsonl":
+        raise OutputError(f"{output}: expected a file name that ends in .jsonl, or another --format")
+    if output is not None and output.exists():
+        raise OutputError(f"{output}: exists already; choose another name or remove it")
+
+
+def _write(
+    console: Console, sentences: list[Sentence], predictor: Predictor, output_format: str, output: Path | None
+) -> None:
+    """Write predictions in a format of corpora to a file or to standard output, with notes on what is lost."""
+    target = cast(TargetFormat, output_format)
+    words = predictor.config.word_tokenizer
+    notes = new_console(sys.stderr)
+    if output is None:
+        content, losses = formatted(sentences, target, words, is_predicted=True)
+        typer.echo(content.encode("utf-8", "backslashreplace"), nl=False)
+    else:
+        corpus = Corpus("predictions", tuple(sentences), predictor.entity_types)
+        done = write_corpus(corpus, output, target, words, is_predicted=True)
+        losses = done.losses
+        numbers = f"{plural(done.sentences, 'text')}, {plural(done.entities, 'entity')}"
+        print_line(console, f"{numbers}: {', '.join(map(str, done.files[:_MOST_FILES]))}", "Written")
+    for what, count in losses.items():
+        if count:
+            print_line(notes, f"{target} cannot express: {what}: {count:,}", "note")
 
 
 def _print_metrics(console: Console, found: CorpusMetrics, as_text: bool) -> None:

@@ -49,6 +49,24 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class PredictedSpan(Span):
+    """An entity that a model found: half-open character offsets `start` and `end`, and the type `label`.
+
+    Attributes:
+        score: mean, over the words of the span, of the probability of the label that the word was decoded to.
+        text: the text of the entity.
+    """
+
+    score: float
+    text: str
+
+    @property
+    def span(self) -> Span:
+        """Return the span without its score, to compare it with gold."""
+        return Span(self.start, self.end, self.label)
+
+
+@dataclass(frozen=True, slots=True)
 class Sentence:
     """A text with its gold spans.
 

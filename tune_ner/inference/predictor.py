@@ -6,7 +6,6 @@ Words, windows, batches and decoding are those of training, so that predictions 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self, overload
@@ -15,7 +14,7 @@ import numpy as np
 import torch
 
 from tune_ner.config.hyperparameters import Precision
-from tune_ner.data.corpus import Sentence, Span
+from tune_ner.data.corpus import PredictedSpan, Sentence
 from tune_ner.data.formats.raw_text import check_text
 from tune_ner.data.tag_parsing import OUTSIDE, find_chunks
 from tune_ner.errors import TextError
@@ -36,29 +35,6 @@ _CHUNK_CHARACTERS = 1_000_000
 _SAMPLE_LENGTHS = (5, 17, 9, 3)
 
 Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class PredictedSpan:
-    """An entity that a model found.
-
-    Attributes:
-        start, end: half-open character offsets into the text.
-        label: the entity type.
-        score: mean, over the words of the span, of the probability of the label that the word was decoded to.
-        text: the text of the entity.
-    """
-
-    start: int
-    end: int
-    label: str
-    score: float
-    text: str
-
-    @property
-    def span(self) -> Span:
-        """Return the span without its score, to compare it with gold."""
-        return Span(self.start, self.end, self.label)
 
 
 class Predictor:

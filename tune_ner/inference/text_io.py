@@ -8,29 +8,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import chain, cycle
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from tune_ner.data.corpus import Span
-from tune_ner.data.formats.raw_text import TextRow, check_file, check_text, read_texts, texts_of
+from tune_ner.data.corpus import PredictedSpan, Sentence, Span
+from tune_ner.data.formats.raw_text import TextRow, check_file, check_text, read_texts, read_whole, texts_of
 from tune_ner.errors import TextError
+from tune_ner.inference.corpus_writers import SCORE_DIGITS
 from tune_ner.tagging.overlaps import keep_disjoint
 from tune_ner.utils.text import visible
 
-if TYPE_CHECKING:
-    from tune_ner.inference.predictor import PredictedSpan
-
 STDIN = "-"
 
-_SCORE_DIGITS = 4
 _COLOURS = ("bold cyan", "bold magenta", "bold green", "bold yellow", "bold blue", "bold red")
 
 
-def read_inputs(texts: Sequence[str], files: Sequence[Path]) -> Iterator[TextRow]:
+def read_inputs(texts: Sequence[str], files: Sequence[Path], whole_files: bool = False) -> Iterator[TextRow]:
     """Return the texts given as arguments, then those of the files; without either, those of standard input.
 
-    Streams are read as needed.
+    Streams are read as needed. With `whole_files`, each file is one text; otherwise, each line is.
 
     Raises:
         TextError: a text is missing or empty, or a file is unreadable.
@@ -41,7 +37,7 @@ def read_inputs(texts: Sequence[str], files: Sequence[Path]) -> Iterator[TextRow
             raise TextError("no text: expected TEXT, --file, or texts piped to standard input")
         texts = [STDIN]
     arguments = [_argument(number, text) for number, text in enumerate(texts, start=1)]
-    return chain.from_iterable([*arguments, *map(read_texts, paths)])
+    return chain.from_iterable([*arguments, *map(read_whole if whole_files else read_texts, paths)])
 
 
 def _argument(number: int, text: str) -> Iterator[TextRow]:
@@ -62,11 +58,16 @@ def _argument(number: int, text: str) -> Iterator[TextRow]:
 
 
 def json_line(row: TextRow, spans: Sequence[PredictedSpan]) -> bytes:
-    """Return the row with the entities found; spans that it had are renamed `gold`."""
+    """Return the row with its file, line and offset and the entities found; spans that it had are renamed `gold`."""
     fields = {("gold" if key == "spans" else key): value for key, value in row.fields.items()}
-    found = [{**asdict(span), "score": round(span.score, _SCORE_DIGITS)} for span in spans]
-    line = json.dumps({"text": row.text, **fields, "spans": found}, ensure_ascii=False)
+    found = [{**asdict(span), "score": round(span.score, SCORE_DIGITS)} for span in spans]
+    line = json.dumps({"text": row.text, **row.origin, **fields, "spans": found}, ensure_ascii=False)
     return line.encode("utf-8", "backslashreplace")  # other keys may have lone surrogates
+
+
+def predicted_sentence(row: TextRow, spans: Sequence[PredictedSpan]) -> Sentence:
+    """Return a text with the entities found in it; its document is its file."""
+    return Sentence(row.place, row.text, tuple(sorted(spans)), row.place, Path(row.file).stem)
 
 
 def marked_text(text: str, spans: Sequence[PredictedSpan | Span], entity_types: Sequence[str]) -> Text:

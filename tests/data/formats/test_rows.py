@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from tune_ner.data.corpus import BODY, DISORDER, DRUG, Sentence, Span
-from tune_ner.data.formats.rows import PLACEHOLDER, canonical_type, checked_span, sentences_from_rows, tokens_to_text
+from tune_ner.data.formats.offsets import checked_span
+from tune_ner.data.formats.rows import PLACEHOLDER, canonical_type, sentences_from_rows, tokens_to_text
 from tune_ner.errors import DataError
 
 PLACE = "corpus.jsonl:7"

@@ -28,6 +28,8 @@ _TOKEN_NAMES = ("token", "tokens", "word", "words", "form", "text")
 _TAG_NAMES = ("ner", "ner_tag", "ner_tags", "tag", "tags", "label", "labels", "entity")
 _EXTRA = re.compile(r"\d+[-.]\d+")
 """Numbers of multiword tokens and empty nodes in CoNLL-U."""
+_FEATURES = re.compile(r"_|[^=|\s]+=[^|]*(\|[^=|\s]+=[^|]*)*")
+"""Features of a token in CoNLL-U: none, or names with values."""
 _SENTENCE_NAMES = ("sentence #", "sentence", "sentence_id", "sent_id", "sentence_idx", "sent")
 
 Cells = list[str]
@@ -57,7 +59,7 @@ class _Table:
         return ([row[index] for row in rows] for rows in self.sentences)
 
     def name(self, index: int) -> str:
-        return f"{index + 1} ({self.header[index]})" if self.header else str(index + 1)
+        return f"{index + 1} ({self.header[index]})" if self.header and self.header[index] else str(index + 1)
 
 
 def read_columns(path: Path, lines: Sequence[str], options: ReadOptions) -> tuple[list[Sentence], tuple[str, ...]]:
@@ -73,6 +75,7 @@ def read_columns(path: Path, lines: Sequence[str], options: ReadOptions) -> tupl
     table = _split(path, lines)
     if not table.sentences:
         return [], ()
+    _add_features(table)
     if options.tag_column is not None:
         _name_numbers(table, _chosen(table, options.tag_column, "tag_column"), options.labels)
     token_column = _token_column(table, options)
@@ -200,6 +203,27 @@ def _take_header(table: _Table) -> None:
         table.sentences = [rows[a:b] for a, b in zip(starts, ends, strict=True)]
         table.numbers = [numbers[a:b] for a, b in zip(starts, ends, strict=True)]
         table.documents *= len(starts)
+
+
+def _add_features(table: _Table) -> None:
+    """Add a column for each feature in the last one that has tags, such as `NER=B-PER|SpaceAfter=No` in CoNLL-U."""
+    counts: dict[str, Counter[str]] = {}
+    for values in table.column(table.width - 1):
+        for value in values:
+            if not _FEATURES.fullmatch(value):
+                return
+            for name, tag in _features(value).items():
+                counts.setdefault(name, Counter())[tag] += 1
+    found = [name for name, tags in counts.items() if tag_style(tags + Counter([OUTSIDE])) and set(tags) - {OUTSIDE}]
+    table.header = [*(table.header or [""] * table.width), *found] if found else table.header
+    for rows in table.sentences if found else ():
+        for row in rows:
+            features = _features(row[-1])
+            row += [features.get(name, OUTSIDE) for name in found]
+
+
+def _features(cell: str) -> dict[str, str]:
+    return dict(item.split("=", 1) for item in cell.split("|") if "=" in item)
 
 
 def _groups(table: _Table, options: ReadOptions) -> list[str]:

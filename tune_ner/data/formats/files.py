@@ -11,32 +11,41 @@ from typing import Any
 
 from tune_ner.data.corpus import SPLIT_ALIASES, Sentence, SplitName, split_from_name
 from tune_ner.data.formats.columns import cells_of, read_columns
+from tune_ner.data.formats.docbin import read_docbin
 from tune_ner.data.formats.options import DEFAULT, FormatName, ReadOptions
-from tune_ner.data.formats.rows import Placed, Row, sentences_from_rows
+from tune_ner.data.formats.rows import Placed, Row, is_row, sentences_from_rows
 from tune_ner.data.formats.standoff import is_pubtator, read_brat, read_pubtator
 from tune_ner.data.formats.tables import SplitSentences, class_names
+from tune_ner.data.formats.uima import is_webanno, read_cas, read_webanno
 from tune_ner.data.markup import UNPAIRED, first_places, published_spans, unpaired_brackets
 from tune_ner.data.tag_parsing import is_tag
 from tune_ner.errors import DataError
+from tune_ner.utils.extras import imported
 
 Reading = tuple[list[Sentence], tuple[str, ...]]
 """The sentences of a file, and notes on how it was read."""
 
 _SNIFFED_LINES = 200
+_CAS_KEY = '"%FEATURE_STRUCTURES"'
+_CAS_START = 100_000
+"""Characters of a UIMA CAS in one line in which its keys begin."""
 _MOST_NAMED = 5
-_NO_DATA = frozenset({"README", "LICENSE", "LICENCE", "COPYING"})
+_NO_DATA = frozenset({"README", "LICENSE", "LICENCE", "COPYING", "TYPESYSTEM"})
 _SHARD = re.compile(r"(?P<name>.*?)[-_.]?(?P<number>\d+)(?:-of-\d+)?", re.DOTALL)
 _ENDINGS: dict[str, FormatName | None] = {
     ".txt": None,
     ".jsonl": "jsonl",
-    ".json": "jsonl",
+    ".json": None,
     ".ndjson": "jsonl",
     ".parquet": "parquet",
     ".pubtator": "pubtator",
+    ".xml": "bioc",
+    ".xmi": "cas",
+    ".spacy": "spacy",
     **dict.fromkeys(
-        (".conll", ".conllu", ".conll03", ".iob", ".iob2", ".bio", ".bioes", ".tsv", ".csv", ".ssv", ".ner", ".col"),
-        "columns",
+        (".conll", ".conllu", ".conll03", ".iob", ".iob2", ".bio", ".bioes", ".csv", ".ssv", ".ner", ".col"), "columns"
     ),
+    ".tsv": None,
 }
 """Formats of files by their ending; None where the content decides."""
 
@@ -211,9 +220,13 @@ def _lines(path: Path) -> list[str]:
 def _sniffed(path: Path) -> FormatName:
     """Return the format of a file by its content."""
     lines = _lines(path)
+    if is_webanno(lines):
+        return "webanno"
+    if path.suffix.lower() == ".json":
+        return "cas" if _CAS_KEY in lines[0][:_CAS_START] or any(_CAS_KEY in line for line in lines[:9]) else "jsonl"
     if is_pubtator(lines):
         return "pubtator"
-    if _looks_like_columns(lines):
+    if path.suffix.lower() == ".tsv" or _looks_like_columns(lines):
         return "columns"
     if path.suffix.lower() == ".txt":
         return "brackets"
@@ -262,6 +275,23 @@ def _read_pubtator(path: Path, _: ReadOptions) -> Reading:
     return read_pubtator(path, _lines(path))
 
 
+def _read_webanno(path: Path, options: ReadOptions) -> Reading:
+    return read_webanno(path, _lines(path), options)
+
+
+def _read_bioc(path: Path, options: ReadOptions) -> Reading:
+    biocxml = imported("bioc.biocxml", "formats", f"{path}: reading BioC XML")
+    biocjson = imported("bioc.biocjson", "formats", f"{path}: reading BioC XML")
+    try:
+        with path.open("rb") as file:
+            collection = json.loads(biocjson.dumps(biocxml.load(file)))
+    # other XML raises errors of many unrelated classes
+    except Exception as error:
+        raise DataError(f"{path}: not a readable BioC collection ({type(error).__name__}: {error})") from error
+    rows = ((f"{path}: document {row['id'] or number}", row) for number, row in enumerate(collection["documents"], 1))
+    return sentences_from_rows(rows, path.stem, (), options)
+
+
 def _read_brat(path: Path, _: ReadOptions) -> Reading:
     return read_brat(path)
 
@@ -269,7 +299,8 @@ def _read_brat(path: Path, _: ReadOptions) -> Reading:
 def _read_json(path: Path, options: ReadOptions) -> Reading:
     lines = _lines(path)
     first = next(line for line in lines if line.strip()).lstrip()
-    rows = _json_items(path, "\n".join(lines)) if first.startswith("[") or first.strip() == "{" else None
+    is_one_value = first.startswith("[") or first.strip() == "{" or sum(bool(line.strip()) for line in lines) == 1
+    rows = _json_items(path, "\n".join(lines)) if is_one_value else None
     return sentences_from_rows(_json_lines(path, lines) if rows is None else rows, path.stem, (), options)
 
 
@@ -284,7 +315,7 @@ def _json_items(path: Path, text: str) -> list[Placed] | None:
         lists = [
             value for value in content.values() if isinstance(value, list) and value and isinstance(value[0], dict)
         ]
-        if "text" in content or "tokens" in content or len(lists) != 1:
+        if is_row(content) or len(lists) != 1:
             return None if "\n" not in text.strip() else [(f"{path}:1", content)]
         content = lists[0]
     return [(f"{path}[{number}]", _item(item, f"{path}[{number}]")) for number, item in enumerate(content)]
@@ -336,4 +367,8 @@ _READERS: dict[FormatName, Callable[[Path, ReadOptions], Reading]] = {
     "parquet": _read_parquet,
     "brat": _read_brat,
     "pubtator": _read_pubtator,
+    "bioc": _read_bioc,
+    "webanno": _read_webanno,
+    "cas": read_cas,
+    "spacy": read_docbin,
 }

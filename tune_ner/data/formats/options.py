@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-FormatName = Literal["brackets", "columns", "jsonl", "parquet", "brat", "pubtator"]
+FormatName = Literal["brackets", "columns", "jsonl", "parquet", "brat", "pubtator", "bioc", "webanno", "cas", "spacy"]
 Role = Literal["text", "spans", "tokens", "tags"]
 
 
@@ -25,7 +25,9 @@ class ReadOptions(BaseModel):
 
     Attributes:
         format: the format; by default that of the ending and the content.
-        token_column, tag_column: columns of a CoNLL-like file, by number from 1 or by name in its header.
+        token_column, tag_column: columns of a CoNLL-like file, by number from 1 or by name in its header. In WebAnno
+            TSV and UIMA CAS, `tag_column` is the layer and feature of entities (`NamedEntity.value`); in `.spacy`
+            files, a group of `doc.spans`.
         columns: keys of the rows that hold text, spans, tokens or tags: `{"tags": "ner"}`.
         labels: new names of entity types, or names of integer tags: `{"Drug": "DRUG"}`, `{"1": "B-PER"}`.
         group_by: what must not be divided between splits: `document`, `file`, or a key or column of the data.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,11 +19,29 @@ _LONGEST_LINE = 4 * LONGEST_TEXT
 
 @dataclass(frozen=True)
 class TextRow:
-    """A text and its place (`file:line`); `fields` is its JSON object, if it is from JSONL."""
+    """A text and where it is from.
+
+    Attributes:
+        text: the text.
+        place: its origin for messages (`file:line`).
+        fields: its JSON object, if it is from JSONL.
+        file: the file; empty for arguments and standard input.
+        line: its line from 1; 0 for arguments.
+        offset: number of characters before it in the file; None in JSONL.
+    """
 
     text: str
     place: str
     fields: Mapping[str, Any] = field(default_factory=dict)
+    file: str = ""
+    line: int = 0
+    offset: int | None = None
+
+    @property
+    def origin(self) -> dict[str, str | int]:
+        """File, line and offset, as far as they are known."""
+        values = {"file": self.file or None, "line": self.line or None, "offset": self.offset}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 def check_text(text: str, place: str) -> str:
@@ -64,6 +82,25 @@ def check_file(path: Path) -> Path:
         ) from error
 
 
+def read_whole(path: Path) -> Iterator[TextRow]:
+    """Yield a file as one text.
+
+    Raises:
+        TextError: the file is not `.txt`, unreadable, blank, not UTF-8, or too long.
+    """
+    if path.suffix.lower() != ".txt":
+        raise TextError(f"{path}: found the ending {path.suffix!r}; expected .txt with --whole-files")
+    try:
+        text = path.read_bytes().decode("utf-8").removeprefix("\ufeff")
+    except OSError as error:
+        raise TextError(f"{path}: cannot read file: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise TextError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
+    if not text.strip():
+        raise TextError(f"{path}: empty; expected a text")
+    yield TextRow(check_text(text, str(path)), str(path), file=str(path), line=1, offset=0)
+
+
 def read_texts(path: Path) -> Iterator[TextRow]:
     """Yield the texts of a file while reading it: one JSON object per line in `.jsonl`, else one text per line.
 
@@ -72,37 +109,39 @@ def read_texts(path: Path) -> Iterator[TextRow]:
     """
     try:
         with path.open("rb") as stream:
-            yield from texts_of(stream, str(path), is_jsonl=path.suffix.lower() == ".jsonl")
+            yield from texts_of(stream, str(path), is_jsonl=path.suffix.lower() == ".jsonl", file=str(path))
     except OSError as error:
         raise TextError(f"{path}: cannot read file: {error.strerror or error}") from error
 
 
-def texts_of(stream: BinaryIO, name: str, *, is_jsonl: bool | None = None) -> Iterator[TextRow]:
+def texts_of(stream: BinaryIO, name: str, *, is_jsonl: bool | None = None, file: str = "") -> Iterator[TextRow]:
     """Yield the texts of a stream while reading it.
 
     Args:
         stream: UTF-8 bytes; only line feeds, and carriage returns before them, end a line.
         name: name of the stream in messages.
         is_jsonl: whether each line is a JSON object with a `text`, or a text; None decides by the first line.
+        file: the file that it is read from, if any.
 
     Raises:
         TextError: the stream is empty, not UTF-8, or invalid at a line that the message names.
     """
     number = 0
-    for number, line in enumerate(_lines(stream, name), start=1):
+    for number, (line, offset) in enumerate(_lines(stream, name), start=1):
         place = f"{name}:{number}"
         if is_jsonl is None:
             is_jsonl = _is_row(line)
         if not is_jsonl:
-            yield TextRow(check_text(line, place), place)
+            yield TextRow(check_text(line, place), place, file=file, line=number, offset=offset)
         elif line.strip():
-            yield _row(line, place)
+            yield replace(_row(line, place), file=file, line=number)
     if not number:
         raise TextError(f"{name}: empty; expected one text per line, or JSONL with `text`")
 
 
-def _lines(stream: BinaryIO, name: str) -> Iterator[str]:
-    number, offset = 1, 0
+def _lines(stream: BinaryIO, name: str) -> Iterator[tuple[str, int]]:
+    """Yield lines without their ends, each with the number of characters before it."""
+    number, offset, characters = 1, 0, 0
     while raw := stream.readline(_LONGEST_LINE + 1):
         if len(raw) > _LONGEST_LINE:
             raise TextError(f"{name}:{number}: a line of more than {_LONGEST_LINE:,} bytes; expected one text per line")
@@ -113,8 +152,10 @@ def _lines(stream: BinaryIO, name: str) -> Iterator[str]:
                 f"{name}:{number}: not UTF-8: byte 0x{raw[error.start]:02X} at offset {offset + error.start}; save it "
                 "as UTF-8"
             ) from error
-        yield (line.removeprefix("\ufeff") if number == 1 else line).removesuffix("\n").removesuffix("\r")
-        number, offset = number + 1, offset + len(raw)
+        if number == 1:
+            line = line.removeprefix("\ufeff")
+        yield line.removesuffix("\n").removesuffix("\r"), characters
+        number, offset, characters = number + 1, offset + len(raw), characters + len(line)
 
 
 def _is_row(line: str) -> bool:

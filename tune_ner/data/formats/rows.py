@@ -7,15 +7,17 @@ tables `_KEYS` and `_SPAN_KEYS` list them; `ReadOptions.columns` replaces them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from reprlib import repr as shown
 from typing import Any
 
 from tune_ner.data.corpus import BODY, DISORDER, DRUG, MEDICAL_TYPES, Sentence, Span
+from tune_ner.data.formats.documents import has_passages, passages_of
+from tune_ner.data.formats.offsets import Mention, check_characters, checked_span, to_characters
 from tune_ner.data.formats.options import DEFAULT, ReadOptions, Role
-from tune_ner.data.tag_parsing import TagStyle, detect_dialect, find_chunks, is_type_name, tag_style
+from tune_ner.data.tag_parsing import TagStyle, detect_dialect, find_chunks, tag_style
 from tune_ner.errors import DataError
 
 PLACEHOLDER = 999
@@ -50,6 +52,12 @@ def canonical_type(name: str) -> str:
     return _HUB_NAMES.get(name, name)
 
 
+def is_row(value: Row) -> bool:
+    """Return whether an object is a sentence or document itself, and not a container of them."""
+    has_text = any(isinstance(value.get(key), str) for key in _KEYS["text"])
+    return has_text or any(key in value for key in ("passages", *_KEYS["tokens"]))
+
+
 def sentences_from_rows(
     rows: Iterable[Placed], prefix: str, class_names: Sequence[str] = (), options: ReadOptions = DEFAULT
 ) -> tuple[list[Sentence], tuple[str, ...]]:
@@ -66,6 +74,8 @@ def sentences_from_rows(
     """
     reader = _RowReader(class_names, options)
     placed = [(place, reader.unwrapped(row)) for place, row in rows]
+    if any(has_passages(row) for _, row in placed):
+        return reader.documents(placed, prefix)
     reader.learn(placed)
     sentences: list[Sentence] = []
     for number, (place, row) in enumerate(placed):
@@ -74,9 +84,9 @@ def sentences_from_rows(
         given = row.get("sid") or row.get("id")
         name = str(given) if given and isinstance(given, str | int) else f"{prefix}_{number}"
         text, spans = reader.read(row, place)
-        _check_characters(text, spans, place)
+        check_characters(text, spans, place)
         sentences.append(Sentence(name, text, spans, place, reader.group_of(row, place)))
-    return reader.with_offsets(sentences), reader.notes()
+    return to_characters(sentences, reader.mentions, reader.counts, reader.with_spans), reader.notes()
 
 
 @dataclass
@@ -89,7 +99,7 @@ class _RowReader:
     has_spans: bool = False
     tags: list[list[str]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
-    mentions: list[tuple[str, str, Span]] = field(default_factory=list)
+    mentions: list[Mention] = field(default_factory=list)
     with_spans: set[str] = field(default_factory=set)
     keys: list[str] = field(default_factory=list)
 
@@ -107,6 +117,17 @@ class _RowReader:
         results = done[0].get("result") if done else []
         values = [r.get("value") for r in results or [] if isinstance(r, Mapping) and r.get("type") == "labels"]
         return {"id": row.get("id"), "text": texts[0] if len(texts) == 1 else row["data"].get("text"), "spans": values}
+
+    def documents(self, rows: Sequence[Placed], prefix: str) -> tuple[list[Sentence], tuple[str, ...]]:
+        """Return the sentences of documents of passages, and notes."""
+        sentences = [
+            sentence
+            for number, (place, row) in enumerate(rows)
+            for sentence in passages_of(row, place, f"{prefix}_{number}", self.group_of(row, place), self.counts)
+        ]
+        for sentence in sentences:
+            check_characters(sentence.text, sentence.spans, sentence.source)
+        return sentences, ("read as documents of passages: each line of a passage is a sentence", *self.notes())
 
     def learn(self, rows: Sequence[Placed]) -> None:
         """Find out how the tags of all rows are written, and whether any row has spans."""
@@ -259,44 +280,6 @@ class _RowReader:
         except ValueError as error:
             raise DataError(f"{place}: {error}") from error
 
-    def with_offsets(self, sentences: list[Sentence]) -> list[Sentence]:
-        """Return the sentences with offsets in characters, as the texts of their spans show; trims white space.
-
-        Raises:
-            DataError: the text of a span is another one than at its offsets.
-        """
-        texts = {sentence.source: sentence.text for sentence in sentences}
-        for name, convert in _OFFSETS.items():
-            wrong = next(
-                (m for m in self.mentions if not _is_at(m[1], texts.get(m[0], ""), convert(texts.get(m[0], ""), m[2]))),
-                None,
-            )
-            if wrong is None:
-                if name:
-                    self.counts[f"spans whose offsets {name}, converted to characters"] = len(self.mentions)
-                return [self._converted(s, convert) if s.source in self.with_spans else s for s in sentences]
-        place, mention, span = next(m for m in self.mentions if not _is_at(m[1], texts.get(m[0], ""), m[2]))
-        raise DataError(
-            f"{place}: span [{span.start}, {span.end}, {span.label!r}] has the text {shown(mention)}, but the "
-            f"characters at its offsets are {shown(span.text_in(texts.get(place, '')))}; expected offsets in "
-            "characters, end exclusive"
-        )
-
-    def _converted(self, sentence: Sentence, convert: Callable[[str, Span], Span]) -> Sentence:
-        spans = []
-        for span in sentence.spans:
-            found = convert(sentence.text, span)
-            inside = found.text_in(sentence.text)
-            stripped = inside.strip()
-            if not stripped:
-                self.counts["spans of white space left out"] += 1
-                continue
-            if stripped != inside:
-                self.counts["spans with white space around them, which was cut off"] += 1
-            start = found.start + len(inside) - len(inside.lstrip())
-            spans.append(Span(start, start + len(stripped), found.label))
-        return replace(sentence, spans=tuple(sorted(spans)))
-
     def notes(self) -> tuple[str, ...]:
         """Return notes on how the rows were read."""
         if self.tags:
@@ -356,46 +339,6 @@ def _nested(labels: Mapping[str, Any], place: str) -> Iterator[Mapping[str, Any]
                 yield {"start": start, "end": end, "label": label, "text": mention}
 
 
-def _utf16(text: str, span: Span) -> Span:
-    return _encoded(text, span, "utf-16-le", 2)
-
-
-def _bytes(text: str, span: Span) -> Span:
-    return _encoded(text, span, "utf-8", 1)
-
-
-def _encoded(text: str, span: Span, encoding: str, size: int) -> Span:
-    content = text.encode(encoding, "surrogatepass")
-    start, end = (len(content[: size * at].decode(encoding, "ignore")) for at in (span.start, span.end))
-    return Span(start, end, span.label)
-
-
-_OFFSETS: dict[str, Callable[[str, Span], Span]] = {
-    "": lambda _, span: span,
-    "have inclusive ends": lambda _, span: Span(span.start, span.end + 1, span.label),
-    "count UTF-16 units": _utf16,
-    "count bytes": _bytes,
-}
-"""Ways to count offsets; the first one with which every text of a span is at its place is used."""
-
-
-def _is_at(mention: str, text: str, span: Span) -> bool:
-    """Return whether a text is at its span; bracket markup and white space around it do not matter."""
-    found = span.text_in(text)
-    edges = " \t\n()[]{}"
-    return span.end <= len(text) and (found == mention or found.strip(edges) == mention.strip(edges) != "")
-
-
-def _check_characters(text: str, spans: Sequence[Span], place: str) -> None:
-    try:
-        "".join([text, *(span.label for span in spans)]).encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise DataError(
-            f"{place}: half a surrogate pair (U+{ord(error.object[error.start]):04X}) instead of a character; "
-            "write the character itself or both halves of its escape"
-        ) from error
-
-
 def tokens_to_text(tokens: Sequence[str], tags: Sequence[str], place: str) -> tuple[str, tuple[Span, ...]]:
     """Return the tokens joined by spaces, and the spans that their tags (`O`, `B-DRUG` …) mark.
 
@@ -416,35 +359,3 @@ def tokens_to_text(tokens: Sequence[str], tags: Sequence[str], place: str) -> tu
         if not span.text_in(text).strip():
             raise DataError(f"{place}: an entity of type {span.label} has tokens without a character; expected words")
     return text, spans
-
-
-def checked_span(start: object, end: object, label: str, text: str, place: str, is_bound: bool = True) -> Span:
-    """Return the span if it is within its text.
-
-    Args:
-        start, end: its offsets in characters.
-        label: its type.
-        text: its text.
-        place: `file:line` for messages.
-        is_bound: whether the offsets are known to count characters, so that they must be within the text.
-
-    Raises:
-        DataError: an offset is not an integer or outside of the text, or the type is empty.
-    """
-    # true and false in JSON are instances of int
-    if not (isinstance(start, int) and isinstance(end, int)) or isinstance(start, bool) or isinstance(end, bool):
-        raise DataError(f"{place}: span {shown([start, end, label])}: offsets must be integers")
-    limit = len(text) if is_bound else len(text.encode("utf-8", "surrogatepass"))
-    if not 0 <= start <= end <= limit:
-        raise DataError(
-            f"{place}: span {shown([start, end, label])} is outside of its text, which has {len(text)} "
-            "characters; expected 0 <= start <= end <= length, counted in characters, end exclusive"
-        )
-    if not label:
-        raise DataError(f"{place}: span [{start}, {end}] has an empty type; expected a name such as 'DRUG'")
-    if not is_type_name(label):
-        raise DataError(
-            f"{place}: span [{start}, {end}] has the type {shown(label)}; expected a name without control "
-            "characters and white space around it"
-        )
-    return Span(start, end, label)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from tune_ner.data.corpus import Sentence, Span
-from tune_ner.data.formats.rows import checked_span
+from tune_ner.data.formats.documents import DISCONTINUOUS, Document, check_mention, divided
+from tune_ner.data.formats.offsets import checked_span
 from tune_ner.errors import DataError
 
 _PUBTATOR_TEXT = re.compile(r"(\d+)\|([ta])\|(.*)", re.DOTALL)
@@ -41,7 +42,7 @@ def read_pubtator(path: Path, lines: Sequence[str]) -> tuple[list[Sentence], tup
             part, offset = ("a", begins) if start >= begins and "a" in texts else ("t", 0)
             text = texts[part][1]
             span = checked_span(start - offset, end - offset, label, text, place)
-            _check_mention(span, text, mention, place)
+            check_mention(span, text, mention, place)
             spans[part].append(span)
         for part, (number, text) in texts.items():
             name = f"{identifier}_{'title' if part == 't' else 'abstract'}"
@@ -93,7 +94,9 @@ def read_brat(folder: Path) -> tuple[list[Sentence], tuple[str, ...]]:
         if not file.exists():
             raise DataError(f"{annotation}: there is no {file.name} next to it; brat needs the text of each document")
         text = _text(file)
-        sentences += _document_lines(file, text, _brat_spans(annotation, text, counts))
+        group = f"{file.absolute().parent.name}/{file.stem}"
+        document = Document(file.stem, text, _brat_spans(annotation, text, counts), group, str(file))
+        sentences += divided(document, partial(_line_at, file, text))
     unannotated = [file.name for file in folder.glob("*.txt") if not file.with_suffix(".ann").exists()]
     notes = [f"{what}: {count:,}" for what, count in counts.items()]
     if unannotated:
@@ -108,6 +111,11 @@ def _text(file: Path) -> str:
         raise DataError(f"{file}: cannot be read as UTF-8: {error}") from error
 
 
+def _line_at(file: Path, text: str, offset: int) -> str:
+    number = text.count("\n", 0, offset) + 1
+    return f"{file}:{number}"
+
+
 def _brat_spans(annotation: Path, text: str, counts: Counter[str]) -> list[Span]:
     spans = []
     for number, line in enumerate(_text(annotation).split("\n"), start=1):
@@ -119,42 +127,10 @@ def _brat_spans(annotation: Path, text: str, counts: Counter[str]) -> list[Span]
             raise DataError(f"{place}: found {line[:60]!r}; expected `T1<tab>TYPE START END<tab>TEXT`")
         label, offsets, mention = found.groups()
         if ";" in offsets:
-            counts["discontinuous entities left out"] += 1
+            counts[DISCONTINUOUS] += 1
             continue
         start, end = map(int, offsets.split())
         span = checked_span(start, end, label, text, place)
-        _check_mention(span, text.replace("\r", " ").replace("\n", " "), mention, place)
+        check_mention(span, text.replace("\r", " ").replace("\n", " "), mention, place)
         spans.append(span)
     return spans
-
-
-def _check_mention(span: Span, text: str, mention: str, place: str) -> None:
-    if span.text_in(text).split() != mention.split():
-        raise DataError(
-            f"{place}: the entity {mention[:60]!r} is not at its offsets {span.start} to {span.end}, where the text is "
-            f"{span.text_in(text)[:60]!r}; expected offsets in characters"
-        )
-    if not mention.strip():
-        raise DataError(f"{place}: an entity of type {span.label} without a character; expected a word")
-
-
-def _document_lines(file: Path, text: str, spans: Sequence[Span]) -> Iterator[Sentence]:
-    """Yield the lines of a document with their spans; lines that a span crosses are joined."""
-    starts = [0, *(match.end() for match in re.finditer("\n", text))]
-    inner = {s for s in starts for span in spans if span.start < s < span.end}
-    starts = [start for start in starts if start not in inner]
-    by_line: dict[int, list[Span]] = {}
-    for span in spans:
-        by_line.setdefault(bisect_right(starts, span.start) - 1, []).append(span)
-    for place, (start, end) in enumerate(zip(starts, [*starts[1:], len(text)], strict=True)):
-        line = text[start:end].rstrip("\r\n")
-        if line.strip():
-            number = text.count("\n", 0, start) + 1
-            moved = sorted(Span(s.start - start, s.end - start, s.label) for s in by_line.get(place, ()))
-            yield Sentence(
-                f"{file.stem}_{place}",
-                line,
-                tuple(moved),
-                f"{file}:{number}",
-                f"{file.absolute().parent.name}/{file.stem}",
-            )

@@ -1,0 +1,149 @@
+"""Spans and their offsets: checks, and conversion of offsets that do not count characters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Container, Sequence
+from dataclasses import replace
+from reprlib import repr as shown
+
+from tune_ner.data.corpus import Sentence, Span
+from tune_ner.data.tag_parsing import is_type_name
+from tune_ner.errors import DataError
+
+Mention = tuple[str, str, Span]
+"""The place (`file:line`) of a span, the text that the file gives for it, and the span."""
+
+
+def checked_span(start: object, end: object, label: str, text: str, place: str, is_bound: bool = True) -> Span:
+    """Return the span if it is within its text.
+
+    Args:
+        start, end: its offsets in characters.
+        label: its type.
+        text: its text.
+        place: `file:line` for messages.
+        is_bound: whether the offsets are known to count characters, so that they must be within the text.
+
+    Raises:
+        DataError: an offset is not an integer or outside of the text, or the type is empty.
+    """
+    # true and false in JSON are instances of int
+    if not (isinstance(start, int) and isinstance(end, int)) or isinstance(start, bool) or isinstance(end, bool):
+        raise DataError(f"{place}: span {shown([start, end, label])}: offsets must be integers")
+    limit = len(text) if is_bound else len(text.encode("utf-8", "surrogatepass"))
+    if not 0 <= start <= end <= limit:
+        raise DataError(
+            f"{place}: span {shown([start, end, label])} is outside of its text, which has {len(text)} "
+            "characters; expected 0 <= start <= end <= length, counted in characters, end exclusive"
+        )
+    if not label:
+        raise DataError(f"{place}: span [{start}, {end}] has an empty type; expected a name such as 'DRUG'")
+    if not is_type_name(label):
+        raise DataError(
+            f"{place}: span [{start}, {end}] has the type {shown(label)}; expected a name without control "
+            "characters and white space around it"
+        )
+    return Span(start, end, label)
+
+
+def check_characters(text: str, spans: Sequence[Span], place: str) -> None:
+    """Raise DataError if a text or a type has half a surrogate pair, which cannot be written anywhere."""
+    try:
+        "".join([text, *(span.label for span in spans)]).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{place}: half a surrogate pair (U+{ord(error.object[error.start]):04X}) instead of a character; "
+            "write the character itself or both halves of its escape"
+        ) from error
+
+
+def to_characters(
+    sentences: Sequence[Sentence], mentions: Sequence[Mention], counts: Counter[str], with_spans: Container[str]
+) -> list[Sentence]:
+    """Return the sentences with offsets in characters, as the texts of their spans show; trims white space.
+
+    Args:
+        sentences: the sentences as read.
+        mentions: the texts that the file gives for spans.
+        counts: receives how many spans were changed or left out, by reason.
+        with_spans: the places of the sentences that have spans, and not tags.
+
+    Raises:
+        DataError: the text of a span is another one than at its offsets.
+    """
+    texts = {sentence.source: sentence.text for sentence in sentences} if mentions else {}
+
+    def misplaced(convert: _Conversion) -> Mention | None:
+        return next(
+            (m for m in mentions if not _is_at(m[1], texts.get(m[0], ""), convert(texts.get(m[0], ""), m[2]))), None
+        )
+
+    for name, convert in _OFFSETS.items():
+        if misplaced(convert) is None:
+            if name:
+                counts[f"spans whose offsets {name}, converted to characters"] = len(mentions)
+            return [_converted(s, convert, counts) if s.spans and s.source in with_spans else s for s in sentences]
+    place, mention, span = next(found for found in [misplaced(_OFFSETS[""])] if found)
+    raise DataError(
+        f"{place}: span [{span.start}, {span.end}, {span.label!r}] has the text {shown(mention)}, but the "
+        f"characters at its offsets are {shown(span.text_in(texts.get(place, '')))}; expected offsets in "
+        "characters, end exclusive"
+    )
+
+
+def trimmed(span: Span, text: str, counts: Counter[str]) -> Span | None:
+    """Return a span without the white space around it; None if nothing is left."""
+    inside = span.text_in(text)
+    stripped = inside.strip()
+    if len(stripped) == len(inside) > 0:
+        return span
+    if not stripped:
+        counts["spans of white space left out" if inside else "empty spans left out"] += 1
+        return None
+    counts["spans with white space around them, which was cut off"] += 1
+    start = span.start + len(inside) - len(inside.lstrip())
+    return Span(start, start + len(stripped), span.label)
+
+
+def _converted(sentence: Sentence, convert: _Conversion, counts: Counter[str]) -> Sentence:
+    spans = (trimmed(convert(sentence.text, span), sentence.text, counts) for span in sentence.spans)
+    return replace(sentence, spans=tuple(sorted(span for span in spans if span)))
+
+
+def utf16_to_characters(text: str, offset: int) -> int:
+    """Return the offset in characters of an offset in UTF-16 units; the length of the text if it is beyond."""
+    if text.isascii():
+        return min(offset, len(text))
+    return len(text.encode("utf-16-le", "surrogatepass")[: 2 * offset].decode("utf-16-le", "ignore"))
+
+
+def _utf16(text: str, span: Span) -> Span:
+    return _encoded(text, span, "utf-16-le", 2)
+
+
+def _bytes(text: str, span: Span) -> Span:
+    return _encoded(text, span, "utf-8", 1)
+
+
+def _encoded(text: str, span: Span, encoding: str, size: int) -> Span:
+    content = text.encode(encoding, "surrogatepass")
+    start, end = (len(content[: size * at].decode(encoding, "ignore")) for at in (span.start, span.end))
+    return Span(start, end, span.label)
+
+
+_Conversion = Callable[[str, Span], Span]
+_OFFSETS: dict[str, _Conversion] = {
+    "": lambda _, span: span,
+    "have inclusive ends": lambda _, span: Span(span.start, span.end + 1, span.label),
+    "count UTF-16 units": _utf16,
+    "count bytes": _bytes,
+}
+"""Ways to count offsets; the first one with which every text of a span is at its place is used."""
+
+
+def _is_at(mention: str, text: str, span: Span) -> bool:
+    """Return whether a text is at its span; bracket markup and white space around it do not matter."""
+    found = span.text_in(text)
+    edges = " \t\n()[]{}"
+    return span.end <= len(text) and (found == mention or found.strip(edges) == mention.strip(edges) != "")
