@@ -1,9 +1,10 @@
 """The Python API: options, in-memory data, real runs, and the files that a run ends with."""
 
 import io
+import json
 from importlib.metadata import version
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tests.audit.corpora import BRACKETS, plain_corpus, with_markers
 from tests.factories import a_failed_trial, a_record, a_run
 from tune_ner.api import Results, Tuner, finish_run, run_options
 from tune_ner.cli.app import app
+from tune_ner.config.loading import parse_space
 from tune_ner.data.loaders import load_corpus
 from tune_ner.errors import AuditError, DataError, RunFolderError, SpaceError, Terminated
 from tune_ner.results.run_dir import RunDir
@@ -132,6 +134,25 @@ def test_options_have_the_names_of_the_command_line() -> None:
 def test_invalid_search_space_is_an_error_with_its_key(tmp_path: Path, space: dict[str, object], key: str) -> None:
     with pytest.raises(SpaceError, match=key):
         Tuner("synthetic:60", space, results_dir=tmp_path)
+
+
+def test_reading_options_apply_to_paths_and_to_data_in_memory(tmp_path: Path) -> None:
+    rows = [{"text": f"Ta Alvedon nu {i}.", "spans": [[3, 10, "drug"]], "patient": f"p{i % 9}"} for i in range(90)]
+    file = tmp_path / "a.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    space = {"model": "tiny:1x32", "learning_rate": [1e-3]}
+    reading = {"group_by": "patient", "labels": {"drug": "DRUG"}}
+    cases: list[tuple[Any, Any]] = [(file, space), (rows, space), (str(file), parse_space(space, "s"))]
+    for name, (corpus, settings) in enumerate(cases):
+        tuner = Tuner(corpus, settings, f"r{name}", tmp_path, reading=reading, display=Display())
+        found = tuner.experiment
+        assert (found.corpus.group_by, found.corpus.entity_types) == ("patient", ("DRUG",))
+        sides = [{found.corpus.sentences[i].group for i in found.splits[None][split]} for split in ("train", "test")]
+        assert not sides[0] & sides[1]
+    with pytest.raises(DataError, match="tag_colum"):
+        Tuner(rows, space, "x", tmp_path, reading={"tag_colum": 2}, display=Display())
+    with pytest.raises(SpaceError, match="tag_colum"):
+        Tuner(file, space, "x", tmp_path, reading={"tag_colum": 2}, display=Display())
 
 
 def test_invalid_markup_is_an_error() -> None:

@@ -140,6 +140,7 @@ class Tuner:
             `SearchSpace`.
         name: name of the run; an existing run is resumed. By default the search space and the time.
         results_dir: folder of the run folders.
+        reading: how to read the corpus, as for `load_corpus`: `{"tag_column": 3, "group_by": "document"}`.
         display: shows the run; by default a progress bar and the leaderboard. `Display()` shows nothing.
         track: `mlflow` also logs to the server that MLFLOW_TRACKING_URI names.
         strict: raise `AuditError` instead of training if the audit finds an error.
@@ -164,16 +165,17 @@ class Tuner:
         name: str | None = None,
         results_dir: str | Path = "results",
         *,
+        reading: Mapping[str, Any] | None = None,
         display: Display | None = None,
         track: Literal["mlflow"] | None = None,
         strict: bool = False,
         **options: Any,
     ) -> None:
         self.options = run_options(**options)
-        self.space, label = _resolve_space(space, corpus)
+        self.space, label = _resolve_space(space, corpus, reading or {})
         self.run_dir = RunDir.new(results_dir, name or run_name(label), resume=True)
         in_memory = corpus is not None and not isinstance(corpus, str | Path)
-        self._corpus = load_corpus(corpus, markup=self.space.markup) if in_memory else None
+        self._corpus = load_corpus(corpus, markup=self.space.markup, **(reading or {})) if in_memory else None
         self._display = ConsoleDisplay(new_console()) if display is None else display
         self._track = track
         self._strict = strict
@@ -326,11 +328,13 @@ def exit_code(records: Sequence[TrialRecord], interrupt: KeyboardInterrupt | Non
     return 0 if has_result and all(record.status != "failed" for record in records) else EXIT_FAILED_TRIALS
 
 
-def _resolve_space(space: SearchSpace | Mapping[str, Any] | str | Path, corpus: Any) -> tuple[SearchSpace, str]:
+def _resolve_space(
+    space: SearchSpace | Mapping[str, Any] | str | Path, corpus: Any, reading: Mapping[str, Any]
+) -> tuple[SearchSpace, str]:
     """Return the search space, and a name for runs of it."""
-    data = {"data": str(corpus)} if isinstance(corpus, str | Path) else {}
+    data = {"data": {"path": str(corpus), **reading}} if isinstance(corpus, str | Path) else {}
     if isinstance(space, SearchSpace):
-        return space.model_copy(update=data), "run"
+        return SearchSpace.model_validate({**dict(space), **data}), "run"
     if isinstance(space, Mapping):
         return parse_space({**space, **data}, "search space"), "run"
     return load_space(str(space), data), Path(space).stem

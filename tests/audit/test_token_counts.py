@@ -28,14 +28,20 @@ def test_overlaps_decide_what_is_representable(overlaps: Any, kept: int) -> None
 
 def test_words_are_the_least_that_is_truncated() -> None:
     corpus = make_corpus("en två <DRUG tre> fyra <DRUG fem sex>")
-    counts = count_tokens(corpus.sentences, None, Encoding(corpus.entity_types, max_length=7))
+    counts = count_tokens(corpus.sentences, None, Encoding(corpus.entity_types, max_length=7, truncates=True))
     assert (counts.words, counts.truncated, counts.representable) == (5, 1, 1)
+
+
+def test_windows_lose_nothing() -> None:
+    corpus = make_corpus("en två <DRUG tre> fyra <DRUG fem sex>", "en")
+    counts = count_tokens(corpus.sentences, None, Encoding(corpus.entity_types, max_length=7))
+    assert (counts.words, counts.truncated, counts.representable, counts.long) == (7, 0, 2, 1)
 
 
 def test_a_tokenizer_truncates_at_least_as_much() -> None:
     corpus = plain_corpus()
     tokenizer = load_tokenizer(resolve_encoder("tiny:1x32"), [sentence.text for sentence in corpus.sentences])
-    encoding = Encoding(corpus.entity_types, "punctuation", max_length=8)
+    encoding = Encoding(corpus.entity_types, "punctuation", max_length=8, truncates=True)
     least, found = (count_tokens(corpus.sentences, each, encoding) for each in (None, tokenizer))
     assert found.entities == least.entities
     assert found.truncated >= least.truncated > 0

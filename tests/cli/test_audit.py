@@ -83,8 +83,8 @@ def test_tokenizers_are_checked_by_name(tmp_path: Path) -> None:
     assert outcome.exit_code == 0
     report = json.loads(output.read_text(encoding="utf-8"))
     (finding,) = [finding for finding in report["findings"] if finding["kind"] == "truncation"]
-    assert finding["severity"] == "warning"
     assert finding["title"].startswith("tiny:1x32")
+    assert "longer than max_length 6 read in overlapping windows" in finding["title"]
     assert report["word_tokenizer"] == "punctuation"
     assert not any(finding["kind"].startswith("duplicates_train") for finding in report["findings"])
 
@@ -120,7 +120,7 @@ def test_a_search_space_gives_data_split_words_and_encoders(tmp_path: Path) -> N
     space = tmp_path / "space.yaml"
     space.write_text(
         "data: synthetic:200\nmodel: [tiny:1x32]\nlearning_rate: [0.001]\nword_tokenizer: [punctuation]\n"
-        "max_length: [6]\nsplit: {method: grouped, folds: 2}\n",
+        "max_length: [6]\nstride: [0]\nsplit: {method: grouped, folds: 2}\n",
         encoding="utf-8",
     )
     output = tmp_path / "audit.json"

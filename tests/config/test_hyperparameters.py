@@ -24,7 +24,8 @@ rows = pytest.mark.parametrize("each", HYPERPARAMETERS.values(), ids=HYPERPARAME
 
 @rows
 def test_row_is_part_of_configurations_and_search_spaces(each: Hyperparameter) -> None:
-    assert TrialConfig.model_fields[each.name].default == each.field.default
+    if each.name != "word_tokenizer":  # trials have the one that stands for `auto`
+        assert TrialConfig.model_fields[each.name].default == each.field.default
     space_default = SearchSpace.model_fields[each.name].default
     assert space_default == (each.field.default if each.field.is_required() else [each.field.default])
 

@@ -26,7 +26,7 @@ FIELDS: dict[str, Any] = {
     "max_length": 256,
     "word_tokenizer": "whitespace",
     "subword_labels": "first",
-    "stride": 0,
+    "stride": None,
     "decoding": "argmax",
     "fold": None,
     "precision": "auto",

@@ -54,6 +54,18 @@ def random_pair(seed: int, letters: str) -> tuple[Rows, Rows]:
     return gold, predicted
 
 
+def test_types_that_differ_in_a_hyphen_are_counted_separately() -> None:
+    gold, predicted = [["B-A", "O", "B-A-", "B--A"]], [["B-A", "O", "B-A", "B--A"]]
+    found = strict_seqeval_metrics(gold, predicted, ("A", "A-", "-A"), "BIO")
+    assert found is not None
+    assert found.per_type == {
+        "A": TypeMetrics(0.5, 1.0, 2 / 3, 1),
+        "A-": TypeMetrics(0.0, 0.0, 0.0, 1),
+        "-A": TypeMetrics(1.0, 1.0, 1.0, 1),
+    }
+    assert found.support == 3
+
+
 @pytest.mark.parametrize("letters", ["BI", "BIES", "I"])
 @pytest.mark.parametrize("seed", range(60))
 def test_metrics_equal_seqeval(letters: str, seed: int) -> None:

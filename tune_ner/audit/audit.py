@@ -59,7 +59,8 @@ def audit(
     near_duplicates: bool = True,
     tokenizers: Mapping[str, Any] | None = None,
     max_length: int = 256,
-    word_tokenizer: WordTokenizer = "whitespace",
+    stride: int | None = None,
+    word_tokenizer: WordTokenizer = "auto",
     overlaps: OverlapPolicy = "longest",
     is_grouped: bool = False,
     data_option: str = "",
@@ -74,7 +75,8 @@ def audit(
             entities is a finding.
         near_duplicates: also search for near-identical sentences.
         tokenizers: fast tokenizers by the name of their encoder, to measure truncation and unknown tokens.
-        max_length: length in subwords at which sentences would be truncated.
+        max_length: length of windows in subwords.
+        stride: subwords that the windows of a longer sentence share; 0 truncates it instead.
         word_tokenizer: how texts would be split into words.
         overlaps: which of overlapping entities would be kept.
         is_grouped: the split keeps similar sentences together, so this is not suggested.
@@ -92,6 +94,7 @@ def audit(
         near_duplicates,
         tokenizers or {},
         max_length,
+        stride,
         word_tokenizer,
         overlaps,
         is_grouped,

@@ -35,6 +35,7 @@ class AuditInput:
     near_duplicates: bool = True
     tokenizers: Mapping[str, Any] = field(default_factory=dict)
     max_length: int = 256
+    stride: int | None = None
     word_tokenizer: WordTokenizer = "whitespace"
     overlaps: OverlapPolicy = "longest"
     is_grouped: bool = False
@@ -67,7 +68,7 @@ class AuditInput:
     @property
     def encoding(self) -> Encoding:
         """How entities become tags of words."""
-        return Encoding(self.corpus.entity_types, self.word_tokenizer, self.overlaps, self.max_length)
+        return Encoding(self.corpus.entity_types, self.word_tokenizer, self.overlaps, self.max_length, self.stride == 0)
 
     @cached_property
     def token_counts(self) -> dict[str, dict[SplitName, TokenizerCounts]]:

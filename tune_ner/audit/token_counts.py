@@ -15,11 +15,13 @@ from tune_ner.tagging.alignment import label_words, tags_to_spans, tokenize_sent
 from tune_ner.tagging.overlaps import OverlapPolicy
 from tune_ner.tagging.schemes import SCHEMES
 from tune_ner.tagging.tokenization import Words, WordTokenizer, split_texts
+from tune_ner.utils.text import plural
 
 _BATCH = 50_000
 _CUT = -1
 _SCHEME = SCHEMES["BIO"]
 _SPECIAL_TOKENS = 2
+_NO_LIMIT = 2**30
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,14 @@ class Encoding:
     word_tokenizer: WordTokenizer = "whitespace"
     overlaps: OverlapPolicy = "longest"
     max_length: int = 256
+    truncates: bool = False
 
 
 @dataclass
 class TokenizerCounts:
     """Counts of one split under one tokenizer; `subwords` without special tokens.
 
+    `long` sentences have more subwords than `max_length`. They are truncated, or read in overlapping windows.
     `truncated` entities have a word without a subword; `representable` ones have exactly the span that their tags have
     after truncation, so that a model can find them. Without a tokenizer, each word counts as one subword: then
     `truncated` is the least, and `representable` the most, that any tokenizer can have.
@@ -47,11 +51,13 @@ class TokenizerCounts:
     entities: int = 0
     truncated: int = 0
     representable: int = 0
+    long: int = 0
 
     def __str__(self) -> str:
         return (
             f"{self.truncated:,} of {self.entities:,} entities truncated, {self.unknown:,} of {self.subwords:,} "
-            f"subwords unknown, {ratio(self.subwords, self.words):.2f} subwords per word"
+            f"subwords unknown, {ratio(self.subwords, self.words):.2f} subwords per word, "
+            f"{plural(self.long, 'sentence')} longer than a window"
         )
 
 
@@ -69,11 +75,17 @@ def count_tokens(sentences: Sequence[Sentence], tokenizer: Any, encoding: Encodi
         if tokenizer is None:
             words, _, _ = split_texts([sentence.text for sentence in batch], encoding.word_tokenizer)
             position = np.arange(len(words)) - np.repeat(words.firsts[:-1], np.diff(words.firsts))
-            kept = position < encoding.max_length - _SPECIAL_TOKENS
+            kept = position < (encoding.max_length if encoding.truncates else _NO_LIMIT) - _SPECIAL_TOKENS
+            counts.long += int((np.diff(words.firsts) > encoding.max_length - _SPECIAL_TOKENS).sum())
         else:
             subwords = tokenize_sentences(
-                batch, tokenizer, word_tokenizer=encoding.word_tokenizer, max_length=encoding.max_length
+                batch, tokenizer, word_tokenizer=encoding.word_tokenizer, max_length=_NO_LIMIT
             )
+            counts.long += int((subwords.lengths > encoding.max_length).sum())
+            if encoding.truncates:
+                subwords = tokenize_sentences(
+                    batch, tokenizer, word_tokenizer=encoding.word_tokenizer, max_length=encoding.max_length
+                )
             words, kept = subwords.words, subwords.read_at != _CUT
             counts.subwords += len(subwords.ids) - int(tokenizer.num_special_tokens_to_add()) * len(batch)
             if tokenizer.unk_token_id is not None:

@@ -44,7 +44,7 @@ def audit(
     ] = None,
     max_length: Annotated[
         int | None,
-        typer.Option(min=3, help="Length in subwords at which sentences are cut.", show_default="the search space's"),
+        typer.Option(min=3, help="Length of windows in subwords.", show_default="the search space's"),
     ] = None,
     near_duplicates: Annotated[bool, typer.Option(help="Also search for near-identical sentences.")] = True,
     fail_on: Annotated[

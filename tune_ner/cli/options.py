@@ -15,6 +15,7 @@ from typer.core import TyperCommand
 
 from tune_ner.config.hyperparameters import HYPERPARAMETERS, Hyperparameter
 from tune_ner.data.formats.options import FormatName
+from tune_ner.tagging.overlaps import OverlapPolicy
 
 Name = Annotated[
     str | None, typer.Option(help="Run name. An existing run is resumed.", show_default="search space and time")
@@ -57,6 +58,10 @@ class DataOptions(ReadingOptions):
         str | None, typer.Option(help="A file or folder, hub:DATASET[:CONFIG], or synthetic[:SENTENCES].")
     ] = None
     markup: Annotated[str | None, typer.Option(help="keep the annotation markup in the text, or strip it.")] = None
+    overlaps: Annotated[
+        str | None,
+        typer.Option(help=f"Which of overlapping entities is trained on: {', '.join(get_args(OverlapPolicy))}."),
+    ] = None
     split: Annotated[
         str | None, typer.Option(help="random, grouped (near-duplicates in one split), or kfold:K (grouped).")
     ] = None

@@ -60,7 +60,8 @@ Fraction = Annotated[Number, Field(lt=1)]
 class Hyperparameters(BaseModel):
     """The table: one field per hyperparameter, in the order in which a grid enumerates them.
 
-    Types give the allowed values; defaults are the notebook's. To add a hyperparameter, add a field here.
+    Types give the allowed values; defaults are the notebook's, but for words and long
+    sentences. To add a hyperparameter, add a field here.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -78,8 +79,11 @@ class Hyperparameters(BaseModel):
     max_length: Annotated[Integer, Field(ge=3), Row("Maximum subwords per window, with special tokens.")] = 256
     word_tokenizer: Annotated[
         WordTokenizer, Row("Where texts are split into words; auto chooses by the corpus.", "words")
-    ] = "whitespace"
-    stride: Annotated[Integer, Row("Subwords that consecutive windows share; 0 truncates long sentences.")] = 0
+    ] = "auto"
+    stride: Annotated[
+        Integer | None,
+        Row("Subwords that windows of long sentences share; null is max_length / 4; 0 truncates them."),
+    ] = None
     subword_labels: Annotated[SubwordLabels, Row("Subwords of a word that carry its label.")] = "first"
     decoding: Annotated[Decoding, Row("Best tag of each word, or best valid sequence of tags.")] = "argmax"
     seed: Annotated[Integer, Row("Random seed; several seeds repeat each configuration.", "seed", True)] = 42

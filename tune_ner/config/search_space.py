@@ -216,7 +216,7 @@ class SearchSpace(_SpaceFields):
 
     @model_validator(mode="after")
     def _check_windows_advance(self) -> Self:
-        longest, shortest = max(self.stride), min(self.max_length)
+        longest, shortest = max(stride or 0 for stride in self.stride), min(self.max_length)
         limit = max(0, shortest - MAX_SPECIAL_TOKENS - 1)
         if longest > limit:
             raise ValueError(

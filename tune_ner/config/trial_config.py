@@ -13,6 +13,7 @@ from pydantic import Field, Strict
 
 from tune_ner import __version__
 from tune_ner.config.hyperparameters import Batching, Hyperparameters, RunSettings
+from tune_ner.tagging.tokenization import FixedWordTokenizer
 from tune_ner.utils.text import short_value
 
 _METRIC_LIBRARIES = ("torch", "transformers", "tokenizers", "seqeval", "datasets")
@@ -25,11 +26,17 @@ class TrialConfig(Hyperparameters, RunSettings):
     the pretrained weights. A trial on other data or weights therefore has another id.
     """
 
+    word_tokenizer: FixedWordTokenizer = "whitespace"
     data_fingerprint: str
     model_fingerprint: str = ""
     fold: Annotated[int, Strict(), Field(ge=0, lt=2**20)] | None = None
     batching: Batching = "padded"
     trim_vocabulary: bool = False
+
+    @property
+    def window_stride(self) -> int:
+        """Subwords that consecutive windows of a sentence share; 0 truncates it."""
+        return self.max_length // 4 if self.stride is None else self.stride
 
     @property
     def trial_id(self) -> str:

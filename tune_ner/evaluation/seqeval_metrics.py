@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -82,11 +82,17 @@ def strict_seqeval_metrics(
     if scheme_name not in _STRICT_SCHEMES:
         return None
     scheme = _STRICT_SCHEMES[scheme_name]
-    gold, predicted = ([list(tags) for tags in rows] for rows in (gold, predicted))
-    found = Entities(gold, scheme).unique_tags | Entities(predicted, scheme).unique_tags
-    return _metrics(
-        gold, predicted, found, entity_types, partial(strict_precision_recall_fscore_support, scheme=scheme)
+    # seqeval takes hyphens off types, so that `A` and `A-` would be one; numbers have none
+    types = {*entity_types, *(tag[2:] for rows in (gold, predicted) for tags in rows for tag in tags)} - {""}
+    numbers = {name: str(number) for number, name in enumerate(sorted(types))}
+    gold, predicted = (
+        [[f"{tag[0]}-{numbers[tag[2:]]}" if tag[2:] else tag for tag in tags] for tags in rows]
+        for rows in (gold, predicted)
     )
+    found = Entities(gold, scheme).unique_tags | Entities(predicted, scheme).unique_tags
+    score = partial(strict_precision_recall_fscore_support, scheme=scheme)
+    metrics = _metrics(gold, predicted, found, [numbers[name] for name in entity_types], score)
+    return replace(metrics, per_type={name: metrics.per_type[numbers[name]] for name in entity_types})
 
 
 def invalid_transitions(tags: Tags, scheme_name: str) -> float:

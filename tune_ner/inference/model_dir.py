@@ -72,7 +72,7 @@ def read_model_dir(path: str | Path) -> ModelDir:
     length = max(config.max_length, _SHORTEST_WINDOW)
     length = min(length, positions or length)
     # a model that was trained without a stride never saw the text after the first window
-    stride = min(config.stride or length // 4, length // 2)
+    stride = min(config.stride or length // 4, length // (4 if length < config.max_length else 2))
     config = config.model_copy(update={"max_length": length, "stride": stride})
     return ModelDir(model, tokenizer, labels, config, tuple(notes), TrainingTextHashes.read(folder))
 

@@ -31,7 +31,7 @@ class TokenizedCorpus:
 
 def tokenization_key(config: TrialConfig) -> tuple[object, ...]:
     """Return the settings that trials must have in common to share their `TokenizedCorpus`."""
-    return config.model, config.fold, config.word_tokenizer, config.max_length, config.stride
+    return config.model, config.fold, config.word_tokenizer, config.max_length, config.window_stride
 
 
 def tokenize_corpus(config: TrialConfig, corpus: Corpus, split: Split, tokenizer: Any) -> TokenizedCorpus:
@@ -42,7 +42,7 @@ def tokenize_corpus(config: TrialConfig, corpus: Corpus, split: Split, tokenizer
             tokenizer,
             word_tokenizer=config.word_tokenizer,
             max_length=config.max_length,
-            stride=config.stride,
+            stride=config.window_stride,
         )
         for split_name in SPLIT_NAMES
     }
@@ -140,7 +140,7 @@ def trial_features(
     Raises:
         EncoderError: the encoder's tokenizer cannot be loaded.
     """
-    settings = config.tagging_scheme, config.word_tokenizer, config.subword_labels, config.max_length, config.stride
+    settings = tokenization_key(config), config.tagging_scheme, config.subword_labels
     key = (encoder, corpus.fingerprint, split, *settings, config.overlaps)
     if key not in _cache:
         while len(_cache) >= _CACHE_SIZE:

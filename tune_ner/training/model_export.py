@@ -65,7 +65,8 @@ class InferenceConfig(BaseModel):
     def of(cls, config: TrialConfig, entity_types: tuple[str, ...]) -> InferenceConfig:
         """Return the inference config of a trial's model."""
         shared = cls.model_fields.keys() & TrialConfig.model_fields.keys()
-        return cls(trial_id=config.trial_id, entity_types=entity_types, **config.model_dump(include=set(shared)))
+        values = config.model_dump(include=set(shared)) | {"stride": config.window_stride}
+        return cls(trial_id=config.trial_id, entity_types=entity_types, **values)
 
     @classmethod
     def read(cls, folder: Path) -> InferenceConfig | None:

@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 _RECORD_BYTES = 4_000
 _PREDICTION_BYTES = 300
 
-_NO_TRUNCATION = 2**30
-
 
 @dataclass(frozen=True)
 class Experiment:
@@ -289,8 +287,8 @@ def audit_data(
             split,
             near_duplicates=near_duplicates,
             tokenizers={name: each for (name, where), each in tokenizers.items() if where == fold},
-            # the most that is truncated; windows with a stride truncate nothing
-            max_length=min(space.max_length) if 0 in space.stride else _NO_TRUNCATION,
+            max_length=min(space.max_length),
+            stride=0 if 0 in space.stride else None,  # the most that is truncated
             word_tokenizer=space.word_tokenizer[0],
             overlaps=space.overlaps if space.overlaps != "error" else "longest",
             is_grouped=space.split.method == "grouped",

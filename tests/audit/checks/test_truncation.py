@@ -27,11 +27,17 @@ def test_text_that_fits_is_a_note(tokenizers: dict[str, Any]) -> None:
 
 
 def test_truncated_entities_are_a_warning(tokenizers: dict[str, Any]) -> None:
-    (finding,) = run(Truncation(), plain_corpus(), plain_split(), tokenizers=tokenizers, max_length=8)
+    (finding,) = run(Truncation(), plain_corpus(), plain_split(), tokenizers=tokenizers, max_length=8, stride=0)
     assert finding.severity == "warning"
     assert finding.count > finding.total / 10
     assert finding.values["test_truncated"] == finding.count / finding.total
     assert "above 8" in finding.suggestion
+
+
+def test_windows_of_long_sentences_are_a_note(tokenizers: dict[str, Any]) -> None:
+    (finding,) = run(Truncation(), plain_corpus(), plain_split(), tokenizers=tokenizers, max_length=8)
+    assert (finding.severity, finding.count) == ("info", 0)
+    assert "sentences longer than max_length 8 read in overlapping windows" in finding.title
 
 
 def test_unknown_characters_are_a_warning(tokenizers: dict[str, Any]) -> None:
@@ -47,9 +53,10 @@ def test_no_tokenizers_no_findings() -> None:
 
 def test_without_a_tokenizer_the_least_truncation_is_reported() -> None:
     late = "ord " * 300 + "<DRUG salva>"
-    (finding,) = run(Truncation(), make_corpus("Ta <DRUG gel>", late), make_split(1, 0, 1))
+    (finding,) = run(Truncation(), make_corpus("Ta <DRUG gel>", late), make_split(1, 0, 1), stride=0)
     assert (finding.severity, finding.count, finding.total) == ("warning", 1, 1)
-    assert "`stride`" in finding.suggestion
+    assert "stride" in finding.suggestion
+    assert run(Truncation(), make_corpus("Ta <DRUG gel>", late), make_split(1, 0, 1)) == []
 
 
 @pytest.mark.parametrize(("joined", "severity"), [(1, "info"), (10, "warning"), (60, "error")])

@@ -24,7 +24,7 @@ class Truncation(Check):
         for name, counts in data.token_counts.items():
             if name:
                 yield self._of_encoder(name, counts, data.encoding.max_length)
-        if not data.tokenizers:
+        if not data.tokenizers and data.encoding.truncates:
             yield from self._of_any_encoder(data)
 
     def _of_any_encoder(self, data: AuditInput) -> Iterator[Finding]:
@@ -52,13 +52,15 @@ class Truncation(Check):
         test, subwords = counts["test"], sum(found.subwords for found in counts.values())
         truncated = ratio(test.truncated, test.entities)
         unknown = ratio(sum(found.unknown for found in counts.values()), subwords)
-        problems, suggestions = [], []
+        problems, suggestions, notes = [], [], []
         if truncated > _NOTABLE:
-            problems.append(f"{percent(truncated)} of test entities truncated")
+            problems.append(f"{percent(truncated)} of test entities truncated at {max_length} subwords")
             suggestions.append(_longer(max_length))
         if unknown > _NOTABLE:
             problems.append(f"{percent(unknown)} of subwords unknown")
             suggestions.append("Use an encoder whose vocabulary covers the characters of the corpus.")
+        if (long := sum(found.long for found in counts.values())) and not truncated:
+            notes.append(f"{plural(long, 'sentence')} longer than max_length {max_length} read in overlapping windows")
         per_word = ratio(subwords, sum(found.words for found in counts.values()))
         details = "; ".join(f"{split_name}: {found}" for split_name, found in counts.items())
         values = {}
@@ -69,7 +71,7 @@ class Truncation(Check):
         return Finding(
             kind=self.name,
             severity="warning" if problems else "info",
-            title=f"{name}: {', '.join(problems) or f'{per_word:.2f} subwords per word, almost nothing lost'}",
+            title=f"{name}: {', '.join(problems + notes) or f'{per_word:.2f} subwords per word, almost nothing lost'}",
             count=test.truncated,
             total=test.entities,
             effect=f"{details}. Truncated entities count as missed, and all unknown words look the same to a model.",
@@ -130,6 +132,6 @@ def _severity(recall: float) -> Severity:
 
 def _longer(max_length: int) -> str:
     return (
-        f"Raise `max_length` above {max_length}, set `stride` to read long sentences in overlapping windows, or divide "
-        "the text into sentences."
+        f"Raise `max_length` above {max_length}, leave out `stride: 0` so that long sentences are read in overlapping "
+        "windows, or divide the text into sentences."
     )
