@@ -107,8 +107,9 @@ def trimmed(span: Span, text: str, counts: Counter[str]) -> Span | None:
 
 
 def _converted(sentence: Sentence, convert: _Conversion, counts: Counter[str]) -> Sentence:
-    spans = (trimmed(convert(sentence.text, span), sentence.text, counts) for span in sentence.spans)
-    return replace(sentence, spans=tuple(sorted(span for span in spans if span)))
+    found = [trimmed(convert(sentence.text, span), sentence.text, counts) for span in sentence.spans]
+    spans = tuple(sorted(span for span in found if span))
+    return sentence if spans == sentence.spans else replace(sentence, spans=spans)
 
 
 def utf16_to_characters(text: str, offset: int) -> int:

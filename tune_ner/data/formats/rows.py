@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from reprlib import repr as shown
 from typing import Any
@@ -103,9 +104,16 @@ class _RowReader:
     with_spans: set[str] = field(default_factory=set)
     keys: list[str] = field(default_factory=list)
 
+    @cached_property
+    def group_keys(self) -> list[str]:
+        """The keys that can hold the document of a row, or its value of `group_by`."""
+        if self.options.group_key:
+            return [self.options.group_key]
+        return [key for key in _DOCUMENT_KEYS if key not in self.options.columns.values()]
+
     def unwrapped(self, row: Row) -> Row:
         """Return the row inside of the formats of annotation tools that nest it."""
-        if isinstance(row.get("data"), Mapping) and isinstance(row.get("annotations"), list):
+        if "annotations" in row and isinstance(row.get("data"), Mapping) and isinstance(row["annotations"], list):
             return self._label_studio(row)
         return row
 
@@ -156,9 +164,8 @@ class _RowReader:
             DataError: the row has no value of `group_by`.
         """
         wanted = self.options.group_key
-        metas = [found for key in _META_KEYS if isinstance(found := row.get(key), Mapping)]
-        usual = [key for key in _DOCUMENT_KEYS if key not in self.options.columns.values()]
-        for key in [wanted] if wanted else usual:
+        metas = [row[key] for key in _META_KEYS if key in row and isinstance(row[key], Mapping)]
+        for key in self.group_keys:
             for source in (row, *metas):
                 value = source.get(key)
                 if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
@@ -303,7 +310,10 @@ def _can_be(role: Role, value: Any) -> bool:
 
 
 def _value(item: Mapping[str, Any], names: Sequence[str]) -> Any:
-    return next((item[name] for name in names if name in item), None)
+    for name in names:
+        if name in item:
+            return item[name]
+    return None
 
 
 def _span_items(value: Any, key: str, place: str) -> list[Any]:
