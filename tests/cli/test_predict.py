@@ -137,6 +137,14 @@ def test_options_that_exclude_each_other_are_refused(model: Path, arguments: tup
     assert message in predict(model, *arguments, code=2)
 
 
+def test_expected_data_is_read_with_options(model: Path, tmp_path: Path) -> None:
+    lines = [f"{word}\tO\t{'B-drug' if word == 'Alvedon' else 'O'}\tB-X" for word in ("Ta", "Alvedon", "nu")]
+    (tmp_path / "a.tsv").write_text("\n".join(lines))
+    assert "--tag-column" in predict(model, "--expect", tmp_path / "a.tsv", code=2)
+    options = ("--tag-column", "3", "--label", "drug=DRUG")
+    assert json.loads(predict(model, "--expect", tmp_path / "a.tsv", *options))["support"] == 1
+
+
 def test_an_existing_output_is_kept(model: Path, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("mine")
     assert "exists already" in predict(model, "a", "--output", tmp_path / "a.jsonl", code=2)

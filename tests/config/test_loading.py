@@ -130,6 +130,29 @@ def test_overrides_replace_entries_of_the_file() -> None:
     assert found.data == DataSettings(path="synthetic")
 
 
+def test_options_of_reading_are_merged_with_those_of_the_space() -> None:
+    space = {
+        "model": "tiny:1x32",
+        "learning_rate": 1e-3,
+        "data": {"path": "a.tsv", "tag_column": 2, "labels": {"a": "B"}},
+    }
+    found = load_space(space, {"tag_column": "3", "labels": ["x=Y", "0=O"], "columns": ["tags=ner"]}).data
+    assert found
+    assert (found.tag_column, found.labels, found.columns) == ("3", {"x": "Y", "0": "O"}, {"tags": "ner"})
+    assert found.arguments == " --tag-column 3 --column tags=ner --label x=Y --label 0=O"
+    with pytest.raises(SpaceError, match=r"labels: found 'Drug'; expected OLD=NEW"):
+        load_space(space, {"labels": ["Drug"]})
+
+
+def test_overlaps_can_stand_under_data() -> None:
+    space = {"model": "tiny:1x32", "learning_rate": 1e-3, "data": {"path": "a.jsonl", "overlaps": "innermost"}}
+    found = load_space(space)
+    assert (found.overlaps, found.data) == ("innermost", DataSettings(path="a.jsonl"))
+    assert load_space(space, {"overlaps": "first"}).overlaps == "first"
+    with pytest.raises(SpaceError, match="expected one"):
+        load_space({**space, "overlaps": "first"})
+
+
 def test_invalid_override_is_reported_like_an_invalid_file() -> None:
     with pytest.raises(SpaceError, match=r"notebook\.yaml: 1 problem\n  tagging_scheme\[0\]: found 'bioes'"):
         load_space("notebook", {"tagging_scheme": ["bioes"]})

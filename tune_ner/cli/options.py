@@ -24,27 +24,51 @@ ResultsDir = Annotated[Path, typer.Option(help="Folder in which run folders are 
 
 
 @dataclass(frozen=True)
-class ReadingOptions:
-    """How to read a corpus; the names are those of `ReadOptions`."""
+class ColumnOptions:
+    """Where a corpus has its tokens, tags and types; the names are those of `ReadOptions`."""
 
     panel: ClassVar[str] = "Reading"
 
-    format: Annotated[
-        str | None,
-        typer.Option(help=f"Format of the data: {', '.join(get_args(FormatName))}.", show_default="ending and content"),
-    ] = None
     token_column: Annotated[
         str | None, typer.Option(help="Column of the tokens, by number from 1 or name.", show_default="detected")
     ] = None
     tag_column: Annotated[
-        str | None, typer.Option(help="Column of the tags, by number from 1 or name.", show_default="detected")
+        str | None,
+        typer.Option(help="Column of the tags, or layer of entities, by number or name.", show_default="detected"),
     ] = None
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--column", help="Key of JSON rows: text, spans, tokens or tags=KEY; repeatable.", show_default="detected"
+        ),
+    ] = None
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--label",
+            help="New name of a type, or name of an integer tag: OLD=NEW; repeatable.",
+            show_default="as read",
+        ),
+    ] = None
+    multiple_labels: Annotated[
+        str | None, typer.Option(help="Tags with several labels: error, or first.", show_default="error")
+    ] = None
+
+
+@dataclass(frozen=True)
+class ReadingOptions(ColumnOptions):
+    """How to read a corpus; the names are those of `ReadOptions`."""
+
     group_by: Annotated[
         str | None,
         typer.Option(
             help="Keep sentences of the same group in one split: document, file, or a key or column of the data.",
             show_default="each sentence on its own",
         ),
+    ] = None
+    format: Annotated[
+        str | None,
+        typer.Option(help=f"Format of the data: {', '.join(get_args(FormatName))}.", show_default="ending and content"),
     ] = None
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict, dataclass
 from itertools import tee
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, cast, get_args
 
 import typer
 from rich.console import Console
 
 from tune_ner.cli.console import reported_errors
+from tune_ner.cli.options import ColumnOptions, with_options
 from tune_ner.config.hyperparameters import Precision
 from tune_ner.data.corpus import Corpus, Sentence
 from tune_ner.data.markup import MarkupMode
@@ -32,12 +34,21 @@ PredictFormat = Literal[
 _MOST_FILES = 5
 
 
+@dataclass(frozen=True)
+class ExpectOptions(ColumnOptions):
+    """How to read the data of `--expect`."""
+
+    panel: ClassVar[str] = "Reading of --expect"
+
+
+@with_options
 def predict(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model folder, or a run folder for its best model.")],
     texts: Annotated[
         list[str] | None,
         typer.Argument(metavar="[TEXT ...]", help="Texts; - for standard input.", show_default="standard input"),
     ] = None,
+    *,
     file: Annotated[
         list[Path] | None,
         typer.Option(help=".txt with one text per line, or .jsonl with `text`; repeatable.", show_default="none"),
@@ -70,6 +81,7 @@ def predict(
     at_once: Annotated[
         int, typer.Option(help="Largest number of texts read before their results are printed.", min=1)
     ] = 1024,
+    reading: ExpectOptions,
 ) -> None:
     """Find the entities of texts and print one result per text, in order.
 
@@ -103,7 +115,7 @@ def predict(
             from tune_ner.data.loaders import load_corpus
             from tune_ner.inference.scoring import score_corpus
 
-            _print_metrics(console, score_corpus(predictor, load_corpus(expect, markup)), as_text)
+            _print_metrics(console, score_corpus(predictor, load_corpus(expect, markup, **asdict(reading))), as_text)
             return
         inputs, printed = tee(rows)
         found = predictor.stream((row.text for row in inputs), at_once)

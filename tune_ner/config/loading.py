@@ -69,6 +69,8 @@ def load_space(
     else:
         path = _find_space(os.fspath(source))
         content, origin = _read_yaml(path), str(path)
+    if "overlaps" in overrides and isinstance(content.get("data"), Mapping):
+        content["data"] = {key: value for key, value in content["data"].items() if key != "overlaps"}
     if "split" in overrides:
         split = content.get("split")
         overrides["split"] = {**(split if isinstance(split, dict) else {}), **_parse_split(overrides["split"])}

@@ -212,7 +212,18 @@ class SearchSpace(_SpaceFields):
     @model_validator(mode="before")
     @classmethod
     def _accept_python_values(cls, content: Any) -> Any:
-        return _to_python(content)
+        content = _to_python(content)
+        data = content.get("data") if isinstance(content, Mapping) else None
+        if (
+            isinstance(data, Mapping) and "overlaps" in data
+        ):  # which is about the corpus, but decides what is trained on
+            if content.get("overlaps", data["overlaps"]) != data["overlaps"]:
+                raise ValueError(
+                    f"overlaps: found {content['overlaps']}, and {data['overlaps']} under `data:`; expected one"
+                )
+            rest = {key: value for key, value in data.items() if key != "overlaps"}
+            content = {**content, "data": rest, "overlaps": data["overlaps"]}
+        return content
 
     @model_validator(mode="after")
     def _check_windows_advance(self) -> Self:

@@ -30,6 +30,12 @@ def loaded(folder: Path, content: Any, name: str = "a.jsonl", **reading: Any) ->
     return load_corpus(path, **reading)
 
 
+def test_entities_of_one_character_with_inclusive_ends_are_kept(tmp_path: Path) -> None:
+    label = {"name": {"Å": [[0, 0]], "Rom": [[6, 8]]}}
+    corpus = loaded(tmp_path, [{"text": "Å såg Rom.", "label": label}])
+    assert entities(corpus) == [("Å såg Rom.", [("Å", "name"), ("Rom", "name")])]
+
+
 def refused(folder: Path, content: Any, name: str = "a.jsonl", **reading: Any) -> str:
     with pytest.raises(DataError) as caught:
         loaded(folder, content, name, **reading)
@@ -147,8 +153,8 @@ def test_white_space_around_spans_is_cut_off_and_empty_spans_are_left_out(tmp_pa
     corpus = loaded(tmp_path, [{"text": TEXT, "spans": [[0, 5, "PER"], [2, 2, "PER"], [4, 5, "PER"]]}])
     assert entities(corpus) == [(TEXT, [("Anna", "PER")])]
     assert corpus.notes[1:] == (
-        "empty spans left out: 1",
         "spans with white space around them, which was cut off: 1",
+        "empty spans left out: 1",
         "spans of white space left out: 1",
     )
 

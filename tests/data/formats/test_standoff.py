@@ -54,6 +54,15 @@ def test_discontinuous_entities_are_counted(tmp_path: Path) -> None:
     assert "discontinuous entities left out: 1" in corpus.notes
 
 
+@pytest.mark.parametrize(("mention", "is_read"), [('a " b " c', True), ("a   b   c", True), ("a ' b ' d", False)])
+def test_the_text_of_an_entity_may_differ_in_punctuation(tmp_path: Path, mention: str, is_read: bool) -> None:
+    folder = brat(tmp_path / "c", "a ' b ' c", f"T1\tX 0 9\t{mention}\n")
+    if is_read:
+        assert "entities whose text differs in punctuation, read by their offsets: 1" in load_corpus(folder).notes
+    else:
+        assert "is not at its offsets" in refused(folder)
+
+
 def test_nested_entities_are_kept(tmp_path: Path) -> None:
     corpus = load_corpus(brat(tmp_path / "c", "New York City", "T1\tLOC 0 13\tNew York City\nT2\tLOC 0 8\tNew York\n"))
     assert len(corpus.sentences[0].spans) == 2

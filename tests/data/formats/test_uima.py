@@ -74,6 +74,18 @@ def test_the_layer_of_entities_can_be_chosen(tmp_path: Path) -> None:
         assert entities(load_corpus(tsv(tmp_path, content), tag_column=name)) == EXPECTED
 
 
+def test_entities_can_begin_and_end_inside_of_tokens_and_have_no_width(tmp_path: Path) -> None:
+    rows = ["1-1\t0-6\taaaaaa\tA[1]|B[2]", "1-1.1\t3-6\taaa\tC[3]|C[4]", "1-1.2\t6-6\t\tE[6]",
+            "1-2\t7-13\tbbbbbb\tA[1]", "1-2.1\t7-10\tbbb\tC[3]", "1-2.2\t9-10\tb\tD[5]",
+            "1-3\t14-15\tc\t_"]  # fmt: skip
+    lines = ["#FORMAT=WebAnno TSV 3.2", "#T_SP=webanno.custom.Span|value", "", "#Text=aaaaaa bbbbbb c", *rows]
+    corpus = load_corpus(tsv(tmp_path, "\n".join(lines)))
+    assert sorted((x.start, x.end, x.label) for x in corpus.sentences[0].spans) == [
+        (0, 6, "B"), (0, 13, "A"), (3, 6, "C"), (3, 10, "C"), (9, 10, "D"),
+    ]  # fmt: skip
+    assert "empty spans left out: 1" in corpus.notes
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -159,3 +171,7 @@ def test_a_cas_without_a_text_is_refused(tmp_path: Path) -> None:
     cas.to_json(tmp_path / "a.json")
     with pytest.raises(DataError, match="without a text"):
         load_corpus(tmp_path / "a.json", format="cas")
+    cas.sofa_string = "Anna"
+    cas.to_json(tmp_path / "a.json", pretty_print=True)
+    with pytest.raises(DataError, match="no layer of spans has a feature with a text"):
+        load_corpus(tmp_path / "a.json")

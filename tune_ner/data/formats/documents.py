@@ -59,16 +59,25 @@ def divided(document: Document, place_of: Callable[[int], str] | None = None) ->
             yield Sentence(f"{document.name}_{number}", line, tuple(spans), place, document.group)
 
 
-def check_mention(span: Span, text: str, mention: str, place: str) -> None:
-    """Compare a span with the text that the file gives for it; only the amount of white space may differ.
+def check_mention(span: Span, text: str, mention: str, place: str, counts: Counter[str]) -> None:
+    """Compare a span with the text that the file gives for it.
+
+    White space may differ. A text of the same length with the same letters and digits in their places may differ in
+    other characters, such as quotation marks; it is counted.
 
     Raises:
         DataError: it is another text, or blank.
     """
-    if span.text_in(text).split() != mention.split():
+    found = span.text_in(text)
+    if found.split() != mention.split():
+        pairs = zip(found, mention, strict=False)
+        letters = [pair for pair in pairs if pair[0].isalnum() or pair[1].isalnum()]
+        if letters and len(found) == len(mention) and all(a == b for a, b in letters):
+            counts["entities whose text differs in punctuation, read by their offsets"] += 1
+            return
         raise DataError(
             f"{place}: the entity {mention[:60]!r} is not at its offsets {span.start} to {span.end}, where the text is "
-            f"{span.text_in(text)[:60]!r}; expected offsets in characters"
+            f"{found[:60]!r}; expected offsets in characters"
         )
     if not mention.strip():
         raise DataError(f"{place}: an entity of type {span.label} without a character; expected a word")
@@ -115,7 +124,7 @@ def passages_of(row: Mapping[str, Any], place: str, name: str, group: str, count
         index, span = _placed(*ranges[0], label, passages, place)
         text = passages[index][1]
         if mention is not None:
-            check_mention(span, text, mention, place)
+            check_mention(span, text, mention, place, counts)
         if kept := trimmed(span, text, counts):
             found[index].append(kept)
     for number, ((_, text), spans) in enumerate(zip(passages, found, strict=True)):

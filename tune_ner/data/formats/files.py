@@ -26,9 +26,9 @@ Reading = tuple[list[Sentence], tuple[str, ...]]
 """The sentences of a file, and notes on how it was read."""
 
 _SNIFFED_LINES = 200
-_CAS_KEY = '"%FEATURE_STRUCTURES"'
-_CAS_START = 100_000
-"""Characters of a UIMA CAS in one line in which its keys begin."""
+_CAS_KEY = re.compile('"%(TYPES|FEATURE_STRUCTURES|VIEWS|VERSION|FLAGS)"')
+_CAS_START, _CAS_LINES = 100_000, 9
+"""Characters of a line, and lines, in which the keys of a UIMA CAS begin."""
 _MOST_NAMED = 5
 _NO_DATA = frozenset({"README", "LICENSE", "LICENCE", "COPYING", "TYPESYSTEM"})
 _SHARD = re.compile(r"(?P<name>.*?)[-_.]?(?P<number>\d+)(?:-of-\d+)?", re.DOTALL)
@@ -223,7 +223,7 @@ def _sniffed(path: Path) -> FormatName:
     if is_webanno(lines):
         return "webanno"
     if path.suffix.lower() == ".json":
-        return "cas" if _CAS_KEY in lines[0][:_CAS_START] or any(_CAS_KEY in line for line in lines[:9]) else "jsonl"
+        return "cas" if any(_CAS_KEY.search(line[:_CAS_START]) for line in lines[:_CAS_LINES]) else "jsonl"
     if is_pubtator(lines):
         return "pubtator"
     if path.suffix.lower() == ".tsv" or _looks_like_columns(lines):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -11,13 +12,18 @@ FormatName = Literal["brackets", "columns", "jsonl", "parquet", "brat", "pubtato
 Role = Literal["text", "spans", "tokens", "tags"]
 
 
-def _with_text_keys(value: Any) -> Any:
-    """Return a mapping whose keys are texts; YAML reads `0: O` with a number."""
-    return {str(key): item for key, item in value.items()} if isinstance(value, Mapping) else value
-
-
-READING_OPTIONS = ("format", "token_column", "tag_column", "group_by")
-"""Options of reading that commands have, too."""
+def _as_mapping(value: Any) -> Any:
+    """Return a mapping whose keys are texts: YAML reads `0: O` with a number, and commands have a list of `0=O`."""
+    if isinstance(value, Mapping):
+        return {str(key): item for key, item in value.items()}
+    if not value:
+        return {}
+    if not isinstance(value, list):
+        return value
+    pairs = [str(item).partition("=") for item in value]
+    if wrong := next((str(item) for item, pair in zip(value, pairs, strict=True) if not (pair[0] and pair[2])), None):
+        raise ValueError(f"found {wrong[:60]!r}; expected OLD=NEW")
+    return {old: new for old, _, new in pairs}
 
 
 class ReadOptions(BaseModel):
@@ -39,10 +45,10 @@ class ReadOptions(BaseModel):
     format: FormatName | None = None
     token_column: str | int | None = None
     tag_column: str | int | None = None
-    columns: dict[Role, str] = Field(default_factory=dict)
-    labels: Annotated[dict[str, str], BeforeValidator(_with_text_keys)] = Field(default_factory=dict)
+    columns: Annotated[dict[Role, str], BeforeValidator(_as_mapping)] = Field(default_factory=dict)
+    labels: Annotated[dict[str, str], BeforeValidator(_as_mapping)] = Field(default_factory=dict)
     group_by: str | None = None
-    multiple_labels: Literal["error", "first"] = "error"
+    multiple_labels: Annotated[Literal["error", "first"], BeforeValidator(lambda value: value or "error")] = "error"
 
     @property
     def group_key(self) -> str:
@@ -51,9 +57,16 @@ class ReadOptions(BaseModel):
 
     @property
     def arguments(self) -> str:
-        """The options as arguments of a command: ` --tag-column 3`; empty if none of those that have one is set."""
-        given = {name: getattr(self, name) for name in READING_OPTIONS}
-        return "".join(f" --{name.replace('_', '-')} {value}" for name, value in given.items() if value)
+        """The options as arguments of a command: ` --tag-column 3`; empty if none is set."""
+        arguments = []
+        for name, value in self.model_dump(include=set(READING_OPTIONS), exclude_defaults=True).items():
+            option = (
+                f" --{name.replace('_', '-').removesuffix('s') if isinstance(value, dict) else name.replace('_', '-')}"
+            )
+            values = [f"{old}={new}" for old, new in value.items()] if isinstance(value, dict) else [value]
+            arguments += [f"{option} {shlex.quote(str(each))}" for each in values]
+        return "".join(arguments)
 
 
 DEFAULT = ReadOptions()
+READING_OPTIONS = tuple(ReadOptions.model_fields)

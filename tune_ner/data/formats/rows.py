@@ -229,9 +229,6 @@ class _RowReader:
         span = checked_span(
             start, end, self._type_name(label, names, place), text, place, is_bound=not isinstance(mention, str)
         )
-        if span.start == span.end:
-            self.counts["empty spans left out"] += 1
-            return None
         if isinstance(mention, str) and mention:
             self.mentions.append((place, mention, span))
         return span

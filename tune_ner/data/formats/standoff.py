@@ -42,12 +42,12 @@ def read_pubtator(path: Path, lines: Sequence[str]) -> tuple[list[Sentence], tup
             part, offset = ("a", begins) if start >= begins and "a" in texts else ("t", 0)
             text = texts[part][1]
             span = checked_span(start - offset, end - offset, label, text, place)
-            check_mention(span, text, mention, place)
+            check_mention(span, text, mention, place, skipped)
             spans[part].append(span)
         for part, (number, text) in texts.items():
             name = f"{identifier}_{'title' if part == 't' else 'abstract'}"
             sentences.append(Sentence(name, text, tuple(sorted(spans[part])), f"{path}:{number}", identifier))
-    notes = [f"{kind} skipped: {count:,}" for kind, count in skipped.items()]
+    notes = [f"{kind}: {count:,}" for kind, count in skipped.items()]
     return sentences, ("read as PubTator: each title and each abstract is a sentence", *notes)
 
 
@@ -68,7 +68,7 @@ def _documents(path: Path, lines: Sequence[str], skipped: Counter[str]) -> Itera
             if len(cells) >= 5 and cells[1].isdecimal() and cells[2].isdecimal() and cells[0] == identifier:
                 annotations.append((number, (int(cells[1]), int(cells[2]), cells[3], cells[4])))
             elif len(cells) >= 3 and cells[0] == identifier:
-                skipped["relations"] += 1
+                skipped["relations skipped"] += 1
             else:
                 raise DataError(
                     f"{path}:{number}: found {line[:60]!r}; expected `ID|t|title`, `ID|a|abstract`, or the document's "
@@ -131,6 +131,6 @@ def _brat_spans(annotation: Path, text: str, counts: Counter[str]) -> list[Span]
             continue
         start, end = map(int, offsets.split())
         span = checked_span(start, end, label, text, place)
-        check_mention(span, text.replace("\r", " ").replace("\n", " "), mention, place)
+        check_mention(span, text.replace("\r", " ").replace("\n", " "), mention, place, counts)
         spans.append(span)
     return spans

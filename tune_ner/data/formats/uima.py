@@ -45,7 +45,9 @@ def _chosen_layer(path: Path, counts: Mapping[str, int], options: ReadOptions) -
         found = [name for name in counts if name == ENTITY_LAYER] or [name for name, count in counts.items() if count]
     if len(found) == 1:
         return found[0]
-    listed = ", ".join(f"{name} ({count:,})" for name, count in counts.items()) or "(none)"
+    if not counts:
+        raise DataError(f"{path}: no layer of spans has a feature with a text; expected one with the types of entities")
+    listed = ", ".join(f"{name} ({count:,})" for name, count in counts.items())
     what = "no layer is named NamedEntity"
     if wanted is not None:
         what = f"tag_column {str(wanted)!r}: no such layer and feature"
@@ -157,7 +159,8 @@ def _block_spans(path: Path, block: _Block, column: int, skipped: Counter[str]) 
                 first, last = ranges.get(key, (start, after))
                 ranges[key] = min(first, start), max(last, after)
     place = f"{path}:{block.rows[0][0]}"
-    return [checked_span(start, after, label, text, place) for (label, _), (start, after) in ranges.items()]
+    spans = (checked_span(start, after, label, text, place) for (label, _), (start, after) in ranges.items())
+    return [span for each in spans if (span := trimmed(each, text, skipped))]
 
 
 def _unescaped(text: str) -> str:
