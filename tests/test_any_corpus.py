@@ -44,7 +44,7 @@ def sentences(draw: st.DrawFn) -> dict[str, Any]:
     choices=st.fixed_dictionaries(
         {
             "tagging_scheme": st.sampled_from(["BIO", "BIOES", "IOB1", "IO"]),
-            "word_tokenizer": st.sampled_from(["whitespace", "punctuation", "character", "auto"]),
+            "word_tokenizer": st.sampled_from(["whitespace", "punctuation", "character", "subword", "auto"]),
             "markup": st.sampled_from(["keep", "strip"]),
             "subword_labels": st.sampled_from(["first", "all"]),
             "decoding": st.sampled_from(["argmax", "viterbi"]),

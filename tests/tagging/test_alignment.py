@@ -1,6 +1,7 @@
 """From words to labelled subwords, and the counts of what was cut."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,37 @@ def encoded(
     given = [Sentence("s", item) if isinstance(item, str) else item for item in sentences]
     subwords = tokenize_sentences(given, tokenizer, word_tokenizer=rule, max_length=max_length, stride=stride)
     return label_sentences(given, subwords, LABELS, BIO, subword_labels)
+
+
+@given(st.text(st.sampled_from("aå xyz.😀\n\u00ad\u200b薬"), max_size=20))
+def test_pieces_of_the_tokenizer_can_be_words(tokenizer: Any, text: str) -> None:
+    given_ids = tokenizer(text)["input_ids"]
+    found = tokenize_sentences([Sentence("s", text)], tokenizer, word_tokenizer="subword", max_length=512)
+    assert found.ids.tolist() == given_ids
+    words = found.words.of(0)
+    assert all(start < end for start, end in words)
+    assert all(before <= start for (_, before), (start, _) in pairwise(words))
+    assert (found.read_at >= 0).all()
+
+
+def test_entities_within_words_are_kept_whole_by_pieces(tokenizer: Any) -> None:
+    text = "田中さんは東京へ xylometazolin"
+    pieces = [
+        range_ for range_ in tokenizer(text, return_offsets_mapping=True)["offset_mapping"] if range_[0] < range_[1]
+    ]
+    for start, end in pieces:
+        sentence = Sentence("s", text, (Span(start, end, "DRUG"),))
+        result = encoded(tokenizer, sentence, rule="subword")
+        assert result.stats.problems == {}
+        tags = [LABELS[label] for label in result.word_label_ids]
+        assert tags_to_spans(tags, result.subwords.words.of(0)) == sentence.spans
+
+
+def test_windows_of_pieces_read_each_word_once(tokenizer: Any) -> None:
+    text = " ".join([TEXT] * 9)
+    result = encoded(tokenizer, Sentence("s", text, (Span(0, 13, "DRUG"),)), rule="subword", max_length=8, stride=2)
+    assert len(result.subwords.lengths) > 3
+    assert result.stats.words_cut == result.stats.entities_cut == 0
 
 
 def ids_of(result: EncodedSplit) -> list[list[int]]:

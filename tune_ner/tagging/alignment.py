@@ -32,6 +32,7 @@ IGNORED = -100
 """Label id of subwords that the loss ignores, as in torch and transformers."""
 
 _NONE = -1
+_SAMPLE_WORD = "a"
 _BATCH = 50_000
 
 
@@ -122,7 +123,8 @@ def tokenize_sentences(
     Args:
         sentences: the sentences of a split, in order.
         tokenizer: a fast tokenizer of transformers.
-        word_tokenizer: how texts are split into words.
+        word_tokenizer: how texts are split into words. With `subword`, whole texts are tokenized, and each piece is a
+            word with the characters that it stands for.
         max_length: maximal number of subwords in a window, special tokens included.
         stride: 0 truncates longer sentences; otherwise they continue in further windows, each of which repeats this
             many subwords of the previous one. A word is read in the window where its smaller context is largest.
@@ -140,14 +142,19 @@ def tokenize_sentences(
 def _tokenize(
     texts: Sequence[str], tokenizer: Any, word_tokenizer: WordTokenizer, max_length: int, stride: int
 ) -> Subwords:
-    words, distinct, index = split_texts(texts, word_tokenizer)
-    pieces, piece_starts, prefix, suffix = _distinct_subwords(distinct, tokenizer)
     # the subwords of all words end to end, without special tokens
-    sizes = np.diff(piece_starts)[index]
-    # a word without a subword, such as a lone soft hyphen, has no label; it must not divide the entity around it
-    visible = sizes > 0
-    words, index, sizes = words.select(visible), index[visible], sizes[visible]
-    ids, word_ids = pieces[ragged(piece_starts[index], sizes)], np.repeat(np.arange(len(words), dtype=np.int32), sizes)
+    if word_tokenizer == "subword":
+        words, sizes, ids = _pieces_as_words(texts, tokenizer)
+        prefix, suffix = _distinct_subwords([_SAMPLE_WORD], tokenizer)[2:]
+    else:
+        words, distinct, index = split_texts(texts, word_tokenizer)
+        pieces, piece_starts, prefix, suffix = _distinct_subwords(distinct, tokenizer)
+        sizes = np.diff(piece_starts)[index]
+        # a word without a subword, such as a lone soft hyphen, has no label; it must not divide the entity around it
+        visible = sizes > 0
+        words, index, sizes = words.select(visible), index[visible], sizes[visible]
+        ids = pieces[ragged(piece_starts[index], sizes)]
+    word_ids = np.repeat(np.arange(len(words), dtype=np.int32), sizes)
     sentence_starts = np.append(0, np.cumsum(sizes))[words.firsts]
     # the windows over them
     room = max(0, max_length - len(prefix) - len(suffix))
@@ -176,6 +183,36 @@ def _distinct_subwords(words: list[str], tokenizer: Any) -> tuple[Ints, Ints, li
     prefix = is_special.index(False) if example else len(ids)
     suffix = is_special[::-1].index(False) if example else 0
     return flat, np.append(0, np.cumsum(sizes)), ids[:prefix], ids[len(ids) - suffix :]
+
+
+def _pieces_as_words(texts: Sequence[str], tokenizer: Any) -> tuple[Words, Ints, Ints]:
+    """Return the pieces of whole texts as words, the number of subwords of each, and the ids of all subwords.
+
+    Pieces of the same characters (bytes of one character), of white space and of no character belong to the word before
+    them; so does a piece that begins inside of it.
+    """
+    options = {"add_special_tokens": False, "return_offsets_mapping": True, "return_attention_mask": False}
+    encoding = tokenizer(list(texts), verbose=False, **options) if texts else {"input_ids": [], "offset_mapping": []}
+    words: list[Word] = []
+    sizes: list[int] = []
+    firsts = [0]
+    ids: list[int] = []
+    for text, pieces, offsets in zip(texts, encoding["input_ids"], encoding["offset_mapping"], strict=True):
+        for number, (start, end) in enumerate(offsets):
+            piece = text[start:end]
+            start += len(piece) - len(piece.lstrip())
+            end -= len(piece) - len(piece.rstrip())
+            if start >= end or (len(words) > firsts[-1] and start < words[-1][1]):
+                if len(words) > firsts[-1]:
+                    sizes[-1] += 1
+                    ids.append(pieces[number])
+                continue  # before the first word of a text, white space is dropped
+            words.append((start, end))
+            sizes.append(1)
+            ids.append(pieces[number])
+        firsts.append(len(words))
+    starts, ends = np.array(words, dtype=np.int32).reshape(-1, 2).T
+    return Words(starts, ends, np.array(firsts)), np.array(sizes, dtype=np.int64), np.array(ids, dtype=np.int32)
 
 
 def _windows(sizes: Ints, room: int, stride: int) -> tuple[Ints, Ints, Ints]:

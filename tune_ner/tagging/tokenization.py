@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +13,12 @@ import regex
 
 from tune_ner.data.corpus import Sentence
 
-FixedWordTokenizer = Literal["whitespace", "punctuation", "character"]
-WORD_TOKENIZERS: tuple[FixedWordTokenizer, ...] = get_args(FixedWordTokenizer)
-WordTokenizer = Literal["whitespace", "punctuation", "character", "auto"]
-"""`auto` stands for the choice of `choose_word_tokenizer` and is replaced by it before texts are split."""
+FixedWordTokenizer = Literal["whitespace", "punctuation", "character", "subword"]
+WORD_TOKENIZERS: tuple[FixedWordTokenizer, ...] = ("whitespace", "punctuation", "character")
+"""Those that split a text without an encoder, from the coarsest to the finest."""
+WordTokenizer = Literal["whitespace", "punctuation", "character", "subword", "auto"]
+"""`subword` takes the pieces of the encoder's tokenizer as words, see `tokenize_sentences`. `auto` stands for the choice
+of `choose_word_tokenizer` and is replaced by it before texts are split."""
 
 Word = tuple[int, int]
 """Half-open character offsets of a word in its text."""
@@ -40,6 +42,7 @@ _PATTERNS: Mapping[WordTokenizer, regex.Pattern[str]] = {
         rf"{_LETTER}[{_INVISIBLE}]*|[\w{_INVISIBLE}--{_LETTER}]+|[^\w\s\x1c-\x1f{_INVISIBLE}]", regex.V1
     ),
 }
+_PATTERNS = {**_PATTERNS, "subword": _PATTERNS["character"]}
 _ALIGNED = 0.995
 """Share of spans on word boundaries from which a coarser word tokenizer is preferred."""
 _UNSPACED_LETTER = regex.compile(f"[{_UNSPACED}]")
@@ -95,7 +98,8 @@ def split_words(text: str, word_tokenizer: WordTokenizer) -> list[Word]:
 
     `whitespace` splits at white space, as the notebook does; `punctuation` takes maximal runs of letters, digits,
     marks and underscores, and every other visible character as a word of its own; `character` does so too, but
-    takes every character of a script without spaces between words (and of Hangul) as a word.
+    takes every character of a script without spaces between words (and of Hangul) as a word. `subword` needs an
+    encoder; without one, its words are those of `character`.
     """
     return [match.span() for match in _PATTERNS[word_tokenizer].finditer(text)]
 
@@ -136,7 +140,7 @@ def split_texts(texts: Sequence[str], word_tokenizer: WordTokenizer) -> tuple[Wo
     if not line.isascii():
         line = _SURROGATE.sub("\ufffd", line)  # half a character cannot be encoded
     codes = np.frombuffer(line.encode("utf-32-le"), np.uint32)
-    if word_tokenizer == "character":
+    if word_tokenizer in ("character", "subword"):
         bounds = [match.span() for match in _PATTERNS[word_tokenizer].finditer(line)]
         starts, ends = np.array(bounds, dtype=np.int64).reshape(-1, 2).T
     else:
