@@ -17,8 +17,8 @@ FixedWordTokenizer = Literal["whitespace", "punctuation", "character", "subword"
 WORD_TOKENIZERS: tuple[FixedWordTokenizer, ...] = ("whitespace", "punctuation", "character")
 """Those that split a text without an encoder, from the coarsest to the finest."""
 WordTokenizer = Literal["whitespace", "punctuation", "character", "subword", "auto"]
-"""`subword` takes the pieces of the encoder's tokenizer as words, see `tokenize_sentences`. `auto` stands for the choice
-of `choose_word_tokenizer` and is replaced by it before texts are split."""
+"""`subword`: the pieces of the encoder's tokenizer, see `tokenize_sentences`. `auto` stands for the choice of
+`choose_word_tokenizer` and is replaced by it before texts are split."""
 
 Word = tuple[int, int]
 """Half-open character offsets of a word in its text."""
