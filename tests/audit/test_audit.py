@@ -56,7 +56,7 @@ def test_brackets_of_the_published_text_are_an_error(swedish_medical_ner: Path) 
 def test_stripped_text_has_no_error(swedish_medical_ner: Path) -> None:
     report = audit(load_corpus(str(swedish_medical_ner), "strip"))
     assert report.severity == "warning"
-    assert set(report.baselines) == {"gazetteer"}
+    assert set(report.baselines) == {"gazetteer", "crf"}
     assert not {"marker_baseline", "boundary_markers"} & {finding.kind for finding in report.findings}
     assert 0.6 < report.baselines["gazetteer"]["test"].f1 < 0.9
 
@@ -73,7 +73,7 @@ def test_space_left_by_removed_brackets_is_a_warning(swedish_medical_ner: Path) 
 def test_plain_text_has_no_error() -> None:
     report = audit(plain_corpus(), plain_split(), word_tokenizer="punctuation")
     assert report.at_least("error") == ()
-    assert set(report.baselines) == {"gazetteer"}
+    assert set(report.baselines) == {"gazetteer", "crf"}
     assert report.data_fingerprint == plain_corpus().fingerprint
     assert report.splits["test"].entities == sum(report.splits["test"].per_type.values())
     assert {finding.kind for finding in report.at_least("warning")} <= {"sample_size", "duplicates_train_test"}

@@ -7,7 +7,8 @@ from tests.factories import a_finding, a_run, an_audit
 from tune_ner.errors import RunFolderError
 from tune_ner.results.audits import (
     Audits,
-    baseline_f1,
+    BestBaseline,
+    best_baseline,
     highest_severity,
     read_audits,
     shared_findings,
@@ -16,9 +17,12 @@ from tune_ner.results.audits import (
 
 
 def test_baseline_is_the_best_of_each_fold_averaged() -> None:
-    assert baseline_f1({}) is None
+    assert best_baseline({}) is None
     audits: Audits = {0: an_audit(baselines={"a": 0.2, "b": 0.6}), 1: an_audit(baselines={"a": 0.4})}
-    assert baseline_f1(audits) == pytest.approx(0.5)
+    found = best_baseline(audits)
+    assert found
+    assert found.f1 == pytest.approx(0.5)
+    assert best_baseline({None: an_audit(baselines={"gazetteer": 0.2, "crf": 0.6})}) == BestBaseline("a CRF", 0.6)
 
 
 def test_findings_of_several_folds_are_merged_most_severe_first() -> None:

@@ -30,11 +30,11 @@ def test_headline_names_the_best_its_score_and_how_many_are_as_good(tmp_path: Pa
 
 def test_headline_compares_with_the_baseline_and_counts_findings(tmp_path: Path) -> None:
     findings = [a_finding(f"finding {n}", s) for n, s in enumerate(("error", "warning", "warning", "info"))]  # type: ignore[arg-type]
-    audits: Audits = {None: an_audit(*findings, baselines={"words": 0.75})}
+    audits: Audits = {None: an_audit(*findings, baselines={"gazetteer": 0.5, "crf": 0.75})}
     results = Results(a_run(tmp_path, [a_record((0.9,), test=0.8)], audits=audits))
     best = results.entries[0].test.estimate
     found = facts(results.headline)
-    assert f"Best baseline without a model 0.750 ({best - 0.75:+.3f})" in found
+    assert f"Best baseline (a CRF) 0.750 ({best - 0.75:+.3f})" in found
     assert "Data audit: 1 error and 2 warnings" in found
     assert "1 seed per configuration" in found
 

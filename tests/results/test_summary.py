@@ -163,7 +163,9 @@ def test_best_configuration_below_the_baseline_is_a_caveat(tmp_path: Path) -> No
     results = simulated_run(tmp_path, [simulated_trial(0.6)], audits={None: audit})
     (caveat,) = results.caveats
     best = results.entries[0].test.estimate
-    assert caveat.endswith(f"not better than the best baseline without a model: test span F1 {best:.3f} and 0.950.")
+    assert caveat.endswith(
+        f"not better than the best baseline (a list of the train entities): test span F1 {best:.3f} and 0.950."
+    )
     assert results.warnings == []
 
 

@@ -110,6 +110,15 @@ def audit(
         test_sentences_in_train=data.shared_sentences("test", "train"),
         seen_entities=seen_entities(corpus, split).texts,
         findings=tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))),
-        notes=corpus.notes,
+        notes=(*corpus.notes, *_crf_notes(data)),
         baseline_counts=data.best_baseline_counts(),
     )
+
+
+def _crf_notes(data: AuditInput) -> list[str]:
+    """Return a note if the CRF baseline was not trained on all sentences of train."""
+    if data.crf and data.crf.step > 1:
+        return [f"the CRF baseline learned from 1 of {data.crf.step} sentences of train, to take seconds"]
+    if data.is_too_large_for_crf:
+        return ["no CRF baseline: it would take minutes on this corpus"]
+    return []

@@ -1,4 +1,4 @@
-"""Baselines without a model: a gazetteer of the train entities, and the scores of any such baseline."""
+"""Baselines without an encoder: a gazetteer of the train entities, and the scores of any such baseline."""
 
 from __future__ import annotations
 

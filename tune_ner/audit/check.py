@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tune_ner.audit.baselines import EVALUATED_SPLITS, Gazetteer, Predict, learn_gazetteer, predict_known_types
+from tune_ner.audit.crf_baseline import MOST_WORDS, CrfBaseline, learn_crf
 from tune_ner.audit.findings import Finding, SplitSize
 from tune_ner.audit.marker_baseline import MarkerBaseline, learn_marker_baseline
 from tune_ner.audit.token_counts import Encoding, TokenizerCounts, count_tokens
@@ -20,7 +21,7 @@ from tune_ner.data.near_duplicates import find_duplicates
 from tune_ner.data.splits import Split
 from tune_ner.evaluation.span_metrics import SpanMetrics, score_spans, sentence_counts
 from tune_ner.tagging.overlaps import OverlapPolicy
-from tune_ner.tagging.tokenization import WordTokenizer, choose_word_tokenizer
+from tune_ner.tagging.tokenization import WordTokenizer, choose_word_tokenizer, split_words
 
 
 @dataclass(frozen=True)
@@ -96,11 +97,26 @@ class AuditInput:
         return learn_marker_baseline(self.sentences_of("train"))
 
     @cached_property
+    def is_too_large_for_crf(self) -> bool:
+        """Whether evaluating a CRF would take minutes."""
+        sentences = (sentence for name in EVALUATED_SPLITS for sentence in self.sentences_of(name))
+        return sum(len(split_words(each.text, self.word_tokenizer)) for each in sentences) > MOST_WORDS
+
+    @cached_property
+    def crf(self) -> CrfBaseline | None:
+        """A CRF trained on train; None if train has no entity or the corpus is too large."""
+        if self.is_too_large_for_crf:
+            return None
+        return learn_crf(self.sentences_of("train"), self.corpus.entity_types, self.word_tokenizer, self.overlaps)
+
+    @cached_property
     def baseline_spans(self) -> dict[str, dict[SplitName, list[tuple[Span, ...]]]]:
-        """The predictions of `gazetteer` and, if there are boundary markers, of `boundary_markers`."""
+        """The predictions of `gazetteer`, of `crf` if there is one, and of `boundary_markers` if there are any."""
         predictors: dict[str, Predict] = {"gazetteer": self.gazetteer.predict}
         if self.marker_baseline.rules:
             predictors["boundary_markers"] = predict_known_types(self.marker_baseline, self.gazetteer)
+        if self.crf:
+            predictors["crf"] = self.crf.predict
         return {
             name: {split: [tuple(predict(s.text)) for s in self.sentences_of(split)] for split in EVALUATED_SPLITS}
             for name, predict in predictors.items()

@@ -68,7 +68,7 @@ class SplitSize:
 class AuditReport:
     """Result of an audit; prints as text in a terminal and as HTML in a notebook.
 
-    `baselines` holds the metrics of baselines without a model, by name and split; `test_sentences_in_train` the indices
+    `baselines` holds the metrics of baselines without an encoder, by name and split; `test_sentences_in_train` the rows
     of test sentences that also occur in train, by level of similarity (`exact`, `normalized`, `near`), each including
     the levels before; `seen_entities` the normalized texts of the entities in train; `findings` the most severe first.
     `baseline_counts` holds the index, true positives, false positives and false negatives of each test sentence in

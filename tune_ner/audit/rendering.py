@@ -73,7 +73,7 @@ def print_report(console: Console, report: AuditReport, *, details: bool = False
             print_line(console, suggestion, "suggestion", "dim", indent=2)
             console.print()
     console.print()
-    print_table(console, _formatted(report.baselines_table()), "Baselines without a model")
+    print_table(console, _formatted(report.baselines_table()), "Baselines without an encoder")
     for note in report.notes:
         print_line(console, note, "note", "yellow")
 
@@ -91,7 +91,7 @@ def report_html(report: AuditReport) -> str:
         Markup("<p><b>{}</b></p>").format(visible(report.summary)),
         _html_table(report.splits_table()),
         *(_group_html(suggestion, findings) for suggestion, findings in group_by_suggestion(report.findings).items()),
-        Markup("<p>Baselines without a model:</p>"),
+        Markup("<p>Baselines without an encoder:</p>"),
         _html_table(report.baselines_table()),
         *(Markup("<p>Note: {}</p>").format(visible(note)) for note in report.notes),
     ]

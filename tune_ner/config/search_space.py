@@ -274,7 +274,9 @@ class SearchSpace(_SpaceFields):
     def contains(self, name: str, value: Any) -> bool:
         """Return whether a hyperparameter can have this value."""
         found = getattr(self, name)
-        return value in found if isinstance(found, list) else contains(found, value)
+        if isinstance(found, list):
+            return value in found or "auto" in found  # trials have the word tokenizer that stands for it
+        return contains(found, value)
 
     @property
     def grid_values(self) -> dict[str, list[Any]]:

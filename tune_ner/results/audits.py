@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -15,6 +16,8 @@ from tune_ner.utils.io import first_problem, read_json
 
 Audits = Mapping[int | None, AuditReport]
 """The audit of each fold, or of None for a single split."""
+
+BASELINE_NAMES = {"gazetteer": "a list of the train entities", "boundary_markers": "boundary markers", "crf": "a CRF"}
 
 _REPORT = TypeAdapter(AuditReport)
 _FOLD = TypeAdapter(int | None)
@@ -37,10 +40,24 @@ def read_audits(file: Path) -> dict[int | None, AuditReport]:
         raise RunFolderError(f"{file}: not an audit of this version: expected a list of audits with `fold`") from error
 
 
-def baseline_f1(audits: Audits) -> float | None:
-    """Return the test span F1 of the best baseline without a model, the mean over folds; None without an audit."""
-    best = [max((scores["test"].f1 for scores in a.baselines.values()), default=0.0) for a in audits.values()]
-    return fmean(best) if best else None
+@dataclass(frozen=True)
+class BestBaseline:
+    """The best baseline without an encoder: its name, and its test span F1, the mean over folds."""
+
+    name: str
+    f1: float
+
+
+def best_baseline(audits: Audits) -> BestBaseline | None:
+    """Return the best baseline on test; its name is that in most folds. None without an audit."""
+    best = [
+        max(((scores["test"].f1, name) for name, scores in audit.baselines.items()), default=(0.0, ""))
+        for audit in audits.values()
+    ]
+    if not best:
+        return None
+    (name, _), *_ = Counter(name for _, name in best).most_common(1)
+    return BestBaseline(BASELINE_NAMES.get(name, name), fmean(f1 for f1, _ in best))
 
 
 def highest_severity(audits: Audits) -> str:

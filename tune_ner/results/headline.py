@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tune_ner.results.audits import baseline_f1, shared_findings
+from tune_ner.results.audits import best_baseline, shared_findings
 from tune_ner.results.leaderboard import LeaderboardEntry
 from tune_ner.results.prediction_cache import PredictionCache
 from tune_ner.results.records import TrialRecord
@@ -62,13 +62,13 @@ def _ties(entries: Sequence[LeaderboardEntry]) -> Fact:
 
 
 def _baseline(best: LeaderboardEntry, cache: PredictionCache) -> Fact:
-    baseline = baseline_f1(cache.audits)
+    baseline = best_baseline(cache.audits)
     if baseline is None:
         return Fact("", "audit")
     found = cache.improvement(best.records)
-    difference = best.test.estimate - baseline
+    difference = best.test.estimate - baseline.f1
     limits = f", 95 % interval {found.low:+.3f} to {found.high:+.3f}" if found else ""
-    return Fact(f"Best baseline without a model {baseline:.3f} ({difference:+.3f}{limits})", "audit")
+    return Fact(f"Best baseline ({baseline.name}) {baseline.f1:.3f} ({difference:+.3f}{limits})", "audit")
 
 
 def _repetitions(best: LeaderboardEntry) -> Fact:

@@ -13,7 +13,7 @@ from tune_ner.config.hyperparameters import NumberDistribution, format_distribut
 from tune_ner.config.search_space import SearchSpace, SplitSettings
 from tune_ner.data.corpus import SPLIT_NAMES
 from tune_ner.evaluation.ranking import expected_best
-from tune_ner.results.audits import Audits, baseline_f1, shared_findings
+from tune_ner.results.audits import Audits, best_baseline, shared_findings
 from tune_ner.results.effects import SIGNIFICANT
 from tune_ner.results.leaderboard import LeaderboardEntry
 from tune_ner.results.prediction_cache import PredictionCache
@@ -281,16 +281,16 @@ def caveats(entries: Sequence[LeaderboardEntry], audits: Audits) -> list[str]:
     """Return the reasons not to rely on the results: audit errors, and a best model that is of no use."""
     errors = [finding for finding in shared_findings(audits) if finding.severity == "error"]
     sentences = [f"The data has an audit error: {finding.title}. {finding.suggestion}" for finding in errors]
-    baseline = baseline_f1(audits)
+    baseline = best_baseline(audits)
     if not entries:
         return sentences
     best = entries[0].test.estimate
     if not best:
         sentences.append("The best configuration found no entity of the test split: its span F1 is 0.000.")
-    elif baseline is not None and best <= baseline:
+    elif baseline is not None and best <= baseline.f1:
         sentences.append(
-            f"The best configuration is not better than the best baseline without a model: test span F1 {best:.3f} and "
-            f"{baseline:.3f}."
+            f"The best configuration is not better than the best baseline ({baseline.name}): test span F1 {best:.3f} "
+            f"and {baseline.f1:.3f}."
         )
     return sentences
 
@@ -359,12 +359,12 @@ def _untrained(entries: Sequence[LeaderboardEntry]) -> str:
 
 
 def _baseline(entries: Sequence[LeaderboardEntry], cache: PredictionCache) -> str:
-    baseline, best = baseline_f1(cache.audits), entries[0].test.estimate
-    if baseline is None or best <= baseline:  # the latter is a caveat
+    baseline, best = best_baseline(cache.audits), entries[0].test.estimate
+    if baseline is None or best <= baseline.f1:  # the latter is a caveat
         return ""
     improvement = cache.improvement(entries[0].records)
     interval = f" (95 % interval {improvement.low:+.3f} to {improvement.high:+.3f})" if improvement else ""
     return (
-        f"The best baseline without a model reaches test span F1 {baseline:.3f}; the best configuration is "
-        f"{best - baseline:.3f} above it{interval}."
+        f"The best baseline ({baseline.name}) reaches test span F1 {baseline.f1:.3f}; the best configuration is "
+        f"{best - baseline.f1:.3f} above it{interval}."
     )

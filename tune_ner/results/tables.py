@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tune_ner.results.audits import baseline_f1
+from tune_ner.results.audits import best_baseline
 from tune_ner.results.leaderboard import LeaderboardEntry
 from tune_ner.results.prediction_cache import Novelty, PredictionCache
 from tune_ner.results.records import TrialRecord
@@ -143,7 +143,7 @@ def leaderboard_table(
     `test_seen_recall` and `test_unseen_recall` count test entities whose text is, or is not, an entity in train, with
     Wilson's intervals.
     `test_without_train_sentences_f1` leaves out test sentences that also occur in train; `improvement_over_baseline` is
-    test span F1 minus that of the best baseline without a model. Test metrics do not affect the order.
+    test span F1 minus that of the best baseline without an encoder. Test metrics do not affect the order.
     """
     varied = varied_hyperparameters(records)
     rows = [{"rank": place, **_leaderboard_row(entry, cache, varied)} for place, entry in enumerate(entries, start=1)]
@@ -154,7 +154,7 @@ def _leaderboard_row(entry: LeaderboardEntry, cache: PredictionCache, varied: Se
     results = [record.result for record in entry.records if record.result]
     validation, test = ([result.metrics[split] for result in results] for split in ("validation", "test"))
     test_f1 = fmean(metrics.spans.f1 for metrics in test)
-    baseline, improvement = baseline_f1(cache.audits), cache.improvement(entry.records)
+    baseline, improvement = best_baseline(cache.audits), cache.improvement(entry.records)
     return {
         **{name: getattr(entry.configuration, name) for name in (*MAIN_HYPERPARAMETERS, *varied)},
         "n_completed": len(entry.records),
@@ -178,7 +178,7 @@ def _leaderboard_row(entry: LeaderboardEntry, cache: PredictionCache, varied: Se
         "test_without_train_sentences_f1": fmean(
             _f1_without_train_sentences(cache, record) for record in entry.records
         ),
-        "improvement_over_baseline": None if baseline is None else test_f1 - baseline,
+        "improvement_over_baseline": None if baseline is None else test_f1 - baseline.f1,
         "improvement_over_baseline_low": improvement and improvement.low,
         "improvement_over_baseline_high": improvement and improvement.high,
         "best_epoch": fmean(result.best_epoch for result in results),
