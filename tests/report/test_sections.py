@@ -14,10 +14,12 @@ from tune_ner.report.sections import (
     audit_section,
     brief_section,
     comparison_section,
+    effects_section,
     files_section,
     leaderboard_section,
     markdown_of,
     notes_section,
+    outcome_sections,
     overview_section,
     print_sections,
     run_sections,
@@ -43,6 +45,27 @@ def test_report_of_a_grid(tmp_path: Path) -> None:
     sections = [*run_sections(results), files_section(results, results.run_dir.path / "report.html")]
     assert_snapshot("report_grid.txt", anonymous(text_of(sections), tmp_path))
     assert_snapshot("report_grid.md", anonymous(markdown_of(sections), tmp_path))
+
+
+def test_the_end_of_a_run_is_brief(tmp_path: Path) -> None:
+    results = Results(a_grid(tmp_path))
+    text = text_of(outcome_sections(results, results.planned_trials))
+    assert_snapshot("outcome_grid.txt", anonymous(text, tmp_path))
+    complete = text_of(outcome_sections(results, results.planned_trials, is_complete=True))
+    assert len(text.split()) < len(complete.split())
+
+
+def test_values_are_compared_in_a_table(tmp_path: Path) -> None:
+    records = [a_record((0.5,), seed=seed, learning_rate=rate) for seed in (1, 2) for rate in (1e-3, 2e-3)]
+    section = effects_section(results_of(tmp_path, records))
+    assert section
+    table, explained = section.content
+    assert isinstance(table, Table)
+    assert list(table.frame["values"]) == ["0.001 minus 0.002"]
+    assert "at best settings" not in table.frame
+    assert isinstance(explained, Sentence)
+    assert "tune-ner report" in explained.text
+    assert effects_section(results_of(tmp_path, records[:1], "one")) is None
 
 
 def test_report_of_a_search(tmp_path: Path) -> None:

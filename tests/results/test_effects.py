@@ -6,8 +6,9 @@ from tests.factories import a_config, a_result
 from tests.results.simulated import simulated_run, simulated_trial
 from tune_ner.evaluation.significance import Difference
 from tune_ner.results import effects as effects_module
-from tune_ner.results.effects import Effect, best_setting_effects, convergence_epoch
+from tune_ner.results.effects import ComparedEffect, Effect, best_setting_effects, convergence_epoch
 from tune_ner.results.records import TrialRecord
+from tune_ner.results.table_files import format_effects
 
 
 def validation_f1(record: TrialRecord) -> float:
@@ -79,6 +80,12 @@ def test_values_are_compared_at_their_best_setting_on_validation(tmp_path: Path)
     assert first.startswith("Each at its best setting on validation, BIO (learning_rate 0.002) vs. BIOES")
     assert second.startswith("On average over 2 matched pairs of trials, BIO vs. BIOES")
     assert "simultaneous 95 % interval" in second
+    at_best, on_average = results.compared_effects["tagging_scheme"]
+    row = format_effects(results.compared_effects).iloc[0]
+    assert (row["hyperparameter"], row["values"]) == ("tagging_scheme", "BIO minus BIOES")
+    for cell, each in ((row["at best settings"], at_best), (row["on average"], on_average)):
+        assert cell.startswith(f"{each.effect.difference.difference:+.3f} ({each.interval.low:+.3f} to")
+        assert cell.endswith("*") == each.is_significant
 
 
 def test_intervals_of_several_comparisons_hold_together(tmp_path: Path) -> None:
@@ -114,4 +121,4 @@ def test_interactions_are_tested(tmp_path: Path) -> None:
 )
 def test_verdict_says_where_test_and_interval_differ(p_value: float, low: float, verdict: str) -> None:
     effect = Effect("tagging_scheme", "BIO", "IO", 0.6, 0.5, Difference(0.1, low, 0.2, p_value), pairs=2)
-    assert verdict in effects_module._comparison(effect, p_value, effect.difference, 3)
+    assert verdict in effects_module._comparison(ComparedEffect(effect, p_value, effect.difference, 3))

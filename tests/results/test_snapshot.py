@@ -13,6 +13,7 @@ from tune_ner.results.run_results import Results
 from tune_ner.results.summary import describe_run
 from tune_ner.results.table_files import (
     format_common,
+    format_effects,
     format_importances,
     format_leaderboard,
     format_runs,
@@ -90,6 +91,7 @@ def test_wording_of_results(tmp_path: Path) -> None:
     assert search.search.importances is not None
     tables = {
         "leaderboard": format_leaderboard(grid),
+        "effects": format_effects(grid.compared_effects),
         "leaderboard of a search": format_leaderboard(by_seqeval),
         "stages": format_stages(timed.timings()),
         "speed": format_speed(timed.timings()),

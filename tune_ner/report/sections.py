@@ -21,6 +21,7 @@ from tune_ner.results.summary import describe_run
 from tune_ner.results.table_files import (
     OPTIONAL_COLUMNS,
     format_common,
+    format_effects,
     format_importances,
     format_leaderboard,
     format_runs,
@@ -96,7 +97,7 @@ def caveats_of(results: Results) -> tuple[Sentence, ...]:
     return tuple(Sentence(text, "warning", "error") for text in results.caveats)
 
 
-def leaderboard_section(results: Results) -> Section | None:
+def leaderboard_section(results: Results, *, is_brief: bool = False) -> Section | None:
     """Return the leaderboard and sentences on how far to trust it; None without a completed trial."""
     if not results.entries:
         return None
@@ -104,12 +105,27 @@ def leaderboard_section(results: Results) -> Section | None:
     metric = results.selection_metric.replace("_f1", " F1").replace("_", " ")
     title = f"Ranked by validation {metric}{f'; all with {shared}' if shared else ''}"
     table = Table(format_leaderboard(results), title, OPTIONAL_COLUMNS)
-    return Section("Leaderboard", (table, *map(Sentence, (*results.summary, *results.warnings))))
+    summary = results.brief_summary if is_brief else results.summary
+    return Section("Leaderboard", (table, *map(Sentence, (*summary, *results.warnings))))
 
 
 def effect_sections(results: Results) -> list[Section]:
     """Return one section per question about a hyperparameter, with its answer."""
     return [Section(question, tuple(map(Sentence, answer))) for question, answer in results.answers.items()]
+
+
+def effects_section(results: Results) -> Section | None:
+    """Return a table of the differences between values of each hyperparameter; None without any."""
+    tested = [each for found in results.compared_effects.values() for each in found]
+    if not tested:
+        return None
+    comparisons = tested[0].comparisons
+    over = f"simultaneous over {comparisons} comparisons" if comparisons > 1 else ""
+    kind = f"95 % intervals{f', {over}' if over else ''}"
+    table = Table(format_effects(results.compared_effects), f"Test span F1 of one value minus that of another ({kind})")
+    star = "* significant after Holm's correction. " if any(each.is_significant for each in tested) else ""
+    explained = f"{star}`tune-ner report {results.run_dir.path}` explains the differences, with interactions."
+    return Section("Which values are better?", (table, Sentence(explained, tone="quiet")))
 
 
 def search_sections(results: Results) -> list[Section]:
@@ -174,13 +190,13 @@ def comparison_section(runs: Runs) -> Section:
     return Section("Comparison of runs", (best, *map(_note, comparison_notes(runs)), *tables), is_run=True)
 
 
-def outcome_sections(results: Results, trials: int) -> list[Section]:
-    """Return the sections printed at the end of a run of `trials` trials."""
+def outcome_sections(results: Results, trials: int, *, is_complete: bool = False) -> list[Section]:
+    """Return the outcome of a run of `trials` trials; unless it is complete, as briefly as at the end of the run."""
     caveats = caveats_of(results)
     sections = (
         Section("Before you use these results", caveats) if caveats else None,
-        leaderboard_section(results),
-        *effect_sections(results),
+        leaderboard_section(results, is_brief=not is_complete),
+        *(effect_sections(results) if is_complete else (effects_section(results),)),
         *search_sections(results),
         notes_section(results, trials),
     )
@@ -192,7 +208,7 @@ def run_sections(results: Results) -> list[Section]:
     sections = (
         overview_section(results),
         audit_section(results.audits),
-        *outcome_sections(results, results.planned_trials),
+        *outcome_sections(results, results.planned_trials, is_complete=True),
         timings_section(results),
     )
     return [section for section in sections if section]

@@ -65,6 +65,28 @@ class Effect:
         return f"{format_value(self.one)} minus {format_value(self.other)}"
 
 
+@dataclass(frozen=True)
+class ComparedEffect:
+    """An effect as one of several comparisons of a run.
+
+    Attributes:
+        effect: the effect.
+        p_value: its p-value, corrected by Holm's method over all comparisons.
+        interval: its interval, which holds for all comparisons together (Bonferroni).
+        comparisons: their number.
+    """
+
+    effect: Effect
+    p_value: float
+    interval: Difference
+    comparisons: int
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the two values differ significantly on the test set."""
+        return self.p_value <= SIGNIFICANT
+
+
 def main_effects(cache: PredictionCache, records: Sequence[TrialRecord], hyperparameter: str) -> list[Effect]:
     """Return the effect of a hyperparameter for each pair of its values that has matched completed trials.
 
@@ -113,24 +135,32 @@ def test_span_f1(record: TrialRecord) -> float:
     return record.result.metrics["test"].spans.f1
 
 
-def answer_questions(
+def compare_effects(
     effects: Mapping[str, Sequence[Effect]], cache: PredictionCache, records: Sequence[TrialRecord]
-) -> dict[str, list[str]]:
-    """Return the questions that the run answers, such as `Which tagging scheme?`, each with its answer in sentences.
+) -> dict[str, list[ComparedEffect]]:
+    """Return for each hyperparameter its effects at the best settings, if there are any, then those on average.
 
-    P-values are corrected by Holm's method, and intervals by Bonferroni's, over the comparisons of all questions.
+    P-values are corrected by Holm's method, and intervals by Bonferroni's, over the effects of all hyperparameters.
     """
-    at_best = {name: best_setting_effects(cache, records, name) for name in effects}
-    every = [effect for name, found in effects.items() for effect in (*at_best[name], *found)]
-    adjusted = dict(zip(map(id, every), holm([effect.difference.p_value for effect in every]), strict=True))
+    every = {name: [*best_setting_effects(cache, records, name), *found] for name, found in effects.items()}
+    flat = [effect for found in every.values() for effect in found]
+    adjusted = dict(zip(map(id, flat), holm([effect.difference.p_value for effect in flat]), strict=True))
+    return {
+        name: [
+            ComparedEffect(e, adjusted[id(e)], _simultaneous(cache, records, e, len(flat)), len(flat)) for e in found
+        ]
+        for name, found in every.items()
+    }
+
+
+def answer_questions(
+    tested: Mapping[str, Sequence[ComparedEffect]], cache: PredictionCache, records: Sequence[TrialRecord]
+) -> dict[str, list[str]]:
+    """Return the questions that the run answers, such as `Which tagging scheme?`, each with its answer in sentences."""
     done = [record for record in records if record.result]
     answers: dict[str, list[str]] = {}
-    for name, found in effects.items():
-        sentences = _restriction(name, done)
-        sentences += [
-            _comparison(effect, adjusted[id(effect)], _simultaneous(cache, records, effect, len(every)), len(every))
-            for effect in (*at_best[name], *found)
-        ]
+    for name, found in tested.items():
+        sentences = [*_restriction(name, done), *map(_comparison, found)]
         sentences += _learning_rates(done) if name == "learning_rate" else _interactions(cache, done, name)
         answers[_question(name, records)] = sentences
     return answers
@@ -241,13 +271,14 @@ def _simultaneous(
     return cache.difference(*_aligned(sides), "test", level=1 - SIGNIFICANT / comparisons)
 
 
-def _comparison(effect: Effect, p_value: float, interval: Difference, comparisons: int) -> str:
-    verdict = "significantly different" if p_value <= SIGNIFICANT else "not significantly different"
+def _comparison(tested: ComparedEffect) -> str:
+    effect, interval, comparisons = tested.effect, tested.interval, tested.comparisons
+    verdict = "significantly different" if tested.is_significant else "not significantly different"
     corrected, kind = "", "95 % interval"
     if comparisons > 1:
         corrected = f" after Holm's correction over {comparisons} comparisons"
         kind = "simultaneous 95 % interval"
-    if p_value <= SIGNIFICANT and interval.low <= 0 <= interval.high:
+    if tested.is_significant and interval.low <= 0 <= interval.high:
         verdict = "significantly different by this test, though not by the interval, which is more cautious,"
     one, other = format_value(effect.one), format_value(effect.other)
     of = plural(effect.pairs, "matched pair")
@@ -258,7 +289,7 @@ def _comparison(effect: Effect, p_value: float, interval: Difference, comparison
     return (
         f"{where}{one} vs. {other}: test F1 {effect.f1_one:.3f} vs. {effect.f1_other:.3f}, difference "
         f"{effect.difference.difference:+.3f} ({kind} {interval.low:+.3f} to {interval.high:+.3f}; "
-        f"{_p_value(p_value)}{corrected}): {verdict} on the test set."
+        f"{_p_value(tested.p_value)}{corrected}): {verdict} on the test set."
     )
 
 

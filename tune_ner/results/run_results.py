@@ -15,7 +15,7 @@ from tune_ner.config.search_space import SearchSpace
 from tune_ner.errors import RunFolderError, SpaceError
 from tune_ner.evaluation.ranking import expected_best
 from tune_ner.results.audits import Audits
-from tune_ner.results.effects import Effect, all_effects, answer_questions
+from tune_ner.results.effects import ComparedEffect, Effect, all_effects, answer_questions, compare_effects
 from tune_ner.results.headline import Headline
 from tune_ner.results.leaderboard import LeaderboardEntry, leaderboard_entries
 from tune_ner.results.prediction_cache import PredictionCache
@@ -120,6 +120,11 @@ class Results:
         return summarize_leaderboard(self.entries, self.records, self.cache)
 
     @cached_property
+    def brief_summary(self) -> list[str]:
+        """The most important sentences of `summary`."""
+        return summarize_leaderboard(self.entries, self.records, self.cache, is_brief=True)
+
+    @cached_property
     def warnings(self) -> list[str]:
         """Sentences on how far the leaderboard can be trusted."""
         return leaderboard_warnings(self.entries, self.cache)
@@ -145,9 +150,14 @@ class Results:
         return all_effects(self.cache, self.records)
 
     @cached_property
+    def compared_effects(self) -> dict[str, list[ComparedEffect]]:
+        """Effects at the best settings and on average, corrected for their number, by hyperparameter."""
+        return compare_effects(self.effects, self.cache, self.records)
+
+    @cached_property
     def answers(self) -> dict[str, list[str]]:
         """Questions that the run answers, such as `Which tagging scheme?`, each with its answer in sentences."""
-        return answer_questions(self.effects, self.cache, self.records)
+        return answer_questions(self.compared_effects, self.cache, self.records)
 
     @cached_property
     def search(self) -> SearchAnalysis | None:

@@ -96,18 +96,25 @@ def _listed(values: list[Any] | NumberDistribution) -> str:
 
 
 def summarize_leaderboard(
-    entries: Sequence[LeaderboardEntry], records: Sequence[TrialRecord], cache: PredictionCache
+    entries: Sequence[LeaderboardEntry],
+    records: Sequence[TrialRecord],
+    cache: PredictionCache,
+    *,
+    is_brief: bool = False,
 ) -> list[str]:
-    """Describe the best configuration and how certain its first place is; empty without a completed trial."""
+    """Describe the best configuration and how certain its first place is; empty without a completed trial.
+
+    A brief summary leaves out the correction for the choice, detectable differences and the expected best.
+    """
     if not entries:
         return []
     best, *others = entries
-    ranking = Ranking(cache, [entry.records for entry in entries])
+    ranking = None if is_brief else Ranking(cache, [entry.records for entry in entries])
     sentences = [
         f"Best configuration on the validation set: {best_title(entries, records)}, {_score(best)}validation span F1 "
         f"{best.validation.estimate:.3f} (95 % interval {best.validation.low:.3f} to {best.validation.high:.3f}), test "
         f"span F1 {best.test.estimate:.3f} ({best.test.low:.3f} to {best.test.high:.3f}).",
-        *_selection_bias(ranking, records),
+        *(_selection_bias(ranking, records) if ranking else ()),
     ]
     not_compared = sum(entry.tied is None for entry in others)
     if compared := len(others) - not_compared:
@@ -117,8 +124,8 @@ def summarize_leaderboard(
             f"{plural(not_compared, 'configuration')} could not be compared with the best: ranked below the first "
             f"{MOST_COMPARED}, or too few seeds and folds in common."
         )
-    sentences += _detectable_differences(ranking)
-    sentences += _expected_best(entries, records)
+    if ranking:
+        sentences += [*_detectable_differences(ranking), *_expected_best(entries, records)]
     if len(best.records) == 1 and not cache.has_repeated_seeds:
         sentences.append(cache.seed_deviation.sentence)
     if len({record.config.fold for record in best.records}) > 1:

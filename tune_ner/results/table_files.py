@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from tune_ner.results.effects import ComparedEffect
 from tune_ner.results.model_card import CARD_FILE, model_card
 from tune_ner.results.run_results import Results
 from tune_ner.results.search_analysis import REFINED_SPACE_FILE
@@ -133,6 +134,24 @@ def format_speed(timings: pd.DataFrame) -> pd.DataFrame:
         for _, row in timings.iterrows()
     ]
     return pd.DataFrame(rows, dtype=str)
+
+
+def format_effects(tested: Mapping[str, Sequence[ComparedEffect]]) -> pd.DataFrame:
+    """Return a row for each pair of values: their difference in test F1 at the best settings and on average.
+
+    Each has its interval, and `*` if it is significant.
+    """
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for name, found in tested.items():
+        for each in found:
+            interval = (
+                f"{each.effect.difference.difference:+.3f} ({each.interval.low:+.3f} to {each.interval.high:+.3f})"
+            )
+            column = "at best settings" if each.effect.settings else "on average"
+            row = rows.setdefault((name, each.effect.title), {"at best settings": "", "on average": ""})
+            row[column] = f"{interval}{'*' if each.is_significant else ' '}"
+    frame = pd.DataFrame([{"hyperparameter": name, "values": title, **cells} for (name, title), cells in rows.items()])
+    return frame.loc[:, (frame != "").any()] if len(frame) else frame
 
 
 def format_importances(importances: pd.DataFrame) -> pd.DataFrame:

@@ -58,14 +58,13 @@ class ReadOptions(BaseModel):
     @property
     def arguments(self) -> str:
         """The options as arguments of a command: ` --tag-column 3`; empty if none is set."""
-        arguments = []
+        arguments = ""
         for name, value in self.model_dump(include=set(READING_OPTIONS), exclude_defaults=True).items():
-            option = (
-                f" --{name.replace('_', '-').removesuffix('s') if isinstance(value, dict) else name.replace('_', '-')}"
-            )
-            values = [f"{old}={new}" for old, new in value.items()] if isinstance(value, dict) else [value]
-            arguments += [f"{option} {shlex.quote(str(each))}" for each in values]
-        return "".join(arguments)
+            given = [(name, value)]
+            if isinstance(value, dict):  # `labels` is the repeatable option `--label OLD=NEW`
+                given = [(name.removesuffix("s"), f"{old}={new}") for old, new in value.items()]
+            arguments += "".join(f" --{key.replace('_', '-')} {shlex.quote(str(each))}" for key, each in given)
+        return arguments
 
 
 DEFAULT = ReadOptions()
