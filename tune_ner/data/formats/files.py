@@ -14,6 +14,7 @@ from tune_ner.data.formats.columns import cells_of, read_columns
 from tune_ner.data.formats.docbin import read_docbin
 from tune_ner.data.formats.options import DEFAULT, FormatName, ReadOptions
 from tune_ner.data.formats.rows import Placed, Row, is_row, sentences_from_rows
+from tune_ner.data.formats.sentence_table import sentence_rows
 from tune_ner.data.formats.standoff import is_pubtator, read_brat, read_pubtator
 from tune_ner.data.formats.tables import SplitSentences, class_names
 from tune_ner.data.formats.uima import is_webanno, read_cas, read_webanno
@@ -268,7 +269,9 @@ def _looks_like_columns(lines: list[str]) -> bool:
 
 
 def _read_columns(path: Path, options: ReadOptions) -> Reading:
-    return read_columns(path, _lines(path), options)
+    lines = _lines(path)
+    rows = sentence_rows(path, lines, options) if path.suffix.lower() in (".csv", ".tsv") else None
+    return read_columns(path, lines, options) if rows is None else sentences_from_rows(rows, path.stem, (), options)
 
 
 def _read_pubtator(path: Path, _: ReadOptions) -> Reading:
