@@ -1,13 +1,16 @@
 """Offsets of spans: checks, and conversion to characters."""
 
+import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tune_ner.data.corpus import Sentence, Span
-from tune_ner.data.formats.offsets import check_characters, checked_span, to_characters, trimmed, utf16_to_characters
+from tune_ner.data.formats.offsets import UTF16, check_characters, checked_span, to_characters, trimmed
+from tune_ner.data.loaders import load_corpus
 from tune_ner.errors import DataError
 
 TEXTS = st.text(st.sampled_from("aå 😀"), min_size=1, max_size=9)
@@ -16,8 +19,53 @@ TEXTS = st.text(st.sampled_from("aå 😀"), min_size=1, max_size=9)
 @given(TEXTS, st.integers(0, 9))
 def test_utf16_offsets_become_characters(text: str, place: int) -> None:
     place = min(place, len(text))
-    assert utf16_to_characters(text, len(text[:place].encode("utf-16-le")) // 2) == place
-    assert utf16_to_characters(text, 1000) == len(text)
+    assert UTF16.characters(text, len(text[:place].encode("utf-16-le")) // 2) == place
+    assert UTF16.characters(text, 1000) == 1000
+    assert UTF16.characters(text, -1) == -1
+
+
+def written(folder: Path, kind: str, encoding: str, size: int) -> Path:
+    """Write a document of two parts in a format, with offsets in units of an encoding."""
+    title, abstract = "Å 😀 Anna log.", "Det 😀 i Rom."
+
+    def units(text: str) -> int:
+        return len(text.encode(encoding)) // size
+
+    start = units(title) + 1
+    spans = [("PER", units("Å 😀 "), "Anna"), ("LOC", start + units("Det 😀 i "), "Rom")]
+    if kind == "brat":
+        (folder / "a.txt").write_text(f"{title}\n{abstract}\n", encoding="utf-8")
+        lines = [f"T{i}\t{label} {at} {at + units(word)}\t{word}\n" for i, (label, at, word) in enumerate(spans)]
+        (folder / "a.ann").write_text("".join(lines), encoding="utf-8")
+        return folder
+    if kind == "pubtator":
+        lines = [f"1\t{at}\t{at + units(word)}\t{word}\t{label}\n" for label, at, word in spans]
+        (folder / "a.pubtator").write_text("".join([f"1|t|{title}\n1|a|{abstract}\n", *lines]), encoding="utf-8")
+        return folder / "a.pubtator"
+    found = [
+        {"text": word, "infons": {"type": label}, "locations": [{"offset": at, "length": units(word)}]}
+        for label, at, word in spans
+    ]
+    passages = [
+        {"offset": at, "text": text, "annotations": [each]}
+        for at, text, each in zip((0, start), (title, abstract), found, strict=True)
+    ]
+    (folder / "a.json").write_text(json.dumps({"id": "1", "passages": passages}))
+    return folder / "a.json"
+
+
+@pytest.mark.parametrize("kind", ["brat", "pubtator", "bioc"])
+@pytest.mark.parametrize(
+    ("encoding", "size", "note"), [("utf-32-le", 4, ""), ("utf-16-le", 2, "UTF-16 units"), ("utf-8", 1, "bytes")]
+)
+def test_offsets_of_documents_are_converted_to_characters(
+    tmp_path: Path, kind: str, encoding: str, size: int, note: str
+) -> None:
+    corpus = load_corpus(written(tmp_path, kind, encoding, size))
+    found = [(span.text_in(s.text), span.label) for s in corpus.sentences for span in s.spans]
+    assert found == [("Anna", "PER"), ("Rom", "LOC")]
+    notes = [each for each in corpus.notes if "converted to characters" in each]
+    assert notes == ([f"documents whose offsets count {note}, converted to characters: 1"] if note else [])
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])

@@ -11,7 +11,7 @@ from reprlib import repr as shown
 from typing import Any
 
 from tune_ner.data.corpus import Sentence, Span
-from tune_ner.data.formats.offsets import checked_span, trimmed
+from tune_ner.data.formats.offsets import OffsetUnit, checked_span, in_any_unit, trimmed
 from tune_ner.errors import DataError
 
 DISCONTINUOUS = "discontinuous entities left out"
@@ -114,20 +114,24 @@ def passages_of(row: Mapping[str, Any], place: str, name: str, group: str, count
     identifier = str(row.get("document_id") or row.get("id") or name)
     units = [unit for passage in row["passages"] for unit in _units(passage)]
     passages = [_passage(unit, place) for unit in units]
-    found: list[list[Span]] = [[] for _ in passages]
     annotations = [_bioc_annotation(each, place) for part in [row, *units] for each in _annotations(part, place)]
     annotations += [_bigbio_annotation(entity, place) for entity in row.get("entities") or ()]
-    for label, mention, ranges in annotations:
-        if len(ranges) != 1:
-            counts[DISCONTINUOUS if ranges else "annotations without a place left out"] += 1
-            continue
-        index, span = _placed(*ranges[0], label, passages, place)
-        text = passages[index][1]
-        if mention is not None:
-            check_mention(span, text, mention, place, counts)
-        if kept := trimmed(span, text, counts):
-            found[index].append(kept)
-    for number, ((_, text), spans) in enumerate(zip(passages, found, strict=True)):
+
+    def read(unit: OffsetUnit, own: Counter[str]) -> list[list[Span]]:
+        spans: list[list[Span]] = [[] for _ in passages]
+        for label, mention, ranges in annotations:
+            if len(ranges) != 1:
+                own[DISCONTINUOUS if ranges else "annotations without a place left out"] += 1
+                continue
+            index, span = _placed(*ranges[0], label, passages, place, unit)
+            text = passages[index][1]
+            if mention is not None:
+                check_mention(span, text, mention, place, own)
+            if kept := trimmed(span, text, own):
+                spans[index].append(kept)
+        return spans
+
+    for number, ((_, text), spans) in enumerate(zip(passages, in_any_unit(read, counts), strict=True)):
         yield from divided(Document(f"{identifier}_{number}", text, spans, group or identifier, place))
 
 
@@ -192,11 +196,14 @@ def _bigbio_annotation(entity: Any, place: str) -> _Annotation:
     return label, mention, [(start, end) for start, end in ranges or ()]
 
 
-def _placed(start: int, end: int, label: str, passages: Sequence[_Passage], place: str) -> tuple[int, Span]:
+def _placed(
+    start: int, end: int, label: str, passages: Sequence[_Passage], place: str, unit: OffsetUnit
+) -> tuple[int, Span]:
     """Return the passage that contains a range of the document, and the span in it."""
     for index, (offset, text) in enumerate(passages):
-        if offset <= start and end <= offset + len(text):
-            return index, checked_span(start - offset, end - offset, label, text, place)
+        if offset <= start and end <= offset + unit.length(text):
+            first, after = (unit.characters(text, each - offset) for each in (start, end))
+            return index, checked_span(first, after, label, text, place)
     listed = ", ".join(f"{offset} to {offset + len(text)}" for offset, text in passages[:5])
     raise DataError(
         f"{place}: the {label} at {start} to {end} is not within one passage; found passages from "

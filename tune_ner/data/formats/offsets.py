@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Container, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from reprlib import repr as shown
+from typing import TypeVar
 
 from tune_ner.data.corpus import Sentence, Span
 from tune_ner.data.tag_parsing import is_type_name
@@ -112,11 +113,54 @@ def _converted(sentence: Sentence, convert: _Conversion, counts: Counter[str]) -
     return sentence if spans == sentence.spans else replace(sentence, spans=spans)
 
 
-def utf16_to_characters(text: str, offset: int) -> int:
-    """Return the offset in characters of an offset in UTF-16 units; the length of the text if it is beyond."""
-    if text.isascii():
-        return min(offset, len(text))
-    return len(text.encode("utf-16-le", "surrogatepass")[: 2 * offset].decode("utf-16-le", "ignore"))
+@dataclass(frozen=True)
+class OffsetUnit:
+    """What the offsets of a file count: characters, or units of `size` bytes in an encoding."""
+
+    name: str
+    encoding: str = ""
+    size: int = 1
+
+    def length(self, text: str) -> int:
+        """Return the length of a text."""
+        return len(text.encode(self.encoding, "surrogatepass")) // self.size if self.encoding else len(text)
+
+    def characters(self, text: str, offset: int) -> int:
+        """Return an offset in characters; one outside of the text, unchanged, remains outside."""
+        if not self.encoding or text.isascii() or not 0 <= offset <= self.length(text):
+            return offset
+        content = text.encode(self.encoding, "surrogatepass")[: self.size * offset]
+        return len(content.decode(self.encoding, "ignore"))
+
+
+CHARACTERS = OffsetUnit("characters")
+UTF16 = OffsetUnit("UTF-16 units", "utf-16-le", 2)
+_UNITS = (UTF16, OffsetUnit("bytes", "utf-8"))
+_Found = TypeVar("_Found")
+
+
+def in_any_unit(read: Callable[[OffsetUnit, Counter[str]], _Found], counts: Counter[str]) -> _Found:
+    """Read the annotation of a document whose offsets count characters, or else another unit, as its texts show.
+
+    Args:
+        read: reads the annotation with offsets in a unit, and compares it with the texts that the file gives.
+        counts: receives the counts of `read`, and the documents with another unit.
+
+    Raises:
+        DataError: that of reading with characters, if no unit fits.
+    """
+    errors: list[DataError] = []
+    for unit in (CHARACTERS, *_UNITS):
+        own: Counter[str] = Counter()
+        try:
+            found = read(unit, own)
+        except DataError as error:
+            errors.append(error)
+            continue
+        counts.update(own)
+        counts[f"documents whose offsets count {unit.name}, converted to characters"] += unit is not CHARACTERS
+        return found
+    raise errors[0]
 
 
 def _utf16(text: str, span: Span) -> Span:

@@ -290,7 +290,7 @@ class _RowReader:
             written = f", {self.style.name}" if self.style and self.style.name else ""
             self.keys[-1] += f" ({detect_dialect(self.tags)}{written})"
         read = [f"read as rows of {' and '.join(self.keys)}"] if self.keys else []
-        return (*read, *(f"{what}: {count:,}" for what, count in self.counts.items()))
+        return (*read, *(f"{what}: {count:,}" for what, count in self.counts.items() if count))
 
 
 def _can_be(role: Role, value: Any) -> bool:

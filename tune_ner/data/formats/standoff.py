@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from tune_ner.data.corpus import Sentence, Span
 from tune_ner.data.formats.documents import DISCONTINUOUS, Document, check_mention, divided
-from tune_ner.data.formats.offsets import checked_span
+from tune_ner.data.formats.offsets import OffsetUnit, checked_span, in_any_unit
 from tune_ner.errors import DataError
 
 _PUBTATOR_TEXT = re.compile(r"(\d+)\|([ta])\|(.*)", re.DOTALL)
@@ -26,7 +26,8 @@ def is_pubtator(lines: Sequence[str]) -> bool:
 def read_pubtator(path: Path, lines: Sequence[str]) -> tuple[list[Sentence], tuple[str, ...]]:
     """Return the titles and abstracts of a PubTator file as sentences.
 
-    Offsets count the characters of the title, one separator, and the abstract.
+    Offsets count the characters of the title, one separator, and the abstract; or UTF-16 units or bytes, if the texts
+    of the entities show it.
 
     Raises:
         DataError: a line is neither a text nor an annotation, a span is outside of its document or crosses from the
@@ -35,24 +36,36 @@ def read_pubtator(path: Path, lines: Sequence[str]) -> tuple[list[Sentence], tup
     sentences: list[Sentence] = []
     skipped: Counter[str] = Counter()
     for identifier, texts, marks in _documents(path, lines, skipped):
-        spans: dict[str, list[Span]] = {"t": [], "a": []}
-        for number, (start, end, mention, label) in marks:
-            place = f"{path}:{number}"
-            begins = len(texts["t"][1]) + 1 if "t" in texts else 0
-            part, offset = ("a", begins) if start >= begins and "a" in texts else ("t", 0)
-            text = texts[part][1]
-            span = checked_span(start - offset, end - offset, label, text, place)
-            check_mention(span, text, mention, place, skipped)
-            spans[part].append(span)
+        spans = in_any_unit(partial(_pubtator_spans, path, texts, marks), skipped)
         for part, (number, text) in texts.items():
             name = f"{identifier}_{'title' if part == 't' else 'abstract'}"
             sentences.append(Sentence(name, text, tuple(sorted(spans[part])), f"{path}:{number}", identifier))
-    notes = [f"{kind}: {count:,}" for kind, count in skipped.items()]
+    notes = [f"{kind}: {count:,}" for kind, count in skipped.items() if count]
     return sentences, ("read as PubTator: each title and each abstract is a sentence", *notes)
 
 
 _Annotation = tuple[int, tuple[int, int, str, str]]
 _Document = tuple[str, dict[str, tuple[int, str]], list[_Annotation]]
+
+
+def _pubtator_spans(
+    path: Path,
+    texts: Mapping[str, tuple[int, str]],
+    marks: Sequence[_Annotation],
+    unit: OffsetUnit,
+    counts: Counter[str],
+) -> dict[str, list[Span]]:
+    spans: dict[str, list[Span]] = {"t": [], "a": []}
+    begins = unit.length(texts["t"][1]) + 1 if "t" in texts else 0
+    for number, (start, end, mention, label) in marks:
+        place = f"{path}:{number}"
+        part, offset = ("a", begins) if start >= begins and "a" in texts else ("t", 0)
+        text = texts[part][1]
+        first, after = (unit.characters(text, each - offset) for each in (start, end))
+        span = checked_span(first, after, label, text, place)
+        check_mention(span, text, mention, place, counts)
+        spans[part].append(span)
+    return spans
 
 
 def _documents(path: Path, lines: Sequence[str], skipped: Counter[str]) -> Iterator[_Document]:
@@ -95,10 +108,11 @@ def read_brat(folder: Path) -> tuple[list[Sentence], tuple[str, ...]]:
             raise DataError(f"{annotation}: there is no {file.name} next to it; brat needs the text of each document")
         text = _text(file)
         group = f"{file.absolute().parent.name}/{file.stem}"
-        document = Document(file.stem, text, _brat_spans(annotation, text, counts), group, str(file))
+        spans = in_any_unit(partial(_brat_spans, annotation, text), counts)
+        document = Document(file.stem, text, spans, group, str(file))
         sentences += divided(document, partial(_line_at, file, text))
     unannotated = [file.name for file in folder.glob("*.txt") if not file.with_suffix(".ann").exists()]
-    notes = [f"{what}: {count:,}" for what, count in counts.items()]
+    notes = [f"{what}: {count:,}" for what, count in counts.items() if count]
     if unannotated:
         notes.append(f"not read, since they have no .ann file: {', '.join(sorted(unannotated)[:5])}")
     return sentences, ("read as brat standoff: each line is a sentence", *notes)
@@ -116,7 +130,7 @@ def _line_at(file: Path, text: str, offset: int) -> str:
     return f"{file}:{number}"
 
 
-def _brat_spans(annotation: Path, text: str, counts: Counter[str]) -> list[Span]:
+def _brat_spans(annotation: Path, text: str, unit: OffsetUnit, counts: Counter[str]) -> list[Span]:
     spans = []
     for number, line in enumerate(_text(annotation).split("\n"), start=1):
         if not line.startswith("T"):
@@ -129,7 +143,7 @@ def _brat_spans(annotation: Path, text: str, counts: Counter[str]) -> list[Span]
         if ";" in offsets:
             counts[DISCONTINUOUS] += 1
             continue
-        start, end = map(int, offsets.split())
+        start, end = (unit.characters(text, int(offset)) for offset in offsets.split())
         span = checked_span(start, end, label, text, place)
         check_mention(span, text.replace("\r", " ").replace("\n", " "), mention, place, counts)
         spans.append(span)

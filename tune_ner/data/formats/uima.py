@@ -11,7 +11,7 @@ from typing import Any
 
 from tune_ner.data.corpus import Sentence, Span
 from tune_ner.data.formats.documents import Document, divided
-from tune_ner.data.formats.offsets import check_characters, checked_span, trimmed, utf16_to_characters
+from tune_ner.data.formats.offsets import UTF16, check_characters, checked_span, trimmed
 from tune_ner.data.formats.options import ReadOptions
 from tune_ner.errors import DataError
 from tune_ner.utils.extras import imported
@@ -143,7 +143,7 @@ def _block_spans(path: Path, block: _Block, column: int, skipped: Counter[str]) 
             base = (
                 begin - len(text[: max(0, text.find(_unescaped(cells[2])))].encode("utf-16-le", "surrogatepass")) // 2
             )
-        start, after = utf16_to_characters(text, max(0, begin - base)), utf16_to_characters(text, max(0, end - base))
+        start, after = (UTF16.characters(text, max(0, offset - base)) for offset in (begin, end))
         if text[start:after] != _unescaped(cells[2]):
             raise DataError(
                 f"{path}:{number}: the token {cells[2][:60]!r} is not at its offsets {cells[1]}, where the text is "
