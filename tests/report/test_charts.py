@@ -91,6 +91,17 @@ def test_stages_add_up_to_the_wall_time(tmp_path: Path) -> None:
     assert sum(row["seconds"] for row in rows if row["title"].startswith("tiny:1x32")) == pytest.approx(50)
 
 
+def test_leaderboard_chart_has_a_line_at_the_best_baseline(tmp_path: Path) -> None:
+    audits: Audits = {None: an_audit(baselines={"gazetteer": 0.2, "crf": 0.6})}
+    chart = leaderboard_chart(Results(a_run(tmp_path, [a_record((0.5,))], audits=audits)))
+    assert chart
+    assert [{"title": "best baseline (a CRF)", "score": 0.6}] in chart.spec["datasets"].values()
+    assert "(a CRF)" in chart.caption
+    without = leaderboard_chart(results_of(tmp_path, [a_record((0.5,))], "without"))
+    assert without
+    assert "baseline" not in without.caption
+
+
 def test_charts_are_written_as_svg_and_png(tmp_path: Path) -> None:
     chart = leaderboard_chart(Results(a_grid(tmp_path)))
     assert chart

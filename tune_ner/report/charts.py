@@ -24,6 +24,7 @@ from tune_ner.report.vega import (
     tooltips,
     with_height,
 )
+from tune_ner.results.audits import BestBaseline, best_baseline
 from tune_ner.results.leaderboard import LeaderboardEntry
 from tune_ner.results.prediction_cache import Novelty
 from tune_ner.results.records import TrialRecord
@@ -46,7 +47,10 @@ def leaderboard_chart(results: Results) -> Chart | None:
     entries = _best(results, MOST_ENTRIES)
     shown = f"the best {len(entries)} configurations" if len(entries) < len(results.entries) else "all configurations"
     caption = f"Span F1 with 95 % intervals of {shown}, in the order of the leaderboard."
-    return _chart_by_split("leaderboard", caption, entries)
+    baseline = best_baseline(results.audits)
+    if baseline:
+        caption += f" The dashed line is the test span F1 of the best baseline without an encoder ({baseline.name})."
+    return _chart_by_split("leaderboard", caption, entries, baseline)
 
 
 def comparison_chart(runs: Mapping[str, Results]) -> Chart | None:
@@ -55,7 +59,9 @@ def comparison_chart(runs: Mapping[str, Results]) -> Chart | None:
     return _chart_by_split("comparison", "Span F1 of the best configuration of each run, with 95 % intervals.", best)
 
 
-def _chart_by_split(name: str, caption: str, entries: Mapping[str, LeaderboardEntry]) -> Chart | None:
+def _chart_by_split(
+    name: str, caption: str, entries: Mapping[str, LeaderboardEntry], baseline: BestBaseline | None = None
+) -> Chart | None:
     rows = [
         {"title": title, "split": split_name, **_interval(interval)}
         for title, entry in entries.items()
@@ -70,7 +76,12 @@ def _chart_by_split(name: str, caption: str, entries: Mapping[str, LeaderboardEn
         shape=alt.Shape("split:N", sort=splits, legend=None),
         tooltip=tooltips("title", "split", "score", "low", "high"),
     )
-    return Chart.of(name, caption, with_height(alt.layer(interval_lines(base, "span F1"), points), rows))
+    layers = [interval_lines(base, "span F1"), points]
+    if baseline:
+        frame = pd.DataFrame([{"title": f"best baseline ({baseline.name})", "score": baseline.f1}])
+        rule = alt.Chart(frame).mark_rule(strokeDash=[4, 4], strokeWidth=1.5, color="#767676")
+        layers.append(rule.encode(x="score:Q", tooltip=tooltips("title", "score")))
+    return Chart.of(name, caption, with_height(alt.layer(*layers), rows))
 
 
 def entity_types_chart(results: Results) -> Chart | None:

@@ -28,7 +28,7 @@ def sentence_rows(path: Path, lines: Sequence[str], options: ReadOptions) -> lis
     spaces between the items.
 
     Raises:
-        DataError: a row has another number of cells, or a cell is no list.
+        DataError: a row has another number of cells, or a cell is not a list.
     """
     delimiter = "\t" if "\t" in lines[0] else max(",;", key=lines[0].count)
     header = [name.strip() for name in next(csv.reader([lines[0]], delimiter=delimiter), [])]
