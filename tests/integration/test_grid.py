@@ -77,6 +77,18 @@ def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return workers
 
 
+def suspend_training_worker(process: subprocess.Popen[str]) -> None:
+    """Suspend the only worker while it trains; Ray itself replaces one that hangs between two trials."""
+    for _ in range(2000):
+        for worker in workers_of(process):
+            worker.suspend()
+            if ".train" in worker.cmdline()[0]:
+                return
+            worker.resume()
+        time.sleep(0.01)
+    raise AssertionError("no worker trains")
+
+
 def kill_workers(process: subprocess.Popen[str]) -> None:
     for worker in workers_of(process):
         worker.kill()
@@ -310,8 +322,7 @@ def test_a_worker_that_hangs_is_killed_and_its_trial_retried(tmp_path: Path, ret
     options = ["--max-concurrent", "1", "--trial-timeout", "15s", "--max-failures", str(retries)]
     process = start(tmp_path, *TWELVE, "--epochs", "6", "--name", "run", *options)
     wait_for_records(tmp_path / "run", 1, process)
-    for worker in workers_of(process):
-        worker.suspend()
+    suspend_training_worker(process)
     output, _ = process.communicate(timeout=600)
     records = records_of(tmp_path / "run")
     assert process.returncode == code, output

@@ -134,7 +134,10 @@ def test_inference_config_is_read_as_written(tmp_path: Path) -> None:
     ("change", "expected"),
     [
         ({"format": 99}, "format:"),
-        ({"word_tokenizer": "letters"}, "word_tokenizer: Input should be 'whitespace', 'punctuation' or 'character'"),
+        (
+            {"word_tokenizer": "letters"},
+            "word_tokenizer: Input should be 'whitespace', 'punctuation', 'character' or 'subword'",
+        ),
         ({"stride": 300}, "stride 300 with max_length 256: expected a smaller stride"),
         ({"entity_types": []}, "entity_types"),
     ],
