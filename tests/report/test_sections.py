@@ -64,7 +64,7 @@ def test_values_are_compared_in_a_table(tmp_path: Path) -> None:
     assert list(table.frame["values"]) == ["0.001 minus 0.002"]
     assert "at best settings" not in table.frame
     assert isinstance(explained, Sentence)
-    assert "tune-ner report" in explained.text
+    assert "report page" in explained.text
     assert effects_section(results_of(tmp_path, records[:1], "one")) is None
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.training.test_checkpoints import configuration, interrupt, run
-from tune_ner.training import trainer
+from tune_ner.training import trainer, trial
 from tune_ner.training.checkpoints import TrialCheckpoint
 from tune_ner.training.cuda_graph import GraphedStep
 from tune_ner.training.result import TrialResult
@@ -22,6 +22,7 @@ pytestmark = [
 def trained(monkeypatch: pytest.MonkeyPatch, *, graphed: bool, **changes: Any) -> TrialResult:
     if not graphed:
         monkeypatch.setattr(trainer, "GraphedStep", lambda step: step)
+        monkeypatch.setattr(trial, "GraphedStep", lambda step: step)
     result = run(configuration(**{"precision": "auto", "batching": "padding_free", "epochs": 4, **changes}))
     monkeypatch.undo()
     return result
@@ -48,6 +49,17 @@ def test_graphed_steps_learn_as_padded_batches_in_fp32_do(monkeypatch: pytest.Mo
     assert (graphed.batching_used, plain.batching_used) == ("cuda_graph", "padded")
     assert graphed.train_loss == pytest.approx(plain.train_loss, rel=0.01)
     assert graphed.metrics["test"].spans.f1 == pytest.approx(plain.metrics["test"].spans.f1, abs=0.05)
+
+
+@pytest.mark.parametrize("decoding", ["argmax", "viterbi"])
+def test_graphed_evaluation_finds_the_spans_of_an_eager_one(monkeypatch: pytest.MonkeyPatch, decoding: str) -> None:
+    graphed = trained(monkeypatch, graphed=True, dropout=0.0, decoding=decoding)
+    monkeypatch.setattr(trial, "GraphedStep", lambda step: step)
+    eager = trained(monkeypatch, graphed=True, dropout=0.0, decoding=decoding)
+    assert [epoch.validation_loss for epoch in graphed.epochs] == pytest.approx(
+        [epoch.validation_loss for epoch in eager.epochs], rel=2e-3
+    )
+    assert graphed.predicted_spans["test"] == eager.predicted_spans["test"]
 
 
 def test_each_replay_draws_another_dropout() -> None:

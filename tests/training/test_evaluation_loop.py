@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.training.padding_free.test_collator import model_of, pad_id, windows_of
-from tune_ner.training.evaluation_loop import SplitOutput, predict
-from tune_ner.training.padding_free.collator import Collator
+from tune_ner.training.evaluation_loop import SplitOutput, logits_of, predict
+from tune_ner.training.padding_free.collator import Batch, BucketCollator, Collator
 
 LENGTHS = [7, 2, 31, 12, 12, 3]
 
@@ -38,6 +38,24 @@ def test_output_of_a_window_does_not_depend_on_its_batch(model: Any, padding_fre
         assert not np.delete(outputs[index], labelled, axis=0).any()
         assert found.labelled[index] == len(labelled)
         assert found.losses[index] / len(labelled) == pytest.approx(answer.loss.item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("rows", [1, 4, 6, 32])
+def test_bucketed_batches_have_the_same_output(model: Any, rows: int) -> None:
+    windows = windows_of(LENGTHS)
+    plain = predict(model, windows, Collator(model, pad_id(model), padding_free=False), with_scores=True)
+    shapes = []
+
+    def forward(batch: Batch) -> torch.Tensor:
+        shapes.append(batch["input_ids"].shape)
+        return logits_of(model, batch)
+
+    collate = BucketCollator(model, pad_id(model), rows)
+    bucketed = predict(model, windows, collate, with_scores=True, forward=forward)
+    assert shapes == [(rows, 32)] * -(-len(LENGTHS) // rows)
+    assert bucketed.output == pytest.approx(plain.output, abs=1e-5)
+    assert bucketed.losses == pytest.approx(plain.losses, rel=1e-4)
+    assert bucketed.labelled.tolist() == plain.labelled.tolist()
 
 
 def test_labels_have_the_best_scores(model: Any) -> None:

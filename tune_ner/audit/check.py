@@ -21,7 +21,7 @@ from tune_ner.data.near_duplicates import find_duplicates
 from tune_ner.data.splits import Split
 from tune_ner.evaluation.span_metrics import SpanMetrics, score_spans, sentence_counts
 from tune_ner.tagging.overlaps import OverlapPolicy
-from tune_ner.tagging.tokenization import WordTokenizer, choose_word_tokenizer, split_words
+from tune_ner.tagging.tokenization import WordTokenizer, choose_word_tokenizer, split_texts
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,9 @@ class AuditInput:
     @cached_property
     def is_too_large_for_crf(self) -> bool:
         """Whether evaluating a CRF would take minutes."""
-        sentences = (sentence for name in EVALUATED_SPLITS for sentence in self.sentences_of(name))
-        return sum(len(split_words(each.text, self.word_tokenizer)) for each in sentences) > MOST_WORDS
+        texts = [sentence.text for name in EVALUATED_SPLITS for sentence in self.sentences_of(name)]
+        words, _, _ = split_texts(texts, self.word_tokenizer)
+        return len(words) > MOST_WORDS
 
     @cached_property
     def crf(self) -> CrfBaseline | None:

@@ -28,9 +28,7 @@ if TYPE_CHECKING:
     from tune_ner.inference.predictor import Predictor
     from tune_ner.inference.scoring import CorpusMetrics
 
-PredictFormat = Literal[
-    "text", "jsonl", "conll", "csv", "brat", "pubtator", "doccano", "label-studio", "prodigy", "spacy"
-]
+PredictFormat = Literal["text", TargetFormat]
 _MOST_FILES = 5
 
 

@@ -120,12 +120,11 @@ def effects_section(results: Results) -> Section | None:
     if not tested:
         return None
     comparisons = tested[0].comparisons
-    over = f"simultaneous over {comparisons} comparisons" if comparisons > 1 else ""
-    kind = f"95 % intervals{f', {over}' if over else ''}"
+    kind = f"95 % intervals{f', simultaneous over {comparisons} comparisons' if comparisons > 1 else ''}"
     table = Table(format_effects(results.compared_effects), f"Test span F1 of one value minus that of another ({kind})")
     star = "* significant after Holm's correction. " if any(each.is_significant for each in tested) else ""
-    explained = f"{star}`tune-ner report {results.run_dir.path}` explains the differences, with interactions."
-    return Section("Which values are better?", (table, Sentence(explained, tone="quiet")))
+    explained = Sentence(f"{star}The report page explains the differences, with interactions.", tone="quiet")
+    return Section("Which values are better?", (table, explained))
 
 
 def search_sections(results: Results) -> list[Section]:

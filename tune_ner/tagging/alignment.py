@@ -19,7 +19,7 @@ from tune_ner.data.corpus import Sentence, Span
 from tune_ner.data.tag_parsing import OUTSIDE, Chunk, find_chunks
 from tune_ner.tagging.overlaps import OverlapPolicy, keep_disjoint
 from tune_ner.tagging.schemes import BEGIN, END, INSIDE, SINGLE, TaggingScheme
-from tune_ner.tagging.tokenization import Ints, Word, Words, WordTokenizer, split_texts
+from tune_ner.tagging.tokenization import Ints, Word, Words, WordTokenizer, split_into_pieces, split_texts
 
 SubwordLabels = Literal["first", "all"]
 SUBWORD_LABELS: tuple[SubwordLabels, ...] = get_args(SubwordLabels)
@@ -144,7 +144,7 @@ def _tokenize(
 ) -> Subwords:
     # the subwords of all words end to end, without special tokens
     if word_tokenizer == "subword":
-        words, sizes, ids = _pieces_as_words(texts, tokenizer)
+        words, sizes, ids = split_into_pieces(texts, tokenizer)
         prefix, suffix = _distinct_subwords([_SAMPLE_WORD], tokenizer)[2:]
     else:
         words, distinct, index = split_texts(texts, word_tokenizer)
@@ -183,36 +183,6 @@ def _distinct_subwords(words: list[str], tokenizer: Any) -> tuple[Ints, Ints, li
     prefix = is_special.index(False) if example else len(ids)
     suffix = is_special[::-1].index(False) if example else 0
     return flat, np.append(0, np.cumsum(sizes)), ids[:prefix], ids[len(ids) - suffix :]
-
-
-def _pieces_as_words(texts: Sequence[str], tokenizer: Any) -> tuple[Words, Ints, Ints]:
-    """Return the pieces of whole texts as words, the number of subwords of each, and the ids of all subwords.
-
-    Pieces of the same characters (bytes of one character), of white space and of no character belong to the word before
-    them; so does a piece that begins inside of it.
-    """
-    options = {"add_special_tokens": False, "return_offsets_mapping": True, "return_attention_mask": False}
-    encoding = tokenizer(list(texts), verbose=False, **options) if texts else {"input_ids": [], "offset_mapping": []}
-    words: list[Word] = []
-    sizes: list[int] = []
-    firsts = [0]
-    ids: list[int] = []
-    for text, pieces, offsets in zip(texts, encoding["input_ids"], encoding["offset_mapping"], strict=True):
-        for number, (start, end) in enumerate(offsets):
-            piece = text[start:end]
-            start += len(piece) - len(piece.lstrip())
-            end -= len(piece) - len(piece.rstrip())
-            if start >= end or (len(words) > firsts[-1] and start < words[-1][1]):
-                if len(words) > firsts[-1]:
-                    sizes[-1] += 1
-                    ids.append(pieces[number])
-                continue  # before the first word of a text, white space is dropped
-            words.append((start, end))
-            sizes.append(1)
-            ids.append(pieces[number])
-        firsts.append(len(words))
-    starts, ends = np.array(words, dtype=np.int32).reshape(-1, 2).T
-    return Words(starts, ends, np.array(firsts)), np.array(sizes, dtype=np.int64), np.array(ids, dtype=np.int32)
 
 
 def _windows(sizes: Ints, room: int, stride: int) -> tuple[Ints, Ints, Ints]:

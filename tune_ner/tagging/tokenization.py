@@ -157,6 +157,36 @@ def split_texts(texts: Sequence[str], word_tokenizer: WordTokenizer) -> tuple[Wo
     return words, *_distinct(codes, starts, ends)
 
 
+def split_into_pieces(texts: Sequence[str], tokenizer: Any) -> tuple[Words, Ints, Ints]:
+    """Return the pieces of whole texts as words, the number of subwords of each, and the ids of all subwords.
+
+    Pieces of the same characters (bytes of one character), of white space and of no character belong to the word before
+    them; so does a piece that begins inside of it.
+    """
+    options = {"add_special_tokens": False, "return_offsets_mapping": True, "return_attention_mask": False}
+    encoding = tokenizer(list(texts), verbose=False, **options) if texts else {"input_ids": [], "offset_mapping": []}
+    words: list[Word] = []
+    sizes: list[int] = []
+    firsts = [0]
+    ids: list[int] = []
+    for text, pieces, offsets in zip(texts, encoding["input_ids"], encoding["offset_mapping"], strict=True):
+        for number, (start, end) in enumerate(offsets):
+            piece = text[start:end]
+            start += len(piece) - len(piece.lstrip())
+            end -= len(piece) - len(piece.rstrip())
+            if start >= end or (len(words) > firsts[-1] and start < words[-1][1]):
+                if len(words) > firsts[-1]:
+                    sizes[-1] += 1
+                    ids.append(pieces[number])
+                continue  # before the first word of a text, white space is dropped
+            words.append((start, end))
+            sizes.append(1)
+            ids.append(pieces[number])
+        firsts.append(len(words))
+    starts, ends = np.array(words, dtype=np.int32).reshape(-1, 2).T
+    return Words(starts, ends, np.array(firsts)), np.array(sizes, dtype=np.int64), np.array(ids, dtype=np.int32)
+
+
 def _kinds(codes: npt.NDArray[np.uint32], word_tokenizer: WordTokenizer) -> npt.NDArray[np.uint8]:
     """Return for each character whether it separates words, is a word of its own or belongs to a run."""
     present = np.zeros(_CODE_POINTS, dtype=bool)

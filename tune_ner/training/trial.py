@@ -17,16 +17,20 @@ from tune_ner.data.corpus import Corpus, SplitName
 from tune_ner.data.splits import Split
 from tune_ner.errors import DivergedError, EncoderError
 from tune_ner.training.checkpoints import SavedTrial, Tensors, TrialCheckpoint
+from tune_ner.training.cuda_graph import GraphedStep
 from tune_ner.training.encoders import Encoder, load_model
-from tune_ner.training.evaluation_loop import SplitOutput, predict
+from tune_ner.training.evaluation_loop import SplitOutput, logits_of, predict
 from tune_ner.training.features import TokenizedCorpus, TrialFeatures, trial_features
 from tune_ner.training.model_export import TrainedModel
-from tune_ner.training.padding_free.collator import BucketCollator, Collator, padding_free_collator
+from tune_ner.training.padding_free.collator import Batch, BucketCollator, Collator, padding_free_collator
 from tune_ner.training.precision import DTYPES, model_precision
 from tune_ner.training.profiling import StageClock, free_gpu_memory, peak_memory_bytes
 from tune_ner.training.result import EpochMetrics, SplitMetrics, TrialProfile, TrialResult
 from tune_ner.training.scoring import Scorer, Tags
 from tune_ner.training.trainer import TrialTrainer, loss_of_accumulated, training_arguments
+
+EVALUATED_ROWS = 32
+"""Sentences per batch of an evaluation with CUDA graphs."""
 
 
 def _ignore(*_: object) -> None:
@@ -197,7 +201,12 @@ class _Trial:
         self._model = model
         self._notes = [note]
         # a second collator, since the first one counts what training computes
-        self._evaluation_collate = Collator(model, pad_id, padding_free=self._collate.padding_free)
+        if isinstance(self._collate, BucketCollator):
+            self._evaluation_collate: Collator = BucketCollator(model, pad_id, EVALUATED_ROWS)
+            self._forward: Callable[[Batch], torch.Tensor] = GraphedStep(partial(logits_of, model))
+        else:
+            self._evaluation_collate = Collator(model, pad_id, padding_free=self._collate.padding_free)
+            self._forward = partial(logits_of, model)
 
     def _train(self, saved: SavedTrial | None) -> None:
         self._best = _BestEpoch(self._config)
@@ -257,7 +266,13 @@ class _Trial:
 
     def _predict(self, split_name: SplitName) -> SplitOutput:
         is_viterbi = self._config.decoding == "viterbi"
-        return predict(self._model, self._windows[split_name], self._evaluation_collate, with_scores=is_viterbi)
+        return predict(
+            self._model,
+            self._windows[split_name],
+            self._evaluation_collate,
+            with_scores=is_viterbi,
+            forward=self._forward,
+        )
 
     @property
     def _train_tokens(self) -> int:

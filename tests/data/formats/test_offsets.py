@@ -79,6 +79,32 @@ def test_the_text_of_a_span_shows_how_its_offsets_count(encoding: str, before: s
     assert [span.text_in(text) for span in found[0].spans] == ([word.strip()] if word.strip() else [])
 
 
+def test_offsets_are_not_converted_without_a_text_that_shows_it(tmp_path: Path) -> None:
+    annotation = {"infons": {"type": "A"}, "locations": [{"offset": 3, "length": 2}]}  # within the bytes, not the text
+    passages = [{"offset": 0, "text": "Åå 😀"[:4], "annotations": [annotation]}]
+    (tmp_path / "a.json").write_text(json.dumps({"id": "1", "passages": passages}))
+    with pytest.raises(DataError, match="not within one passage"):
+        load_corpus(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.pubtator", "1|t|Anna log\n1\t0\t{}\tAnna\tPER\n"),
+        ("a.tsv", "#FORMAT=WebAnno TSV 3.3\n#T_SP=x.NamedEntity|value\n\n#Text=Anna\n1-1\t0-{}\tAnna\tPER\n"),
+        ("a.ann", "T1\tPER 0 {}\tAnna\n"),
+        ("a.jsonl", '{{"text": "Anna", "spans": [[0, {}, "PER"]]}}'),
+        ("a.csv", "text,spans\nAnna log,\"[(0, {}, 'PER')]\"\n"),
+    ],
+)
+def test_offsets_with_thousands_of_digits_are_refused(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content.format("9" * 5000))
+    if name == "a.ann":
+        (tmp_path / "a.txt").write_text("Anna log\n")
+    with pytest.raises(DataError, match=r"a\.\w+:\d"):
+        load_corpus(tmp_path if name == "a.ann" else tmp_path / name)
+
+
 def test_white_space_is_cut_off_with_a_count() -> None:
     counts: Counter[str] = Counter()
     assert trimmed(Span(0, 4, "A"), " ab c", counts) == Span(1, 3, "A")

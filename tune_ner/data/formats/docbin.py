@@ -11,11 +11,9 @@ from typing import Any
 from tune_ner.data.corpus import Sentence
 from tune_ner.data.formats.documents import Document, divided
 from tune_ner.data.formats.offsets import check_characters, checked_span, trimmed
-from tune_ner.data.formats.options import ReadOptions
+from tune_ner.data.formats.options import Reading, ReadOptions
 from tune_ner.errors import DataError
 from tune_ner.utils.extras import imported
-
-Reading = tuple[list[Sentence], tuple[str, ...]]
 
 
 def read_docbin(path: Path, options: ReadOptions) -> Reading:

@@ -11,7 +11,7 @@ from reprlib import repr as shown
 from typing import Any
 
 from tune_ner.data.corpus import Sentence, Span
-from tune_ner.data.formats.offsets import OffsetUnit, checked_span, in_any_unit, trimmed
+from tune_ner.data.formats.offsets import CHARACTERS, OffsetUnit, checked_span, in_any_unit, trimmed
 from tune_ner.errors import DataError
 
 DISCONTINUOUS = "discontinuous entities left out"
@@ -50,9 +50,12 @@ def divided(document: Document, place_of: Callable[[int], str] | None = None) ->
     by_sentence: dict[int, list[Span]] = {}
     for span in document.spans:
         by_sentence.setdefault(bisect_right(bounds, span.start, hi=len(bounds) - 1) - 1, []).append(span)
+    ends: str | None = None  # white space between two marked sentences belongs to neither
+    if len(document.starts) <= 1:  # a single sentence is kept unchanged
+        ends = "" if document.starts else "\r\n"
     for number, start in enumerate(bounds[:-1]):
         found = text[start : bounds[number + 1]]
-        line = found.rstrip("\r\n") if not document.starts else found.rstrip() if len(document.starts) > 1 else found
+        line = found.rstrip(ends)
         if line.strip():
             spans = sorted(Span(s.start - start, s.end - start, s.label) for s in by_sentence.get(number, ()))
             place = place_of(start) if place_of else document.place
@@ -125,6 +128,8 @@ def passages_of(row: Mapping[str, Any], place: str, name: str, group: str, count
                 continue
             index, span = _placed(*ranges[0], label, passages, place, unit)
             text = passages[index][1]
+            if mention is None and unit is not CHARACTERS:
+                raise DataError(f"{place}: the {label} at {ranges[0]} has no text that shows what its offsets count")
             if mention is not None:
                 check_mention(span, text, mention, place, own)
             if kept := trimmed(span, text, own):

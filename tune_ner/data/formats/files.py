@@ -12,7 +12,7 @@ from typing import Any
 from tune_ner.data.corpus import SPLIT_ALIASES, Sentence, SplitName, split_from_name
 from tune_ner.data.formats.columns import cells_of, read_columns
 from tune_ner.data.formats.docbin import read_docbin
-from tune_ner.data.formats.options import DEFAULT, FormatName, ReadOptions
+from tune_ner.data.formats.options import DEFAULT, FormatName, Reading, ReadOptions
 from tune_ner.data.formats.rows import Placed, Row, is_row, sentences_from_rows
 from tune_ner.data.formats.sentence_table import sentence_rows
 from tune_ner.data.formats.standoff import is_pubtator, read_brat, read_pubtator
@@ -22,9 +22,6 @@ from tune_ner.data.markup import UNPAIRED, first_places, published_spans, unpair
 from tune_ner.data.tag_parsing import is_tag
 from tune_ner.errors import DataError
 from tune_ner.utils.extras import imported
-
-Reading = tuple[list[Sentence], tuple[str, ...]]
-"""The sentences of a file, and notes on how it was read."""
 
 _SNIFFED_LINES = 200
 _CAS_KEY = re.compile('"%(TYPES|FEATURE_STRUCTURES|VIEWS|VERSION|FLAGS)"')

@@ -132,6 +132,10 @@ class OffsetUnit:
         content = text.encode(self.encoding, "surrogatepass")[: self.size * offset]
         return len(content.decode(self.encoding, "ignore"))
 
+    def span(self, text: str, span: Span) -> Span:
+        """Return a span with offsets in characters."""
+        return Span(self.characters(text, span.start), self.characters(text, span.end), span.label)
+
 
 CHARACTERS = OffsetUnit("characters")
 UTF16 = OffsetUnit("UTF-16 units", "utf-16-le", 2)
@@ -163,26 +167,11 @@ def in_any_unit(read: Callable[[OffsetUnit, Counter[str]], _Found], counts: Coun
     raise errors[0]
 
 
-def _utf16(text: str, span: Span) -> Span:
-    return _encoded(text, span, "utf-16-le", 2)
-
-
-def _bytes(text: str, span: Span) -> Span:
-    return _encoded(text, span, "utf-8", 1)
-
-
-def _encoded(text: str, span: Span, encoding: str, size: int) -> Span:
-    content = text.encode(encoding, "surrogatepass")
-    start, end = (len(content[: size * at].decode(encoding, "ignore")) for at in (span.start, span.end))
-    return Span(start, end, span.label)
-
-
 _Conversion = Callable[[str, Span], Span]
 _OFFSETS: dict[str, _Conversion] = {
     "": lambda _, span: span,
     "have inclusive ends": lambda _, span: Span(span.start, span.end + 1, span.label),
-    "count UTF-16 units": _utf16,
-    "count bytes": _bytes,
+    **{f"count {unit.name}": unit.span for unit in _UNITS},
 }
 """Ways to count offsets; the first one with which every text of a span is at its place is used."""
 

@@ -8,8 +8,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from tune_ner.data.corpus import Sentence
+
 FormatName = Literal["brackets", "columns", "jsonl", "parquet", "brat", "pubtator", "bioc", "webanno", "cas", "spacy"]
 Role = Literal["text", "spans", "tokens", "tags"]
+
+
+Reading = tuple[list[Sentence], tuple[str, ...]]
+"""The sentences of a file, and notes on how it was read."""
 
 
 def _as_mapping(value: Any) -> Any:

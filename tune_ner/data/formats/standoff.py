@@ -13,6 +13,7 @@ from tune_ner.data.formats.documents import DISCONTINUOUS, Document, check_menti
 from tune_ner.data.formats.offsets import OffsetUnit, checked_span, in_any_unit
 from tune_ner.errors import DataError
 
+_OFFSET = re.compile(r"\d{1,9}")
 _PUBTATOR_TEXT = re.compile(r"(\d+)\|([ta])\|(.*)", re.DOTALL)
 
 
@@ -78,9 +79,9 @@ def _documents(path: Path, lines: Sequence[str], skipped: Counter[str]) -> Itera
             identifier, texts[found[2]] = found[1], (number, found[3])
         elif line.strip():
             cells = line.split("\t")
-            if len(cells) >= 5 and cells[1].isdecimal() and cells[2].isdecimal() and cells[0] == identifier:
+            if len(cells) >= 5 and all(map(_OFFSET.fullmatch, cells[1:3])) and cells[0] == identifier:
                 annotations.append((number, (int(cells[1]), int(cells[2]), cells[3], cells[4])))
-            elif len(cells) >= 3 and cells[0] == identifier:
+            elif len(cells) >= 3 and cells[0] == identifier and not re.match(r"-?\d", cells[1]):
                 skipped["relations skipped"] += 1
             else:
                 raise DataError(
@@ -136,7 +137,7 @@ def _brat_spans(annotation: Path, text: str, unit: OffsetUnit, counts: Counter[s
         if not line.startswith("T"):
             continue  # relations, events, attributes and notes
         place = f"{annotation}:{number}"
-        found = re.fullmatch(r"T\S*\t(\S+) (\d+ \d+(?:;\d+ \d+)*)\t(.*)", line.removesuffix("\r"))
+        found = re.fullmatch(r"T\S*\t(\S+) (\d{1,9} \d{1,9}(?:;\d{1,9} \d{1,9})*)\t(.*)", line.removesuffix("\r"))
         if not found:
             raise DataError(f"{place}: found {line[:60]!r}; expected `T1<tab>TYPE START END<tab>TEXT`")
         label, offsets, mention = found.groups()

@@ -12,7 +12,7 @@ from typing import Any
 from tune_ner.data.corpus import Sentence, Span
 from tune_ner.data.formats.documents import Document, divided
 from tune_ner.data.formats.offsets import UTF16, check_characters, checked_span, trimmed
-from tune_ner.data.formats.options import ReadOptions
+from tune_ner.data.formats.options import Reading, ReadOptions
 from tune_ner.errors import DataError
 from tune_ner.utils.extras import imported
 
@@ -23,8 +23,6 @@ _SENTENCE_LAYER = "Sentence"
 _LINGUISTIC = re.compile(r"uima\.|de\.tudarmstadt\.ukp\.dkpro\.core\.api\.(segmentation|lexmorph|syntax|metadata)\.")
 """Layers of words and grammar, which are not taken for entities unless they are named."""
 _NO_VALUE = frozenset(["_", "*"])
-
-Reading = tuple[list[Sentence], tuple[str, ...]]
 
 
 def _chosen_layer(path: Path, counts: Mapping[str, int], options: ReadOptions) -> str:
@@ -118,7 +116,7 @@ def _blocks(path: Path, lines: Sequence[str]) -> Iterator[_Block]:
             block.texts.append(line.removeprefix("#Text="))
         elif line and not line.startswith("#"):
             cells = line.split("\t")
-            offsets = re.fullmatch(r"(\d+)-(\d+)", cells[1]) if len(cells) > 2 else None
+            offsets = re.fullmatch(r"(\d{1,9})-(\d{1,9})", cells[1]) if len(cells) > 2 else None
             if not offsets or not re.fullmatch(r"\d+-\d+(\.\d+)?", cells[0]) or not block.texts:
                 raise DataError(
                     f"{path}:{number}: found {line[:60]!r}; expected a line `#Text=` and then a token in each line: "
@@ -140,9 +138,7 @@ def _block_spans(path: Path, block: _Block, column: int, skipped: Counter[str]) 
     base: int | None = None
     for number, begin, end, cells in block.rows:
         if base is None:
-            base = (
-                begin - len(text[: max(0, text.find(_unescaped(cells[2])))].encode("utf-16-le", "surrogatepass")) // 2
-            )
+            base = begin - UTF16.length(text[: max(0, text.find(_unescaped(cells[2])))])
         start, after = (UTF16.characters(text, max(0, offset - base)) for offset in (begin, end))
         if text[start:after] != _unescaped(cells[2]):
             raise DataError(

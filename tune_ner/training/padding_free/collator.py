@@ -32,11 +32,13 @@ class Collator:
 
     Attributes:
         computed_tokens: tokens of all batches so far, padding included.
+        rows: sentences of each batch; None if any number will do.
     """
 
     def __init__(self, model: Any, pad_id: int, *, padding_free: bool, seed: int = 0) -> None:
         self.padding_free = padding_free
         self.computed_tokens = 0
+        self.rows: int | None = None
         self._pad_id = pad_id
         self._first_position = pad_id + 1 if model.config.model_type in _POSITIONS_AFTER_PADDING else 0
         self._masks = prepare_model(model, seed) if padding_free else None
@@ -105,13 +107,13 @@ class BucketCollator(Collator):
 
     def __init__(self, model: Any, pad_id: int, rows: int, seed: int = 0) -> None:
         super().__init__(model, pad_id, padding_free=True, seed=seed)
-        self._rows = rows
+        self.rows: int = rows
 
     def __call__(self, windows: Windows) -> Batch:
         """Return the batch of some windows; `model_inputs` makes the arguments of the model from it."""
         longest = int(windows.lengths.max())
         positions = torch.arange(bucket_length(longest))
-        lengths = torch.zeros(self._rows, dtype=torch.int64)
+        lengths = torch.zeros(self.rows, dtype=torch.int64)
         lengths[: len(windows)] = torch.from_numpy(windows.lengths.astype(np.int64))
         is_token = positions < lengths[:, None]
         ids, labels = (torch.from_numpy(values.astype(np.int64)) for values in (windows.ids, windows.labels))
@@ -122,7 +124,7 @@ class BucketCollator(Collator):
             "input_ids": torch.full(is_token.shape, self._pad_id).masked_scatter_(is_token, ids),
             "labels": torch.full(is_token.shape, IGNORED).masked_scatter_(is_token, labels),
             # the model may have no more positions than the longest sentence
-            "position_ids": (positions.clamp(max=longest - 1) + self._first_position).repeat(self._rows, 1),
+            "position_ids": (positions.clamp(max=longest - 1) + self._first_position).repeat(self.rows, 1),
             "mask": mask[:, None, None, :],
         }
 
