@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from tests.evaluation.simulation import RIGHT, f1, simulated
+from tests.evaluation.simulation import MISSED, RIGHT, f1, simulated
 from tune_ner.evaluation.ranking import bias_corrected_f1, expected_best, rank_uncertainty
 from tune_ner.evaluation.samples import read_counts
 from tune_ner.evaluation.seed_variance import NO_SEED_VARIANCE, SeedVariance
@@ -44,6 +44,24 @@ def test_selection_bias_is_removed() -> None:
         corrected.append(bias_corrected_f1(samples, resamples=200, seed=number))
     assert np.mean(best) > 0.74
     assert np.mean([value for value in corrected if value is not None]) == pytest.approx(0.7, abs=0.015)
+
+
+def test_bias_of_choosing_epochs_is_removed() -> None:
+    random = np.random.default_rng(6)
+    best, corrected = [], []
+    for number in range(40):
+        seeds = [[simulated(random, 60, 0.7, systems=8) for _ in range(2)] for _ in range(4)]
+        best.append(max(np.mean([max(map(f1, epochs)) for epochs in trials]) for trials in seeds))
+        samples = [read_counts(trials, [np.arange(60)] * 2) for trials in seeds]
+        corrected.append(bias_corrected_f1(samples, resamples=200, seed=number))
+    assert np.mean(best) > 0.75
+    assert np.mean([value for value in corrected if value is not None]) == pytest.approx(0.7, abs=0.015)
+
+
+def test_each_trial_has_its_own_best_epoch() -> None:
+    good, bad = np.array([[RIGHT] * 20, [MISSED] * 20]), np.array([[MISSED] * 20, [RIGHT] * 20])
+    sample = read_counts([good, bad], [np.arange(20)] * 2)
+    assert bias_corrected_f1([sample]) == 1.0
 
 
 def test_a_single_configuration_has_no_selection_bias() -> None:

@@ -14,8 +14,8 @@ from tune_ner.results.run_dir import RunDir
 from tune_ner.results.run_results import Results
 
 SIZE = 150
-_GOLD = Span(3, 10, "DRUG")
-_CORPUS = Corpus("made", tuple(Sentence(str(i), "Ta medicin.", (_GOLD,)) for i in range(3 * SIZE)), ("DRUG",))
+GOLD = Span(3, 10, "DRUG")
+_CORPUS = Corpus("made", tuple(Sentence(str(i), "Ta medicin.", (GOLD,)) for i in range(3 * SIZE)), ("DRUG",))
 _SPLIT = Split(tuple(range(SIZE)), tuple(range(SIZE, 2 * SIZE)), tuple(range(2 * SIZE, 3 * SIZE)))
 
 
@@ -25,11 +25,11 @@ def simulated_trial(share: float, **changes: object) -> TrialRecord:
     random = Random(f"{config.seed}{config.learning_rate}{config.model}")
     splits: tuple[SplitName, ...] = ("validation", "test")
     spans: dict[SplitName, tuple[tuple[Span, ...], ...]] = {
-        split_name: tuple((_GOLD,) if random.random() < share else () for _ in range(SIZE)) for split_name in splits
+        split_name: tuple((GOLD,) if random.random() < share else () for _ in range(SIZE)) for split_name in splits
     }
     result = a_result((share / 2, share))
     metrics = {
-        split_name: replace(result.metrics[split_name], spans=score_spans([[_GOLD]] * SIZE, predicted, ["DRUG"]))
+        split_name: replace(result.metrics[split_name], spans=score_spans([[GOLD]] * SIZE, predicted, ["DRUG"]))
         for split_name, predicted in spans.items()
     }
     return TrialRecord.completed(config, replace(result, predicted_spans=spans, metrics=metrics), seconds=1.0)

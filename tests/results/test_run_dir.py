@@ -5,6 +5,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,8 +63,9 @@ def test_records_are_read_as_they_were_written(run_dir: RunDir) -> None:
     for record in written:
         run_dir.append(record, CORPUS, SPLIT)
     read = run_dir.records()
-    assert [record.model_dump(exclude={"result": {"predicted_spans"}}) for record in read] == [
-        record.model_dump(exclude={"result": {"predicted_spans"}}) for record in written
+    without: Any = {"result": {"predicted_spans", "epoch_counts"}}
+    assert [record.model_dump(exclude=without) for record in read] == [
+        record.model_dump(exclude=without) for record in written
     ]
 
 
@@ -71,7 +73,7 @@ def test_record_is_one_line_without_predicted_spans(run_dir: RunDir) -> None:
     run_dir.append(a_record(), CORPUS, SPLIT)
     lines = run_dir.trials_file.read_text(encoding="utf-8").splitlines()
     assert len(lines) == 1
-    assert "spans" not in json.loads(lines[0])["result"]
+    assert not {"predicted_spans", "epoch_counts"} & set(json.loads(lines[0])["result"])
 
 
 def test_predictions_are_written_with_gold_spans_and_text(run_dir: RunDir) -> None:
@@ -96,6 +98,15 @@ def test_predictions_are_written_with_gold_spans_and_text(run_dir: RunDir) -> No
             "predicted": [],
         },
     ]
+
+
+def test_validation_rows_have_the_counts_of_each_epoch(run_dir: RunDir) -> None:
+    record = a_record()
+    assert record.result
+    result = replace(record.result, epoch_counts=(((0, 1, 1),), ((1, 0, 0),)))
+    run_dir.append(record.model_copy(update={"result": result}), CORPUS, SPLIT)
+    assert run_dir.predictions_of(record.trial_id, "validation").epochs == [[(0, 1, 1), (1, 0, 0)]]
+    assert run_dir.predictions_of(record.trial_id, "test").epochs == [[]]
 
 
 def test_failed_trial_has_no_predictions(run_dir: RunDir) -> None:

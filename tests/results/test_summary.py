@@ -2,8 +2,11 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from tests.factories import a_config, a_failed_trial, a_finding, a_pruned_trial, a_record, a_run, an_audit
-from tests.results.simulated import simulated_run, simulated_trial
+from tests.results.simulated import GOLD, SIZE, simulated_run, simulated_trial
+from tune_ner.data.corpus import Span, SplitName
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_results import Results
 from tune_ner.results.summary import describe_run, failures, notes, summarize_leaderboard
@@ -68,9 +71,29 @@ def test_validation_f1_is_corrected_for_the_choice(tmp_path: Path) -> None:
     assert corrected < results.entries[0].validation.estimate - 0.005
     pruned = TrialRecord.of(a_config(learning_rate=3e-2), "pruned", 1.0)
     summary = summarize_leaderboard(results.entries, [*results.records, pruned], results.cache)
-    assert "best epoch and against pruned configurations" in summary[1]
+    assert "it does not cover the choice against pruned configurations" in summary[1]
     assert summarize_leaderboard([], [pruned], results.cache) == []
     assert not any("Corrected" in line for line in simulated_run(tmp_path, trials[:1], "single").summary)
+
+
+def test_validation_f1_is_corrected_for_the_choice_of_the_epoch(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    trials = []
+    for seed in (1, 2):
+        trial = simulated_trial(0.8, seed=seed)
+        assert trial.result
+        draws = random.random((10, SIZE)) < 0.8
+        draws = draws[np.argsort(draws.sum(axis=1))]  # the last epoch is the best one
+        counts = tuple(tuple((1, 0, 0) if right else (0, 0, 1) for right in epoch) for epoch in draws)
+        found = tuple((GOLD,) if right else () for right in draws[-1])
+        spans: dict[SplitName, tuple[tuple[Span, ...], ...]] = {"validation": found, "test": found}
+        result = replace(trial.result, epoch_counts=counts, predicted_spans=spans)
+        trials.append(trial.model_copy(update={"result": result}))
+    results = simulated_run(tmp_path, trials)
+    sentence = results.summary[1]
+    assert "Corrected for the choice among its epochs" in sentence
+    corrected = float(sentence.partition("validation F1 is ")[2].partition(" ")[0])
+    assert corrected < results.entries[0].validation.estimate - 0.005
 
 
 def test_detectable_differences_are_larger_among_many(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -118,6 +119,14 @@ def test_result_is_complete(result: TrialResult) -> None:
     assert {split_name: len(rows) for split_name, rows in result.predicted_spans.items()} == {
         split_name: len(SPLIT[split_name]) for split_name in SCORED
     }
+
+
+def test_counts_of_each_epoch_give_its_span_f1(result: TrialResult) -> None:
+    assert len(result.epoch_counts) == len(result.epochs)
+    for counts, epoch in zip(result.epoch_counts, result.epochs, strict=True):
+        assert len(counts) == len(SPLIT.validation)
+        tp, fp, fn = np.sum(counts, axis=0)
+        assert 2 * tp / (2 * tp + fp + fn) == pytest.approx(epoch.validation_span_f1)
 
 
 def test_support_is_the_number_of_gold_entities_of_each_type(result: TrialResult) -> None:

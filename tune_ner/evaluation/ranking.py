@@ -60,12 +60,13 @@ def bias_corrected_f1(
     """Estimate the F1 of the selected best configuration without the optimism of the selection.
 
     Bootstrap bias correction (Tsamardinos, Greasidou and Borboudakis 2018, "Bootstrapping the out-of-sample predictions
-    for efficient and accurate cross-validation"): the best configuration on documents drawn with replacement is
-    measured on the documents that were not drawn. It corrects the choice among these configurations, not that of an
-    epoch or of hyperparameters before.
+    for efficient and accurate cross-validation"): the best epochs and the best configuration on documents drawn with
+    replacement are measured on the documents that were not drawn. It corrects the choice among these, not that of
+    hyperparameters before.
 
     Args:
-        samples: the configurations, on the same documents.
+        samples: the configurations, on the same documents. The runs of a `seed_group` are the epochs of one trial; the
+            F1 of a configuration is the mean over its trials, each with its best epoch.
         resamples: number of resamples.
         seed: random seed.
 
@@ -74,15 +75,33 @@ def bias_corrected_f1(
     """
     found: list[float] = []
     for weights in draw_weights(samples, resamples, seed):
-        scores = np.stack([sample.resampled_f1(weights @ sample.columns) for sample in samples], axis=1)
         left_out = (weights == 0).astype(np.float64)
-        totals = [left_out @ sample.columns for sample in samples]
-        outside = np.stack([s.resampled_f1(total) for s, total in zip(samples, totals, strict=True)], axis=1)
-        chosen = scores.argmax(axis=1)
-        has_counts = np.stack([total[:, 1::2].sum(axis=1) > 0 for total in totals], axis=1)
-        rows = np.arange(len(chosen))
-        found += outside[rows, chosen][has_counts[rows, chosen]].tolist()
+        both = [_with_best_epochs(sample, weights @ sample.columns, left_out @ sample.columns) for sample in samples]
+        scores, outside = (np.stack(side, axis=1) for side in zip(*both, strict=True))
+        rows, chosen = np.arange(len(scores)), scores.argmax(axis=1)
+        values = outside[rows, chosen]
+        found += values[np.isfinite(values)].tolist()
     return float(np.mean(found)) if found else None
+
+
+def _with_best_epochs(sample: Sample, drawn: Floats, left_out: Floats) -> tuple[Floats, Floats]:
+    """Return the mean F1 of a configuration's trials, each with the epoch that is best on the drawn documents.
+
+    Args:
+        sample: the configuration.
+        drawn, left_out: totals `(draws, runs * 2)` of the documents that were drawn, and of the others.
+
+    Returns:
+        F1 on the drawn documents, and on the others (NaN without counts), each of shape `(draws,)`.
+    """
+    inside, outside = sample.run_f1(drawn), sample.run_f1(left_out)
+    outside[left_out[:, 1::2].sum(axis=1) == 0] = np.nan
+    rows, of_trials = np.arange(len(inside)), []
+    for epochs in sample.seed_groups:
+        best = epochs[inside[:, epochs].argmax(axis=1)]
+        of_trials.append((inside[rows, best], outside[rows, best]))
+    scores, others = (np.mean(side, axis=0) for side in zip(*of_trials, strict=True))
+    return scores, others
 
 
 def expected_best(scores: Sequence[float]) -> Floats:

@@ -73,9 +73,16 @@ class Sample:
         residuals = self.sums[..., 0] - self.f1_scores[:, np.newaxis] * self.sums[..., 1]
         return residuals / np.where(totals > 0, totals, 1.0)
 
+    def run_f1(self, totals: Floats) -> Floats:
+        """Return the F1 of each run, `(draws, runs)`, for totals `(draws, runs * 2)` of resamples.
+
+        A run without counts keeps its F1.
+        """
+        return _f1(totals.reshape(len(totals), -1, 2), self.f1_scores)
+
     def resampled_f1(self, totals: Floats) -> Floats:
-        """Return the mean F1 for totals `(draws, runs * 2)` of resamples; a run without counts keeps its F1."""
-        return np.asarray(_f1(totals.reshape(len(totals), -1, 2), self.f1_scores).mean(axis=1))
+        """Return the mean of `run_f1` over the runs, shape `(draws,)`."""
+        return np.asarray(self.run_f1(totals).mean(axis=1))
 
 
 def read_counts(runs: RunCounts, groups: Groups = None) -> Sample:

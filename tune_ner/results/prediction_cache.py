@@ -168,6 +168,21 @@ class PredictionCache:
             self._samples[key] = read_counts(*self.replicate_counts(records, split_name))
         return self._samples[key]
 
+    def epoch_sample(self, records: Sequence[TrialRecord]) -> Sample:
+        """Return the validation counts of several trials after each epoch, summed by document.
+
+        The epochs of a trial are a `seed_group` of the sample. A trial whose epochs were not recorded has one epoch.
+        """
+        ids = [self._ids(record, _fold(record), "validation") for record in records]
+        return read_counts([self._epoch_counts(record) for record in records], ids)
+
+    def _epoch_counts(self, record: TrialRecord) -> Counts:
+        """Return counts of shape (epochs, sentences, 3)."""
+        epochs = self.predictions(record.trial_id, "validation").epochs
+        if not all(epochs):
+            return self.counts(record, "validation")[np.newaxis]
+        return np.moveaxis(np.array(epochs), 1, 0)
+
     def seed_variance_of(self, records: Sequence[TrialRecord], split_name: SplitName) -> SeedVariance:
         """Return the variance of the mean F1 of some trials between seeds; trials may be of several configurations.
 
@@ -202,7 +217,7 @@ class PredictionCache:
             of_sentence = {index: row for index, *row in audit.baseline_counts}
             indices = self.predictions(record.trial_id, "test").indices
             baselines.append(np.array([of_sentence.get(index, [0, 0, 0]) for index in indices])[np.newaxis])
-        ids = [self._ids(r, -1 if r.config.fold is None else r.config.fold, "test") for r in records]
+        ids = [self._ids(record, _fold(record), "test") for record in records]
         own = read_counts([self.counts(record, "test")[np.newaxis] for record in records], ids)
         seeds = self.seed_variance_of(records, "test")
         return contrast([own, read_counts(baselines, ids)], [1, -1], [seeds, NO_SEED_VARIANCE])
@@ -256,7 +271,10 @@ class PredictionCache:
         return self._differences[key]
 
 
+def _fold(record: TrialRecord) -> int:
+    return -1 if record.config.fold is None else record.config.fold
+
+
 def _cell(record: TrialRecord) -> tuple[int, str]:
     """Return the fold and hyperparameters, which trials share that differ only in their seed."""
-    fold = -1 if record.config.fold is None else record.config.fold
-    return fold, record.config.model_dump_json(exclude={"seed", "fold"})
+    return _fold(record), record.config.model_dump_json(exclude={"seed", "fold"})

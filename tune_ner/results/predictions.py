@@ -25,6 +25,8 @@ class Predictions:
         texts: the sentence.
         groups: its document or other group, empty if unknown.
         gold, predicted: its spans.
+        epochs: on validation, true positives, false positives and false negatives after each epoch; empty in runs
+            that did not record them.
     """
 
     indices: list[int]
@@ -32,6 +34,7 @@ class Predictions:
     groups: list[str]
     gold: list[list[Span]]
     predicted: list[list[Span]]
+    epochs: list[list[tuple[int, int, int]]]
 
 
 class _Row(BaseModel):
@@ -45,6 +48,7 @@ class _Row(BaseModel):
     group: str = ""
     gold: list[tuple[int, int, str]]
     predicted: list[tuple[int, int, str]]
+    epochs: list[tuple[int, int, int]] = []
 
     @model_validator(mode="after")
     def _check_spans(self) -> Self:
@@ -76,6 +80,7 @@ def read_predictions(file: Path, split_name: SplitName) -> Predictions:
         groups=[row.group for row in rows],
         gold=[[Span(*span) for span in row.gold] for row in rows],
         predicted=[[Span(*span) for span in row.predicted] for row in rows],
+        epochs=[row.epochs for row in rows],
     )
 
 
@@ -87,7 +92,8 @@ def write_predictions(file: Path, result: TrialResult, corpus: Corpus, split: Sp
     """
     lines = []
     for split_name, predicted in result.predicted_spans.items():
-        for index, spans in zip(split[split_name], predicted, strict=True):
+        of_epochs = list(zip(*result.epoch_counts, strict=True)) if split_name == "validation" else []
+        for number, (index, spans) in enumerate(zip(split[split_name], predicted, strict=True)):
             sentence = corpus.sentences[index]
             row = {
                 "split": split_name,
@@ -97,6 +103,7 @@ def write_predictions(file: Path, result: TrialResult, corpus: Corpus, split: Sp
                 **({"group": sentence.group} if sentence.group else {}),
                 "gold": _triples(sentence.spans),
                 "predicted": _triples(spans),
+                **({"epochs": of_epochs[number]} if of_epochs else {}),
             }
             lines.append(json.dumps(row, ensure_ascii=False) + "\n")
     atomic_write(file, "".join(lines))

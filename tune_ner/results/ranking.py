@@ -46,8 +46,13 @@ class Ranking:
         return dict(zip(self.places, found, strict=True))
 
     def corrected_f1(self) -> float | None:
-        """Return the validation F1 of the best without the optimism of choosing it; None for a single configuration."""
-        return bias_corrected_f1(self.samples("validation")) if len(self.places) > 1 else None
+        """Return the validation F1 of the best without the optimism of choosing its epoch and it.
+
+        None if nothing was chosen, or if no document can be left out.
+        """
+        samples = [self._cache.epoch_sample(group) for group in self._groups]
+        has_choice = len(samples) > 1 or len(samples[0].sums) > len(samples[0].seed_groups)
+        return bias_corrected_f1(samples) if has_choice else None
 
     def detectable(self, split_name: SplitName) -> tuple[float, float]:
         """Return the smallest difference to the best that a test finds in 80 % of cases: in one comparison, and in all.

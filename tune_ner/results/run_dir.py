@@ -188,7 +188,9 @@ class RunDir:
             if record.result:
                 write_predictions(self._predictions_file(record.trial_id), record.result, corpus, split)
                 log_test_use(self.path, fingerprint_of_split(corpus, split.test), record.trial_id)
-            append_line(self.trials_file, record.model_dump_json(exclude={"result": {"predicted_spans"}}))
+            append_line(
+                self.trials_file, record.model_dump_json(exclude={"result": {"predicted_spans", "epoch_counts"}})
+            )
             for checkpoint in self.checkpoints.glob(f"{record.trial_id}.*"):
                 checkpoint.unlink(missing_ok=True)
 

@@ -154,14 +154,16 @@ def _selection_bias(ranking: Ranking, records: Sequence[TrialRecord]) -> list[st
     corrected = ranking.corrected_f1()
     if corrected is None:
         return []
-    unseen = ["of the best epoch"]
+    unseen = []
     if any(record.phase == "search" and record.is_trained for record in records):
         unseen.append("of the configurations of the search that were retrained")
     if any(record.status == "pruned" for record in records):
         unseen.append("against pruned configurations")
+    among = f"{len(ranking.places)} configurations and their epochs" if len(ranking.places) > 1 else "its epochs"
+    uncovered = f"; it does not cover the choice {' and '.join(unseen)}" if unseen else ""
     return [
-        f"Corrected for the choice among {len(ranking.places)} configurations, its validation F1 is {corrected:.3f} "
-        f"(bootstrap bias correction; it does not cover the choice {' and '.join(unseen)})."
+        f"Corrected for the choice among {among}, its validation F1 is {corrected:.3f} "
+        f"(bootstrap bias correction{uncovered})."
     ]
 
 

@@ -33,6 +33,7 @@ IGNORED = -100
 
 _NONE = -1
 _SAMPLE_WORD = "a"
+_START_MARKS = ("▁", "Ġ")
 _BATCH = 50_000
 
 
@@ -148,7 +149,9 @@ def _tokenize(
         prefix, suffix = _distinct_subwords([_SAMPLE_WORD], tokenizer)[2:]
     else:
         words, distinct, index = split_texts(texts, word_tokenizer)
-        pieces, piece_starts, prefix, suffix = _distinct_subwords(distinct, tokenizer)
+        pieces, piece_starts, prefix, suffix = _distinct_subwords(
+            distinct, tokenizer, marks_start=word_tokenizer != "character"
+        )
         sizes = np.diff(piece_starts)[index]
         # a word without a subword, such as a lone soft hyphen, has no label; it must not divide the entity around it
         visible = sizes > 0
@@ -171,10 +174,22 @@ def _tokenize(
     return Subwords(all_ids, all_words, windows, _read_at(all_words, windows, len(words)), words)
 
 
-def _distinct_subwords(words: list[str], tokenizer: Any) -> tuple[Ints, Ints, list[int], list[int]]:
-    """Return the subword ids of words end to end, where those of each word start, and the special ids around a text."""
+def _distinct_subwords(
+    words: list[str], tokenizer: Any, *, marks_start: bool = True
+) -> tuple[Ints, Ints, list[int], list[int]]:
+    """Return the subword ids of words end to end, where those of each word start, and the special ids around a text.
+
+    Args:
+        words: the words.
+        tokenizer: a fast tokenizer.
+        marks_start: whether a piece that only marks the start of a word (`▁`, `Ġ`) is kept before other pieces. Where
+            words follow each other without space, encoders have not seen it there.
+    """
     options = {"is_split_into_words": True, "return_attention_mask": False}
     rows = tokenizer([[word] for word in words], add_special_tokens=False, **options)["input_ids"] if words else []
+    if not marks_start:
+        marks = {tokenizer.convert_tokens_to_ids(mark) for mark in _START_MARKS} - {tokenizer.unk_token_id}
+        rows = [row[1:] if len(row) > 1 and row[0] in marks else row for row in rows]
     sizes = np.fromiter(map(len, rows), np.int64, len(rows))
     flat = np.fromiter((piece for row in rows for piece in row), np.int32, int(sizes.sum()))
     example = next((word for word, row in zip(words, rows, strict=True) if row), None)

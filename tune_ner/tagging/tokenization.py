@@ -30,22 +30,24 @@ Ints = npt.NDArray[np.signedinteger[Any]]
 # Invisible characters (soft hyphen, zero-width and bidi characters, controls) belong to the word around them.
 _INVISIBLE = r"\p{M}\p{Cf}\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufffd"
 # Scripts whose words have no spaces between them, or whose entities end inside of words before a particle (Hangul).
+# Script extensions (scx) also hold what several scripts share, such as the Japanese length mark.
 _UNSPACED = "".join(
-    rf"\p{{{script}}}"
+    rf"\p{{scx={script}}}"
     for script in ("Han", "Hiragana", "Katakana", "Hangul", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan")
 )
-_LETTER = rf"[{_UNSPACED}--[{_INVISIBLE}]]"
+_LETTER = rf"[[{_UNSPACED}]&&\w--[{_INVISIBLE}\d]]"
 _PATTERNS: Mapping[WordTokenizer, regex.Pattern[str]] = {
     "whitespace": regex.compile(r"[^\s\x1c-\x1f]+"),
     "punctuation": regex.compile(rf"[\w{_INVISIBLE}]+|[^\w\s\x1c-\x1f{_INVISIBLE}]"),
     "character": regex.compile(
-        rf"{_LETTER}[{_INVISIBLE}]*|[\w{_INVISIBLE}--{_LETTER}]+|[^\w\s\x1c-\x1f{_INVISIBLE}]", regex.V1
+        rf"{_LETTER}[{_INVISIBLE}]*|[\w{_INVISIBLE}--{_LETTER}--\d]+|[\d{_INVISIBLE}]+|[^\w\s\x1c-\x1f{_INVISIBLE}]",
+        regex.V1,
     ),
 }
 _PATTERNS = {**_PATTERNS, "subword": _PATTERNS["character"]}
 _ALIGNED = 0.995
 """Share of spans on word boundaries from which a coarser word tokenizer is preferred."""
-_UNSPACED_LETTER = regex.compile(f"[{_UNSPACED}]")
+_UNSPACED_LETTER = regex.compile(_LETTER, regex.V1)
 _CODE_POINTS = 0x110000
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SPACE, _SINGLE, _IN_RUN = range(3)
@@ -98,7 +100,8 @@ def split_words(text: str, word_tokenizer: WordTokenizer) -> list[Word]:
 
     `whitespace` splits at white space, as the notebook does; `punctuation` takes maximal runs of letters, digits,
     marks and underscores, and every other visible character as a word of its own; `character` does so too, but
-    takes every character of a script without spaces between words (and of Hangul) as a word. `subword` needs an
+    takes every character of a script without spaces between words (and of Hangul) as a word, and digits apart from
+    letters (`10km`). `subword` needs an
     encoder; without one, its words are those of `character`.
     """
     return [match.span() for match in _PATTERNS[word_tokenizer].finditer(text)]

@@ -19,7 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-_FORMAT = 3
+_FORMAT = 4
 _KEY = "tune_ner"
 
 Tensors = dict[str, torch.Tensor]

@@ -10,6 +10,9 @@ from tune_ner.data.corpus import Span, SplitName
 from tune_ner.evaluation.seqeval_metrics import SeqevalMetrics, TypeMetrics
 from tune_ner.evaluation.span_metrics import SpanMetrics
 
+SentenceCounts = tuple[tuple[int, int, int], ...]
+"""True positives, false positives and false negatives of each sentence."""
+
 
 @dataclass(frozen=True)
 class EpochMetrics:
@@ -91,6 +94,7 @@ class TrialResult:
         best_epoch: the epoch with the highest selection metric, whose weights were restored.
         metrics: metrics of the best epoch on validation and, unless the test split was left out, on test.
         predicted_spans: predicted spans on the same splits, one tuple per sentence in the order of the split.
+        epoch_counts: for each epoch, the counts of exact spans in each validation sentence.
         test_loss: mean cross-entropy on test; None if the test split was left out.
         encoding: for each split, the entities that tags, words or truncation lost.
         training_log: pairs of a step and the mean training loss since the previous logged step.
@@ -119,3 +123,4 @@ class TrialResult:
     note: str = ""
     metrics: dict[SplitName, SplitMetrics] = field(default_factory=dict)
     predicted_spans: dict[SplitName, tuple[tuple[Span, ...], ...]] = field(default_factory=dict)
+    epoch_counts: tuple[SentenceCounts, ...] = ()

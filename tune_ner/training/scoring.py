@@ -16,12 +16,12 @@ from tune_ner.evaluation.seqeval_metrics import (
     seqeval_metrics,
     strict_seqeval_metrics,
 )
-from tune_ner.evaluation.span_metrics import score_spans
+from tune_ner.evaluation.span_metrics import score_spans, sentence_counts
 from tune_ner.tagging.alignment import tags_to_spans
 from tune_ner.tagging.decoding import ViterbiDecoder, word_labels
 from tune_ner.tagging.schemes import SCHEMES
 from tune_ner.training.features import TrialFeatures
-from tune_ner.training.result import SplitMetrics
+from tune_ner.training.result import SentenceCounts, SplitMetrics
 
 Tags = list[list[str]]
 """A tag for each word of each sentence."""
@@ -54,6 +54,10 @@ class Scorer:
     def spans(self, predicted: Tags) -> tuple[tuple[Span, ...], ...]:
         """Return the predicted spans of each sentence, with character offsets."""
         return tuple(tags_to_spans(tags, self._subwords.words.of(index)) for index, tags in enumerate(predicted))
+
+    def counts(self, predicted: Tags) -> SentenceCounts:
+        """Return the counts of exact spans in each sentence."""
+        return tuple(map(tuple, sentence_counts(self._gold_spans, self.spans(predicted)).tolist()))
 
     def epoch_metrics(self, predicted: Tags) -> dict[str, float]:
         """Compute the metrics of one epoch, keyed as the fields of `EpochMetrics` without `validation_`."""

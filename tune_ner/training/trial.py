@@ -25,7 +25,7 @@ from tune_ner.training.model_export import TrainedModel
 from tune_ner.training.padding_free.collator import Batch, BucketCollator, Collator, padding_free_collator
 from tune_ner.training.precision import DTYPES, model_precision
 from tune_ner.training.profiling import StageClock, free_gpu_memory, peak_memory_bytes
-from tune_ner.training.result import EpochMetrics, SplitMetrics, TrialProfile, TrialResult
+from tune_ner.training.result import EpochMetrics, SentenceCounts, SplitMetrics, TrialProfile, TrialResult
 from tune_ner.training.scoring import Scorer, Tags
 from tune_ner.training.trainer import TrialTrainer, loss_of_accumulated, training_arguments
 
@@ -102,10 +102,11 @@ class _BestEpoch:
         self._config = config
         self.weights: Tensors = {}
         self.epochs: list[EpochMetrics] = []
+        self.counts: list[SentenceCounts] = []
         self.number = 0
         self.tags: Tags = []
 
-    def add(self, metrics: EpochMetrics, tags: Tags, weights: Tensors) -> None:
+    def add(self, metrics: EpochMetrics, tags: Tags, counts: SentenceCounts, weights: Tensors) -> None:
         """Add an epoch; keep a copy of its weights if it is the best so far."""
         metric = self._config.selection_metric
         if not self.epochs or metrics.score(metric) > self.epochs[self.number - 1].score(metric):
@@ -113,6 +114,7 @@ class _BestEpoch:
             # on the same device, since a copy to the host would take as long as many steps
             self.weights = {name: value.detach().clone() for name, value in weights.items()}
         self.epochs.append(metrics)
+        self.counts.append(counts)
 
     @property
     def has_reached_target(self) -> bool:
@@ -123,13 +125,15 @@ class _BestEpoch:
     def snapshot(self) -> tuple[Tensors, dict[str, Any]]:
         """Return the state as tensors and JSON-compatible values."""
         weights = {f"best.{name}": value for name, value in self.weights.items()}
-        return weights, {"epochs": [asdict(epoch) for epoch in self.epochs], "best": self.number, "tags": self.tags}
+        state = {"epochs": [asdict(epoch) for epoch in self.epochs], "best": self.number, "tags": self.tags}
+        return weights, {**state, "counts": self.counts}
 
     def restore(self, saved: SavedTrial) -> None:
         """Continue from a saved state."""
         self.weights = saved.group("best")
         self.number, self.tags = saved.content["best"], saved.content["tags"]
         self.epochs = [EpochMetrics(**epoch) for epoch in saved.content["epochs"]]
+        self.counts = [tuple(map(tuple, epoch)) for epoch in saved.content["counts"]]
 
 
 class _Trial:
@@ -250,7 +254,7 @@ class _Trial:
         if not math.isfinite(metrics.validation_loss):
             raise DivergedError(f"the validation loss is {metrics.validation_loss} after epoch {metrics.epoch}")
         with self._clock("save"):
-            self._best.add(metrics, tags, self._trainer.weights)
+            self._best.add(metrics, tags, self._scorers["validation"].counts(tags), self._trainer.weights)
         self._options.on_epoch(metrics)
         is_last = self._best.has_reached_target or metrics.epoch >= self._config.epochs
         if self._options.checkpoint and self._options.checkpoint.is_due(metrics.epoch) and not is_last:
@@ -295,6 +299,7 @@ class _Trial:
             test_loss=test_loss,
             metrics=metrics,
             predicted_spans={name: self._scorers[name].spans(tags[name]) for name in tags},
+            epoch_counts=tuple(best.counts),
             encoding={name: encoded.stats.as_dict() for name, encoded in features.encoded.items()},
             labels=features.labels,
             training_log=tuple(self._trainer.losses.log),

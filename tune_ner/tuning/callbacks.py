@@ -117,8 +117,8 @@ class RecordWriter(tune.Callback):
         except RunFolderError as error:
             self.error = error  # Tune replaces it by an error of its own
             raise
-        if record.result:  # predicted spans are in a file of their own
-            record = record.model_copy(update={"result": replace(record.result, predicted_spans={})})
+        if record.result:  # predictions are in a file of their own
+            record = record.model_copy(update={"result": replace(record.result, predicted_spans={}, epoch_counts=())})
         self._records.append(record)
         self._events.on_trial_end(record)
 

@@ -231,3 +231,12 @@ def test_a_file_without_empty_lines_is_refused(tmp_path: Path) -> None:
 
 def test_an_entity_without_characters_is_refused(tmp_path: Path) -> None:
     assert "a.jsonl:1: an entity of type P" in refused(tmp_path, '{"tokens": [""], "ner_tags": ["B-P"]}', "a.jsonl")
+
+
+def test_a_language_code_before_each_token_is_removed(tmp_path: Path) -> None:
+    marked = "".join(f"sv:{line}\n" if line else "\n" for line in PLAIN.splitlines())
+    corpus = loaded(tmp_path, marked)
+    assert entities(corpus) == ANNA
+    assert "each token began with 'sv:', which is removed" in corpus.notes[0]
+    mixed = loaded(tmp_path, marked.replace("sv:Rom", "Rom"))
+    assert entities(mixed) == [[("sv:Anna sv:Berg", "PER")], [("Rom", "LOC")]]

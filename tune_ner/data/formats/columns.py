@@ -30,6 +30,8 @@ _EXTRA = re.compile(r"\d+[-.]\d+")
 """Numbers of multiword tokens and empty nodes in CoNLL-U."""
 _FEATURES = re.compile(r"_|[^=|\s]+=[^|]*(\|[^=|\s]+=[^|]*)*")
 """Features of a token in CoNLL-U: none, or names with values."""
+_LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[a-z]{2,})*:(?=.)")
+"""A language code before each token, as in WikiANN (`en:Stockholm`)."""
 _SENTENCE_NAMES = ("sentence #", "sentence", "sentence_id", "sent_id", "sentence_idx", "sent")
 
 Cells = list[str]
@@ -81,6 +83,7 @@ def read_columns(path: Path, lines: Sequence[str], options: ReadOptions) -> tupl
     token_column = _token_column(table, options)
     tag_column, style = _tag_column(table, token_column, options)
     _check_sentences(table)
+    language = _take_language(table, token_column)
     groups = _groups(table, options)
     has_numbers = token_column > 0 and _numbers_tokens(table, 0)
     sentences: list[Sentence] = []
@@ -95,7 +98,8 @@ def read_columns(path: Path, lines: Sequence[str], options: ReadOptions) -> tupl
         text, spans = tokens_to_text([rows[i][token_column] for i in kept], tags, place)
         dialects.append(tags)
         sentences.append(Sentence(f"{path.stem}_{len(sentences)}", text, spans, place, group))
-    return sentences, (_note(table, token_column, tag_column, style, detect_dialect(dialects), skipped),)
+    note = _note(table, token_column, tag_column, style, detect_dialect(dialects), skipped)
+    return sentences, (f"{note}; each token began with {language!r}, which is removed" if language else note,)
 
 
 def cells_of(line: str) -> Cells:
@@ -220,6 +224,22 @@ def _add_features(table: _Table) -> None:
         for row in rows:
             features = _features(row[-1])
             row += [features.get(name, OUTSIDE) for name in found]
+
+
+def _take_language(table: _Table, column: int) -> str:
+    """Remove the language code that all tokens begin with, and return it with its colon; empty if there is none."""
+    tokens = {token for tokens in table.column(column) for token in tokens}
+    found = _LANGUAGE.match(next(iter(tokens)))
+    if (
+        not found
+        or len(tokens) == 1
+        or not all(len(token) > found.end() and token.startswith(found[0]) for token in tokens)
+    ):
+        return ""
+    for rows in table.sentences:
+        for row in rows:
+            row[column] = row[column].removeprefix(found[0])
+    return found[0]
 
 
 def _features(cell: str) -> dict[str, str]:
