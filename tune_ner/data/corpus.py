@@ -22,6 +22,7 @@ SPLIT_ALIASES: dict[str, SplitName] = {
     "val": "validation",
     "dev": "validation",
     "devel": "validation",
+    "develop": "validation",
     "development": "validation",
     "eval": "validation",
     "testa": "validation",
@@ -29,6 +30,9 @@ SPLIT_ALIASES: dict[str, SplitName] = {
     "test": "test",
     "testing": "test",
 }
+
+_NAME_WORDS = tuple(map(re.compile, ("[A-Za-z]+", "[A-Z]+(?![a-z])|[A-Z]?[a-z]+", "[A-Z]+|[a-z]+")))
+_NAME_ENDINGS = re.compile("(?<=[a-z])(set|data|split|file)$")
 
 DISORDER, DRUG, BODY = "DISORDER", "DRUG", "BODY"
 MEDICAL_TYPES = (DISORDER, DRUG, BODY)
@@ -155,6 +159,11 @@ def valid_spans(sentence: Sentence) -> list[Span]:
 
 
 def split_from_name(name: str) -> SplitName | None:
-    """Return the split that a word of a name denotes (`train`, `sv_dev.conll`, `eng.testa`), if just one does."""
-    found = {SPLIT_ALIASES[word] for word in re.split(r"[^a-z]+", name.lower()) if word in SPLIT_ALIASES}
+    """Return the split that a word of a name denotes, if just one does.
+
+    Words end at other characters than letters, at capitals and after capitals (`sv_dev.conll`, `eng.testa`,
+    `CDR_TrainingSet`, `NCBItestset`).
+    """
+    words = {word.lower() for pattern in _NAME_WORDS for word in pattern.findall(name)}
+    found = {SPLIT_ALIASES[word] for word in {_NAME_ENDINGS.sub("", word) for word in words} if word in SPLIT_ALIASES}
     return found.pop() if len(found) == 1 else None

@@ -413,7 +413,11 @@ def test_the_splits_of_a_folder_can_have_different_formats(tmp_path: Path) -> No
     (tmp_path / "old.jsonl").mkdir()
     corpus = load_corpus(str(tmp_path))
     assert corpus.splits == {"train": (3,), "validation": (0,), "test": (1, 2)}
-    assert corpus.notes == ("read as rows of `text` and `spans`", BRACKETS_NOTE, columns_note("BIO"))
+    assert corpus.notes == (
+        "dev.jsonl: read as rows of `text` and `spans`",
+        f"test.TXT: {BRACKETS_NOTE}",
+        f"train.conll: {columns_note('BIO')}",
+    )
 
 
 def test_other_folders_are_read_in_the_order_of_file_names(tmp_path: Path) -> None:
@@ -805,6 +809,12 @@ def conll(folder: Path, *names: str) -> Path:
         ({"sv_train.conll": "train", "sv_dev.conll": "validation", "sv_test.conll": "test"}, ""),
         ({"eng.train": "train", "eng.testa": "validation", "eng.testb": "test"}, ""),
         ({"x-training-2.tsv": "train", "x-development-2.tsv": "validation"}, ""),
+        ({"CDR_TrainingSet.conll": "train", "CDR_TestSet.conll": "test", "CDR_DevelopmentSet.conll": "validation"}, ""),
+        ({"NCBItrainset_corpus.conll": "train", "NCBIdevelopset_corpus.conll": "validation"}, ""),
+        (
+            {"myTrainData.conll": "train", "latest.conll": None, "dataset.conll": None, "b_test.conll": "test"},
+            "latest.conll",
+        ),
         ({"train/a.conll": "train", "valid/b.conll": "validation", "test/c.conll": "test"}, ""),
         (
             {"train.conll": "train", "dev.conll": "validation", "labels.txt": None, "list.txt": None},

@@ -80,7 +80,8 @@ def check_mention(span: Span, text: str, mention: str, place: str, counts: Count
             return
         raise DataError(
             f"{place}: the entity {mention[:60]!r} is not at its offsets {span.start} to {span.end}, where the text is "
-            f"{found[:60]!r}; expected offsets in characters"
+            f"{found[:60]!r}; expected offsets in characters: correct "
+            "or remove this annotation in the file"
         )
     if not mention.strip():
         raise DataError(f"{place}: an entity of type {span.label} without a character; expected a word")

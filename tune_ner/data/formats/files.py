@@ -65,14 +65,20 @@ def read_path(path: Path, options: ReadOptions = DEFAULT) -> tuple[SplitSentence
     except OSError as error:
         raise DataError(f"{path}: cannot read: {error.strerror}; give a corpus file or a folder of them") from error
     sentences: SplitSentences = []
-    notes = dict.fromkeys(folder_notes)
+    notes: dict[str, list[Path]] = {}
     for split, file in files:
         found, file_notes = read_file(file, options)
         if options.group_by == "file":
             found = [replace(sentence, group=f"{file.absolute().parent.name}/{file.name}") for sentence in found]
         sentences += [(split, sentence) for sentence in found]
-        notes |= dict.fromkeys(file_notes)
-    return sentences, tuple(notes)
+        for note in file_notes:
+            notes.setdefault(note, []).append(file)
+    return sentences, (*folder_notes, *_notes_of_files(notes, len(files)))
+
+
+def _notes_of_files(notes: Mapping[str, Sequence[Path]], count: int) -> list[str]:
+    """Return each note once, with the names of its files if it is not one of all `count` files."""
+    return [note if len(files) == count else f"{_named(files)}: {note}" for note, files in notes.items()]
 
 
 def read_file(path: Path, options: ReadOptions = DEFAULT) -> Reading:
