@@ -1,11 +1,17 @@
 """CoNLL-like columns: which are read, how tags are written, and what is refused."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import conllu
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tune_ner.data.corpus import Corpus
+from tune_ner.data.formats.columns import read_columns
+from tune_ner.data.formats.options import ReadOptions
 from tune_ner.data.loaders import load_corpus
 from tune_ner.errors import DataError
 
@@ -240,3 +246,37 @@ def test_a_language_code_before_each_token_is_removed(tmp_path: Path) -> None:
     assert "each token began with 'sv:', which is removed" in corpus.notes[0]
     mixed = loaded(tmp_path, marked.replace("sv:Rom", "Rom"))
     assert entities(mixed) == [[("sv:Anna sv:Berg", "PER")], [("Rom", "LOC")]]
+
+
+FORMS = st.text(st.sampled_from("abåÄ.,'-3"), min_size=1, max_size=4)
+WORDS = st.tuples(
+    FORMS, st.sampled_from(["_", "name=B-PER", "name=O|SpaceAfter=No", "Gloss=x|name=B-LOC", "name=I-PER"])
+)
+
+
+@given(
+    st.lists(st.tuples(st.lists(WORDS, min_size=1, max_size=5), st.booleans(), st.booleans()), min_size=1, max_size=4)
+)
+def test_conll_u_is_read_as_the_library_conllu_reads_it(
+    sentences: list[tuple[list[tuple[str, str]], bool, bool]],
+) -> None:
+    lines = ["# newdoc id = d"]
+    for words, has_multiword, has_empty in [([("Anna", "name=B-PER")], False, False), *sentences]:
+        lines.append("# text = ...")
+        if has_multiword:
+            lines.append("1-2\tx" + "\t_" * 8)
+        for number, (form, misc) in enumerate(words, start=1):
+            lines.append(f"{number}\t{form}\t{form}\tNOUN\t_\t_\t0\troot\t_\t{misc}")
+        if has_empty:
+            lines.append(f"{len(words)}.1\ty" + "\t_" * 8)
+        lines.append("")
+    parsed = conllu.parse("\n".join(lines) + "\n")
+    expected = [[token for token in sentence if isinstance(token["id"], int)] for sentence in parsed]
+    read, _ = read_columns(Path("a.conllu"), lines, ReadOptions())
+    assert [s.text.split() for s in read] == [[token["form"] for token in tokens] for tokens in expected]
+    tags = [[(token["misc"] or {}).get("name", "O") for token in tokens] for tokens in expected]
+    assert [len(sentence.spans) for sentence in read] == [
+        sum(tag[0] == "B" or (tag[0] == "I" and before[2:] != tag[2:]) for before, tag in pairwise(["O", *row]))
+        for row in tags
+    ]
+    assert {s.group for s in read} == {"d"}

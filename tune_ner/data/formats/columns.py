@@ -32,6 +32,7 @@ _FEATURES = re.compile(r"_|[^=|\s]+=[^|]*(\|[^=|\s]+=[^|]*)*")
 """Features of a token in CoNLL-U: none, or names with values."""
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[a-z]{2,})*:(?=.)")
 """A language code before each token, as in WikiANN (`en:Stockholm`)."""
+_CONLL_U_COLUMNS = 10
 _SENTENCE_NAMES = ("sentence #", "sentence", "sentence_id", "sent_id", "sentence_idx", "sent")
 
 Cells = list[str]
@@ -311,7 +312,7 @@ def _numbers_tokens(table: _Table, column: int) -> bool:
         if numbers not in ([str(i) for i in range(len(numbers))], [str(i + 1) for i in range(len(numbers))]):
             return False
         longest = max(longest, len(numbers))
-    return longest > 1
+    return longest > 1 or table.width >= _CONLL_U_COLUMNS
 
 
 def _names_sentences(table: _Table, column: int) -> bool:
