@@ -4,7 +4,7 @@
 # make test-all   all tests, including those that take minutes
 # make fuzz       property tests with fresh random examples for MINUTES=60, until one fails
 # make docs       the reference pages and the documentation site in build/site
-# make chaos      a grid whose workers, driver, node and disk fail: the table of docs/evidence/reliability.md
+# make chaos      a grid whose workers, driver, node and disk fail: the table of docs/reliability.md
 # All targets first install into .venv; PYTHON=python3.12 selects another interpreter.
 
 PYTHON ?= python3

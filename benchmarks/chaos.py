@@ -2,7 +2,7 @@
 #   python -m benchmarks.chaos
 # One fault, once:
 #   python -m benchmarks.chaos --times 1 --only worker-killed
-"""Faults injected into a grid of twelve trials: the table of `docs/evidence/reliability.md`.
+"""Faults injected into a grid of twelve trials: the table of `docs/reliability.md`.
 
 Each fault is injected at a random moment of a run. If it ends the run, the command is repeated. The table counts trials
 without metrics at the end and trials with more than one record, and reports whether every trial's metrics equal those

@@ -5,7 +5,7 @@
 """The grid against a plain loop and against Hugging Face's own search: same data, model, seeds and threads.
 
 Each way runs as a whole process, start-up included, in turn, the order moving on by one with each repeat, so
-that only runs of one repeat, which stood side by side in time, are compared. docs/evidence/performance.md has results.
+that only runs of one repeat, which stood side by side in time, are compared. docs/performance.md has results.
 """
 
 from __future__ import annotations
