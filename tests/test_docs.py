@@ -162,6 +162,7 @@ def executed(place: Path, words: Sequence[str]) -> str:
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "PYTHONPATH": str(ROOT),
         "HF_HOME": str(place / "hub" / "home"),
+        "XDG_CACHE_HOME": str(place / "cache"),
         "HF_HUB_OFFLINE": "1",
         "COLUMNS": "200",
     }
@@ -227,6 +228,7 @@ def test_python_examples_run(place: Path, page: str) -> None:
 @pytest.mark.parametrize("example", examples(), ids=str)
 def test_shell_example_runs(place: Path, example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
     words = [SUBSTITUTES.get(word, word) for word in example.words]
+    words = [word.replace("s3://bucket/runs", f"file://{place}/results").replace("night", "demo-1") for word in words]
     program = words[0].rpartition("/")[2]
     if program in ELSEWHERE:
         pytest.skip(f"{program} {ELSEWHERE[program]}")

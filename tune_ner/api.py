@@ -117,11 +117,12 @@ class Results(run_results.Results):
         page = write_report(self, LOGGER.warning)
         if isinstance(page, RunFolderError):
             raise page
+        self.run_dir.upload()
         return Page(page)
 
 
 def load_results(path: str | Path) -> Results:
-    """Return the results of a run folder such as `results/demo`.
+    """Return the results of a run folder such as `results/demo`, or of one in an object store (`s3://bucket/runs/demo`).
 
     Raises:
         RunFolderError: not a run folder, of another record format, or a record is corrupt.
@@ -139,7 +140,7 @@ class Tuner:
         space: a mapping of hyperparameters, the name of a bundled search space, the path of a YAML file, or a
             `SearchSpace`.
         name: name of the run; an existing run is resumed. By default the search space and the time.
-        results_dir: folder of the run folders.
+        results_dir: folder of the run folders: a path, or a URL of fsspec such as `s3://bucket/runs`.
         reading: how to read the corpus, as for `load_corpus`: `{"tag_column": 3, "group_by": "document"}`.
         display: shows the run; by default a progress bar and the leaderboard. `Display()` shows nothing.
         track: `mlflow` also logs to the server that MLFLOW_TRACKING_URI names.
@@ -230,6 +231,7 @@ class Tuner:
         """Run a grid, or a search with these settings: see `grid` and `search`."""
         self._check(search)
         with ExitStack() as stack:
+            stack.enter_context(self.run_dir.synchronized(self._display.on_note))
             if self.options.address is None and not self.run_dir.path.exists():
                 # errors in the data, the encoders and the resource request are raised before Ray starts
                 trials = search.trials if search else len(self.experiment.trials)

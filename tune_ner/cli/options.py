@@ -7,7 +7,6 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import asdict, dataclass, fields, is_dataclass, make_dataclass
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args, get_type_hints
 
 import typer
@@ -20,7 +19,9 @@ from tune_ner.tagging.overlaps import OverlapPolicy
 Name = Annotated[
     str | None, typer.Option(help="Run name. An existing run is resumed.", show_default="search space and time")
 ]
-ResultsDir = Annotated[Path, typer.Option(help="Folder in which run folders are created.")]
+ResultsDir = Annotated[
+    str, typer.Option(help="Folder in which run folders are created: a path, or a URL such as s3://bucket/runs.")
+]
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,7 @@ class OutputOptions:
     panel: ClassVar[str] = "Output"
 
     name: Name = None
-    results_dir: ResultsDir = Path("results")
+    results_dir: ResultsDir = "results"
     export: Annotated[bool, typer.Option(help="Export the best model to best/ in the run folder.")] = True
     track: Annotated[
         Literal["mlflow"] | None,

@@ -13,7 +13,9 @@ from tune_ner.utils.console import print_line, print_text
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders, such as results/demo-1.")],
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN", help="Run folders, such as results/demo-1 or s3://bucket/runs/demo-1.")
+    ],
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
     output: Annotated[
         Path | None,
@@ -40,6 +42,8 @@ def report(
         if output and not output.parent.is_dir():
             raise RunFolderError(f"--output {output}: folder {output.parent} does not exist; create it first")
         sections = report_sections(found)
+        for run in found:
+            run.run_dir.upload()
         if markdown:
             print_text(console, markdown_of(sections))
         else:

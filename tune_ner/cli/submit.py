@@ -15,7 +15,6 @@ from tune_ner.cli.options import (
     DataOptions,
     HyperparameterOptions,
     Name,
-    ResultsDir,
     overrides,
     with_options,
 )
@@ -34,12 +33,15 @@ def submit(
     ] = None,
     search: Annotated[bool, typer.Option("--search", help="Run a search instead of a grid.")] = False,
     name: Name = None,
-    results_dir: ResultsDir = Path("results"),
+    results_dir: Annotated[Path, typer.Option(help="Folder in which the run folder is put.")] = Path("results"),
     weights: Annotated[
         bool, typer.Option("--weights/--no-weights", help="Fetch the weights of the best model (best/) too.")
     ] = True,
     remote_results_dir: Annotated[
-        str, typer.Option(help="Folder in which run folders are created on the head node.")
+        str,
+        typer.Option(
+            help="Folder in which run folders are created: on the head node, or a URL such as s3://bucket/runs."
+        ),
     ] = "~/tune_ner_results",
     *,
     data: DataOptions,

@@ -25,6 +25,7 @@ from tune_ner.config.loading import bundled_spaces
 from tune_ner.config.search_space import SearchSpace
 from tune_ner.errors import ResourceError, RunFolderError
 from tune_ner.results.run_dir import RunDir
+from tune_ner.utils.remote import STATE, RemoteRun, is_url
 
 REMOTE_RESULTS = "~/tune_ner_results"
 
@@ -49,7 +50,7 @@ class Job:
         space: its search space.
         name: name of the run.
         arguments: further arguments of the command.
-        results: folder for run folders on the head node.
+        results: folder for run folders: on the head node, or a URL of an object store that both sides reach.
     """
 
     command: Literal["grid", "search"]
@@ -99,6 +100,15 @@ def _copy_input(name: str, folder: Path) -> str:
     except OSError as error:
         raise ResourceError(f"{name}: cannot be copied: {error.strerror or error}") from error
     return target.relative_to(folder).as_posix()
+
+
+def _copy_from_store(url: str, target: Path, excluded: Sequence[str]) -> bool:
+    """Fetch a run from an object store and copy it to a folder; return whether the store has it."""
+    run = RemoteRun(url)
+    if not run.fetch():
+        return False
+    shutil.copytree(run.path, target, ignore=shutil.ignore_patterns(*excluded, STATE))
+    return True
 
 
 class JobServer:
@@ -189,12 +199,16 @@ class JobServer:
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as work:
                 fetched = Path(work) / "fetched"
-                receiver = Receiver(fetched)
                 excluded = _NOT_FETCHED if weights else (*_NOT_FETCHED, _WEIGHTS)
-                _retry(lambda: self._receive(job, receiver, excluded), lambda: receiver.position)
-                if receiver.is_complete:
+                if is_url(job.results):
+                    is_complete = _copy_from_store(f"{job.results}/{job.name}", fetched, excluded)
+                else:
+                    receiver = Receiver(fetched)
+                    _retry(lambda: self._receive(job, receiver, excluded), lambda: receiver.position)
+                    is_complete = receiver.is_complete
+                if is_complete:
                     RunDir(target).replace_with(RunDir(fetched))
-                return receiver.is_complete
+                return is_complete
         except OSError as error:
             raise RunFolderError(f"{target}: cannot be fetched: {error.strerror or error}") from error
         except RunFolderError as error:

@@ -12,12 +12,13 @@ import torch
 import transformers
 
 from tune_ner.data.tag_parsing import OUTSIDE, split_tag
-from tune_ner.errors import ModelError
+from tune_ner.errors import ModelError, RunFolderError
 from tune_ner.tagging.schemes import SCHEMES
 from tune_ner.training.dataset import max_positions
 from tune_ner.training.encoders import Encoder, load_tokenizer, too_many_layers
 from tune_ner.training.model_export import INFERENCE_CONFIG_FILE, InferenceConfig
 from tune_ner.training.training_text_hashes import TrainingTextHashes
+from tune_ner.utils.remote import RemoteRun, is_url
 
 _LONGEST_WINDOW = 512
 _SHORTEST_WINDOW = 8
@@ -77,12 +78,27 @@ def read_model_dir(path: str | Path) -> ModelDir:
     return ModelDir(model, tokenizer, labels, config, tuple(notes), TrainingTextHashes.read(folder))
 
 
+def _fetched(url: str) -> Path:
+    """Fetch the best model of a run in an object store, and return the local copy of the run."""
+    run = RemoteRun(url.rstrip("/").removesuffix("/best"))
+    try:
+        if not run.fetch(only="best/"):
+            raise ModelError(
+                f"{run.shown}: no run there; expected the URL of a run folder, such as s3://bucket/runs/demo"
+            )
+    except RunFolderError as error:
+        raise ModelError(str(error)) from error
+    return run.path / "best"
+
+
 def find_model_dir(path: str | Path) -> Path:
     """Return the model folder itself, or `best` in a run folder.
 
     Raises:
         ModelError: it does not exist, is not a folder, or has no `config.json`.
     """
+    if is_url(path):
+        path = _fetched(str(path))
     problem = ""
     try:
         folder = Path(path).expanduser()

@@ -191,7 +191,7 @@ def _present(*charts: Chart | None) -> tuple[Chart, ...]:
 _SPLITS: tuple[SplitName, ...] = ("validation", "test")
 
 
-def open_runs(paths: Sequence[Path]) -> list[Results]:
+def open_runs(paths: Sequence[str | Path]) -> list[Results]:
     """Read runs completely; a folder that is named twice is read once.
 
     All errors are raised here, before anything is printed or written.

@@ -173,7 +173,7 @@ def files_section(results: Results, page: Path | RunFolderError, notes: Sequence
     exported = results.run_dir.models.exported
     other = "" if exported in best else f" (of trial {exported}, which is not of the best configuration)"
     paths = {
-        "Results": f"{results.run_dir.path}",
+        "Results": results.run_dir.location,
         "Model": f"{results.run_dir.models.best}{other}" if exported else "",
         "Report": f"{page}" if isinstance(page, Path) else "",
     }

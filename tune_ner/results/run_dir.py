@@ -7,8 +7,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +24,26 @@ from tune_ner.results.records import TrialRecord
 from tune_ner.results.resume import RunConfig, check_run_config, lock_run
 from tune_ner.results.test_set_log import fingerprint_of_split, log_test_use
 from tune_ner.utils.io import append_line, atomic_write, first_problem
+from tune_ner.utils.remote import TRIALS, RemoteRun, is_url
 
-_TRIALS = "trials.jsonl"
 _OLD_RUN_CONFIG = "protocol.json"
 _MOST_NAMED = 6
 _NAME = re.compile(r"[\w][\w.-]{0,99}", re.ASCII)
 
 
 class RunDir:
-    """The files of a run in a folder such as `results/demo`."""
+    """The files of a run in a folder such as `results/demo`.
 
-    def __init__(self, path: str | Path) -> None:
+    Args:
+        path: the folder.
+        remote: the object store that the folder is a copy of, if any.
+    """
+
+    def __init__(self, path: str | Path, remote: RemoteRun | None = None) -> None:
         self.path = Path(path)
+        self._remote = remote
         self.space_file = self.path / "space.yaml"
-        self.trials_file = self.path / _TRIALS
+        self.trials_file = self.path / TRIALS
         self.predictions = self.path / "predictions"
         self.audit_file = self.path / "audit.json"
         self.run_config_file = self.path / "run_config.json"
@@ -50,6 +56,11 @@ class RunDir:
     def new(cls, results_dir: str | Path, name: str, resume: bool = False) -> RunDir:
         """Return the folder of a new run, or with `resume` that of an existing one; nothing is created.
 
+        Args:
+            results_dir: folder of the run folders, or the URL of one in an object store.
+            name: name of the run.
+            resume: whether the run may exist.
+
         Raises:
             RunFolderError: the name is invalid, the results folder cannot be read or written, the run exists (without
                 `resume`) or is in use by another process (with it).
@@ -59,6 +70,10 @@ class RunDir:
                 f"run name {name!r}: expected letters, digits, '-', '_' and '.', not starting with '.' or '-', "
                 "at most 100 of them"
             )
+        if is_url(results_dir):
+            remote = RemoteRun(f"{str(results_dir).rstrip('/')}/{name}")
+            remote.fetch()
+            return cls(cls.new(remote.path.parent, name, resume).path, remote)
         with _readable(results_dir):
             results_dir = Path(results_dir).expanduser()
             path = results_dir / name
@@ -76,11 +91,16 @@ class RunDir:
 
     @classmethod
     def open(cls, path: str | Path) -> RunDir:
-        """Return the folder of an existing run; its files are not read yet.
+        """Return the folder of an existing run; its files are not read yet. Those at a URL are fetched.
 
         Raises:
-            RunFolderError: the path is not a run folder, or an older version wrote it.
+            RunFolderError: the path is not a run folder, an older version wrote it, or the URL cannot be read.
         """
+        if is_url(path):
+            remote = RemoteRun(str(path))
+            if not remote.fetch():
+                raise RunFolderError(f"{remote.shown}: no run there; expected a folder with {TRIALS}")
+            return cls(cls.open(remote.path).path, remote)
         with _readable(path):
             run_dir = cls(Path(path).expanduser())
             if not run_dir.trials_file.is_file():
@@ -99,8 +119,33 @@ class RunDir:
             RunFolderError: the folder cannot be read, or one of the runs was written by an older version.
         """
         with _readable(folder):
-            paths = sorted(file.parent for file in Path(folder).expanduser().glob(f"*/{_TRIALS}"))
+            paths = sorted(file.parent for file in Path(folder).expanduser().glob(f"*/{TRIALS}"))
         return [cls.open(path) for path in paths]
+
+    @property
+    def location(self) -> str:
+        """The folder, or its URL in an object store, without a password."""
+        return self._remote.shown if self._remote else str(self.path)
+
+    def synchronized(self, on_note: Callable[[str], None]) -> AbstractContextManager[None]:
+        """Return a context in which the folder is uploaded to its object store, if it has one, as it changes.
+
+        Args:
+            on_note: called when the connection is lost and when it is back.
+
+        Raises:
+            RunFolderError: another process works on the run, or the store cannot be written.
+        """
+        return self._remote.synchronized(on_note) if self._remote else nullcontext()
+
+    def upload(self) -> None:
+        """Upload changed files to the object store, if the folder has one.
+
+        Raises:
+            RunFolderError: the store cannot be written.
+        """
+        if self._remote:
+            self._remote.upload()
 
     @property
     def name(self) -> str:
@@ -335,7 +380,7 @@ def _found_instead(path: Path) -> str:
         return f"no such folder; {expected}"
     if not path.is_dir():
         return f"a file; {expected}"
-    runs = sorted(file.parent.name for file in path.glob(f"*/{_TRIALS}"))
+    runs = sorted(file.parent.name for file in path.glob(f"*/{TRIALS}"))
     if runs:
         more = ", …" if len(runs) > _MOST_NAMED else ""
         return f"a folder of runs: {', '.join(runs[:_MOST_NAMED])}{more}; expected one of them"

@@ -160,7 +160,7 @@ class JsonDisplay(Display, RunEvents):
         self._write(
             "run_completed",
             run=self._run,
-            run_dir=str(results.run_dir.path),
+            run_dir=results.run_dir.location,
             report=str(page) if isinstance(page, Path) else None,
             trials=trials,
             statuses=dict(Counter(record.status for record in results.records)),
