@@ -12,7 +12,7 @@ from tune_ner.cli.app import app
 
 __all__ = ["place"]
 
-COMMANDS = ("grid", "search", "audit", "report", "predict", "show", "convert", "submit")
+COMMANDS = ("init", "grid", "search", "audit", "report", "predict", "show", "convert", "submit")
 LINE = 80
 
 

@@ -11,6 +11,7 @@ from tune_ner.cli.audit import audit
 from tune_ner.cli.console import new_app
 from tune_ner.cli.convert import convert
 from tune_ner.cli.grid import grid
+from tune_ner.cli.init import init
 from tune_ner.cli.options import GroupedCommand
 from tune_ner.cli.predict import predict
 from tune_ner.cli.report import report
@@ -19,7 +20,7 @@ from tune_ner.cli.show import show
 from tune_ner.cli.submit import PASSED_ON, submit
 
 app = new_app(no_args_is_help=True)
-for command in (grid, search, audit, report, predict, show, convert):
+for command in (init, grid, search, audit, report, predict, show, convert):
     app.command(cls=GroupedCommand)(command)
 app.command(cls=GroupedCommand, context_settings=PASSED_ON)(submit)
 

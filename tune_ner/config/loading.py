@@ -51,6 +51,12 @@ def bundled_spaces() -> dict[str, Path]:
     return {file.stem: file for file in sorted(_BUNDLED.glob("*.yaml"))}
 
 
+def schema_file() -> Path | None:
+    """Return the JSON schema of search spaces, which editors read; None if it is not installed."""
+    file = _BUNDLED / "schema.json"
+    return file if file.is_file() else None
+
+
 def load_space(
     source: str | os.PathLike[str] | Mapping[str, Any], overrides: Mapping[str, Any] | None = None
 ) -> SearchSpace:
