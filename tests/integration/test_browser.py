@@ -1,5 +1,6 @@
 """The page in a real browser: charts, filters, and texts that look like markup."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -203,6 +204,22 @@ def test_narrow_pages_do_not_scroll_sideways(page: Chrome) -> None:
         assert page.execute_script(wide) <= 0
     finally:
         page.set_window_size(1280, 900)
+
+
+def test_titles_of_configurations_are_complete_on_a_phone(page: Chrome) -> None:
+    page.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    )
+    try:
+        page.refresh()
+        labels = WebDriverWait(page, 60).until(
+            lambda found: found.find_elements(By.CSS_SELECTOR, "#leaderboard .role-axis-label text")
+        )
+        texts = [label.text for label in labels if label.text.startswith("#")]
+        assert len(texts) > 5
+        assert all(re.fullmatch(r"#\d+ tiny:1x32BIO · 0\.0\d+", text) for text in texts), texts  # in two lines
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_narrow_pages_have_one_line_of_navigation(page: Chrome) -> None:

@@ -13,11 +13,23 @@ tuneNer.choice = function (label, options, onChange) {
   const NARROW = 480;
   const curveViews = [];
 
+  /** Break the titles of configurations on the y axis after the first of their parts, so that the others fit. */
+  function breakTitles(layer) {
+    const y = layer.encoding?.y;
+    if (y?.field !== "title") return false;
+    const at = "indexof(datum.label, ' \u00b7 ')";
+    const lines = `[slice(datum.label, 0, ${at}), slice(datum.label, ${at} + 3)]`;
+    y.axis = { ...y.axis, labelExpr: `${at} < 0 ? datum.label : ${lines}`, labelLineHeight: 12, labelFontSize: 11 };
+    return true;
+  }
+
   async function draw(element) {
     const spec = tuneNer.data.charts[element.dataset.chart];
     if (element.clientWidth < NARROW) {
       spec.config.axis.labelLimit = 130;
       spec.config.legend.columns = 1;
+      const broken = [spec, ...(spec.layer ?? [])].map(breakTitles);
+      if (broken.includes(true)) spec.height *= 1.3;
     }
     const actions = { export: true, source: false, compiled: false, editor: false };
     try {
