@@ -1,6 +1,7 @@
 """Run folders in an object store; the store is fsspec's own in memory."""
 
 import json
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -76,10 +77,27 @@ def test_only_changed_files_are_uploaded_again(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(type(STORE), "put_file", put_file)
     written(run, {"trials.jsonl": "1\n2\n", "predictions/b.jsonl": "b"})
-    (run.path / "best/config.json").unlink()
     run.upload()
     assert [name.rpartition("demo/")[2] for name in put] == ["predictions/b.jsonl", "trials.jsonl"]  # records come last
-    assert "best/config.json" not in stored()
+
+
+def test_a_former_best_model_is_removed_and_nothing_else_is() -> None:
+    run = written(RemoteRun(URL), {**FILES, ".best/t1/model": "1"})
+    run.upload()
+    shutil.rmtree(run.path / ".best")
+    written(run, {".best/t2/model": "2"})
+    run.upload()
+    assert stored() == {**FILES, ".best/t2/model": "2"}
+    shutil.rmtree(run.path / "best")
+    (run.path / "trials.jsonl").unlink()
+    run.upload()
+    assert set(FILES) <= set(stored())
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/runs/..", "s3://bucket/.", "s3://"])
+def test_a_url_needs_the_name_of_a_run(url: str) -> None:
+    with pytest.raises(RunFolderError, match="expected the URL of a run folder"):
+        RemoteRun(url)
 
 
 def test_a_file_that_was_removed_in_the_store_is_removed_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ _LOCK = "lock.json"
 STATE = ".remote.json"
 _LEFT_OUT = ("driver.lock", "driver.json", _LOCK, STATE)
 _CHECKPOINTS = "checkpoints"
+_BEST_SO_FAR = ".best/"
 _FOLDER_STORES = {"file", "sftp", "hdfs", "webhdfs", "smb"}
 """Stores in which folders are made; in the others, a folder is a part of a file's name."""
 _CHANGE_KEYS = ("ETag", "etag", "md5Hash", "LastModified", "mtime", "created")
@@ -57,7 +58,7 @@ class RemoteRun:
         path: the local copy.
 
     Raises:
-        RunFolderError: the kind of URL is unknown, or its package is not installed.
+        RunFolderError: the URL has no name of a run.
     """
 
     def __init__(self, url: str) -> None:
@@ -65,6 +66,8 @@ class RemoteRun:
         self.shown = redact(self.url)
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         folder, _, name = self.shown.rpartition("/")
+        if name in ("", ".", "..") or "://" not in self.url:
+            raise RunFolderError(f"{self.shown}: expected the URL of a run folder, such as s3://bucket/runs/demo")
         self.path = cache / "tune_ner" / "runs" / quote(folder, safe="") / name
         self._known: dict[str, list[Any]] = {}
         self._is_lost = False
@@ -155,7 +158,7 @@ class RemoteRun:
     # ---- to the store
 
     def upload(self) -> None:
-        """Upload the local files that have changed, and remove those from the store that were removed here.
+        """Upload the local files that have changed, and remove former best models from the store.
 
         Raises:
             RunFolderError: the store cannot be written.
@@ -172,7 +175,8 @@ class RemoteRun:
                 file_system.makedirs(f"{root}/{name}".rpartition("/")[0], exist_ok=True)
             file_system.put_file(str(self.path / name), f"{root}/{name}")
             self._known[name] = [_token(file_system.info(f"{root}/{name}")), here[name]]
-        gone = [name for name in self._known if name not in here]
+        # nothing else is ever removed on purpose; a local copy that was deleted must not empty the store
+        gone = [name for name in self._known if name.startswith(_BEST_SO_FAR) and name not in here]
         for name in gone:
             with suppress(FileNotFoundError):
                 file_system.rm_file(f"{root}/{name}")
