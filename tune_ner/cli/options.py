@@ -54,6 +54,9 @@ class ColumnOptions:
     multiple_labels: Annotated[
         str | None, typer.Option(help="Tags with several labels: error, or first.", show_default="error")
     ] = None
+    discontinuous: Annotated[
+        str | None, typer.Option(help="Entities of several parts: omit, cover, or error.", show_default="omit")
+    ] = None
 
 
 @dataclass(frozen=True)

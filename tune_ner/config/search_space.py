@@ -166,7 +166,8 @@ class SpaceSettings(RunSettings):
         PlainSerializer(_short_data, return_type=Any),
         Row(
             "Corpus: hub:DATASET[:CONFIG], synthetic[:SENTENCES], a file or a folder; or `path` and how to read it: "
-            "`format`, `token_column`, `tag_column`, `columns`, `labels`, `multiple_labels`, `group_by`."
+            "`format`, `token_column`, `tag_column`, `columns`, `labels`, `multiple_labels`, "
+            "`discontinuous`, `group_by`."
         ),
     ] = None
     markup: Annotated[MarkupMode, Row("Keep annotation markup in the text, or strip it.")] = "keep"

@@ -46,8 +46,8 @@ def load_corpus(source: Source, markup: MarkupMode = "keep", **reading: Any) -> 
             - a `datasets.DatasetDict`, or another mapping from split names to such tables;
             - a `Corpus`, which is returned unchanged.
         markup: `keep` texts and spans as published, or `strip` annotation markup from the texts.
-        reading: what the files do not decide: `format`, `token_column`, `tag_column`, `columns`, `labels`, `group_by`
-            and `multiple_labels`; see `ReadOptions`.
+        reading: what the files do not decide: `format`, `token_column`, `tag_column`, `columns`, `labels`, `group_by`,
+            `multiple_labels` and `discontinuous`; see `ReadOptions`.
 
     Raises:
         DataError: the source does not exist, is unreachable, unreadable or ambiguous, or has no entity; a sentence

@@ -50,10 +50,10 @@ def entities(corpus: Corpus) -> list[tuple[str, list[tuple[str, str]]]]:
     return [(s.text, [(span.text_in(s.text), span.label) for span in s.spans]) for s in corpus.sentences]
 
 
-def loaded(folder: Path, content: Any, name: str = "a.json") -> Corpus:
+def loaded(folder: Path, content: Any, name: str = "a.json", **reading: Any) -> Corpus:
     path = folder / name
     path.write_text(json.dumps(content), encoding="utf-8")
-    return load_corpus(path)
+    return load_corpus(path, **reading)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +76,18 @@ def test_lines_of_passages_are_sentences_of_one_document(tmp_path: Path, content
 
 def test_discontinuous_entities_are_counted(tmp_path: Path) -> None:
     assert "discontinuous entities left out: 1" in loaded(tmp_path, BIGBIO).notes
+
+
+def test_discontinuous_entities_can_be_covered(tmp_path: Path) -> None:
+    corpus = loaded(tmp_path, BIGBIO, discontinuous="cover")
+    assert ("Det regnade.\nBo", "X") in [span for _, spans in entities(corpus) for span in spans]
+    parts = [{"offset": 0, "length": 4}, {"offset": 9, "length": 3}]
+    row = {"id": "d", "passages": [{"offset": 0, "text": "Anna såg Rom.", "annotations": []}]}
+    row["passages"][0]["annotations"] = [{"text": "Anna Rom", "infons": {"type": "X"}, "locations": parts}]  # type: ignore[index]
+    assert entities(loaded(tmp_path, [row], discontinuous="cover")) == [("Anna såg Rom.", [("Anna såg Rom", "X")])]
+    row["passages"][0]["annotations"][0]["text"] = "Anna Bo"  # type: ignore[index]
+    with pytest.raises(DataError, match="the entity 'Anna Bo' is not at its offsets, where the text is 'Anna Rom'"):
+        loaded(tmp_path, [row], discontinuous="cover")
 
 
 def test_sentences_within_a_passage_have_the_text(tmp_path: Path) -> None:

@@ -54,6 +54,20 @@ def test_discontinuous_entities_are_counted(tmp_path: Path) -> None:
     assert "discontinuous entities left out: 1" in corpus.notes
 
 
+def test_discontinuous_entities_can_be_covered_or_an_error(tmp_path: Path) -> None:
+    folder = brat(tmp_path / "c", "left and right arm", "T1\tB 0 4;15 18\tleft arm\n")
+    corpus = load_corpus(folder, discontinuous="cover")
+    assert entities(corpus)[0][1] == [("left and right arm", "B")]
+    assert "discontinuous entities, read from their first to their last character: 1" in corpus.notes
+    with pytest.raises(DataError, match=r"d\.ann:1: an entity of 2 parts; `--discontinuous cover`"):
+        load_corpus(folder, discontinuous="error")
+    with pytest.raises(DataError, match="discontinuous"):
+        load_corpus(folder, discontinuous="first")
+    wrong = brat(tmp_path / "w", "left and right arm", "T1\tB 1 4;15 18\tleft arm\n")
+    with pytest.raises(DataError, match="the entity 'left arm' is not at its offsets, where the text is 'eft arm'"):
+        load_corpus(wrong, discontinuous="cover")
+
+
 @pytest.mark.parametrize(("mention", "is_read"), [('a " b " c', True), ("a   b   c", True), ("a ' b ' d", False)])
 def test_the_text_of_an_entity_may_differ_in_punctuation(tmp_path: Path, mention: str, is_read: bool) -> None:
     folder = brat(tmp_path / "c", "a ' b ' c", f"T1\tX 0 9\t{mention}\n")

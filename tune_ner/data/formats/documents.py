@@ -12,9 +12,8 @@ from typing import Any
 
 from tune_ner.data.corpus import Sentence, Span
 from tune_ner.data.formats.offsets import CHARACTERS, OffsetUnit, checked_span, in_any_unit, trimmed
+from tune_ner.data.formats.options import Discontinuous
 from tune_ner.errors import DataError
-
-DISCONTINUOUS = "discontinuous entities left out"
 
 
 @dataclass(frozen=True)
@@ -87,6 +86,42 @@ def check_mention(span: Span, text: str, mention: str, place: str, counts: Count
         raise DataError(f"{place}: an entity of type {span.label} without a character; expected a word")
 
 
+def whole_range(
+    ranges: Sequence[tuple[int, int]], policy: Discontinuous, place: str, counts: Counter[str]
+) -> tuple[int, int] | None:
+    """Return the range of an entity of one part or more; None if it is left out, which is counted.
+
+    Raises:
+        DataError: it has several parts, and that is an error.
+    """
+    if len(ranges) < 2:
+        return ranges[0] if ranges else None
+    if policy == "error":
+        raise DataError(
+            f"{place}: an entity of {len(ranges)} parts; `--discontinuous cover` reads it from its first to its last "
+            "character, `omit` leaves it out"
+        )
+    if policy == "omit":
+        counts["discontinuous entities left out"] += 1
+        return None
+    counts["discontinuous entities, read from their first to their last character"] += 1
+    return min(start for start, _ in ranges), max(end for _, end in ranges)
+
+
+def check_parts(ranges: Sequence[tuple[int, int]], text: str, mention: str, place: str) -> None:
+    """Compare the parts of a discontinuous entity with the text that the file gives for it; white space may differ.
+
+    Raises:
+        DataError: it is another text.
+    """
+    found = " ".join(text[start:end] for start, end in ranges)
+    if found.split() != mention.split():
+        raise DataError(
+            f"{place}: the entity {mention[:60]!r} is not at its offsets, where the text is {found[:60]!r}; expected "
+            "offsets in characters: correct or remove this annotation in the file"
+        )
+
+
 # ---- documents as rows of JSON: BioC and the `kb` schema of BigBio
 
 
@@ -99,7 +134,14 @@ def has_passages(row: Mapping[str, Any]) -> bool:
     )
 
 
-def passages_of(row: Mapping[str, Any], place: str, name: str, group: str, counts: Counter[str]) -> Iterator[Sentence]:
+def passages_of(
+    row: Mapping[str, Any],
+    place: str,
+    name: str,
+    group: str,
+    counts: Counter[str],
+    discontinuous: Discontinuous = "omit",
+) -> Iterator[Sentence]:
     """Yield the sentences of a document of passages, each of which is divided at its line ends.
 
     Args:
@@ -107,7 +149,8 @@ def passages_of(row: Mapping[str, Any], place: str, name: str, group: str, count
         place: `file:line` for messages.
         name: the name of the document if it has no id.
         group: what its sentences belong to; by default the document.
-        counts: receives the number of annotations that were left out, by reason.
+        counts: receives the number of annotations that were left out or changed, by reason.
+        discontinuous: what an entity of several parts is read as.
 
     Raises:
         DataError: a passage or an annotation has another shape, is outside of the passages, or its text is another
@@ -124,14 +167,20 @@ def passages_of(row: Mapping[str, Any], place: str, name: str, group: str, count
     def read(unit: OffsetUnit, own: Counter[str]) -> list[list[Span]]:
         spans: list[list[Span]] = [[] for _ in passages]
         for label, mention, ranges in annotations:
-            if len(ranges) != 1:
-                own[DISCONTINUOUS if ranges else "annotations without a place left out"] += 1
+            if not ranges:
+                own["annotations without a place left out"] += 1
+            whole = whole_range(ranges, discontinuous, place, own)
+            if whole is None:
                 continue
-            index, span = _placed(*ranges[0], label, passages, place, unit)
+            index, span = _placed(*whole, label, passages, place, unit)
             text = passages[index][1]
             if mention is None and unit is not CHARACTERS:
                 raise DataError(f"{place}: the {label} at {ranges[0]} has no text that shows what its offsets count")
-            if mention is not None:
+            if mention is not None and len(ranges) > 1:
+                offset = passages[index][0]
+                inside = [(unit.characters(text, a - offset), unit.characters(text, b - offset)) for a, b in ranges]
+                check_parts(inside, text, mention, place)
+            elif mention is not None:
                 check_mention(span, text, mention, place, own)
             if kept := trimmed(span, text, own):
                 spans[index].append(kept)

@@ -298,8 +298,8 @@ def _read_bioc(path: Path, options: ReadOptions) -> Reading:
     return sentences_from_rows(rows, path.stem, (), options)
 
 
-def _read_brat(path: Path, _: ReadOptions) -> Reading:
-    return read_brat(path)
+def _read_brat(path: Path, options: ReadOptions) -> Reading:
+    return read_brat(path, options.discontinuous)
 
 
 def _read_json(path: Path, options: ReadOptions) -> Reading:

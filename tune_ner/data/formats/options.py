@@ -32,6 +32,10 @@ def _as_mapping(value: Any) -> Any:
     return {old: new for old, _, new in pairs}
 
 
+Discontinuous = Literal["omit", "cover", "error"]
+"""What an entity of several parts is read as, see `ReadOptions`."""
+
+
 class ReadOptions(BaseModel):
     """What a user may decide about the reading of a corpus.
 
@@ -43,6 +47,8 @@ class ReadOptions(BaseModel):
         columns: keys of the rows that hold text, spans, tokens or tags: `{"tags": "ner"}`.
         labels: new names of entity types, or names of integer tags: `{"Drug": "DRUG"}`, `{"1": "B-PER"}`.
         group_by: what must not be divided between splits: `document`, `file`, or a key or column of the data.
+        discontinuous: what an entity of several parts is (brat, BioC, BigBio): left out (`omit`), one entity from the
+            first to the last character (`cover`), or an `error`.
         multiple_labels: whether a tag with several labels (`B-PER,B-ORG`) is an error or means its first label.
     """
 
@@ -54,6 +60,7 @@ class ReadOptions(BaseModel):
     columns: Annotated[dict[Role, str], BeforeValidator(_as_mapping)] = Field(default_factory=dict)
     labels: Annotated[dict[str, str], BeforeValidator(_as_mapping)] = Field(default_factory=dict)
     group_by: str | None = None
+    discontinuous: Annotated[Discontinuous, BeforeValidator(lambda value: value or "omit")] = "omit"
     multiple_labels: Annotated[Literal["error", "first"], BeforeValidator(lambda value: value or "error")] = "error"
 
     @property

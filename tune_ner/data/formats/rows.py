@@ -131,7 +131,14 @@ class _RowReader:
         sentences = [
             sentence
             for number, (place, row) in enumerate(rows)
-            for sentence in passages_of(row, place, f"{prefix}_{number}", self.group_of(row, place), self.counts)
+            for sentence in passages_of(
+                row,
+                place,
+                f"{prefix}_{number}",
+                self.group_of(row, place),
+                self.counts,
+                self.options.discontinuous,
+            )
         ]
         for sentence in sentences:
             check_characters(sentence.text, sentence.spans, sentence.source)

@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from tune_ner.data.corpus import Sentence, Span
-from tune_ner.data.formats.documents import DISCONTINUOUS, Document, check_mention, divided
+from tune_ner.data.formats.documents import Document, check_mention, check_parts, divided, whole_range
 from tune_ner.data.formats.offsets import OffsetUnit, checked_span, in_any_unit
+from tune_ner.data.formats.options import Discontinuous
 from tune_ner.errors import DataError
 
 _OFFSET = re.compile(r"\d{1,9}")
@@ -92,11 +93,14 @@ def _documents(path: Path, lines: Sequence[str], skipped: Counter[str]) -> Itera
         yield identifier, texts, annotations
 
 
-def read_brat(folder: Path) -> tuple[list[Sentence], tuple[str, ...]]:
+def read_brat(folder: Path, discontinuous: Discontinuous = "omit") -> tuple[list[Sentence], tuple[str, ...]]:
     """Return the documents of a brat folder, pairs of `NAME.txt` and `NAME.ann`, as sentences: one for each line.
 
-    Lines that an entity crosses are one sentence. Discontinuous entities cannot be represented and are left out with a
-    note; relations, events and attributes are not read.
+    Lines that an entity crosses are one sentence. Relations, events and attributes are not read.
+
+    Args:
+        folder: the folder.
+        discontinuous: what an entity of several parts is read as; a note counts them.
 
     Raises:
         DataError: an annotation has no text file, is invalid, or its text is another one than at its offsets.
@@ -109,7 +113,7 @@ def read_brat(folder: Path) -> tuple[list[Sentence], tuple[str, ...]]:
             raise DataError(f"{annotation}: there is no {file.name} next to it; brat needs the text of each document")
         text = _text(file)
         group = f"{file.absolute().parent.name}/{file.stem}"
-        spans = in_any_unit(partial(_brat_spans, annotation, text), counts)
+        spans = in_any_unit(partial(_brat_spans, annotation, text, discontinuous), counts)
         document = Document(file.stem, text, spans, group, str(file))
         sentences += divided(document, partial(_line_at, file, text))
     unannotated = [file.name for file in folder.glob("*.txt") if not file.with_suffix(".ann").exists()]
@@ -131,8 +135,10 @@ def _line_at(file: Path, text: str, offset: int) -> str:
     return f"{file}:{number}"
 
 
-def _brat_spans(annotation: Path, text: str, unit: OffsetUnit, counts: Counter[str]) -> list[Span]:
-    spans = []
+def _brat_spans(
+    annotation: Path, text: str, discontinuous: Discontinuous, unit: OffsetUnit, counts: Counter[str]
+) -> list[Span]:
+    spans, line_text = [], text.replace("\r", " ").replace("\n", " ")
     for number, line in enumerate(_text(annotation).split("\n"), start=1):
         if not line.startswith("T"):
             continue  # relations, events, attributes and notes
@@ -141,11 +147,15 @@ def _brat_spans(annotation: Path, text: str, unit: OffsetUnit, counts: Counter[s
         if not found:
             raise DataError(f"{place}: found {line[:60]!r}; expected `T1<tab>TYPE START END<tab>TEXT`")
         label, offsets, mention = found.groups()
-        if ";" in offsets:
-            counts[DISCONTINUOUS] += 1
+        parts = [part.split() for part in offsets.split(";")]
+        ranges = [(unit.characters(text, int(start)), unit.characters(text, int(end))) for start, end in parts]
+        whole = whole_range(ranges, discontinuous, place, counts)
+        if whole is None:
             continue
-        start, end = (unit.characters(text, int(offset)) for offset in offsets.split())
-        span = checked_span(start, end, label, text, place)
-        check_mention(span, text.replace("\r", " ").replace("\n", " "), mention, place, counts)
+        span = checked_span(*whole, label, text, place)
+        if len(ranges) > 1:
+            check_parts(ranges, line_text, mention, place)
+        else:
+            check_mention(span, line_text, mention, place, counts)
         spans.append(span)
     return spans
