@@ -21,7 +21,7 @@ from tune_ner.results import run_results
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
 from tune_ner.results.run_log import LOGGER
-from tune_ner.results.table_files import write_tables
+from tune_ner.results.table_files import format_leaderboard, write_tables
 from tune_ner.tracking.console import Plan
 from tune_ner.tracking.display import ConsoleDisplay, Display
 from tune_ner.tuning.early_start import ray_started_early
@@ -40,6 +40,7 @@ from tune_ner.utils.console import new_console
 from tune_ner.utils.text import near_misses
 
 if TYPE_CHECKING:
+    from tune_ner.report.plots import Plots
     from tune_ner.tracking.mlflow import MlflowTracker
 
 EXIT_FAILED_TRIALS = 3
@@ -105,7 +106,19 @@ class Page:
 
 
 class Results(run_results.Results):
-    """Results of a run: leaderboard, trials, best model and report."""
+    """Results of a run: leaderboard, trials, best model, charts and report. A notebook shows a summary of them."""
+
+    @property
+    def plot(self) -> Plots:
+        """The charts of the report as Altair charts: `results.plot.leaderboard()`."""
+        from tune_ner.report.plots import Plots
+
+        return Plots(self)
+
+    def _repr_html_(self) -> str:
+        sentences = [*self.caveats, *self.brief_summary]
+        table = format_leaderboard(self).to_html(index=False, border=0) if self.entries else ""
+        return f"<h4>{escape(self.name)}</h4>{table}" + "".join(f"<p>{escape(each)}</p>" for each in sentences)
 
     def report(self) -> Page:
         """Write the tables, the charts and `report.html`, and return the page, which a notebook shows inline.

@@ -80,6 +80,13 @@ class Chart:
         """Return the specification in the style of the page."""
         return {**self.spec, **_FITTED, "config": dict(_STYLE)}
 
+    def altair(self) -> AnyChart:
+        """Return the chart for a notebook."""
+        spec = {key: value for key, value in self.spec.items() if key not in ("$schema", "config")}
+        chart = alt.Chart.from_dict({**spec, "width": _FILE_WIDTH})
+        styled: AnyChart = chart.configure(**{**_STYLE, "background": "white"})
+        return styled
+
     @cached_property
     def svg(self) -> str:
         """The chart as SVG on a white background."""

@@ -1,0 +1,46 @@
+"""The charts of the report for notebooks, as Altair charts."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from tune_ner.errors import RunFolderError
+from tune_ner.report import charts, learning_curves
+from tune_ner.report.vega import AnyChart, Chart
+from tune_ner.results.run_results import Results
+
+
+class Plots:
+    """Charts of a run. Each method returns an Altair chart, which a notebook shows.
+
+    A method raises RunFolderError if the run has no data for its chart, such as completed trials.
+    """
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+
+    def leaderboard(self) -> AnyChart:
+        """Validation and test span F1 of the best configurations, with 95 % intervals."""
+        return self._shown("leaderboard", charts.leaderboard_chart(self._results))
+
+    def learning_curves(self, of: Literal["score", "loss"] = "score") -> AnyChart:
+        """Validation score or validation loss by epoch, for the best trials."""
+        drawn = learning_curves.learning_curve_charts(self._results)
+        return self._shown("learning curves", drawn[of == "loss"] if drawn else None)
+
+    def entity_types(self) -> AnyChart:
+        """Test span F1 of each entity type, for the best configurations."""
+        return self._shown("entity types", charts.entity_types_chart(self._results))
+
+    def seen_entities(self) -> AnyChart:
+        """Recall of the test entities that occur in train, and of the others."""
+        return self._shown("seen entities", charts.seen_entities_chart(self._results))
+
+    def effects(self) -> AnyChart:
+        """Differences between the values of each hyperparameter, with 95 % intervals."""
+        return self._shown("effects", charts.effects_chart(self._results))
+
+    def _shown(self, name: str, chart: Chart | None) -> AnyChart:
+        if chart is None:
+            raise RunFolderError(f"{self._results.run_dir.location}: no trial has the data of the chart {name!r}")
+        return chart.altair()
