@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,8 +110,7 @@ def test_a_killed_run_is_completed_on_another_machine_and_read_from_there(tmp_pa
     command = [*GRID, "--results-dir", RUNS, "--name", "x"]
     first = start(*command)
     wait_for(lambda: len(lines("x")) >= 1, first)
-    other = output_of(start(*command, XDG_CACHE_HOME=str(tmp_path / "other")), 2)
-    assert "s3://results/runs/x: in use by another process (process" in other
+    assert json.loads(store().cat_file("results/runs/x/lock.json"))["process"] == first.pid
     kill(first)
     before = lines("x")
     shutil.rmtree(tmp_path / "cache")  # another machine
@@ -133,6 +133,30 @@ def test_a_killed_run_is_completed_on_another_machine_and_read_from_there(tmp_pa
     results = tune_ner.load_results(f"{RUNS}/x")
     assert len(results.trials()) == 4
     assert "no run there" in output_of(start("report", f"{RUNS}/y"), 2)
+
+
+@pytest.mark.usefixtures("server")
+def test_a_run_of_another_machine_is_refused() -> None:
+    has_ended = threading.Event()
+
+    def work() -> None:
+        beat = 0
+        while not has_ended.wait(1):
+            beat += 1
+            lock = {"id": "other", "host": "far-away", "process": 7, "beat": beat}
+            store().pipe_file("results/runs/u/lock.json", json.dumps(lock).encode())
+
+    other = threading.Thread(target=work)
+    other.start()
+    try:
+        while not store().exists("results/runs/u/lock.json"):
+            time.sleep(0.1)
+        output = output_of(start(*GRID, "--results-dir", RUNS, "--name", "u"), 2)
+    finally:
+        has_ended.set()
+        other.join()
+    assert "s3://results/runs/u: in use by another process (process 7 on far-away)" in " ".join(output.split())
+    assert store().find("results/runs/u") == ["results/runs/u/lock.json"]
 
 
 def test_a_run_goes_on_while_the_store_is_away(server: Server, tmp_path: Path) -> None:
