@@ -179,6 +179,7 @@ def test_a_bucket_that_does_not_exist_is_refused_before_anything_is_trained() ->
     assert "Traceback" not in output
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("server")
 def test_ctrl_c_leaves_the_records_in_the_store() -> None:
     process = start(*GRID, "--results-dir", RUNS, "--name", "c")
