@@ -130,7 +130,10 @@ class Results(run_results.Results):
         page = write_report(self, LOGGER.warning)
         if isinstance(page, RunFolderError):
             raise page
-        self.run_dir.upload()
+        try:
+            self.run_dir.upload()
+        except RunFolderError as error:  # many may read a store and not write to it
+            LOGGER.warning("report not uploaded: %s", error)
         return Page(page)
 
 

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tune_ner.cli.app import app
+from tune_ner.cli.init import name_of
 from tune_ner.config.loading import load_space
 
 
@@ -40,6 +41,17 @@ def test_a_file_is_not_replaced(folder: Path) -> None:
     assert (folder / "corpus.yaml").read_text() == "mine"
     run("corpus.jsonl", "--output", "other.yaml", "--language", "no", "--markup", "strip")
     assert "NbAiLab" in (folder / "other.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [("hub:owner/ner-set:large", "ner-set"), ("synthetic:60", "synthetic"), ("corpus.jsonl", "corpus"), (".", "here")],
+)
+def test_the_file_is_named_after_the_data(folder: Path, data: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "here").mkdir()
+    if data == ".":
+        monkeypatch.chdir(folder / "here")
+    assert name_of(data) == name
 
 
 @pytest.mark.parametrize(

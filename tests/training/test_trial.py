@@ -23,7 +23,7 @@ from tune_ner.tagging.tokenization import split_words
 from tune_ner.training import features, tiny_encoder
 from tune_ner.training import trial as trial_module
 from tune_ner.training.encoders import load_model, resolve_encoder
-from tune_ner.training.result import EpochMetrics, TrialResult
+from tune_ner.training.result import EpochMetrics, SentenceCounts, TrialResult
 from tune_ner.training.scoring import Scorer
 from tune_ner.training.trainer import training_arguments
 from tune_ner.training.trial import TrialOptions, run_trial
@@ -263,9 +263,10 @@ def epochs_of(metric: str, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> T
     scores = iter([(0.6, 0.2), (0.5, 0.4), (0.4, 0.8), (0.3, 0.6)])
     measured = Scorer.epoch_metrics
 
-    def epoch_metrics(scorer: Scorer, predicted: Any) -> dict[str, float]:
+    def epoch_metrics(scorer: Scorer, predicted: Any) -> tuple[dict[str, float], SentenceCounts]:
         span_f1, seqeval_f1 = next(scores)
-        return {**measured(scorer, predicted), "span_f1": span_f1, "seqeval_f1": seqeval_f1}
+        metrics, counts = measured(scorer, predicted)
+        return {**metrics, "span_f1": span_f1, "seqeval_f1": seqeval_f1}, counts
 
     monkeypatch.setattr(Scorer, "epoch_metrics", epoch_metrics)
     return trained(selection_metric=metric, **changes)

@@ -100,13 +100,26 @@ def test_a_url_needs_the_name_of_a_run(url: str) -> None:
         RemoteRun(url)
 
 
-def test_a_file_that_was_removed_in_the_store_is_removed_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    written(RemoteRun(URL), FILES).upload()
+def test_a_former_best_model_is_removed_here_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    written(RemoteRun(URL), {**FILES, ".best/t1/model": "1"}).upload()
     other = elsewhere(monkeypatch, tmp_path, "other")
     other.fetch()
-    STORE.rm_file("/bucket/runs/demo/best/config.json")
+    for name in (".best/t1/model", "predictions/a.jsonl"):
+        STORE.rm_file(f"/bucket/runs/demo/{name}")
     other.fetch()
-    assert not (other.path / "best/config.json").exists()
+    assert not (other.path / ".best/t1/model").exists()
+    other.upload()
+    assert stored() == FILES  # a lost file is uploaded again
+
+
+def test_a_store_that_was_emptied_is_filled_again() -> None:
+    written(RemoteRun(URL), FILES).upload()
+    STORE.store.clear()
+    run = RemoteRun(URL)
+    assert not run.fetch()
+    with run.synchronized(pytest.fail):
+        pass
+    assert stored() == FILES
 
 
 def test_the_longer_records_are_the_later_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

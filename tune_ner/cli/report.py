@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from tune_ner.cli.console import reported_errors
 from tune_ner.errors import RunFolderError
-from tune_ner.utils.console import print_line, print_text
+from tune_ner.utils.console import new_console, print_line, print_text
 
 
 def report(
@@ -42,12 +43,15 @@ def report(
         if output and not output.parent.is_dir():
             raise RunFolderError(f"--output {output}: folder {output.parent} does not exist; create it first")
         sections = report_sections(found)
-        for run in found:
-            run.run_dir.upload()
         if markdown:
             print_text(console, markdown_of(sections))
         else:
             print_sections(console, sections)
+        for run in found:
+            try:
+                run.run_dir.upload()
+            except RunFolderError as error:  # many may read a store and not write to it
+                print_line(new_console(sys.stderr), f"report not uploaded: {error}", "note")
         if output:
             print_line(console, str(write_comparison(found, output)), "Comparison")
     from tune_ner.api import exit_code

@@ -26,7 +26,10 @@ class Plots:
     def learning_curves(self, of: Literal["score", "loss"] = "score") -> AnyChart:
         """Validation score or validation loss by epoch, for the best trials."""
         drawn = learning_curves.learning_curve_charts(self._results)
-        return self._shown("learning curves", drawn[of == "loss"] if drawn else None)
+        by_name = dict(zip(("score", "loss"), drawn, strict=False))
+        if of not in ("score", "loss"):
+            raise ValueError(f"learning_curves({of!r}): expected 'score' or 'loss'")
+        return self._shown("learning curves", by_name.get(of))
 
     def entity_types(self) -> AnyChart:
         """Test span F1 of each entity type, for the best configurations."""

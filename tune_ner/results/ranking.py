@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from statistics import median
 
 from tune_ner.data.corpus import SplitName
@@ -50,9 +51,17 @@ class Ranking:
 
         None if nothing was chosen, or if no document can be left out.
         """
-        samples = [self._cache.epoch_sample(group) for group in self._groups]
-        has_choice = len(samples) > 1 or len(samples[0].sums) > len(samples[0].seed_groups)
-        return bias_corrected_f1(samples) if has_choice else None
+        has_choice = len(self.places) > 1 or self.covers_epochs
+        return bias_corrected_f1(self._epoch_samples) if has_choice else None
+
+    @property
+    def covers_epochs(self) -> bool:
+        """Whether the counts of several epochs of a trial are known; earlier versions did not record them."""
+        return any(len(epochs) > 1 for sample in self._epoch_samples for epochs in sample.seed_groups)
+
+    @cached_property
+    def _epoch_samples(self) -> list[Sample]:
+        return [self._cache.epoch_sample(group) for group in self._groups]
 
     def detectable(self, split_name: SplitName) -> tuple[float, float]:
         """Return the smallest difference to the best that a test finds in 80 % of cases: in one comparison, and in all.

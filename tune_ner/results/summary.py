@@ -155,11 +155,14 @@ def _selection_bias(ranking: Ranking, records: Sequence[TrialRecord]) -> list[st
     if corrected is None:
         return []
     unseen = []
+    if not ranking.covers_epochs and any(record.result and len(record.curve) > 1 for record in records):
+        unseen.append("of the best epoch")
     if any(record.phase == "search" and record.is_trained for record in records):
         unseen.append("of the configurations of the search that were retrained")
     if any(record.status == "pruned" for record in records):
         unseen.append("against pruned configurations")
-    among = f"{len(ranking.places)} configurations and their epochs" if len(ranking.places) > 1 else "its epochs"
+    epochs = " and their epochs" if ranking.covers_epochs else ""
+    among = f"{len(ranking.places)} configurations{epochs}" if len(ranking.places) > 1 else "its epochs"
     uncovered = f"; it does not cover the choice {' and '.join(unseen)}" if unseen else ""
     return [
         f"Corrected for the choice among {among}, its validation F1 is {corrected:.3f} "

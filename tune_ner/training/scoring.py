@@ -55,15 +55,16 @@ class Scorer:
         """Return the predicted spans of each sentence, with character offsets."""
         return tuple(tags_to_spans(tags, self._subwords.words.of(index)) for index, tags in enumerate(predicted))
 
-    def counts(self, predicted: Tags) -> SentenceCounts:
-        """Return the counts of exact spans in each sentence."""
-        return tuple(map(tuple, sentence_counts(self._gold_spans, self.spans(predicted)).tolist()))
+    def epoch_metrics(self, predicted: Tags) -> tuple[dict[str, float], SentenceCounts]:
+        """Compute the metrics of one epoch, and the counts of exact spans in each sentence.
 
-    def epoch_metrics(self, predicted: Tags) -> dict[str, float]:
-        """Compute the metrics of one epoch, keyed as the fields of `EpochMetrics` without `validation_`."""
+        The metrics are keyed as the fields of `EpochMetrics` without `validation_`.
+        """
         seqeval = seqeval_metrics(self._gold_tags, self._labelled(predicted), self._types)
-        spans = score_spans(self._gold_spans, self.spans(predicted), self._types)
-        return {
+        found = self.spans(predicted)
+        spans = score_spans(self._gold_spans, found, self._types)
+        counts = tuple(map(tuple, sentence_counts(self._gold_spans, found).tolist()))
+        metrics = {
             "seqeval_precision": seqeval.precision,
             "seqeval_recall": seqeval.recall,
             "seqeval_f1": seqeval.f1,
@@ -72,6 +73,7 @@ class Scorer:
             "span_recall": spans.recall,
             "span_f1": spans.f1,
         }
+        return metrics, counts
 
     def metrics(self, predicted: Tags) -> SplitMetrics:
         """Compute all metrics; gold are the annotated spans, including those lost to words, scheme or truncation."""

@@ -22,7 +22,7 @@ from tune_ner.training.encoders import Encoder, load_model
 from tune_ner.training.evaluation_loop import SplitOutput, logits_of, predict
 from tune_ner.training.features import TokenizedCorpus, TrialFeatures, trial_features
 from tune_ner.training.model_export import TrainedModel
-from tune_ner.training.padding_free.collator import Batch, BucketCollator, Collator, padding_free_collator
+from tune_ner.training.padding_free.collator import BucketCollator, Collator, padding_free_collator
 from tune_ner.training.precision import DTYPES, model_precision
 from tune_ner.training.profiling import StageClock, free_gpu_memory, peak_memory_bytes
 from tune_ner.training.result import EpochMetrics, SentenceCounts, SplitMetrics, TrialProfile, TrialResult
@@ -205,12 +205,13 @@ class _Trial:
         self._model = model
         self._notes = [note]
         # a second collator, since the first one counts what training computes
-        if isinstance(self._collate, BucketCollator):
-            self._evaluation_collate: Collator = BucketCollator(model, pad_id, EVALUATED_ROWS)
-            self._forward: Callable[[Batch], torch.Tensor] = GraphedStep(partial(logits_of, model))
-        else:
-            self._evaluation_collate = Collator(model, pad_id, padding_free=self._collate.padding_free)
-            self._forward = partial(logits_of, model)
+        is_graphed = isinstance(self._collate, BucketCollator)
+        self._evaluation_collate = (
+            BucketCollator(model, pad_id, EVALUATED_ROWS)
+            if is_graphed
+            else Collator(model, pad_id, padding_free=self._collate.padding_free)
+        )
+        self._forward = GraphedStep(partial(logits_of, model)) if is_graphed else None
 
     def _train(self, saved: SavedTrial | None) -> None:
         self._best = _BestEpoch(self._config)
@@ -243,18 +244,19 @@ class _Trial:
         with self._clock("evaluate"):
             output = self._predict("validation")
             tags = self._scorers["validation"].tags(output.output)
+            scores, counts = self._scorers["validation"].epoch_metrics(tags)
             metrics = EpochMetrics(
                 epoch=len(self._best.epochs) + 1,
                 validation_loss=output.loss(self._config.batch_size),
                 # a small corpus has fewer steps than the log takes to write
                 training_loss=log[-1][1] if log else self._trainer.losses.mean,
                 tokens=self._train_tokens,
-                **{f"validation_{name}": x for name, x in self._scorers["validation"].epoch_metrics(tags).items()},
+                **{f"validation_{name}": score for name, score in scores.items()},
             )
         if not math.isfinite(metrics.validation_loss):
             raise DivergedError(f"the validation loss is {metrics.validation_loss} after epoch {metrics.epoch}")
         with self._clock("save"):
-            self._best.add(metrics, tags, self._scorers["validation"].counts(tags), self._trainer.weights)
+            self._best.add(metrics, tags, counts, self._trainer.weights)
         self._options.on_epoch(metrics)
         is_last = self._best.has_reached_target or metrics.epoch >= self._config.epochs
         if self._options.checkpoint and self._options.checkpoint.is_due(metrics.epoch) and not is_last:

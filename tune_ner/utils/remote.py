@@ -94,7 +94,7 @@ class RemoteRun:
         with self._reporting("cannot be read"):
             there = self._listed()
             if TRIALS not in there:
-                return False
+                return False  # nothing of the local copy counts as uploaded
             self._load_state()
             if not only and self._is_later():
                 return True
@@ -103,8 +103,9 @@ class RemoteRun:
                 if name.startswith(only) and not (known == there[name] and (self.path / name).is_file()):
                     self._get(name, there[name])
             for name in {*self._known} - {*there}:
-                (self.path / name).unlink(missing_ok=True)
-                del self._known[name]
+                del self._known[name]  # so that it is uploaded again
+                if name.startswith(_BEST_SO_FAR):
+                    (self.path / name).unlink(missing_ok=True)
             self._save_state()
         return True
 
@@ -206,7 +207,6 @@ class RemoteRun:
         """
         with self._reporting("cannot be written"):
             lock = _Lock(self._store, self.shown)
-            self._load_state()
         stop = threading.Event()
         uploads = threading.Thread(target=self._keep_uploading, args=(lock, stop, on_note), daemon=True)
         uploads.start()
