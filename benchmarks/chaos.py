@@ -2,6 +2,8 @@
 #   python -m benchmarks.chaos
 # One fault, once:
 #   python -m benchmarks.chaos --times 1 --only worker-killed
+# The faults of disks and of memory need root; slow and read-only disks also need FUSE (Debian and Ubuntu:
+# apt install fuse3).
 """Faults injected into a grid of twelve trials: the table of `docs/reliability.md`.
 
 Each fault is injected at a random moment of a run. If it ends the run, the command is repeated. The table counts trials
@@ -22,13 +24,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from benchmarks.faulty_disk import faulty_disk
 from benchmarks.measuring import ROOT
 from benchmarks.two_nodes import two_nodes
 
@@ -44,6 +47,20 @@ seed: 42
 """
 _TIMEOUT = 300
 _FULL_DISK = "16m"
+_KILLS = 4
+# Python runs this file at its start. Ray's own processes, which crash with libfaketime, keep the right time.
+_CLOCK = """\
+import pathlib, time
+jump, now, now_ns = pathlib.Path({file!r}), time.time, time.time_ns
+def seconds():
+    try:
+        return float(jump.read_text() or 0)
+    except OSError:
+        return 0.0
+time.time = lambda: now() + seconds()
+time.time_ns = lambda: now_ns() + int(seconds() * 1e9)
+"""
+_SMALL_SHARED_MEMORY = ("unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=64m tmpfs /dev/shm && exec "$@"', "sh")
 
 
 @dataclass(frozen=True)
@@ -80,14 +97,17 @@ class Grid:
             *("--max-concurrent", "2", "--no-dashboard"),
         ]
         self.always: tuple[str, ...] = ()
+        self.before: tuple[str, ...] = ()
         self.leave_out = ""
+        self.seconds = 0.0
+        self.set_disk: Callable[[str], object] | None = None
         self.exits: list[int] = []
         self.output = ""
 
     def start(self, *options: str, **environment: str) -> subprocess.Popen[str]:
         """Start the command."""
         return subprocess.Popen(
-            [*self._command, *self.always, *options],
+            [*self.before, *self._command, *self.always, *options],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -226,22 +246,98 @@ def disk_full(grid: Grid, after: int) -> str:
     process = grid.start()
     grid.wait(after, process)
     ballast = grid.run.parent / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"\0" * 65_536)
-        except OSError:
-            pass
-        try:
-            while True:
-                file.write(b"\0" * 64)
-        except OSError:
-            pass
+    _fill(ballast)
     output = grid.end(process)
     ballast.unlink()
     if grid.exits != [2] or "No space left on device" not in output:
         raise AssertionError(output)
     return f"after {after} trials"
+
+
+def _fill(file: Path) -> None:
+    """Write a file until its file system is full."""
+    with file.open("wb", buffering=0) as stream:
+        for size in (65_536, 64):
+            with suppress(OSError):
+                while True:
+                    stream.write(bytes(size))
+
+
+def temporary_folder_full(grid: Grid, after: int) -> str:
+    """Fill the file system of `TMPDIR`, with Ray's logs, and leave it full."""
+    folder = grid.run.parent / "tmp"
+    folder.mkdir()
+    with _mounted(folder, _FULL_DISK):
+        process = grid.start(TMPDIR=str(folder))
+        grid.wait(after, process)
+        _fill(folder / "ballast")
+        grid.end(process)
+    return f"after {after} trials"
+
+
+def shared_memory_small(grid: Grid, _: int) -> str:
+    """Run with 64 MB of shared memory, as in a container."""
+    grid.before = _SMALL_SHARED_MEMORY
+    grid.end(grid.start())
+    return "from the start"
+
+
+def disk_read_only(grid: Grid, after: int) -> str:
+    """Make the disk of the run folder read-only; then repair it and repeat the command."""
+    return _with_faulty_disk(grid, after, "read-only", "Read-only file system")
+
+
+def disk_defective(grid: Grid, after: int) -> str:
+    """Let each access to the disk of the run folder fail; then repair it and repeat the command."""
+    return _with_faulty_disk(grid, after, "defective", "Input/output error")
+
+
+def _with_faulty_disk(grid: Grid, after: int, state: str, message: str) -> str:
+    assert grid.set_disk
+    process = grid.start()
+    grid.wait(after, process)
+    grid.set_disk(state)
+    output = grid.end(process)
+    grid.set_disk("ok")
+    if grid.exits != [2] or message not in output or "Traceback" in output:
+        raise AssertionError(output)
+    return f"after {after} trials"
+
+
+def disk_slow(grid: Grid, _: int) -> str:
+    """Delay each access to the disk of the run folder by 50 ms."""
+    assert grid.set_disk
+    grid.set_disk("slow")
+    grid.end(grid.start())
+    return "from the start"
+
+
+def clock_jumps(grid: Grid, after: int) -> str:
+    """Set the clock of driver and workers (`time.time`) forward by a day, back by an hour, and right again."""
+    folder = grid.run.parent / "clock"
+    folder.mkdir()
+    jump = folder / "jump"
+    jump.write_text("0", encoding="utf-8")
+    (folder / "sitecustomize.py").write_text(_CLOCK.format(file=str(jump)), encoding="utf-8")
+    process = grid.start(PYTHONPATH=str(folder))
+    for count, seconds in enumerate((86_400, -3600, 0)):
+        grid.wait(min(after, TRIALS - 4) + count, process)
+        jump.write_text(str(seconds), encoding="utf-8")
+    grid.end(process)
+    return f"after {after} trials"
+
+
+def driver_killed_anywhere(grid: Grid, _: int) -> str:
+    """SIGKILL the driver four times, each at a random moment from its start on, then repeat the command."""
+    moments = [random.uniform(0.5, grid.seconds) for _ in range(_KILLS)]
+    for moment in moments:
+        process = grid.start()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(moment)
+        process.kill()
+        grid.end(process)
+    grid.end(grid.start())
+    return "after " + ", ".join(f"{moment:.0f} s" for moment in moments)
 
 
 def node_lost(grid: Grid, after: int) -> str:
@@ -294,30 +390,48 @@ FAULTS: dict[str, Fault] = {
     "interrupted": interrupted,
     "terminated": terminated,
     "two-drivers": two_drivers,
+    "temporary-folder-full": temporary_folder_full,
+    "shared-memory-small": shared_memory_small,
+    "disk-read-only": disk_read_only,
+    "disk-defective": disk_defective,
+    "disk-slow": disk_slow,
+    "clock-jumps": clock_jumps,
+    "driver-killed-anywhere": driver_killed_anywhere,
 }
+_ON_FAULTY_DISK = ("disk-read-only", "disk-defective", "disk-slow")
 
 
 @contextmanager
-def _results_folder(fault: str) -> Iterator[Path]:
-    """Create a results folder, on a small file system for the fault that fills it."""
-    folder = Path(tempfile.mkdtemp(prefix="tune-ner-chaos-"))
-    small = fault == "disk-full"
-    if small:
-        subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={_FULL_DISK}", "tmpfs", str(folder)], check=True, capture_output=True
-        )
+def _mounted(folder: Path, size: str) -> Iterator[None]:
+    """Mount a file system of this size, in memory, at a folder."""
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    subprocess.run(command, check=True, capture_output=True)
     try:
-        yield folder
+        yield
     finally:
-        if small:
-            subprocess.run(["umount", "-l", str(folder)], check=False)
+        subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
+@contextmanager
+def _grid(fault: str, space: Path) -> Iterator[Grid]:
+    """Create a grid; its results folder is on a small or faulty file system if the fault needs one."""
+    folder = Path(tempfile.mkdtemp(prefix="tune-ner-chaos-"))
+    grid = Grid(folder, space)
+    try:
+        with ExitStack() as disks:
+            if fault == "disk-full":
+                disks.enter_context(_mounted(folder, _FULL_DISK))
+            if fault in _ON_FAULTY_DISK:
+                grid.set_disk = disks.enter_context(faulty_disk(folder))
+            yield grid
+    finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def run_with_fault(name: str, space: Path, expected: Mapping[str, Any]) -> Outcome:
-    """Run the grid once, with a fault at a random moment."""
-    with _results_folder(name) as folder:
-        grid = Grid(folder, space)
+def run_with_fault(name: str, space: Path, expected: Mapping[str, Any], seconds: float) -> Outcome:
+    """Run the grid once, with a fault at a random moment; an undisturbed run takes `seconds`."""
+    with _grid(name, space) as grid:
+        grid.seconds = seconds
         injected = FAULTS[name](grid, random.randint(1, TRIALS - 3))
         grid.finish()
         found = grid.metrics()
@@ -360,13 +474,15 @@ def main() -> None:
         space = Path(folder) / "space.yaml"
         space.write_text(SPACE, encoding="utf-8")
         undisturbed = Grid(Path(folder), space)
+        began = time.monotonic()
         undisturbed.finish()
+        seconds = time.monotonic() - began
         expected = undisturbed.metrics()
         if len(expected) != TRIALS:
             sys.exit(f"the undisturbed run has {len(expected)} trials:\n{undisturbed.output}")
         for name in arguments.only or FAULTS:
             for _ in range(arguments.times):
-                outcome = run_with_fault(name, space, expected)
+                outcome = run_with_fault(name, space, expected, seconds)
                 outcomes.setdefault(name, []).append(outcome)
                 print(f"{name}: {outcome}", flush=True)
     print(f"\n{table(outcomes)}")

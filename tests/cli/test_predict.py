@@ -258,7 +258,10 @@ def test_full_disk_is_an_error(model: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False)
-    assert (done.returncode, done.stderr) == (2, "error: cannot be written: No space left on device: make room\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: standard output or a file: No space left on device; check the disk\n",
+    )
 
 
 def test_texts_before_an_error_get_a_result(model: Path) -> None:

@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ class FakeClient:
     Args:
         log: output of the job.
         answers: states of the job, or errors, one per request; the last one repeats.
-        breaks: characters after which the log breaks off, one per reading.
+        breaks: characters of the log that exist at each reading; -1 for a reading that fails.
     """
 
     def __init__(self, log: str, *answers: JobDetails | Exception, breaks: list[int] | None = None) -> None:
@@ -109,12 +109,11 @@ class FakeClient:
             raise answer
         return answer
 
-    async def tail_job_logs(self, job_id: str) -> AsyncIterator[str]:
+    def get_job_logs(self, job_id: str) -> str:
         cut = self.breaks.pop(0) if self.breaks else None
-        for start in range(0, len(self.log[:cut]), 7):
-            yield self.log[:cut][start : start + 7]
-        if cut is not None:
-            raise RuntimeError("WebSocket connection closed unexpectedly with close code 1006")
+        if cut == -1:
+            raise RuntimeError("Request failed with status code 500")
+        return self.log[:cut]
 
 
 def a_job(status: JobStatus, **more: Any) -> JobDetails:
@@ -148,7 +147,7 @@ def submitted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Fake
 Submitted = Callable[[FakeClient], tuple[Result, list[Path]]]
 
 
-@pytest.mark.parametrize("breaks", [[], [10], [0, 3, 20, 20]])
+@pytest.mark.parametrize("breaks", [[], [10], [0, 3, -1, 20, 20]])
 def test_standard_output_is_the_log_of_the_job_even_if_it_breaks_off(submitted: Submitted, breaks: list[int]) -> None:
     running = [RUNNING] * len(breaks)
     client = FakeClient(LOG, *running, ConnectionRefusedError("no route"), SUCCEEDED, breaks=breaks)

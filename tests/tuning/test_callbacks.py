@@ -16,9 +16,11 @@ from tests.factories import a_result
 from tune_ner.config.loading import parse_space
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
+from tune_ner.tuning import callbacks
 from tune_ner.tuning.callbacks import RecordWriter, Watchdog, handle_interrupts
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment, prepare
+from tune_ner.tuning.resources import memory_kills
 from tune_ner.tuning.trainable import tune_config
 
 
@@ -92,6 +94,29 @@ def test_outside_of_the_main_thread_signals_are_not_handled() -> None:
 
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(handler).result() is before
+
+
+@pytest.mark.parametrize(
+    ("error", "kills", "expected"),
+    [
+        ("node lost\nmore", 0, "node lost"),
+        (ValueError(), 0, "ValueError"),
+        (None, 0, "its process ended before the trial began"),
+        ("node lost", 1, "node lost (probably for lack of memory: "),
+    ],
+)
+def test_the_record_says_why_a_worker_died(
+    error: object, kills: int, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, run_dir, experiment = a_writer(tmp_path)
+    already = memory_kills()
+    monkeypatch.setattr(callbacks, "memory_kills", lambda: already + kills)
+    config = tune_config(experiment.trials[0])
+    trial = SimpleNamespace(trial_id="key", config=config, get_pickled_error=lambda: error)
+    writer.on_trial_error(0, [trial], trial)
+    (record,) = run_dir.records()
+    assert str(record.error).startswith(f"the worker died: {expected}")
+    assert ("memory" in str(record.error)) == bool(kills)
 
 
 def test_only_the_attempt_that_the_watchdog_ended_is_blamed_on_it(

@@ -22,6 +22,7 @@ from tune_ner.tuning.resources import (
     MemoryEstimate,
     Node,
     TrialResources,
+    memory_kills,
     trial_resources,
 )
 
@@ -56,7 +57,8 @@ def test_concurrent_trials_never_exceed_the_machine(
         too_much_memory = concurrent * min(memory.on_cpu, memory.host_with_gpu) > machine.memory
         too_much_gpu_memory = concurrent * memory.on_gpu > 0.9 * machine.gpu_memory * machine.gpus
         no_gpu = requested.gpus_per_trial and not machine.gpus
-        assert too_many_cpus or too_much_memory or too_much_gpu_memory or no_gpu
+        too_little_memory = machine.memory < memory.least_on_host(on_gpu=False)
+        assert too_little_memory or too_many_cpus or too_much_memory or too_much_gpu_memory or no_gpu
         return
     assert 1 <= found.concurrent <= trials
     assert found.cpus >= 1
@@ -70,12 +72,17 @@ def test_concurrent_trials_never_exceed_the_machine(
         assert found.concurrent <= requested.max_concurrent
 
 
+def with_enough(machine: Machine, memory: MemoryEstimate) -> Machine:
+    """Return the machine with enough host memory for one trial."""
+    return replace(machine, memory=machine.memory + math.ceil(memory.least_on_host(on_gpu=False)))
+
+
 @given(machines, memories, trial_counts)
 def test_a_gpu_is_shared_by_no_more_trials_than_fit_into_its_memory(
     machine: Machine, memory: MemoryEstimate, trials: int
 ) -> None:
     assume(machine.gpus and machine.gpu_memory)
-    share = trial_resources(machine, memory, NO_REQUEST, trials).gpus
+    share = trial_resources(with_enough(machine, memory), memory, NO_REQUEST, trials).gpus
     per_card = math.floor(1 / share + 1e-9)
     assert 1 <= per_card <= MAX_TRIALS_PER_GPU
     assert per_card == 1 or per_card * memory.on_gpu <= machine.gpu_memory
@@ -83,7 +90,8 @@ def test_a_gpu_is_shared_by_no_more_trials_than_fit_into_its_memory(
 
 @given(machines, memories, trial_counts)
 def test_without_a_gpu_trials_request_none(machine: Machine, memory: MemoryEstimate, trials: int) -> None:
-    assert trial_resources(replace(machine, gpus=0), memory, NO_REQUEST, trials).gpus == 0
+    machine = replace(with_enough(machine, memory), gpus=0)
+    assert trial_resources(machine, memory, NO_REQUEST, trials).gpus == 0
 
 
 @pytest.mark.parametrize(
@@ -201,10 +209,10 @@ def test_concurrent_trials_are_counted_node_by_node() -> None:
             r"--max-concurrent 1000: expected at most 3",
         ),
         (
-            Machine(64, 0, 1, 0),
+            Machine(64, 0, GIB, 0),
             SMALL,
             ResourceRequest(max_concurrent=2),
-            r"--max-concurrent 2: expected at most 1: .* 0\.0 GB are free",
+            r"--max-concurrent 2: expected at most 1: .* 1\.1 GB are free",
         ),
         (
             Machine(64, 2, 2048 * GIB, 80 * GIB),
@@ -230,7 +238,7 @@ def test_more_concurrent_trials_than_fit_into_memory_are_refused(
 @pytest.mark.parametrize(
     ("machine", "requested"),
     [
-        (Machine(64, 0, 1, 0), ResourceRequest(max_concurrent=1)),
+        (Machine(64, 0, GIB, 0), ResourceRequest(max_concurrent=1)),
         (Machine(64, 1, 2048 * GIB, 1), ResourceRequest(max_concurrent=2, gpus_per_trial=0.5)),
         (Machine(64, 4, 2048 * GIB, 0), ResourceRequest(max_concurrent=4)),
     ],
@@ -238,6 +246,31 @@ def test_more_concurrent_trials_than_fit_into_memory_are_refused(
 )
 def test_requests_that_may_fit_are_accepted(machine: Machine, requested: ResourceRequest) -> None:
     assert trial_resources(machine, SMALL, requested, 10).concurrent == requested.max_concurrent
+
+
+@pytest.mark.parametrize(
+    ("machine", "memory", "message"),
+    [
+        (Machine(2, 0, GIB // 2, 0), SMALL, r"needs at least 0\.7 GB of memory, and 0\.5 GB are free"),
+        (Machine(2, 1, GIB // 4, 80 * GIB), HUGE, r"needs at least 0\.5 GB of memory, and 0\.3 GB are free"),
+        (Machine(2, 0, 300 * GIB, 0), HUGE, r"needs at least 430\.0 GB of memory, and 322\.1 GB are free"),
+    ],
+)
+def test_memory_in_which_no_trial_can_run_is_refused(machine: Machine, memory: MemoryEstimate, message: str) -> None:
+    with pytest.raises(ResourceError, match=message):
+        trial_resources(machine, memory, NO_REQUEST, 10)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"), [("nr_free_pages 7\noom_kill 56\npgfault 1\n", 56), ("nr_free_pages 7\n", 0), (None, 0)]
+)
+def test_processes_killed_for_lack_of_memory_are_counted(
+    content: str | None, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources, "_VMSTAT", tmp_path / "vmstat")
+    if content is not None:
+        (tmp_path / "vmstat").write_text(content)
+    assert memory_kills() == expected
 
 
 def test_the_memory_estimate_by_hand() -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tune_ner.tuning.options import SearchSettings
 
 EXIT_MISTAKE = 2
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
 
 
 @contextmanager
@@ -49,10 +50,11 @@ def reported_errors() -> Iterator[Console]:
         discard_output(sys.stdout)
         raise typer.Exit from None
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in _DISK_ERRORS:
             raise
         discard_output(sys.stdout)
-        print_line(new_console(sys.stderr), f"cannot be written: {error.strerror}: make room", "error", "bold red")
+        place = error.filename or "standard output or a file"
+        print_line(new_console(sys.stderr), f"{place}: {error.strerror}; check the disk", "error", "bold red")
         raise typer.Exit(EXIT_MISTAKE) from None
     except KeyboardInterrupt as error:
         raise typer.Exit(interrupt_code(error)) from None

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
+import hashlib
+import json
 import logging
+import os
 import secrets
 import shlex
 import shutil
+import struct
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeVar
+from zipfile import BadZipFile, ZipFile
 
-import aiohttp
+import requests
 from ray.job_submission import JobDetails, JobErrorType, JobStatus, JobSubmissionClient
 
 import tune_ner
-from tune_ner.cluster import transfer_sender
-from tune_ner.cluster.transfer_receiver import Receiver
+from tune_ner.cluster import packing
 from tune_ner.config.loading import bundled_spaces
 from tune_ner.config.search_space import SearchSpace
 from tune_ner.errors import ResourceError, RunFolderError
@@ -37,6 +42,8 @@ _AGENT_SECONDS = 60.0
 _NOT_FETCHED = ("checkpoints", ".best", "driver.lock", "driver.json")
 _WEIGHTS = "best"
 _ATTEMPTS = 6
+_FIRST_WAIT_SECONDS = 2.0
+_PART_SECONDS = 600
 
 _T = TypeVar("_T")
 
@@ -153,13 +160,17 @@ class JobServer:
         Raises:
             ResourceError: the server did not answer several times in a row; the job itself continues.
         """
-        log = _Log(on_text)
-        has_ended = False
-        while not has_ended:
+        passed_on = 0
+        while True:
             # requested before the log is read, so that the log of a job that has ended is complete
             has_ended = self._has_ended(job_id)
             with suppress(ResourceError):
-                asyncio.run(log.read(self._texts(job_id)))
+                log = self._call(self._client.get_job_logs, job_id)
+                if log[passed_on:]:
+                    on_text(log[passed_on:])
+                    passed_on = len(log)
+            if has_ended:
+                return
             time.sleep(_POLL_SECONDS)
 
     def exit_code(self, job_id: str) -> int:
@@ -180,7 +191,7 @@ class JobServer:
     def fetch(self, job: Job, target: Path, weights: bool = True) -> bool:
         """Fetch the run folder from the head node; it replaces an earlier state of the run at `target`.
 
-        Every file is verified, and a transfer that breaks off is resumed.
+        Every part is verified, and repeated if the connection breaks off.
 
         Args:
             job: the job of the run.
@@ -201,41 +212,63 @@ class JobServer:
                 fetched = Path(work) / "fetched"
                 excluded = _NOT_FETCHED if weights else (*_NOT_FETCHED, _WEIGHTS)
                 if is_url(job.results):
-                    is_complete = _copy_from_store(f"{job.results}/{job.name}", fetched, excluded)
+                    is_found = _copy_from_store(f"{job.results}/{job.name}", fetched, excluded)
                 else:
-                    receiver = Receiver(fetched)
-                    _retry(lambda: self._receive(job, receiver, excluded), lambda: receiver.position)
-                    is_complete = receiver.is_complete
-                if is_complete:
+                    is_found = self._download(f"{job.results}/{job.name}", fetched, excluded)
+                if is_found:
                     RunDir(target).replace_with(RunDir(fetched))
-                return is_complete
+                return is_found
         except OSError as error:
             raise RunFolderError(f"{target}: cannot be fetched: {error.strerror or error}") from error
         except RunFolderError as error:
             raise RunFolderError(f"{target}: cannot be fetched: {error}") from error
 
-    def _receive(self, job: Job, receiver: Receiver, excluded: Sequence[str]) -> None:
-        """Start a job that sends the run from the receiver's position on, and receive its output."""
-        program = Path(transfer_sender.__file__).read_text(encoding="utf-8")
-        folder, offset = f"{job.results}/{job.name}", str(receiver.position)
-        job_id = self._start(shlex.join(["python", "-c", program, folder, offset, *excluded]), {}, {})
-        receiver.begin()
+    def _download(self, folder: str, target: Path, excluded: Sequence[str]) -> bool:
+        """Start a job that packs the folder, and download and unpack it; return whether there is a folder."""
+        program = Path(packing.__file__).read_text(encoding="utf-8")
+        job_id = self._start(shlex.join(["python", "-c", program, folder, *excluded]), {}, {})
         try:
-            asyncio.run(self._feed(job_id, receiver))
+            parts = self._packed(job_id, folder)
+            node = self._details(job_id).driver_node_id
+            archive = target.with_suffix(".zip")
+            for name, digest in parts or ():
+                # not the address of `node`, which may be reachable only within the cluster
+                content = _retry(partial(self._part, {"node_id": node, "filename": name}, digest))
+                with archive.open("ab") as stream:
+                    stream.write(content)
         finally:
             with suppress(RuntimeError, OSError):
                 self._client.stop_job(job_id)
-        if receiver.is_complete or receiver.is_missing:
-            return
-        if self._call(self._client.get_job_status, job_id) == JobStatus.FAILED:
-            raise RunFolderError(f"{folder} on {self._address}: {receiver.output.strip()}")
-        raise self._unusable(ConnectionError(f"the log of job {job_id} ended too early"))
+        if parts is not None:
+            unpack(archive, target)
+        return parts is not None
 
-    async def _feed(self, job_id: str, receiver: Receiver) -> None:
-        async for text in self._texts(job_id):
-            receiver.feed(text)
-            if receiver.is_complete or receiver.is_missing:
-                return
+    def _packed(self, job_id: str, folder: str) -> list[tuple[str, str]] | None:
+        """Wait until the job has packed the folder; return the name and SHA-256 of each part, None without a folder."""
+        while True:
+            has_ended = self._has_ended(job_id)
+            output = _retry(lambda: self._call(self._client.get_job_logs, job_id))
+            # complete lines only; the log begins with the program, which contains the prefix within a line
+            for line in output.splitlines(keepends=True):
+                if line.startswith(packing.PREFIX) and line.endswith("\n"):
+                    return json.loads(line.removeprefix(packing.PREFIX))  # type: ignore[no-any-return]
+            if has_ended:
+                raise RunFolderError(f"{folder} on {self._address} cannot be packed: {output.strip()[-500:]}")
+            time.sleep(_POLL_SECONDS)
+
+    def _part(self, place: Mapping[str, str | None], digest: str) -> bytes:
+        """Return a file of the cluster's log folder."""
+        query = {**place, "lines": "-1", "timeout": str(_PART_SECONDS)}
+        try:
+            answer = requests.get(
+                f"{self._address}/api/v0/logs/file", query, headers=_authorization(), timeout=_PART_SECONDS
+            )
+            answer.raise_for_status()
+        except requests.RequestException as error:
+            raise self._unusable(error) from error
+        if hashlib.sha256(answer.content).hexdigest() != digest:
+            raise self._unusable(ConnectionError(f"{place['filename']} arrived incomplete"))
+        return answer.content
 
     def _start(
         self, entrypoint: str, metadata: dict[str, str], runtime_env: dict[str, Any], name: str | None = None
@@ -252,15 +285,6 @@ class JobServer:
                 if "No available agent" not in str(error) or time.monotonic() > deadline:
                     raise self._unusable(error) from error
                 time.sleep(_POLL_SECONDS)
-
-    async def _texts(self, job_id: str) -> AsyncIterator[str]:
-        """Yield the output of a job from its beginning until it ends."""
-        try:
-            async for text in self._client.tail_job_logs(job_id):
-                yield text
-        except (RuntimeError, ConnectionError, aiohttp.ClientError) as error:
-            # Ray raises RuntimeError for a broken connection
-            raise self._unusable(error) from error
 
     def _has_ended(self, job_id: str) -> bool:
         try:
@@ -288,35 +312,41 @@ class JobServer:
         )
 
 
-class _Log:
-    """Output of a job: each character is passed on once, however often the log is read from its beginning."""
+def unpack(archive: Path, target: Path) -> None:
+    """Unpack a run into a new folder; each file is verified.
 
-    def __init__(self, on_text: Callable[[str], None]) -> None:
-        self._on_text = on_text
-        self._passed_on = 0
+    Raises:
+        RunFolderError: the archive is corrupt, names a file outside of the folder, or cannot be written.
+    """
+    target.mkdir()
+    try:
+        with ZipFile(archive) as files:
+            for name in files.namelist():
+                if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+                    raise RunFolderError(f"found the file {name[:100]!r} in the run, expected a path within its folder")
+                files.extract(name, target)
+    except (BadZipFile, OSError, EOFError, ValueError, RuntimeError, struct.error, zlib.error) as error:
+        raise RunFolderError(f"the run cannot be unpacked ({error}); repeat the command") from error
 
-    async def read(self, texts: AsyncIterator[str]) -> None:
-        position = 0
-        async for text in texts:
-            new = text[max(0, self._passed_on - position) :]
-            position += len(text)
-            if new:
-                self._on_text(new)
-                self._passed_on = position
+
+def _authorization() -> dict[str, str]:
+    """Return the header with the cluster's token, which Ray reads from the same places."""
+    if os.environ.get("RAY_AUTH_MODE", "").lower() != "token":
+        return {}
+    token = os.environ.get("RAY_AUTH_TOKEN", "")
+    if not token:
+        file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser()
+        token = file.read_text(encoding="utf-8") if file.exists() else ""
+    return {"Authorization": f"Bearer {token.strip()}"}
 
 
-def _retry(attempt: Callable[[], _T], position: Callable[[], int] = lambda: 0) -> _T:
-    """Return the result of the attempt, retried until several attempts in a row failed without progress."""
-    failures = 0
-    while True:
-        before = position()
-        try:
+def _retry(attempt: Callable[[], _T]) -> _T:
+    """Return the result of the attempt, repeated until several in a row fail."""
+    for failures in range(_ATTEMPTS - 1):
+        with suppress(ResourceError):
             return attempt()
-        except ResourceError:
-            failures = failures + 1 if position() == before else 0
-            if failures == _ATTEMPTS:
-                raise
-            time.sleep(2**failures)
+        time.sleep(_FIRST_WAIT_SECONDS * 2**failures)
+    return attempt()
 
 
 def _reason(job: JobDetails) -> str:

@@ -76,7 +76,8 @@ def lock_run(folder: Path) -> Iterator[None]:
         yield
     finally:
         # the lock file is not removed: another process could then lock a new file of the same name
-        (folder / _DRIVER).unlink(missing_ok=True)
+        with suppress(OSError):
+            (folder / _DRIVER).unlink()
         lock.release()
 
 

@@ -20,6 +20,7 @@ from tune_ner.results.run_dir import RunDir
 from tune_ner.training.result import EpochMetrics
 from tune_ner.tuning.events import RunEvents
 from tune_ner.tuning.experiment import Experiment
+from tune_ner.tuning.resources import memory_kills
 from tune_ner.tuning.trainable import EPOCH_METRICS, trial_of
 
 
@@ -52,6 +53,7 @@ class RecordWriter(tune.Callback):
         self._recorded: set[str] = set()
         self._never_started: list[TrialConfig] = []
         self._watchdog: Watchdog | None = None
+        self._memory_kills = memory_kills()
 
     def watch(self, watchdog: Watchdog) -> None:
         """Take the reason why a worker died from a watchdog that may have killed it."""
@@ -85,11 +87,17 @@ class RecordWriter(tune.Callback):
         if self.retries_left and trial.trial_id not in self._start_times:
             self._never_started.append(trial_of(trial.config))
             return
-        cause = trial.get_pickled_error() or "unknown cause"
-        reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+        self._write(trial, self._ended(trial, "failed", error=f"the worker died: {self._cause_of_death(trial)}"))
+
+    def _cause_of_death(self, trial: Any) -> str:
         if self._watchdog and trial.trial_id in self._watchdog.killed:
-            reason = f"killed, because it reported nothing for {self._watchdog.seconds:g} s (--trial-timeout)"
-        self._write(trial, self._ended(trial, "failed", error=f"the worker died: {reason}"))
+            return f"killed, because it reported nothing for {self._watchdog.seconds:g} s (--trial-timeout)"
+        error = trial.get_pickled_error()
+        lines = str(error).strip().splitlines() if error else ["its process ended before the trial began"]
+        cause = lines[0] if lines else type(error).__name__
+        if memory_kills() > self._memory_kills:
+            cause += " (probably for lack of memory: the system killed processes for this reason during the run)"
+        return cause
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Record a trial that was pruned: it ends without a record from its worker."""

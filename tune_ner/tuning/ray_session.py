@@ -6,9 +6,11 @@ import logging
 import os
 import signal
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -18,6 +20,8 @@ from tune_ner.results.run_log import LOGGER
 from tune_ner.tuning.early_start import take_early_start
 from tune_ner.tuning.resources import Machine, Node
 
+_SESSION_BYTES = 1 << 20
+_OPEN_FILES = 256
 _HOUR_MS = "3600000"
 _ENVIRONMENT = {
     # Ray Tune's own CSV, JSON and TensorBoard files would duplicate the records.
@@ -72,6 +76,9 @@ def init_ray(address: str | None, machine: Machine | None, dashboard: bool) -> s
         os.environ.setdefault(name, value)
     if address:
         _check_reachable(address)
+    else:
+        _check_open_files()
+        _check_session_folder()
     local: dict[str, Any] = {"include_dashboard": dashboard}
     if machine:
         local |= {"num_cpus": machine.cpus, "num_gpus": machine.gpus}
@@ -92,8 +99,8 @@ def init_ray(address: str | None, machine: Machine | None, dashboard: bool) -> s
         logging.getLogger("ray.tune.analysis").setLevel(logging.ERROR)
         # In a notebook, Ray asks for ipywidgets, which only its own output would need.
         logging.getLogger("ray.widgets.util").setLevel(logging.WARNING)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        raise _unreachable(f"the cluster at {address}" if address else "Ray on this machine", str(error)) from error
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _unreachable(address, str(error)) if address else _not_started(error) from error
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, handler)
     return f"http://{context.dashboard_url}" if context.dashboard_url else ""
@@ -112,14 +119,63 @@ def _check_reachable(address: str) -> None:
     try:
         socket.create_connection((host, int(port)), timeout=5).close()
     except OSError as error:
-        raise _unreachable(f"the cluster at {address}", str(error)) from error
+        raise _unreachable(address, str(error)) from error
 
 
-def _unreachable(target: str, reason: str) -> ResourceError:
+def _unreachable(address: str, reason: str) -> ResourceError:
     return ResourceError(
-        f"{target} cannot be reached: {reason}; check the address with `ray status`, and set RAY_AUTH_MODE=token if "
-        "the cluster requires a token"
+        f"the cluster at {address} cannot be reached: {_one_line(reason)}; check the address with `ray status`, and "
+        "set RAY_AUTH_MODE=token if the cluster requires a token"
     )
+
+
+def _session_folder() -> Path:
+    """Return the folder in which Ray creates its folder for logs and sockets."""
+    return Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp")
+
+
+def _check_open_files() -> None:
+    """Check the limit of open files, below which Ray's processes wait for each other without an error."""
+    with suppress(ImportError):  # Windows has no such limits
+        import resource
+
+        _, largest = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if 0 <= largest < _OPEN_FILES:
+            raise ResourceError(
+                f"this process may have {largest} open files, and Ray needs at least {_OPEN_FILES}; raise the limit, "
+                "for instance with `ulimit -n 4096`"
+            )
+
+
+def _check_session_folder() -> None:
+    """Check within a moment that Ray can write its files; Ray itself fails after half a minute, or without a reason."""
+    folder = _session_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_SESSION_BYTES))
+            file.flush()
+    except OSError as error:
+        raise ResourceError(
+            f"{folder}: Ray's logs and sockets cannot be written there: {error.strerror or error}; free some space, or "
+            "set RAY_TMPDIR to a folder that is writable, has some hundred MB free and a short path"
+        ) from error
+
+
+def _not_started(error: Exception) -> ResourceError:
+    reason = _one_line(str(error))
+    if "AF_UNIX" in reason:
+        remedy = "the path of its sockets is too long: set RAY_TMPDIR to a folder with a short path, such as /tmp"
+    else:
+        remedy = (
+            f"its logs are in {_session_folder()}/ray/session_latest/logs; usual causes are too little memory, a limit "
+            "on processes or open files (`ulimit -a`), and a full disk"
+        )
+    return ResourceError(f"Ray cannot be started on this machine: {reason}; {remedy}")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def cluster_machine() -> Machine:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,12 +22,14 @@ _UNKNOWN_GPU_MEMORY = 16 * GIB
 _GPU_HEADROOM = 0.9
 _CUDA_CONTEXT = 0.6 * GIB
 _PROCESS = 1.2 * GIB
+_LEAST_PROCESS = 0.5 * GIB  # a worker that has imported torch and transformers
 # Weights, gradients and AdamW's two moments in fp32, the kept best epoch, and weights and gradients in half precision.
 _COPIES = 6
 _CGROUP_CPU = Path("/sys/fs/cgroup/cpu.max")
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUPS = Path("/proc/self/cgroup")
 _UNLIMITED = 2**60
+_VMSTAT = Path("/proc/vmstat")
 _GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # NVIDIA's driver, Windows' subsystem for Linux, AMD's driver
 
 
@@ -42,7 +45,7 @@ class Node:
 class Machine:
     """CPUs, GPUs, and bytes of memory of the host and of the smallest GPU.
 
-    For a cluster, the sums over its `nodes`; a single machine has no `nodes`. `gpu_memory` is 0 if it is unknown.
+    For a cluster, the sums over its `nodes`; a single machine has no `nodes`. A memory of 0 is unknown.
     """
 
     cpus: int
@@ -107,6 +110,10 @@ class MemoryEstimate:
     def on_cpu(self) -> float:
         """Host memory of a trial that trains on the CPU, including the libraries."""
         return _PROCESS + _COPIES * self.weights + self.activations
+
+    def least_on_host(self, *, on_gpu: bool) -> float:
+        """Host memory without which a trial surely fails: libraries and, on a CPU, weights, gradients and moments."""
+        return _LEAST_PROCESS + (0 if on_gpu else 4 * self.weights)
 
 
 @dataclass(frozen=True)
@@ -176,9 +183,15 @@ def _check_request(machine: Machine, request: ResourceRequest) -> None:
 
 
 def _check_memory(machine: Machine, memory: MemoryEstimate, request: ResourceRequest) -> None:
-    """Check that the requested number of trials fit into memory; one always passes, since memory is an estimate."""
+    """Check that the requested number of trials fit into memory; one passes unless it surely fails."""
     wanted = request.max_concurrent or 1
     on_gpu = bool(machine.gpus if request.gpus_per_trial is None else request.gpus_per_trial)
+    least = memory.least_on_host(on_gpu=on_gpu)
+    if 0 < machine.memory < least:
+        raise ResourceError(
+            f"a trial needs at least {_gigabytes(least)} of memory, and {_gigabytes(machine.memory)} are free (a "
+            "container's limit counts); end other processes, raise the limit, or choose a smaller encoder"
+        )
     each = memory.host_with_gpu if on_gpu else memory.on_cpu
     _check_concurrent(wanted, int(machine.memory / each), each, f"{_gigabytes(machine.memory)} are free")
     # A requested fraction of a GPU is the user's responsibility; the memory of a cluster's GPUs is unknown.
@@ -254,6 +267,15 @@ def _free_in_cgroup(folder: Path, limit_name: str, used_name: str, cached_name: 
     except (OSError, ValueError):  # no such group here, or no limit ("max")
         return _UNLIMITED
     return max(0, limit - used + int(stat.get(cached_name, 0)))
+
+
+def memory_kills() -> int:
+    """Return how many processes the system has killed for lack of memory; 0 where it does not count them."""
+    with suppress(OSError, ValueError):
+        for line in _VMSTAT.read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0
 
 
 def _usable_cpus() -> int:

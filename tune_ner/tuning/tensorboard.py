@@ -19,9 +19,6 @@ from tune_ner.tuning.events import RunEvents
 _NOT_LOGGED = {"epoch", "tokens"}
 _NOT_HYPERPARAMETERS = {"data_fingerprint", "model_fingerprint"}
 
-# A writer whose thread met a full disk takes no events from its queue; a run must not wait for it.
-_QUEUE_SIZE = 1_000_000
-
 
 class TensorBoardFiles(RunEvents):
     """One event file per trial in `tensorboard/TITLE-ID/`: metrics by epoch, and at the end the hyperparameters.
@@ -69,14 +66,17 @@ class TensorBoardFiles(RunEvents):
         self._folders[trial_id] = folder, time.monotonic()
 
     def _add_epoch(self, trial_id: str, metrics: EpochMetrics) -> None:
-        from tensorboardX import SummaryWriter  # imports torch, which takes seconds
+        from tensorboardX.event_file_writer import EventsWriter  # imports torch, which takes seconds
+        from tensorboardX.summary import scalar
 
         folder, start = self._folders[trial_id]
         if trial_id not in self._writers:
-            self._writers[trial_id] = SummaryWriter(str(folder), max_queue=_QUEUE_SIZE, flush_secs=30)
+            folder.mkdir(parents=True, exist_ok=True)
+            # not `SummaryWriter`: its thread and its handler at exit print tracebacks when the disk is full
+            self._writers[trial_id] = EventsWriter(str(folder / "events"))
         writer = self._writers[trial_id]
         for tag, value in {**_scalars(metrics), "seconds": time.monotonic() - start}.items():
-            writer.add_scalar(tag, value, metrics.epoch)
+            _add(writer, scalar(tag, value), metrics.epoch)
         writer.flush()
 
     def _close(self, record: TrialRecord) -> None:
@@ -89,8 +89,14 @@ class TensorBoardFiles(RunEvents):
         if record.curve:
             parameters = record.config.model_dump(exclude=_NOT_HYPERPARAMETERS, exclude_none=True)
             for summary in hparams(parameters, _scalars(record.curve[-1])):
-                writer.file_writer.add_summary(summary)
+                _add(writer, summary)
         writer.close()
+
+
+def _add(writer: Any, summary: Any, step: int = 0) -> None:
+    from tensorboardX.proto.event_pb2 import Event
+
+    writer.write_event(Event(wall_time=time.time(), step=step, summary=summary))
 
 
 def _scalars(metrics: EpochMetrics) -> dict[str, float]:

@@ -1,0 +1,76 @@
+"""Errors when Ray starts on this machine; no test here starts it."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import ray
+
+from tune_ner.errors import ResourceError
+from tune_ner.tuning.ray_session import init_ray
+
+
+@contextmanager
+def limited_files(largest: int) -> Iterator[None]:
+    """Limit the size of the files that this process writes: writing more fails as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture(autouse=True)
+def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        raise AssertionError("Ray was started")
+
+    monkeypatch.setattr(ray, "init", fail)
+
+
+@pytest.mark.parametrize("variable", ["RAY_TMPDIR", "TMPDIR"])
+def test_a_folder_that_cannot_be_written_is_named(
+    variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setenv(variable, str(tmp_path))
+    with (
+        limited_files(1000),
+        pytest.raises(ResourceError, match=rf"^{tmp_path}: Ray's .* File too large; .*RAY_TMPDIR"),
+    ):
+        init_ray(None, None, dashboard=False)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(variable, str(tmp_path / "file"))
+    with pytest.raises(ResourceError, match=rf"^{tmp_path}/file: Ray's .* File exists; .*RAY_TMPDIR"):
+        init_ray(None, None, dashboard=False)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError("AF_UNIX path length cannot exceed 107 bytes: /a/b"), "path of its sockets is too long"),
+        (TimeoutError("Timed out waiting for\nfile gcs_server_port"), "Timed out waiting for file gcs.*ulimit -a"),
+        (RuntimeError("Failed to start"), "Failed to start; its logs are in /.*/ray/session_latest/logs"),
+    ],
+)
+def test_errors_of_the_start_name_a_remedy(
+    error: Exception, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: object) -> None:
+        raise error
+
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.setattr(ray, "init", fail)
+    with pytest.raises(ResourceError, match=f"^Ray cannot be started on this machine: .*{expected}"):
+        init_ray(None, None, dashboard=False)
+    with pytest.raises(ResourceError, match=r"^the cluster at auto cannot be reached: .*RAY_AUTH_MODE"):
+        init_ray("auto", None, dashboard=False)
+
+
+def test_too_few_open_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 128))
+    with pytest.raises(ResourceError, match=r"128 open files.*ulimit -n"):
+        init_ray(None, None, dashboard=False)
