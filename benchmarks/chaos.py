@@ -104,12 +104,12 @@ class Grid:
         self.exits: list[int] = []
         self.output = ""
 
-    def start(self, *options: str, **environment: str) -> subprocess.Popen[str]:
-        """Start the command."""
+    def start(self, *options: str, quiet: bool = False, **environment: str) -> subprocess.Popen[str]:
+        """Start the command; its output is kept, or dropped with `quiet`."""
         return subprocess.Popen(
             [*self.before, *self._command, *self.always, *options],
             cwd=ROOT,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.DEVNULL if quiet else subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             env={**os.environ, "HF_HUB_OFFLINE": "1", **environment},
@@ -164,7 +164,8 @@ def _metrics(run: Path, record: Mapping[str, Any]) -> Any:
 Fault = Callable[[Grid, int], str]
 
 
-def _workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
+def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Return the processes that run or prepare trials."""
     found = []
     for child in psutil.Process(process.pid).children(recursive=True):
         try:
@@ -179,7 +180,7 @@ def worker_killed(grid: Grid, after: int) -> str:
     """SIGKILL one of the two workers."""
     process = grid.start()
     grid.wait(after, process)
-    for worker in _workers(process)[:1]:
+    for worker in workers_of(process)[:1]:
         worker.kill()
     grid.end(process)
     return f"after {after} trials"
@@ -343,7 +344,7 @@ def driver_killed_anywhere(grid: Grid, _: int) -> str:
 def node_lost(grid: Grid, after: int) -> str:
     """Stop one of two nodes of a cluster with token authentication."""
     with two_nodes() as cluster:
-        process = grid.start("--address", cluster.address, **cluster.environment)
+        process = grid.start("--address", cluster.address, **cluster.environment)  # type: ignore[arg-type]
         grid.wait(after, process)
         cluster.lose_node()
         grid.end(process)
