@@ -153,9 +153,15 @@ def test_overlaps_can_stand_under_data() -> None:
         load_space({**space, "overlaps": "first"})
 
 
-def test_invalid_override_is_reported_like_an_invalid_file() -> None:
-    with pytest.raises(SpaceError, match=r"notebook\.yaml: 1 problem\n  tagging_scheme\[0\]: found 'bioes'"):
+def test_an_invalid_option_is_named_instead_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(SpaceError, match=r"^options: 1 problem\n  tagging_scheme\[0\]: found 'bioes'.* \(--scheme\)$"):
         load_space("notebook", {"tagging_scheme": ["bioes"]})
+    file = file_with(tmp_path, "model: m\nlearning_rate: banana\n")
+    with pytest.raises(SpaceError) as caught:
+        load_space(file, {"tagging_scheme": ["bioes"]})
+    first, *lines = str(caught.value).splitlines()
+    assert first == f"{file}: 2 problems"
+    assert ["(--" in line for line in lines] == ["tagging_scheme" in line for line in lines]
 
 
 @pytest.mark.parametrize(
@@ -211,10 +217,13 @@ def test_overrides_remove_values_from_initial_points() -> None:
         ("model: a\ndata: !!python/name:os.system x\n", ":2: not YAML: "),
         ("model: a\n[a]: b\n", ":2: not YAML: found unhashable key"),
         ("model: a\ndata: \x07\n", ":2: not YAML: the character U+0007"),
-        ("", ": found nothing; expected keys such as `model:` and `learning_rate:`"),
-        ("# only this\n", ": found nothing; expected keys"),
-        ("- model\n- seed\n", ": found list; expected keys"),
-        ("model\n", ": found str; expected keys"),
+        (
+            "",
+            ": not a search space, which has keys such as `model:` and `learning_rate:`; if this is a corpus, pass",
+        ),
+        ("# only this\n", ": not a search space"),
+        ("- model\n- seed\n", ": not a search space"),
+        ("model\n", ": not a search space"),
         (b"model: caf\xe9\n", ": not UTF-8: "),
         (b"\xff\xfem\x00:\x00", ": not UTF-8: "),
         ("#" * (MAX_SPACE_BYTES + 1), ": over 1,000,000 bytes; expected a small YAML file"),

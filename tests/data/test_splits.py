@@ -91,7 +91,7 @@ def test_too_few_sentences_are_refused() -> None:
     with pytest.raises(SplitError) as caught:
         split_corpus(corpus_of(1))
     message = str(caught.value)
-    assert "1 sentences cannot be split" in message
+    assert "1 sentence cannot be split" in message
     assert "test size of 0.2" in message
     assert "larger corpus or change split.test_size" in message
 
@@ -106,7 +106,7 @@ def test_an_invalid_size_is_refused(spec: SplitSpec) -> None:
 
 
 def test_an_empty_validation_split_is_reported_with_its_setting() -> None:
-    with pytest.raises(SplitError, match=r"1 sentences .* validation size of 0\.1.*split\.validation_size"):
+    with pytest.raises(SplitError, match=r"1 sentence .* validation size of 0\.1.*split\.validation_size"):
         split_corpus(corpus_of(2), SplitSpec(test_size=0.5))
 
 

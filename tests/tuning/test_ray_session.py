@@ -74,3 +74,9 @@ def test_too_few_open_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 128))
     with pytest.raises(ResourceError, match=r"128 open files.*ulimit -n"):
         init_ray(None, None, dashboard=False)
+
+
+def test_a_ray_that_runs_in_this_process_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
+    with pytest.raises(ResourceError, match=r"already running in this process; call `ray\.shutdown\(\)`"):
+        init_ray(None, None, dashboard=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,6 +14,7 @@ from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 from yaml.reader import ReaderError
 
+from tune_ner.config.hyperparameters import HYPERPARAMETERS
 from tune_ner.config.search_space import SHORT, DataSettings, InitialPoints, SearchSpace, SplitSettings
 from tune_ner.data.formats.options import READING_OPTIONS
 from tune_ner.data.splits import SplitMethod
@@ -84,11 +85,13 @@ def load_space(
         overrides["data"] = {**_data_mapping(overrides.get("data", content.get("data"))), **reading}
     if isinstance(points := content.get("initial_points"), dict):
         content["initial_points"] = _points_within(points, overrides)
-    return parse_space({**content, **overrides}, origin)
+    return parse_space({**content, **overrides}, origin, overrides)
 
 
-def parse_space(content: Mapping[Any, Any], origin: str = "search space") -> SearchSpace:
-    """Validate a search space given as plain data; `origin` names it in messages.
+def parse_space(
+    content: Mapping[Any, Any], origin: str = "search space", overrides: Collection[str] = ()
+) -> SearchSpace:
+    """Validate a search space given as plain data; `origin` names it in messages, except for keys in `overrides`.
 
     Raises:
         SpaceError: every invalid key and value, one per line.
@@ -96,9 +99,19 @@ def parse_space(content: Mapping[Any, Any], origin: str = "search space") -> Sea
     try:
         return SearchSpace.model_validate(dict(content))
     except ValidationError as error:
-        lines = [f"  {_describe(dict(problem))}" for problem in error.errors()]
+        problems = [dict(problem) for problem in error.errors()]
+        lines = [f"  {_describe(problem)}{_option(problem, overrides)}" for problem in problems]
         count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
+        if all(problem["loc"] and problem["loc"][0] in overrides for problem in problems):
+            origin = "options"
         raise SpaceError("\n".join([f"{origin}: {count}", *lines])) from error
+
+
+def _option(problem: Mapping[str, Any], overrides: Collection[str]) -> str:
+    """Return ` (--lr)` if the key is that of an option on the command line."""
+    key = problem["loc"][0] if problem["loc"] else None
+    found = HYPERPARAMETERS.get(str(key)) if key in overrides else None
+    return f" (--{found.row.option})" if found and found.row.option else ""
 
 
 def _data_mapping(data: Any) -> dict[Any, Any]:
@@ -183,8 +196,10 @@ def _read_yaml(path: Path) -> dict[Any, Any]:
         place = f"{path}:{error.problem_mark.line + 1}" if error.problem_mark else path
         raise SpaceError(f"{place}: not YAML: {error.problem}") from error
     if not isinstance(content, dict):
-        found = "nothing" if content is None else type(content).__name__
-        raise SpaceError(f"{path}: found {found}; expected keys such as `model:` and `learning_rate:`")
+        raise SpaceError(
+            f"{path}: not a search space, which has keys such as `model:` and `learning_rate:`; if this is a corpus, "
+            f"pass it as --data {path}"
+        )
     return content
 
 

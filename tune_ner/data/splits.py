@@ -18,7 +18,7 @@ import numpy.typing as npt
 from tune_ner.data.corpus import SPLIT_NAMES, Corpus, SplitName
 from tune_ner.data.near_duplicates import find_duplicates
 from tune_ner.errors import SplitError
-from tune_ner.utils.text import near_misses
+from tune_ner.utils.text import near_misses, plural
 
 SplitMethod = Literal["random", "grouped"]
 DrawnName = Literal["validation", "test"]
@@ -121,7 +121,7 @@ def _draw(indices: Sequence[int], spec: SplitSpec, split_name: DrawnName) -> tup
     try:
         drawn = datasets.Dataset.from_dict({"index": list(indices)}).train_test_split(test_size=size, seed=spec.seed)
     except ValueError as error:
-        raise _indivisible(f"{len(indices)} sentences", size, split_name) from error
+        raise _indivisible(plural(len(indices), "sentence"), size, split_name) from error
     # whole columns: iterating over a data set yields only ten thousand rows a second
     rest, chosen = (drawn[name].with_format("numpy")["index"][:].tolist() for name in ("train", "test"))
     return rest, chosen
@@ -209,7 +209,7 @@ def _draw_groups(
     wanted = math.ceil(len(indices) * size) if 0 < size < 1 else 0
     _, owners, sizes = np.unique(groups[indices], return_inverse=True, return_counts=True)
     if not 0 < wanted < len(indices) or len(sizes) < 2:
-        raise _indivisible(f"{len(indices)} sentences in {len(sizes)} groups", size, split_name)
+        raise _indivisible(f"{plural(len(indices), 'sentence')} in {plural(len(sizes), 'group')}", size, split_name)
     # a group larger than the split is not drawn, unless there is no choice
     fits = sizes <= wanted
     if fits.sum() < 2:

@@ -74,6 +74,8 @@ def init_ray(address: str | None, machine: Machine | None, dashboard: bool) -> s
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    if ray.is_initialized():
+        raise ResourceError("Ray is already running in this process; call `ray.shutdown()` first")
     if address:
         _check_reachable(address)
     else:
