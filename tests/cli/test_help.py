@@ -12,7 +12,7 @@ from tune_ner.cli.app import app
 
 __all__ = ["place"]
 
-COMMANDS = ("init", "grid", "search", "audit", "report", "predict", "show", "convert", "submit")
+COMMANDS = ("init", "grid", "search", "audit", "report", "predict", "show", "convert", "export", "submit")
 LINE = 80
 
 

@@ -10,6 +10,7 @@ from tune_ner import __version__
 from tune_ner.cli.audit import audit
 from tune_ner.cli.console import new_app
 from tune_ner.cli.convert import convert
+from tune_ner.cli.export import export
 from tune_ner.cli.grid import grid
 from tune_ner.cli.init import init
 from tune_ner.cli.options import GroupedCommand
@@ -20,7 +21,7 @@ from tune_ner.cli.show import show
 from tune_ner.cli.submit import PASSED_ON, submit
 
 app = new_app(no_args_is_help=True)
-for command in (init, grid, search, audit, report, predict, show, convert):
+for command in (init, grid, search, audit, report, predict, show, convert, export):
     app.command(cls=GroupedCommand)(command)
 app.command(cls=GroupedCommand, context_settings=PASSED_ON)(submit)
 

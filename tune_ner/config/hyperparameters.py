@@ -17,6 +17,7 @@ from tune_ner.tagging.tokenization import WordTokenizer
 from tune_ner.utils.text import format_value, near_misses
 
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
+Quantization = Literal["none", "int8"]
 Batching = Literal["padding_free", "padded"]
 SelectionMetric = Literal["span_f1", "seqeval_f1"]
 LearningRateSchedule = Literal["linear", "cosine", "constant"]

@@ -99,7 +99,7 @@ def parse_space(
     try:
         return SearchSpace.model_validate(dict(content))
     except ValidationError as error:
-        problems = [dict(problem) for problem in error.errors()]
+        problems: list[dict[str, Any]] = [dict(problem) for problem in error.errors()]
         lines = [f"  {_describe(problem)}{_option(problem, overrides)}" for problem in problems]
         count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
         if all(problem["loc"] and problem["loc"][0] in overrides for problem in problems):

@@ -13,6 +13,7 @@ import transformers
 
 from tune_ner.data.tag_parsing import OUTSIDE, split_tag
 from tune_ner.errors import ModelError, RunFolderError
+from tune_ner.inference.onnx_model import ONNX_FILE, OnnxModel
 from tune_ner.tagging.schemes import SCHEMES
 from tune_ner.training.dataset import max_positions
 from tune_ner.training.encoders import Encoder, load_tokenizer, too_many_layers
@@ -29,7 +30,7 @@ class ModelDir:
     """The content of a model folder.
 
     Attributes:
-        model: the model in fp32, on the CPU.
+        model: the model in fp32, on the CPU; an `OnnxModel` if the folder has one.
         tokenizer: its tokenizer.
         labels: the label of each id.
         config: tokenization and decoding; its windows fit the model, and overlap.
@@ -56,8 +57,9 @@ def read_model_dir(path: str | Path) -> ModelDir:
     labels, notes = _read_labels(folder), []
     config = InferenceConfig.read(folder)
     tokenizer = load_tokenizer(Encoder(str(folder), "folder", location=str(folder), fingerprint="", folder=""), [])
-    model = _load_model(folder)
-    positions = max_positions(model)
+    is_onnx = (folder / ONNX_FILE).exists()
+    model = OnnxModel(folder) if is_onnx else _load_model(folder)
+    positions = None if is_onnx else max_positions(model)
     if config is None:
         length = min(tokenizer.model_max_length, positions or _LONGEST_WINDOW, _LONGEST_WINDOW)
         config = _infer_config(labels, folder, length)

@@ -19,6 +19,7 @@ from tune_ner.data.formats.raw_text import check_text
 from tune_ner.data.tag_parsing import OUTSIDE, find_chunks
 from tune_ner.errors import TextError
 from tune_ner.inference.model_dir import ModelDir, read_model_dir
+from tune_ner.inference.onnx_model import OnnxModel
 from tune_ner.tagging.alignment import IGNORED, Subwords, tokenize_sentences
 from tune_ner.tagging.decoding import ViterbiDecoder, word_labels
 from tune_ner.tagging.schemes import SCHEMES
@@ -189,7 +190,7 @@ def _probabilities(scores: Array, subwords: Subwords, labels: Array) -> Array:
 
 def _collator(model: Any, pad_id: int) -> tuple[Collator, str]:
     """Return a padding-free collator if the architecture supports it, checked on a batch of arbitrary subwords."""
-    if model.config.model_type not in PADDING_FREE_ARCHITECTURES:
+    if isinstance(model, OnnxModel) or model.config.model_type not in PADDING_FREE_ARCHITECTURES:
         return Collator(model, pad_id, padding_free=False), ""
     # RoBERTa and similar derive positions from padding tokens
     usable = [index for index in range(model.config.vocab_size) if index != pad_id]
