@@ -27,7 +27,7 @@ from tune_ner.training.encoders import resolve_encoder
 from tune_ner.training.trial import TrialOptions, run_trial
 from tune_ner.tuning import tuner
 from tune_ner.tuning.events import RunEvents, RunStart
-from tune_ner.tuning.experiment import prepare
+from tune_ner.tuning.experiment import Experiment, prepare
 from tune_ner.tuning.trainable import FAILED, IS_LAST, trial_of
 
 _SEEDS = 10
@@ -65,11 +65,8 @@ class Memory(RunEvents):
         self.seen.append((time.perf_counter(), time.process_time(), self._process.memory_info().rss))
 
 
-def main() -> None:
-    """Run the trials and print what each took."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=2000)
-    trials = parser.parse_args().trials
+def instant_experiment(trials: int) -> tuple[Experiment, str]:
+    """Return an experiment with so many trials, and the record of one of them as JSON."""
     rates = [round(1e-4 * (1 + place), 8) for place in range(trials // _SEEDS)]
     space = parse_space(
         {
@@ -87,8 +84,14 @@ def main() -> None:
     first = experiment.trials[0]
     (split,) = experiment.splits.values()
     result = run_trial(first, resolve_encoder(first.model), experiment.corpus, split, TrialOptions(threads=1))
-    record = TrialRecord.completed(first, result, 1.0).model_dump_json()
+    return experiment, TrialRecord.completed(first, result, 1.0).model_dump_json()
 
+
+def main() -> None:
+    """Run the trials and print what each took."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=2000)
+    experiment, record = instant_experiment(parser.parse_args().trials)
     vars(tuner)["train"] = _with(record)
     memory = Memory()
     with tempfile.TemporaryDirectory(prefix="tune-ner-driver-") as folder:

@@ -9,21 +9,25 @@ should be equal. With `simple`, all subwords decide, including those that had no
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import torch
 import transformers
 import typer
 
+from tune_ner.config.hyperparameters import Quantization
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.data.corpus import Corpus, Sentence, Span
 from tune_ner.data.loaders import load_corpus
 from tune_ner.data.splits import Split, SplitSpec, split_corpus
 from tune_ner.evaluation.span_metrics import score_spans
+from tune_ner.inference.onnx_export import export_onnx
 from tune_ner.inference.predictor import Predictor
 from tune_ner.training.encoders import resolve_encoder
 from tune_ner.training.trial import TrialOptions, run_trial
@@ -49,14 +53,23 @@ def main(
     predictor = Predictor.load(model)
     pipes = {name: pipeline(model, name) for name in ("first", "simple")}
     ways: dict[str, Way] = {
-        "Predictor": lambda texts: [{span.span for span in spans} for spans in predictor.predict(texts)],
+        "Predictor": partial(found_by, predictor),
         "pipeline first, one at a time": lambda texts: read(pipes["first"], texts, 1),
         f"pipeline first, batches of {BATCH}": lambda texts: read(pipes["first"], texts, BATCH),
         "pipeline simple, one at a time": lambda texts: read(pipes["simple"], texts, 1),
         f"pipeline simple, batches of {BATCH}": lambda texts: read(pipes["simple"], texts, BATCH),
     }
+    with tempfile.TemporaryDirectory() as folder:
+        for quantization in get_args(Quantization):
+            exported = Predictor.load(export_onnx(model, Path(folder, quantization), quantization))
+            ways[f"Predictor, ONNX, quantization {quantization}"] = partial(found_by, exported)
     compare(sentences, ways, corpus.entity_types)
     race([sentence.text for sentence in sentences], ways, rounds)
+
+
+def found_by(predictor: Predictor, texts: Sequence[str]) -> Spans:
+    """Return the spans of each text."""
+    return [{span.span for span in spans} for spans in predictor.predict(texts)]
 
 
 def train(corpus: Corpus, split: Split, folder: Path) -> None:
