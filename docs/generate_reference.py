@@ -19,7 +19,7 @@ SCHEMA_FILE = Path(__file__).parents[1] / "search_spaces" / "schema.json"
 def command_line() -> str:
     """Return the page with the help of every command."""
     lines = ["# Command line", "", "`tune-ner COMMAND`, or `python -m tune_ner COMMAND`.", ""]
-    for name in ("init", "grid", "search", "audit", "report", "predict", "show", "convert", "export", "submit"):
+    for name in ("init", "grid", "search", "audit", "report", "predict", "show", "convert", "export", "serve", "submit"):
         outcome = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "100"}, prog_name="tune-ner")
         text = [line.rstrip() for line in outcome.output.strip().splitlines()]
         lines += [f"## tune-ner {name}", "", "```text", *text, "```", ""]

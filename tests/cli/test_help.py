@@ -12,7 +12,7 @@ from tune_ner.cli.app import app
 
 __all__ = ["place"]
 
-COMMANDS = ("init", "grid", "search", "audit", "report", "predict", "show", "convert", "export", "submit")
+COMMANDS = ("init", "grid", "search", "audit", "report", "predict", "show", "convert", "export", "serve", "submit")
 LINE = 80
 
 
