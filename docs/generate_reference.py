@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import tune_ner
@@ -19,7 +21,8 @@ SCHEMA_FILE = Path(__file__).parents[1] / "search_spaces" / "schema.json"
 def command_line() -> str:
     """Return the page with the help of every command."""
     lines = ["# Command line", "", "`tune-ner COMMAND`, or `python -m tune_ner COMMAND`.", ""]
-    for name in ("init", "grid", "search", "audit", "report", "predict", "show", "convert", "export", "serve", "submit"):
+    commands: Any = get_command(app)
+    for name in commands.commands:
         outcome = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "100"}, prog_name="tune-ner")
         text = [line.rstrip() for line in outcome.output.strip().splitlines()]
         lines += [f"## tune-ner {name}", "", "```text", *text, "```", ""]

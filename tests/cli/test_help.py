@@ -12,7 +12,20 @@ from tune_ner.cli.app import app
 
 __all__ = ["place"]
 
-COMMANDS = ("init", "grid", "search", "audit", "report", "predict", "show", "convert", "export", "serve", "submit")
+COMMANDS = (
+    "init",
+    "grid",
+    "search",
+    "audit",
+    "report",
+    "predict",
+    "show",
+    "convert",
+    "export",
+    "serve",
+    "push",
+    "submit",
+)
 LINE = 80
 
 
@@ -45,8 +58,9 @@ def test_every_command_is_listed() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("line", [line for command in COMMANDS for line in examples(command)])
 def test_an_example_of_the_help_runs(place: Path, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if line.startswith("tune-ner submit"):  # it needs a cluster
-        check_options(line.split(), help_of("submit"), help_of("search"))
+    command = line.split()[1]
+    if command in ("submit", "serve", "push"):  # they need a cluster, run until they are stopped, or need the Hub
+        check_options(line.split(), help_of(command), help_of("search"))
     elif set(line) & set("|<>$&;"):
         # what would train for minutes is planned
         executed(place, ["bash", "-ec", re.sub(r"^tune-ner (grid|search)", r"\g<0> --dry-run", line)])

@@ -4,7 +4,6 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -126,11 +125,3 @@ def test_the_description_of_the_requests_names_the_fields(client: TestClient) ->
     schema = client.get("/openapi.json").json()
     assert set(schema["paths"]) == {"/health", "/predict", "/setup"}
     assert "texts" in schema["components"]["schemas"]["TextRequest"]["properties"]
-
-
-def test_the_folder_of_a_run_names_the_model(tmp_path: Path) -> None:
-    from tune_ner.cli.serve import model_name
-
-    assert model_name("results/demo-1") == "demo-1"
-    assert model_name("results/demo-1/best") == "demo-1"
-    assert model_name(str(tmp_path / "x" / "onnx-int8")) == "x-onnx-int8"

@@ -74,7 +74,13 @@ def test_audit_errors_are_warnings_above_everything_else(run: RunDir) -> None:
 
 
 def test_front_matter_is_that_of_the_hub(run: RunDir) -> None:
-    assert front_matter(card_of(run)) == {
+    found = front_matter(card_of(run))
+    (entry,) = found.pop("model-index")
+    (result,) = entry["results"]
+    assert result["dataset"] == {"name": "owner/corpus", "type": "owner/corpus", "split": "test"}
+    assert [metric["type"] for metric in result["metrics"]] == ["precision", "recall", "f1"]
+    assert all(0 <= metric["value"] <= 1 for metric in result["metrics"])
+    assert found == {
         "library_name": "transformers",
         "pipeline_tag": "token-classification",
         "tags": ["token-classification", "named-entity-recognition", "tune-ner"],

@@ -15,6 +15,7 @@ from tune_ner.cli.grid import grid
 from tune_ner.cli.init import init
 from tune_ner.cli.options import GroupedCommand
 from tune_ner.cli.predict import predict
+from tune_ner.cli.push import push
 from tune_ner.cli.report import report
 from tune_ner.cli.search import search
 from tune_ner.cli.serve import serve
@@ -22,7 +23,7 @@ from tune_ner.cli.show import show
 from tune_ner.cli.submit import PASSED_ON, submit
 
 app = new_app(no_args_is_help=True)
-for command in (init, grid, search, audit, report, predict, show, convert, export, serve):
+for command in (init, grid, search, audit, report, predict, show, convert, export, serve, push):
     app.command(cls=GroupedCommand)(command)
 app.command(cls=GroupedCommand, context_settings=PASSED_ON)(submit)
 

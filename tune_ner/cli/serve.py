@@ -45,9 +45,7 @@ def serve(
 
             from tune_ner.inference.server import new_app
         except ImportError as error:
-            raise OutputError(
-                f"{error.name} is not installed; `pip install fastapi uvicorn`, or the extra `serve`"
-            ) from error
+            raise OutputError(f"{error.name} is not installed; run `pip install fastapi uvicorn`") from error
         import transformers
 
         from tune_ner.inference.predictor import Predictor

@@ -1,7 +1,5 @@
 """A component of spaCy pipelines, `nlp.add_pipe("tune_ner", config={"model": FOLDER})`, which sets `doc.ents`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from itertools import tee
 from typing import Literal, get_args

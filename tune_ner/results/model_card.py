@@ -77,7 +77,31 @@ def _metadata(results: Results, record: TrialRecord) -> dict[str, Any]:
     data = space.data.path if space and space.data else ""
     if data.startswith("hub:"):
         metadata["datasets"] = [data.split(":")[1]]
+    if record.result:
+        metadata["model_name"] = results.name
+        metadata["eval_results"] = _model_index(results, record.result)
     return metadata
+
+
+def _model_index(results: Results, result: TrialResult) -> list[Any]:
+    """Return the test metrics as entries of the front matter's `model-index`, which the Hub shows."""
+    from huggingface_hub import EvalResult
+
+    path = results.space.data.path if results.space and results.space.data else "unknown"
+    name = path.split(":")[1] if path.startswith("hub:") else Path(path).stem
+    test = result.metrics["test"].spans
+    return [
+        EvalResult(
+            task_type="token-classification",
+            dataset_type=name,
+            dataset_name=name,
+            dataset_split="test",
+            metric_type=metric,
+            metric_name=f"span {metric}",
+            metric_value=round(getattr(test, metric), 4),
+        )
+        for metric in ("precision", "recall", "f1")
+    ]
 
 
 def _metrics(results: Results, record: TrialRecord, result: TrialResult) -> dict[str, Any]:
