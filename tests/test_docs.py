@@ -96,7 +96,7 @@ def blocks(text: str, language: str) -> Iterator[list[tuple[int, str]]]:
 def is_command(line: str) -> bool:
     """Whether the tests can execute or check the program of this line."""
     program = line.split(" ")[0].rpartition("/")[2]
-    return program in {"python", "tune-ner", "make", "ray", "echo", "cat", "zcat", "curl", "mlflow", *ELSEWHERE}
+    return program in {"python", "tune-ner", "make", "ray", "echo", "cat", "zcat", "curl", "mlflow", "hf", *ELSEWHERE}
 
 
 def commands(text: str) -> list[tuple[int, str]]:

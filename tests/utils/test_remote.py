@@ -69,16 +69,36 @@ def test_only_changed_files_are_uploaded_again(monkeypatch: pytest.MonkeyPatch) 
     run = written(RemoteRun(URL), FILES)
     run.upload()
     put: list[str] = []
-    original = type(STORE).put_file
+    original, original_pipe = type(STORE).put_file, type(STORE).pipe_file
 
     def put_file(self: Any, here: str, there: str, **named: Any) -> Any:
         put.append(there)
         return original(self, here, there, **named)
 
+    def pipe_file(self: Any, there: str, *arguments: Any, **named: Any) -> Any:
+        put.append(there)
+        return original_pipe(self, there, *arguments, **named)
+
     monkeypatch.setattr(type(STORE), "put_file", put_file)
+    monkeypatch.setattr(type(STORE), "pipe_file", pipe_file)
     written(run, {"trials.jsonl": "1\n2\n", "predictions/b.jsonl": "b"})
     run.upload()
     assert [name.rpartition("demo/")[2] for name in put] == ["predictions/b.jsonl", "trials.jsonl"]  # records come last
+
+
+def test_a_record_added_during_an_upload_waits_for_its_predictions(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, put = written(RemoteRun(URL), FILES), type(STORE).put_file
+
+    def put_file(file_system: Any, *arguments: Any, **options: Any) -> None:
+        written(run, {"predictions/b.jsonl": "b", "trials.jsonl": "1\n2\n"})
+        put(file_system, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(STORE), "put_file", put_file)
+        run.upload()
+    assert stored() == FILES
+    run.upload()
+    assert stored() == {**FILES, "predictions/b.jsonl": "b", "trials.jsonl": "1\n2\n"}
 
 
 def test_a_former_best_model_is_removed_and_nothing_else_is() -> None:

@@ -174,7 +174,12 @@ class RemoteRun:
         for name in sorted(changed, key=_order):
             if _FOLDER_STORES & {file_system.protocol, *file_system.protocol}:
                 file_system.makedirs(f"{root}/{name}".rpartition("/")[0], exist_ok=True)
-            file_system.put_file(str(self.path / name), f"{root}/{name}")
+            if name == TRIALS:
+                # no record that was added since the files were listed: its predictions may not be among them
+                content = (self.path / name).read_bytes()[: here[name][0]]
+                file_system.pipe_file(f"{root}/{name}", content)
+            else:
+                file_system.put_file(str(self.path / name), f"{root}/{name}")
             self._known[name] = [_token(file_system.info(f"{root}/{name}")), here[name]]
         # nothing else is ever removed on purpose; a local copy that was deleted must not empty the store
         gone = [name for name in self._known if name.startswith(_BEST_SO_FAR) and name not in here]
