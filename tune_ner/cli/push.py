@@ -27,9 +27,9 @@ def push(
 
     Examples:
 
-        tune-ner push results/demo-1 mylab/ner-demo --license cc-by-4.0 --language sv
+        tune-ner push results/demo-1 mylab/ner --license mit --language sv
 
-        tune-ner push models/demo mylab/ner-demo --license mit --language sv --public
+        tune-ner push best mylab/ner --license mit --language sv --public
     """
     with reported_errors() as console:
         from tune_ner.inference import hub_upload
