@@ -1,7 +1,7 @@
 # Needs FUSE (Debian and Ubuntu: apt install fuse3). By hand, from the repository root:
 #   python -m benchmarks.faulty_disk SOURCE MOUNTED STATE
 # and `echo read-only > STATE`, `echo slow > STATE`, `echo ok > STATE`.
-"""A file system in user space that shows a folder, and that becomes slow, read-only or defective when it is told to."""
+"""A file system in user space that shows a folder, and that becomes slow, read-only or defective on request."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def test_a_missing_model_or_package_is_reported(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     outcome = CliRunner().invoke(app, ["serve", str(tmp_path / "none")])
     assert outcome.exit_code == 2
-    assert "uvicorn is not installed; run `pip install fastapi uvicorn`" in outcome.output
+    assert "needs the package uvicorn" in outcome.output
 
 
 def answer_of(url: str, deadline: float, content: object = None) -> Any:

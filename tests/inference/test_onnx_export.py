@@ -118,5 +118,5 @@ def test_a_missing_package_is_named(
     package: str, folder: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ModelError, match=f"{package} is not installed; .* `pip install onnx"):
+    with pytest.raises(ModelError, match=f"needs the package {package}, .*install the extra `onnx`"):
         Predictor.load(exported) if package == "onnxruntime" else export_onnx(folder, tmp_path / "onnx")

@@ -56,9 +56,16 @@ def test_tasks_of_label_studio_get_regions_with_its_names(client: TestClient, pr
 
 
 def test_tasks_without_a_configuration_are_read_from_text(client: TestClient, predictor: Predictor) -> None:
-    tasks = [{"data": {"text": text}} for text in TEXTS[:5]] + [{"id": 7}]
+    tasks = [{"data": {"text": text}} for text in TEXTS[:5]]
     results = client.post("/predict", json={"tasks": tasks}).json()["results"]
-    assert [len(result["result"]) for result in results] == [*map(len, predictor.predict(TEXTS[:5])), 0]
+    assert [len(result["result"]) for result in results] == [*map(len, predictor.predict(TEXTS[:5]))]
+
+
+@pytest.mark.parametrize("task", [{"id": 7}, {"id": 7, "data": {"text": "Ta ibuprofen"}}, {"id": 7, "data": []}])
+def test_a_task_without_the_text_that_the_configuration_names_is_refused(client: TestClient, task: object) -> None:
+    answer = client.post("/predict", json={"tasks": [task], "label_config": CONFIG})
+    assert answer.status_code == 422
+    assert "task 7: no text in data.body" in answer.text
 
 
 @pytest.mark.parametrize(
@@ -88,15 +95,15 @@ def test_a_body_is_refused_before_it_is_read(client: TestClient) -> None:
 
 
 class CountingPredictor(Predictor):
-    """Counts its calls; a text `bad` is an error; the first call waits until it may go on."""
+    """Counts its calls; a text `bad` is an error; the first call waits until it is released."""
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
-        self.may_go_on = threading.Event()
+        self.is_released = threading.Event()
 
     def predict(self, texts: list[str]) -> Any:  # type: ignore[override]
         self.calls.append(texts)
-        self.may_go_on.wait(timeout=30)
+        self.is_released.wait(timeout=30)
         if "bad" in texts:
             raise RuntimeError("bad")
         return [[text] for text in texts]
@@ -113,7 +120,7 @@ def test_texts_of_concurrent_requests_are_computed_together_and_errors_stay_with
         bad = pool.submit(batches.predict, ["bad"])
         while batches._waiting.qsize() < 9:
             pass
-        predictor.may_go_on.set()
+        predictor.is_released.set()
         answers: list[Any] = [found.result() for found in (first, *others)]
         assert answers == [[["first"]], *([[f"{number}"], ["x"]] for number in range(8))]
         with pytest.raises(RuntimeError, match="bad"):

@@ -60,6 +60,14 @@ def reported_errors() -> Iterator[Console]:
         raise typer.Exit(interrupt_code(error)) from None
 
 
+def quiet_transformers() -> None:
+    """Suppress progress bars and warnings of transformers, for commands that load a model."""
+    import transformers  # takes seconds
+
+    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+
+
 def start_run(
     console: Console,
     space: SearchSpace,

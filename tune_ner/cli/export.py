@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tune_ner.cli.console import reported_errors
+from tune_ner.cli.console import quiet_transformers, reported_errors
 from tune_ner.cli.options import with_options
 from tune_ner.config.hyperparameters import Quantization
 from tune_ner.errors import OutputError
@@ -42,13 +42,10 @@ def export(
             raise OutputError(
                 "expected --onnx: ONNX is the only format so far; best/ of a run is in that of transformers"
             )
-        import transformers
-
         from tune_ner.inference.model_dir import find_model_dir
         from tune_ner.inference.onnx_export import export_onnx
 
-        transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        quiet_transformers()
         suffix = "" if quantize == "none" else f"-{quantize}"
         folder = export_onnx(model, output or find_model_dir(model).with_name(f"onnx{suffix}"), quantize)
         size = format_bytes(sum(file.stat().st_size for file in folder.iterdir()))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, cast, get_args
 import typer
 from rich.console import Console
 
-from tune_ner.cli.console import reported_errors
+from tune_ner.cli.console import quiet_transformers, reported_errors
 from tune_ner.cli.options import ColumnOptions, with_options
 from tune_ner.config.hyperparameters import Precision
 from tune_ner.data.corpus import Corpus, Sentence
@@ -100,12 +100,9 @@ def predict(
         output_format = output_format or ("text" if console.is_terminal and output is None else "jsonl")
         as_text = output_format == "text"
         rows = read_inputs(texts or [], file or [], whole_files) if expect is None else iter(())
-        import transformers
-
         from tune_ner.inference.predictor import Predictor
 
-        transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        quiet_transformers()
         predictor = Predictor.load(model, precision=precision)
         for note in predictor.notes:
             print_line(new_console(sys.stderr), note, "note", "yellow")

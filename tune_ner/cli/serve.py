@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from tune_ner.cli.console import reported_errors
+from tune_ner.cli.console import quiet_transformers, reported_errors
 from tune_ner.cli.options import with_options
 from tune_ner.config.hyperparameters import Precision
 from tune_ner.errors import OutputError
 from tune_ner.utils.console import print_line
+from tune_ner.utils.extras import imported
 
 
 @with_options
@@ -40,18 +41,14 @@ def serve(
         tune-ner serve results/demo-1/onnx --port 9090
     """
     with reported_errors() as console:
-        try:
-            import uvicorn
-
-            from tune_ner.inference.server import new_app
-        except ImportError as error:
-            raise OutputError(f"{error.name} is not installed; run `pip install fastapi uvicorn`") from error
-        import transformers
+        for package in ("fastapi", "uvicorn"):
+            imported(package, "serve", "`tune-ner serve`", OutputError)
+        import uvicorn
 
         from tune_ner.inference.predictor import Predictor
+        from tune_ner.inference.server import new_app
 
-        transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        quiet_transformers()
         predictor = Predictor.load(model, precision=precision)
         app = new_app(predictor, model_name(model), max_texts=max_texts, max_characters=max_characters)
         print_line(console, f"http://{host}:{port}, with a description of the requests at /docs", "Serving")

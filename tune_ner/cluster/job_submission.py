@@ -31,6 +31,7 @@ from tune_ner.config.search_space import SearchSpace
 from tune_ner.errors import ResourceError, RunFolderError
 from tune_ner.results.run_dir import RunDir
 from tune_ner.utils.remote import STATE, RemoteRun, is_url
+from tune_ner.utils.text import one_line
 
 REMOTE_RESULTS = "~/tune_ner_results"
 
@@ -305,10 +306,9 @@ class JobServer:
             raise self._unusable(error) from error
 
     def _unusable(self, error: Exception) -> ResourceError:
-        reason = " ".join(str(error).split())[:400]
         return ResourceError(
-            f"the job server at {self._address} cannot be used: {reason}; check the address with `ray list nodes`, and "
-            "set RAY_AUTH_MODE=token and the cluster's token if it requires one"
+            f"the job server at {self._address} cannot be used: {one_line(error)[:400]}; check the address with "
+            "`ray list nodes`, and set RAY_AUTH_MODE=token and the cluster's token if it requires one"
         )
 
 

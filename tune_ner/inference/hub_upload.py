@@ -10,6 +10,7 @@ import yaml
 from tune_ner.errors import ModelError
 from tune_ner.inference.model_dir import find_model_dir
 from tune_ner.training.training_text_hashes import HASHES_FILE
+from tune_ner.utils.text import one_line
 
 _CARD = "README.md"
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z]{2,4})?")
@@ -54,12 +55,11 @@ def push(model: str | Path, repository: str, *, license_name: str, language: str
     except HFValidationError as error:
         raise ModelError(f"the repository {repository!r} is not valid: {error}") from error
     except (LocalTokenNotFoundError, HfHubHTTPError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ModelError(
-            f"the Hub refuses {repository}: {reason}; log in with `hf auth login` as someone who may write there"
-        ) from error
+        problem = f"the Hub refuses {repository}: {one_line(error)[:300]}"
+        raise ModelError(f"{problem}; log in with `hf auth login` as someone who may write there") from error
     except Exception as error:  # the HTTP client, of which the Hub's library has changed, raises its own classes
-        raise ModelError(f"the Hub cannot be reached: {' '.join(str(error).split())[:300]}") from error
+        problem = f"{repository} cannot be uploaded: {one_line(error)[:300]}"
+        raise ModelError(f"{problem}; check the connection to {api.endpoint}") from error
     return str(created)
 
 

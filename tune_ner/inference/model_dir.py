@@ -20,6 +20,7 @@ from tune_ner.training.encoders import Encoder, load_tokenizer, too_many_layers
 from tune_ner.training.model_export import INFERENCE_CONFIG_FILE, InferenceConfig
 from tune_ner.training.training_text_hashes import TrainingTextHashes
 from tune_ner.utils.remote import RemoteRun, is_url
+from tune_ner.utils.text import first_line
 
 _LONGEST_WINDOW = 512
 _SHORTEST_WINDOW = 8
@@ -203,10 +204,9 @@ def _load_model(folder: Path) -> Any:
             output_loading_info=True,
         )
     except Exception as error:  # transformers, safetensors and torch raise many classes for invalid files
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(
-            f"model {str(folder)!r}: cannot be loaded: {reason[:300]}; expected a token classification model of "
-            "transformers with weights in safetensors"
+            f"model {str(folder)!r}: cannot be loaded: {first_line(error)[:300]}; expected a token classification "
+            "model of transformers with weights in safetensors"
         ) from error
     if missing := sorted(loading["missing_keys"]):
         problem = f"its weights lack {', '.join(missing[:3])}; expected a model trained for token classification"

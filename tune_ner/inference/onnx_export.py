@@ -14,10 +14,12 @@ import torch
 from tune_ner.config.hyperparameters import Quantization
 from tune_ner.errors import ModelError
 from tune_ner.inference.model_dir import ModelDir, find_model_dir, read_model_dir
-from tune_ner.inference.onnx_model import ONNX_FILE, OnnxModel, import_onnx
+from tune_ner.inference.onnx_model import ONNX_FILE, OnnxModel
 from tune_ner.tagging.alignment import IGNORED
 from tune_ner.training.dataset import Windows
 from tune_ner.training.padding_free.collator import Batch, Collator
+from tune_ner.utils.extras import imported
+from tune_ner.utils.text import first_line
 
 TOLERANCE = 1e-3
 """Largest difference between the logits of the two models in fp32, as a share of the largest logit."""
@@ -38,7 +40,7 @@ def export_onnx(source: str | Path, target: Path, quantization: Quantization = "
     Args:
         source: a run folder, for its best model, or a model folder.
         target: the new folder.
-        quantization: `none`, or `int8`: a quarter of the size and faster, with other predictions for some words.
+        quantization: `none`, or `int8`, which is smaller and predicts other labels for some words.
 
     Returns:
         The target.
@@ -53,7 +55,7 @@ def export_onnx(source: str | Path, target: Path, quantization: Quantization = "
     model_dir = read_model_dir(folder)
     if isinstance(model_dir.model, OnnxModel):
         raise ModelError(f"{folder}: is in ONNX format already; export the folder that it was made from")
-    import_onnx("onnxscript")
+    imported("onnxscript", "onnx", "the export to ONNX", ModelError)
     with _new_folder(target) as work:
         shutil.copytree(folder, work, ignore=shutil.ignore_patterns(*_WEIGHTS), dirs_exist_ok=True)
         _export(model_dir, work / ONNX_FILE)
@@ -93,9 +95,8 @@ def _export(source: ModelDir, file: Path) -> None:
                 verbose=False,
             )
         except Exception as error:  # torch raises many classes for operations that it cannot export
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            architecture = source.model.config.model_type
-            raise ModelError(f"the architecture {architecture} cannot be exported to ONNX: {reason[:300]}") from error
+            problem = f"the architecture {source.model.config.model_type} cannot be exported to ONNX"
+            raise ModelError(f"{problem}: {first_line(error)[:300]}") from error
 
 
 def _compare(source: ModelDir, exported: OnnxModel) -> None:
@@ -125,7 +126,7 @@ def _samples(source: ModelDir) -> Iterator[Batch]:
 
 
 def _quantize(file: Path) -> None:
-    quantization = import_onnx("onnxruntime.quantization")
+    quantization = imported("onnxruntime.quantization", "onnx", "quantization", ModelError)
     with _quiet():
         quantized = file.with_name("quantized.onnx")
         quantization.quantize_dynamic(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import torch
 import transformers
 
 from tune_ner.errors import ModelError
+from tune_ner.utils.extras import imported
+from tune_ner.utils.text import first_line
 
 ONNX_FILE = "model.onnx"
 
@@ -26,7 +26,7 @@ class OnnxModel:
     device = torch.device("cpu")
 
     def __init__(self, folder: Path) -> None:
-        runtime = import_onnx("onnxruntime")
+        runtime = imported("onnxruntime", "onnx", "a model in ONNX format", ModelError)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 3
@@ -34,9 +34,8 @@ class OnnxModel:
             self._session = runtime.InferenceSession(folder / ONNX_FILE, options, providers=["CPUExecutionProvider"])
             self.config = transformers.AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
         except Exception as error:  # onnxruntime and transformers raise many classes for invalid files
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            problem = f"{folder / ONNX_FILE}: cannot be loaded: {reason[:300]}; export the model again"
-            raise ModelError(problem) from error
+            problem = f"{folder / ONNX_FILE}: cannot be loaded: {first_line(error)[:300]}"
+            raise ModelError(f"{problem}; export the model again") from error
         self._names = [entry.name for entry in self._session.get_inputs()]
 
     def __call__(self, **inputs: torch.Tensor) -> SimpleNamespace:
@@ -58,18 +57,3 @@ class OnnxModel:
 
     def set_attn_implementation(self, name: str) -> None:
         """Do nothing: attention is part of the graph."""
-
-
-def import_onnx(name: str) -> Any:
-    """Import a module of the extra `onnx`.
-
-    Raises:
-        ModelError: it is not installed.
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ModelError(
-            f"{name.partition('.')[0]} is not installed; models in ONNX format need `pip install onnxruntime`, and "
-            "their export also `pip install onnx onnxscript`"
-        ) from error

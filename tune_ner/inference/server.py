@@ -147,7 +147,7 @@ def new_app(predictor: Predictor, name: str, *, max_texts: int, max_characters: 
             found = predict(request.texts)
             return TextResponse(entities=[[Entity(**asdict(span)) for span in spans] for spans in found])
         names = _Names.of(request.label_config)
-        texts = [str(task.get("data", {}).get(names.key, "")) for task in request.tasks]
+        texts = [_text_of(task, names.key) for task in request.tasks]
         return {"results": [names.result(spans, name) for spans in predict(texts)]}
 
     @app.post("/setup")
@@ -156,6 +156,21 @@ def new_app(predictor: Predictor, name: str, *, max_texts: int, max_characters: 
         return {"model_version": name}
 
     return app
+
+
+def _text_of(task: dict[str, Any], key: str) -> str:
+    """Return the text of a task.
+
+    Raises:
+        HTTPException: it has none.
+    """
+    data = task.get("data")
+    text = data.get(key) if isinstance(data, dict) else None
+    if not isinstance(text, str):
+        raise HTTPException(
+            422, f"task {task.get('id', '')}: no text in data.{key}, which the labelling configuration names"
+        )
+    return text
 
 
 class _Names(HTMLParser):

@@ -19,7 +19,7 @@ from tune_ner.results.run_dir import RunDir
 from tune_ner.results.run_results import Results
 from tune_ner.training.result import EpochMetrics
 from tune_ner.tuning.events import RunEvents, RunStart
-from tune_ner.utils.text import redact
+from tune_ner.utils.text import one_line, redact
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 
@@ -248,7 +248,7 @@ def _best_metrics(results: Results) -> dict[str, float | None]:
 
 
 def _reason(error: Exception) -> str:
-    return redact(" ".join(str(error).split()))[:300]
+    return redact(one_line(error))[:300]
 
 
 def _read_id(file: Path) -> str | None:

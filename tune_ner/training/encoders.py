@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from tune_ner.errors import EncoderError
 from tune_ner.training.tiny_encoder import VOCABULARY_SIZE, tiny_settings, train_tiny_tokenizer
+from tune_ner.utils.text import first_line
 
 PADDING_FREE_ARCHITECTURES = frozenset({"bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert"})
 """`model_type` of the encoders for which padding-free batches are tested, see `tune_ner.training.padding_free`."""
@@ -260,13 +261,9 @@ def _reset_trained_head(model: Any, new: set[str], seed: int) -> None:
 
 def _unloadable(encoder: Encoder, what: str, error: Exception) -> EncoderError:
     return EncoderError(
-        f"model {encoder.name!r}: its {what} cannot be loaded: {_first_line(error)[:300]}; expected a token "
+        f"model {encoder.name!r}: its {what} cannot be loaded: {first_line(error)[:300]}; expected a token "
         "classification architecture of transformers with safetensors weights and a fast tokenizer"
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _from_hub(name: str) -> Encoder:
@@ -277,7 +274,7 @@ def _from_hub(name: str) -> Encoder:
         snapshot = huggingface_hub.snapshot_download(name, allow_patterns=list(_DOWNLOADED), ignore_patterns=["*/*"])
     except Exception as error:  # of requests, httpx or the library, depending on version and cache
         raise EncoderError(
-            f"hub model {name!r} cannot be fetched: {_first_line(error)}\n"
+            f"hub model {name!r} cannot be fetched: {first_line(error)}\n"
             "Without the hub, use a local encoder (`--model FOLDER` or `--model package:NAME`) together with "
             "`--data FILE`, or the embedded space `demo`."
         ) from error

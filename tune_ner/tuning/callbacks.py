@@ -96,7 +96,7 @@ class RecordWriter(tune.Callback):
         lines = str(error).strip().splitlines() if error else ["its process ended before the trial began"]
         cause = lines[0] if lines else type(error).__name__
         if memory_kills() > self._memory_kills:
-            cause += " (probably for lack of memory: the system killed processes for this reason during the run)"
+            cause += " (probably for lack of memory: this machine killed processes for this reason during the run)"
         return cause
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:

@@ -19,6 +19,7 @@ from tune_ner.errors import ResourceError
 from tune_ner.results.run_log import LOGGER
 from tune_ner.tuning.early_start import take_early_start
 from tune_ner.tuning.resources import Machine, Node
+from tune_ner.utils.text import one_line
 
 _SESSION_BYTES = 1 << 20
 _OPEN_FILES = 256
@@ -102,7 +103,7 @@ def init_ray(address: str | None, machine: Machine | None, dashboard: bool) -> s
         # In a notebook, Ray asks for ipywidgets, which only its own output would need.
         logging.getLogger("ray.widgets.util").setLevel(logging.WARNING)
     except (OSError, RuntimeError, ValueError) as error:
-        raise _unreachable(address, str(error)) if address else _not_started(error) from error
+        raise _unreachable(address, one_line(error)) if address else _not_started(error) from error
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, handler)
     return f"http://{context.dashboard_url}" if context.dashboard_url else ""
@@ -121,12 +122,12 @@ def _check_reachable(address: str) -> None:
     try:
         socket.create_connection((host, int(port)), timeout=5).close()
     except OSError as error:
-        raise _unreachable(address, str(error)) from error
+        raise _unreachable(address, one_line(error)) from error
 
 
 def _unreachable(address: str, reason: str) -> ResourceError:
     return ResourceError(
-        f"the cluster at {address} cannot be reached: {_one_line(reason)}; check the address with `ray status`, and "
+        f"the cluster at {address} cannot be reached: {reason}; check the address with `ray status`, and "
         "set RAY_AUTH_MODE=token if the cluster requires a token"
     )
 
@@ -165,7 +166,7 @@ def _check_session_folder() -> None:
 
 
 def _not_started(error: Exception) -> ResourceError:
-    reason = _one_line(str(error))
+    reason = one_line(error)
     if "AF_UNIX" in reason:
         remedy = "the path of its sockets is too long: set RAY_TMPDIR to a folder with a short path, such as /tmp"
     else:
@@ -174,10 +175,6 @@ def _not_started(error: Exception) -> ResourceError:
             "on processes or open files (`ulimit -a`), and a full disk"
         )
     return ResourceError(f"Ray cannot be started on this machine: {reason}; {remedy}")
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def cluster_machine() -> Machine:

@@ -5,24 +5,25 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from tune_ner.errors import DataError
+from tune_ner.errors import DataError, TuneNerError
 
 
-def imported(module: str, extra: str, purpose: str) -> Any:
+def imported(module: str, extra: str, purpose: str, kind: type[TuneNerError] = DataError) -> Any:
     """Return a module of an extra.
 
     Args:
         module: its name.
         extra: the extra of this project that installs it.
         purpose: what it is needed for, for the message.
+        kind: class of the error.
 
     Raises:
-        DataError: it is not installed.
+        TuneNerError: it is not installed; of the class `kind`.
     """
     try:
         return import_module(module)
     except ImportError as error:
-        raise DataError(
+        raise kind(
             f"{purpose} needs the package {module.split('.')[0]}, which is not installed ({error}); install the extra "
             f"`{extra}`: pip install -e '.[{extra}]'"
         ) from error

@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from tune_ner.errors import RunFolderError
 from tune_ner.utils.io import atomic_write, read_json
-from tune_ner.utils.text import redact
+from tune_ner.utils.text import one_line, redact
 
 TRIALS = "trials.jsonl"
 _LOCK = "lock.json"
@@ -398,5 +398,4 @@ def _is_temporary(name: str) -> bool:
 
 
 def _described(error: Exception) -> str:
-    text = " ".join(str(error).split())[:200]
-    return text or type(error).__name__
+    return one_line(error)[:200]

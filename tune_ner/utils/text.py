@@ -50,6 +50,16 @@ def plural(count: int, noun: str, many: str = "") -> str:
     return f"{count:,} {noun if count == 1 else many}"
 
 
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or its class if it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def one_line(error: Exception) -> str:
+    """Return an error's message as one line, or its class if it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def format_value(value: object) -> str:
     """Return the value of a hyperparameter as people write it: 5e-5 and not 5.000000000000001e-05."""
     return re.sub(r"e(-?)\+?0*", r"e\1", f"{value:g}") if isinstance(value, float) else str(value)

@@ -7,6 +7,7 @@ from typing import Any
 from tune_ner.data.formats.options import DEFAULT, ReadOptions
 from tune_ner.data.formats.tables import SplitSentences, read_tables
 from tune_ner.errors import DataError
+from tune_ner.utils.text import first_line
 
 
 def read_hub(name: str, config: str | None, options: ReadOptions = DEFAULT) -> tuple[SplitSentences, tuple[str, ...]]:
@@ -26,9 +27,8 @@ def _load(name: str, config: str | None) -> Any:
     # depending on version and cache, errors of requests, httpx, fsspec and datasets itself are raised
     except Exception as error:
         data_set = f"{name} ({config})" if config else name
-        reason = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(
-            f"hub data set {data_set} cannot be loaded: {reason[0]}\n"
+            f"hub data set {data_set} cannot be loaded: {first_line(error)}\n"
             "Without the hub there are two ways: `--data FILE` together with a local encoder "
             "(`--model FOLDER` or `--model package:NAME`), or the embedded space `demo`."
         ) from error
