@@ -53,6 +53,9 @@ def test_no_line_is_cut_off_or_too_long(command: str) -> None:
 def test_every_command_is_listed() -> None:
     outcome = CliRunner().invoke(app, ["--help"], env={"COLUMNS": str(LINE)})
     assert re.findall(r"^  ([a-z]+)  ", outcome.output, re.MULTILINE) == list(COMMANDS)
+    assert "..." not in outcome.output.partition("Commands:")[2]
+    assert "No text is uploaded" not in outcome.output  # the second sentence of one of them
+    assert max(map(len, outcome.output.splitlines())) <= LINE
 
 
 @pytest.mark.slow

@@ -272,6 +272,11 @@ def _parameters_of(group: Any) -> list[inspect.Parameter]:
 class GroupedCommand(TyperCommand):
     """A command whose help lists options by panel as plain text; rich's panels leave little room at 80 columns."""
 
+    def get_short_help_str(self, limit: int = 0) -> str:
+        """Return the first sentence of the help, complete, for the list of commands."""
+        paragraph = " ".join((self.help or "").strip().partition("\n\n")[0].split())
+        return f"{paragraph.partition('. ')[0].rstrip('.')}."
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments and options of each panel."""
         panels: dict[str, list[tuple[str, str]]] = {"Arguments": []}

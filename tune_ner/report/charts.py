@@ -159,7 +159,7 @@ def effects_chart(results: Results) -> Chart | None:
     )
     caption = (
         "Difference in test span F1 between matched pairs of trials that are equal in all other hyperparameters, with "
-        "95 % intervals."
+        "95 % intervals, each on its own. The sentences below have the wider intervals of all comparisons together."
     )
     chart = alt.layer(zero, interval_lines(base, "difference in test span F1"), points)
     return Chart.of("hyperparameter_effects", caption, with_height(chart, rows))
