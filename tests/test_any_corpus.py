@@ -47,6 +47,7 @@ def sentences(draw: st.DrawFn) -> dict[str, Any]:
             "word_tokenizer": st.sampled_from(["whitespace", "punctuation", "character", "subword", "auto"]),
             "markup": st.sampled_from(["keep", "strip"]),
             "subword_labels": st.sampled_from(["first", "all"]),
+            "head": st.sampled_from(["linear", "crf"]),
             "decoding": st.sampled_from(["argmax", "viterbi"]),
             "max_length": st.sampled_from([3, 8, 64]),
             "stride": st.sampled_from([0, 1]),

@@ -44,6 +44,8 @@ ELSEWHERE = {
     "git": "clones a repository",
     "uv": "installs packages",
     "tensorboard": "is a server that runs until it is stopped",
+    "curl": "asks the server of another example",
+    "hf": "asks for a token",
     "export": "sets a variable of the reader's shell",
 }
 SUBSTITUTES = {
@@ -96,7 +98,7 @@ def blocks(text: str, language: str) -> Iterator[list[tuple[int, str]]]:
 def is_command(line: str) -> bool:
     """Whether the tests can execute or check the program of this line."""
     program = line.split(" ")[0].rpartition("/")[2]
-    return program in {"python", "tune-ner", "make", "ray", "echo", "cat", "zcat", "curl", "mlflow", "hf", *ELSEWHERE}
+    return program in {"python", "tune-ner", "make", "ray", "echo", "cat", "zcat", "mlflow", *ELSEWHERE}
 
 
 def commands(text: str) -> list[tuple[int, str]]:
@@ -256,6 +258,8 @@ def run_of_package(place: Path, command: str, words: Sequence[str]) -> None:
     if command == "submit":
         kind = "search" if "--search" in arguments else "grid"
         check_options(arguments, *(executed(place, [*start, name, "--help"]) for name in ("submit", kind)))
+    elif command in ("serve", "push"):  # run until they are stopped, or need the Hub
+        check_options(arguments, executed(place, [*start, command, "--help"]))
     elif command == "grid" and {"notebook", "clean", "honest"} & set(
         arguments
     ):  # of the hub, whose cache is read at the start

@@ -82,5 +82,5 @@ def test_help_lists_options_by_panel() -> None:
 def test_command_has_the_options_of_the_table(command: str) -> None:
     text = help_of(command)
     options = {each.row.option for each in HYPERPARAMETERS.values() if each.row.option}
-    assert options == {"model", "scheme", "lr", "epochs", "words", "seed"}
+    assert options == {"model", "scheme", "head", "lr", "epochs", "words", "seed"}
     assert all(f"\n  --{option} " in text for option in options)

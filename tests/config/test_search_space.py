@@ -71,6 +71,21 @@ def test_grid_of_distributions_names_each_of_them() -> None:
     assert second.startswith("epochs: found the distribution {int: [2, 8]}")
 
 
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"class_weights": ["none", "sqrt"]}, "class_weights: found ['none', 'sqrt'] with head crf, expected none"),
+        ({"focal_gamma": 2}, "focal_gamma: found [2.0] with head crf, expected 0.0"),
+        ({"label_smoothing": {"uniform": [0.0, 0.1]}}, "label_smoothing: found {'uniform': [0.0, 0.1]} with head crf"),
+        ({"subword_labels": "all"}, "subword_labels: found ['all'] with head crf, expected first"),
+    ],
+)
+def test_what_a_crf_cannot_be_combined_with(changes: dict[str, Any], found: str) -> None:
+    (problem,) = problems_of({**MINIMAL, "head": ["linear", "crf"], **changes})
+    assert problem.startswith(found)
+    assert space(**changes).head == ["linear"]
+
+
 def test_windows_must_advance() -> None:
     for stride, max_length in ((123, 128), (0, 3)):
         assert space(stride=stride, max_length=max_length).stride == [stride]

@@ -12,6 +12,7 @@ from tune_ner.config.trial_config import TrialConfig
 FIELDS: dict[str, Any] = {
     "data_fingerprint": "d",
     "model": "KB/bert-base-swedish-cased",
+    "head": "linear",
     "model_fingerprint": "m",
     "tagging_scheme": "BIO",
     "learning_rate": 2e-5,
@@ -19,6 +20,17 @@ FIELDS: dict[str, Any] = {
     "epochs": 5,
     "batch_size": 16,
     "weight_decay": 0.01,
+    "layer_learning_rate_decay": 1.0,
+    "head_learning_rate": None,
+    "frozen_layers": 0,
+    "optimizer": "adamw_torch_fused",
+    "early_stopping_patience": None,
+    "gradient_accumulation": 1,
+    "max_grad_norm": 1.0,
+    "class_weights": "none",
+    "focal_gamma": 0.0,
+    "train_fraction": 1.0,
+    "max_train_sentences": None,
     "lr_schedule": "linear",
     "warmup": 0.0,
     "label_smoothing": 0.0,
@@ -39,6 +51,7 @@ FIELDS: dict[str, Any] = {
 OTHER: dict[str, Any] = {
     "data_fingerprint": "e",
     "model": "tiny:1x32",
+    "head": "crf",
     "model_fingerprint": "n",
     "tagging_scheme": "BIOES",
     "learning_rate": 3e-5,
@@ -46,6 +59,17 @@ OTHER: dict[str, Any] = {
     "epochs": 6,
     "batch_size": 8,
     "weight_decay": 0.0,
+    "layer_learning_rate_decay": 0.9,
+    "head_learning_rate": 1e-3,
+    "frozen_layers": 2,
+    "optimizer": "adafactor",
+    "early_stopping_patience": 3,
+    "gradient_accumulation": 2,
+    "max_grad_norm": 0.0,
+    "class_weights": "sqrt",
+    "focal_gamma": 2.0,
+    "train_fraction": 0.5,
+    "max_train_sentences": 100,
     "lr_schedule": "cosine",
     "warmup": 0.1,
     "label_smoothing": 0.1,
@@ -91,7 +115,7 @@ def test_trial_id_has_twelve_hexadecimal_digits() -> None:
     [
         TrialConfig(**dict(reversed(FIELDS.items()))),
         TrialConfig.model_validate_json(trial().model_dump_json()),
-        TrialConfig(**{key: FIELDS[key] for key in list(FIELDS)[:6]}),
+        TrialConfig(**{key: value for key, value in FIELDS.items() if value != TrialConfig.model_fields[key].default}),
         trial().model_copy(),
     ],
     ids=["fields in another order", "through JSON", "defaults left out", "a copy"],
@@ -99,6 +123,13 @@ def test_trial_id_has_twelve_hexadecimal_digits() -> None:
 def test_equal_configurations_have_the_same_id(same: TrialConfig) -> None:
     assert same == trial()
     assert same.trial_id == trial().trial_id
+
+
+@pytest.mark.parametrize(
+    ("fraction", "limit", "size"), [(1.0, None, 150), (0.5, None, 75), (0.5, 60, 60), (1.0, 900, 150), (1e-6, None, 1)]
+)
+def test_train_size_is_the_smaller_of_fraction_and_limit(fraction: float, limit: int | None, size: int) -> None:
+    assert trial(train_fraction=fraction, max_train_sentences=limit).train_size(150) == size
 
 
 def test_integer_and_equal_float_have_the_same_id() -> None:

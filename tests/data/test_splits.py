@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tune_ner.data.corpus import SPLIT_NAMES, Corpus, Sentence, Span, SplitName
-from tune_ner.data.splits import SplitSpec, split_corpus
+from tune_ner.data.splits import Split, SplitSpec, split_corpus, train_subset
 from tune_ner.errors import SplitError
 
 
@@ -132,3 +132,41 @@ def test_a_split_without_entities_is_named(empty: SplitName) -> None:
 def test_an_empty_published_split_is_refused() -> None:
     with pytest.raises(SplitError, match="the validation split has 0 of 3 sentences"):
         split_corpus(corpus_of(3, {"train": (0, 1), "validation": (), "test": (2,)}))
+
+
+# ---- parts of the training split
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(10, 150), st.integers(0, 1000), st.integers(1, 150), st.integers(1, 150), st.booleans())
+def test_smaller_subsets_are_parts_of_larger_ones(size: int, seed: int, one: int, other: int, grouped: bool) -> None:
+    corpus = corpus_of(size)
+    if grouped:
+        sentences = tuple(dataclasses.replace(s, group=str(int(s.id) // 4)) for s in corpus.sentences)
+        corpus = dataclasses.replace(corpus, sentences=sentences, group_by="document")
+    split = Split(tuple(reversed(range(size))), (), ())
+    small, large = (train_subset(corpus, split, n, seed).train for n in sorted((one, other)))
+    assert set(small) <= set(large)
+    assert list(large) == sorted(large, reverse=True)  # the order of the complete split
+    if not grouped:
+        assert (len(small), len(large)) == tuple(min(n, size) for n in sorted((one, other)))
+    else:
+        groups = [index // 4 for index in small]
+        assert all(groups.count(group) == min(4, size - 4 * group) for group in set(groups))
+        assert len(small) <= max(4, one, other)
+
+
+def test_subset_depends_on_the_seed_and_leaves_other_splits_alone() -> None:
+    corpus = corpus_of(100)
+    split = split_corpus(corpus)
+    subsets = [train_subset(corpus, split, 20, seed) for seed in (1, 1, 2)]
+    assert subsets[0] == subsets[1] != subsets[2]
+    assert all((each.validation, each.test) == (split.validation, split.test) for each in subsets)
+    assert train_subset(corpus, split, len(split.train), 1) is split
+
+
+def test_subset_without_an_entity_is_an_error() -> None:
+    corpus = corpus_of(100, entities=False)
+    with pytest.raises(SplitError) as caught:
+        train_subset(corpus, Split(tuple(range(80)), (), ()), 2, 5)
+    assert all(word in str(caught.value) for word in ("my corpus", "2 sentences", "seed 5", "train_fraction"))

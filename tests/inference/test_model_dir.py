@@ -40,6 +40,16 @@ def one_fewer(config: Content) -> None:
         ("tune_ner.json", lambda config: config.update(tagging_scheme="IO"), "tagging_scheme IO and entity_types"),
         (
             "tune_ner.json",
+            lambda config: config.update(crf={"transitions": [[0.0]], "starts": [0.0], "ends": [0.0]}),
+            "crf has transitions of 1 labels, and config.json has",
+        ),
+        (
+            "tune_ner.json",
+            lambda config: config.update(crf={"transitions": [[0.0, 0.0]], "starts": [0.0], "ends": [0.0]}),
+            "found transitions and ends of [1, 2] labels, starts of 1",
+        ),
+        (
+            "tune_ner.json",
             lambda config: config.update(entity_types=["PERSON"]),
             "entity_types PERSON do not give the labels",
         ),

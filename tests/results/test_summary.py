@@ -25,7 +25,9 @@ def test_run_is_described_by_data_trials_and_hyperparameters(tmp_path: Path) -> 
     assert found["split"] == "random: test 0.2, validation 0.1, seed 67"
     assert found["trials"] == "1 completed, 1 pruned, 1 failed, 1 not run"
     assert found["model"] == "tiny:1x32, tiny:1x64"
-    assert found["fixed"].startswith("tagging_scheme BIO, learning_rate 0.001, lr_schedule linear, warmup 0, epochs 5")
+    assert found["fixed"].startswith(
+        "tagging_scheme BIO, learning_rate 0.001, optimizer adamw_torch_fused, lr_schedule linear, warmup 0, epochs 5"
+    )
 
 
 def test_search_is_described_by_its_distributions(tmp_path: Path) -> None:

@@ -29,7 +29,16 @@ def trained(monkeypatch: pytest.MonkeyPatch, *, graphed: bool, **changes: Any) -
 
 
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
-@pytest.mark.parametrize("changes", [{}, {"label_smoothing": 0.1, "trim_vocabulary": True}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"label_smoothing": 0.1, "trim_vocabulary": True},
+        {"head": "crf"},
+        {"class_weights": "sqrt", "focal_gamma": 2.0, "max_grad_norm": 0.0},
+        {"frozen_layers": 1, "head_learning_rate": 1e-2},
+    ],
+)
 def test_graphed_steps_have_the_losses_of_eager_ones(
     monkeypatch: pytest.MonkeyPatch, precision: str, changes: dict[str, Any]
 ) -> None:

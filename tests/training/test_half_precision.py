@@ -8,6 +8,7 @@ import torch
 from torch.nn.functional import mse_loss
 
 from tune_ner.training.half_precision import HalfPrecisionAdamW
+from tune_ner.training.parameter_groups import ParameterGroup
 
 BETAS = {"betas": (0.9, 0.99), "eps": 1e-8}
 
@@ -24,9 +25,16 @@ def batches(count: int, dtype: torch.dtype = torch.float32) -> list[tuple[torch.
     ]
 
 
-def optimizer_of(model: torch.nn.Module, dtype: torch.dtype, lr: float = 0.01) -> HalfPrecisionAdamW:
-    decayed = ["0.weight", "3.weight"]
-    return HalfPrecisionAdamW(model, dtype, decayed, lr=lr, weight_decay=0.1, max_norm=0.5, **BETAS)
+def optimizer_of(
+    model: torch.nn.Module, dtype: torch.dtype, lr: float = 0.01, other_lr: float | None = None, max_norm: float = 0.5
+) -> HalfPrecisionAdamW:
+    """An optimizer of the matrices, with weight decay, and of the other parameters."""
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    groups = [
+        ParameterGroup({name: w for name, w in trained.items() if w.dim() == 2}, lr, 0.1),
+        ParameterGroup({name: w for name, w in trained.items() if w.dim() == 1}, other_lr or lr, 0.0),
+    ]
+    return HalfPrecisionAdamW(model, dtype, groups, max_norm, lr=lr, **BETAS)
 
 
 def train(model: Any, optimizer: HalfPrecisionAdamW, count: int, dtype: torch.dtype) -> None:
@@ -62,6 +70,35 @@ def test_without_rounding_it_is_adamw_with_clipping(parts: int) -> None:
     for (name, weights), (_, same) in zip(expected.named_parameters(), model.named_parameters(), strict=True):
         torch.testing.assert_close(same, weights, atol=1e-6, rtol=0)
         torch.testing.assert_close(ours.weights[name], weights, atol=1e-6, rtol=0)
+
+
+def test_groups_have_learning_rates_of_their_own_and_no_clipping_leaves_gradients_alone() -> None:
+    expected, model = a_model(), a_model()
+    groups = [
+        {"params": [w for w in expected.parameters() if w.dim() == 2], "weight_decay": 0.1, "lr": 0.01},
+        {"params": [w for w in expected.parameters() if w.dim() == 1], "weight_decay": 0.0, "lr": 0.1},
+    ]
+    plain = torch.optim.AdamW(groups, lr=0.01, **BETAS)  # type: ignore[arg-type]
+    ours = optimizer_of(model, torch.float32, other_lr=0.1, max_norm=0.0)
+    for inputs, targets in batches(20):
+        mse_loss(expected(inputs), targets).backward()  # type: ignore[no-untyped-call]
+        plain.step()
+        plain.zero_grad()
+        ours.backward(mse_loss(model(inputs), targets))
+        ours.step()
+    for name, weights in expected.named_parameters():
+        torch.testing.assert_close(ours.weights[name], weights, atol=1e-6, rtol=0)
+
+
+def test_frozen_parameters_keep_their_fp32_weights() -> None:
+    model: Any = a_model()
+    model[0].requires_grad_(False)
+    before = model[0].weight.detach().clone()
+    optimizer = optimizer_of(model, torch.bfloat16)
+    train(model, optimizer, 5, torch.bfloat16)
+    assert torch.equal(optimizer.weights["0.weight"], before)
+    assert torch.equal(model[0].weight, before.to(torch.bfloat16))
+    assert not torch.equal(optimizer.weights["3.weight"], a_model().get_parameter("3.weight"))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

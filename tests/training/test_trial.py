@@ -23,6 +23,7 @@ from tune_ner.tagging.tokenization import split_words
 from tune_ner.training import features, tiny_encoder
 from tune_ner.training import trial as trial_module
 from tune_ner.training.encoders import load_model, resolve_encoder
+from tune_ner.training.model_export import TrainedModel
 from tune_ner.training.result import EpochMetrics, SentenceCounts, TrialResult
 from tune_ner.training.scoring import Scorer
 from tune_ner.training.trainer import training_arguments
@@ -179,7 +180,15 @@ def test_trial_is_deterministic_whatever_ran_before(result: TrialResult) -> None
 
 
 @pytest.mark.parametrize(
-    "changes", [{"seed": 2}, {"learning_rate": 9e-3}, {"batch_size": 8}, {"weight_decay": 0.5}, {"max_length": 12}]
+    "changes",
+    [
+        *({"seed": 2}, {"learning_rate": 9e-3}, {"batch_size": 8}, {"weight_decay": 0.5}, {"max_length": 12}),
+        *({"layer_learning_rate_decay": 0.5}, {"head_learning_rate": 9e-3}, {"frozen_layers": 1}),
+        *({"gradient_accumulation": 2}, {"max_grad_norm": 0.1}, {"class_weights": "sqrt"}, {"focal_gamma": 2.0}),
+        {"head": "crf"},
+        *({"train_fraction": 0.5}, {"max_train_sentences": 50}),
+        *({"optimizer": name} for name in ("adafactor", "sgd", "rmsprop", "adagrad")),
+    ],
 )
 def test_every_hyperparameter_affects_training(plain_epoch: TrialResult, changes: dict[str, Any]) -> None:
     assert trained(epochs=1, **changes).train_loss != plain_epoch.train_loss
@@ -299,6 +308,64 @@ def test_training_stops_when_the_selection_metric_reaches_the_target(
     assert len(result.epochs) == result.best_epoch == epochs
 
 
+@pytest.mark.parametrize(("patience", "epochs"), [(1, 3), (2, 4), (3, 5), (None, 6)])
+def test_training_stops_when_the_selection_metric_does_not_improve(
+    patience: int | None, epochs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([0.1, 0.5, 0.5, 0.4, 0.45, 0.6])
+    original = Scorer.epoch_metrics
+
+    def scored(self: Scorer, tags: Any) -> tuple[dict[str, float], SentenceCounts]:
+        metrics, counts = original(self, tags)
+        return {**metrics, "span_f1": next(scores)}, counts
+
+    monkeypatch.setattr(Scorer, "epoch_metrics", scored)
+    result = trained(epochs=6, early_stopping_patience=patience)
+    assert len(result.epochs) == epochs
+    assert result.best_epoch == (6 if patience is None else 2)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("changes", [{}, {"class_weights": "balanced", "focal_gamma": 1.5, "label_smoothing": 0.1}])
+def test_accumulated_batches_equal_one_large_batch(precision: str, changes: dict[str, Any]) -> None:
+    """The mean is over all labels of the step, although batches differ in their number of labels."""
+    common: dict[str, Any] = {
+        "epochs": 2,
+        "batching": "padding_free",
+        "precision": precision,
+        "dropout": 0.0,
+        **changes,
+    }
+    one = trained(batch_size=16, **common)
+    two = trained(batch_size=4, gradient_accumulation=4, **common)
+    assert two.train_loss == pytest.approx(one.train_loss, rel={"fp32": 1e-4, "bf16": 0.01}[precision])
+    assert two.metrics["test"].spans.f1 == pytest.approx(one.metrics["test"].spans.f1, abs=0.05)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("batching", ["padded", "padding_free"])
+def test_frozen_layers_and_embeddings_keep_the_weights_of_the_encoder(precision: str, batching: str) -> None:
+    models: list[TrainedModel] = []
+    options = TrialOptions(on_trained=lambda _, model: models.append(model))
+    changes: dict[str, Any] = {"model": "tiny:2x32", "precision": precision, "batching": batching, "epochs": 1}
+    trained(options=options, frozen_layers=1, **changes)
+    (model,) = models
+    before = load_model(model.encoder, model.labels, model.tokenizer, 1).state_dict()
+    changed = {name for name, weights in model.weights.items() if not torch.equal(weights, before[name])}
+    assert changed == {name for name in before if name.startswith(("bert.encoder.layer.1.", "classifier."))}
+
+
+def test_smaller_training_split_is_used_for_seen_entities_and_hashes_too() -> None:
+    models: list[TrainedModel] = []
+    result = trained(options=TrialOptions(on_trained=lambda _, model: models.append(model)), train_fraction=0.1)
+    size = round(0.1 * len(SPLIT.train))
+    assert result.encoding["train"]["sentences"] == size
+    hashes = models[0].training_text_hashes
+    assert sum(CORPUS.sentences[index].text in hashes for index in SPLIT.train) < len(SPLIT.train)
+    complete = trained(epochs=1)
+    assert result.metrics["test"].seen.support < complete.metrics["test"].seen.support
+
+
 def test_early_stopped_trial_equals_the_first_epochs_of_the_complete_one(result: TrialResult) -> None:
     curve = [epoch.validation_span_f1 for epoch in result.epochs]
     target = max(curve[:-1])
@@ -338,6 +405,18 @@ def test_without_cuda_training_uses_the_cpu_even_with_another_accelerator(
 
 
 # ---- batches
+
+
+def test_crf_learns_the_same_from_padded_and_padding_free_batches_and_predicts_valid_tags() -> None:
+    common: dict[str, Any] = {"head": "crf", "tagging_scheme": "BIOES", "dropout": 0.0, "max_length": 12, "stride": 2}
+    padded, free = (trained(batching=batching, **common) for batching in ("padded", "padding_free"))
+    assert (padded.batching_used, free.batching_used) == ("padded", "padding_free")
+    assert free.train_loss == pytest.approx(padded.train_loss, rel=1e-3)
+    assert free.metrics["test"].spans.f1 == pytest.approx(padded.metrics["test"].spans.f1, abs=0.05)
+    assert 0 < free.train_loss < 2  # per label, as the cross-entropy
+    assert free.metrics["test"].invalid_transitions == 0
+    learnt = {epoch.validation_span_f1 for epoch in free.epochs}
+    assert max(learnt) > 0.2
 
 
 def test_padding_free_trials_learn_as_padded_ones_do() -> None:

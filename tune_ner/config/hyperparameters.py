@@ -21,6 +21,9 @@ Quantization = Literal["none", "int8"]
 Batching = Literal["padding_free", "padded"]
 SelectionMetric = Literal["span_f1", "seqeval_f1"]
 LearningRateSchedule = Literal["linear", "cosine", "constant"]
+Optimizer = Literal["adamw_torch_fused", "adafactor", "sgd", "rmsprop", "adagrad"]
+ClassWeights = Literal["none", "balanced", "sqrt"]
+Head = Literal["linear", "crf"]
 SchemeName = Literal["BIO", "BIOES", "IOB1", "BILOU", "IO"]
 
 
@@ -33,12 +36,14 @@ class Row:
         option: the command-line option without dashes, or empty.
         is_repeatable: whether the option can be given several times.
         has_range: whether a search space may give a distribution of numbers.
+        is_off: whether the default has no effect, so that summaries leave it out.
     """
 
     help: str
     option: str = ""
     is_repeatable: bool = False
     has_range: bool = False
+    is_off: bool = False
 
 
 def _parse_number(value: Any) -> Any:
@@ -56,6 +61,7 @@ Integer = Annotated[int, Strict(), Field(ge=0, lt=2**32)]
 PositiveInteger = Annotated[Integer, Field(ge=1)]
 Number = Annotated[float, Strict(), BeforeValidator(_parse_number), Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[Number, Field(lt=1)]
+Share = Annotated[Number, Field(gt=0, le=1)]
 
 
 class Hyperparameters(BaseModel):
@@ -69,14 +75,46 @@ class Hyperparameters(BaseModel):
 
     model: Annotated[Text, Row("Encoder: a Hub id, a folder, package:NAME or tiny:LAYERSxWIDTH.", "model", True)]
     tagging_scheme: Annotated[SchemeName, Row("Tagging scheme of the word labels.", "scheme", True)] = "BIO"
-    learning_rate: Annotated[Fraction, Field(gt=0), Row("Peak learning rate of AdamW.", "lr", True, has_range=True)]
+    head: Annotated[Head, Row("Output layer; crf also learns transitions.", "head", True, is_off=True)] = "linear"
+    learning_rate: Annotated[Fraction, Field(gt=0), Row("Peak learning rate.", "lr", True, has_range=True)]
+    layer_learning_rate_decay: Annotated[
+        Share, Row("Factor of the learning rate from each encoder layer to the one below.", has_range=True, is_off=True)
+    ] = 1.0
+    head_learning_rate: Annotated[
+        Annotated[Fraction, Field(gt=0)] | None,
+        Row("Learning rate above the encoder; null is learning_rate.", has_range=True, is_off=True),
+    ] = None
+    frozen_layers: Annotated[
+        Integer, Row("Lowest layers not trained, and with them the embeddings.", has_range=True, is_off=True)
+    ] = 0
+    optimizer: Annotated[Optimizer, Row("Optimizer, by its name in transformers.")] = "adamw_torch_fused"
     lr_schedule: Annotated[LearningRateSchedule, Row("Shape of the learning rate's decay after warmup.")] = "linear"
     warmup: Annotated[Fraction, Row("Fraction of all steps in which the learning rate rises.", has_range=True)] = 0.0
     epochs: Annotated[PositiveInteger, Row("Passes over the training split.", "epochs", has_range=True)] = 5
+    early_stopping_patience: Annotated[
+        PositiveInteger | None,
+        Row("Epochs without improvement after which training stops; null for none.", has_range=True, is_off=True),
+    ] = None
     batch_size: Annotated[PositiveInteger, Row("Windows per training batch.", has_range=True)] = 16
-    weight_decay: Annotated[Number, Row("Weight decay of AdamW.", has_range=True)] = 0.01
+    gradient_accumulation: Annotated[
+        PositiveInteger, Row("Batches whose gradients are added up for one step.", has_range=True, is_off=True)
+    ] = 1
+    max_grad_norm: Annotated[Number, Row("Norm to which gradients are clipped; 0 for none.", has_range=True)] = 1.0
+    weight_decay: Annotated[Number, Row("Weight decay of the optimizer.", has_range=True)] = 0.01
     label_smoothing: Annotated[Fraction, Row("Label smoothing of the cross-entropy loss.", has_range=True)] = 0.0
+    class_weights: Annotated[
+        ClassWeights, Row("Weights in the loss: the inverse frequency of each label, or its square root.", is_off=True)
+    ] = "none"
+    focal_gamma: Annotated[
+        Number, Row("Exponent of the focal loss; 0 is cross-entropy.", has_range=True, is_off=True)
+    ] = 0.0
     dropout: Annotated[Fraction | None, Row("Dropout of all layers; null is the encoder's.", has_range=True)] = None
+    train_fraction: Annotated[
+        Share, Row("Fraction of the training split, nested for each seed.", has_range=True, is_off=True)
+    ] = 1.0
+    max_train_sentences: Annotated[
+        PositiveInteger | None, Row("Most sentences to train on; null for all.", has_range=True, is_off=True)
+    ] = None
     max_length: Annotated[Integer, Field(ge=3), Row("Maximum subwords per window, with special tokens.")] = 256
     word_tokenizer: Annotated[
         WordTokenizer, Row("Where texts are split into words; auto chooses by the corpus.", "words")
@@ -141,6 +179,13 @@ class Hyperparameter:
 
 
 HYPERPARAMETERS = {name: Hyperparameter(name, field) for name, field in Hyperparameters.model_fields.items()}
+
+
+def is_off(name: str, value: Any) -> bool:
+    """Return whether a hyperparameter has its default and that has no effect; also for names of other settings."""
+    found = HYPERPARAMETERS.get(name)
+    return found is not None and found.row.is_off and value == found.field.default
+
 
 NumberDistribution = FloatDistribution | IntDistribution
 

@@ -237,6 +237,18 @@ class SearchSpace(_SpaceFields):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_head(self) -> Self:
+        """Refuse what only the labels of single words can have, if sequences of labels are trained on."""
+        expected = {"class_weights": "none", "focal_gamma": 0.0, "label_smoothing": 0.0, "subword_labels": "first"}
+        for name, value in expected.items() if "crf" in self.head else ():
+            if (found := getattr(self, name)) != [value]:
+                raise ValueError(
+                    f"{name}: found {SHORT.repr(serialize(found))} with head crf, expected {value}: a CRF learns "
+                    "the sequence of the labels of words"
+                )
+        return self
+
     @property
     def hyperparameters(self) -> dict[str, list[Any] | NumberDistribution]:
         """The list or distribution of every hyperparameter, and the folds of a cross-validation."""

@@ -39,6 +39,16 @@ class TrialConfig(Hyperparameters, RunSettings):
         return self.max_length // 4 if self.stride is None else self.stride
 
     @property
+    def decodes_sequences(self) -> bool:
+        """Whether the labels of a sentence are decoded together, not word by word."""
+        return self.decoding == "viterbi" or self.head == "crf"
+
+    def train_size(self, sentences: int) -> int:
+        """Return how many sentences of a training split of this size the trial is trained on, at most."""
+        limit = sentences if self.max_train_sentences is None else self.max_train_sentences
+        return min(max(1, round(self.train_fraction * sentences)), limit, sentences)
+
+    @property
     def trial_id(self) -> str:
         """Twelve hexadecimal digits: a hash of the configuration and the versions of the libraries."""
         content = json.dumps([self.model_dump(), library_versions()], sort_keys=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal, get_args
 
@@ -83,6 +83,32 @@ def split_corpus(corpus: Corpus, spec: SplitSpec = SplitSpec(), fold: int | None
         split = _random_fold(corpus, spec, fold)
     _check_split(corpus, split)
     return split
+
+
+def train_subset(corpus: Corpus, split: Split, size: int, seed: int) -> Split:
+    """Return a split with at most `size` of its training sentences, in their order.
+
+    The sentences are drawn at random, or whole groups if the corpus says what must not be divided
+    (`Corpus.group_by`): groups are added in a random order until the next one would exceed `size`, at least one. With
+    equal seeds, the sentences of a smaller size are among those of a larger one.
+
+    Raises:
+        SplitError: no chosen sentence has an entity.
+    """
+    if size >= len(split.train):
+        return split
+    owners = [corpus.sentences[index].group if corpus.group_by else str(index) for index in split.train]
+    names, members = np.unique(owners, return_inverse=True)
+    order = np.random.default_rng(seed).permutation(len(names))
+    sizes = np.bincount(members)[order].cumsum()
+    chosen = np.isin(members, order[: max(1, int(np.searchsorted(sizes, size, side="right")))])
+    subset = replace(split, train=tuple(np.array(split.train)[chosen].tolist()))
+    if not any(corpus.entity_counts(subset.train).values()):
+        raise SplitError(
+            f"{corpus.name}: none of the {plural(len(subset.train), 'sentence')} drawn with seed {seed} of "
+            f"{len(split.train)} in train has an entity; expected a larger train_fraction or max_train_sentences"
+        )
+    return subset
 
 
 # ---- random sentences

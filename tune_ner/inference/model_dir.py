@@ -73,6 +73,11 @@ def read_model_dir(path: str | Path) -> ModelDir:
             f"{', '.join(config.entity_types)} do not give the labels of config.json, {', '.join(labels[:6])}; "
             "expected the two files of one model"
         )
+    elif config.crf and len(config.crf.starts) != len(labels):
+        raise ModelError(
+            f"{folder / INFERENCE_CONFIG_FILE}: crf has transitions of {len(config.crf.starts)} labels, and "
+            f"config.json has {len(labels)}; expected the two files of one model"
+        )
     length = max(config.max_length, _SHORTEST_WINDOW)
     length = min(length, positions or length)
     # a model that was trained without a stride never saw the text after the first window

@@ -5,7 +5,7 @@ Words, windows, batches and decoding are those of training, so that predictions 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self, overload
@@ -21,7 +21,7 @@ from tune_ner.errors import TextError
 from tune_ner.inference.model_dir import ModelDir, read_model_dir
 from tune_ner.inference.onnx_model import OnnxModel
 from tune_ner.tagging.alignment import IGNORED, Subwords, tokenize_sentences
-from tune_ner.tagging.decoding import ViterbiDecoder, word_labels
+from tune_ner.tagging.decoding import ViterbiDecoder, by_sentence, word_labels
 from tune_ner.tagging.schemes import SCHEMES
 from tune_ner.training.dataset import Windows
 from tune_ner.training.encoders import PADDING_FREE_ARCHITECTURES
@@ -53,7 +53,9 @@ class Predictor:
         self._labels = model_dir.labels
         self._outside = self._labels.index(OUTSIDE)
         scheme = SCHEMES[self.config.tagging_scheme]
-        self._viterbi = ViterbiDecoder(scheme, self._labels) if self.config.decoding == "viterbi" else None
+        crf = self.config.crf
+        decodes_sequences = crf is not None or self.config.decoding == "viterbi"
+        self._viterbi = ViterbiDecoder(scheme, self._labels, crf) if decodes_sequences else None
         self._tokenizer = model_dir.tokenizer
         self._model = model_dir.model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._collate, note = _collator(self._model, self._tokenizer.pad_token_id)
@@ -145,7 +147,8 @@ class Predictor:
         scores = self._scores(subwords)
         output = scores if self._viterbi else scores.argmax(axis=-1)
         labels = word_labels(output, subwords, self._viterbi, self._outside)
-        return self._spans(sentences, subwords, labels, _probabilities(scores, subwords, labels))
+        marginals = self._viterbi.marginals if self._viterbi and self.config.crf else None
+        return self._spans(sentences, subwords, labels, _probabilities(scores, subwords, labels, marginals))
 
     def _scores(self, subwords: Subwords) -> Array:
         """Return label scores, shape (subwords, labels), of the first subword of each word; zero elsewhere."""
@@ -177,10 +180,19 @@ def _sentence(text: object, place: str) -> Sentence:
     return Sentence("", check_text(text, place))
 
 
-def _probabilities(scores: Array, subwords: Subwords, labels: Array) -> Array:
-    """Return the probability of each word's label, shape (words,); 1 for a word without a subword."""
+def _probabilities(
+    scores: Array, subwords: Subwords, labels: Array, marginals: Callable[[Array], Array] | None
+) -> Array:
+    """Return the probability of each word's label, shape (words,); 1 for a word without a subword.
+
+    It is that of the word alone, or with `marginals` that over all label sequences of the sentence.
+    """
     probabilities = np.ones(len(labels))
     kept = subwords.read_at >= 0
+    if marginals:
+        rows = np.concatenate([marginals(each) for each in by_sentence(scores, subwords)])
+        probabilities[kept] = np.take_along_axis(rows, labels[kept, None], axis=-1)[:, 0]
+        return probabilities
     logits = scores[subwords.read_at[kept]].astype(np.float64)
     logits -= logits.max(axis=-1, keepdims=True, initial=-np.inf)
     chosen = np.take_along_axis(logits, labels[kept, None], axis=-1)[:, 0]

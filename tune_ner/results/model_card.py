@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from tune_ner.config.hyperparameters import is_off
 from tune_ner.data.corpus import SplitName
 from tune_ner.evaluation.seqeval_metrics import TypeMetrics
 from tune_ner.results.audits import shared_findings, shared_summaries
@@ -167,7 +168,7 @@ def _data(results: Results, record: TrialRecord, result: TrialResult) -> dict[st
 def _training(record: TrialRecord, result: TrialResult) -> dict[str, object]:
     config = record.config.model_dump(exclude={"data_fingerprint"}, exclude_none=True)
     return {
-        **{name: value for name, value in config.items() if value != ""},
+        **{name: value for name, value in config.items() if value != "" and not is_off(name, value)},
         **({} if record.config.dropout is not None else {"dropout": "the encoder's default"}),
         "epochs trained": f"{len(result.epochs)}; the model of epoch {result.best_epoch} was kept",
         "precision used": result.precision_used,

@@ -146,5 +146,6 @@ class TrialRecord(BaseModel):
 
 
 def _end_status(config: TrialConfig, epochs: Sequence[EpochMetrics]) -> Status:
-    """Return `early_stopped` if the target was reached before the last epoch, else `completed`."""
-    return "early_stopped" if config.target_f1 is not None and len(epochs) < config.epochs else "completed"
+    """Return `early_stopped` if the trial was trained to its end, but in fewer epochs than configured."""
+    can_stop = config.target_f1 is not None or config.early_stopping_patience is not None
+    return "early_stopped" if can_stop and len(epochs) < config.epochs else "completed"

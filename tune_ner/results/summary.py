@@ -9,7 +9,7 @@ from typing import Any, get_args
 import numpy as np
 
 from tune_ner.audit.baselines import EVALUATED_SPLITS
-from tune_ner.config.hyperparameters import NumberDistribution, format_distribution
+from tune_ner.config.hyperparameters import NumberDistribution, format_distribution, is_off
 from tune_ner.config.search_space import SearchSpace, SplitSettings
 from tune_ner.data.corpus import SPLIT_NAMES
 from tune_ner.evaluation.ranking import expected_best
@@ -68,11 +68,15 @@ def describe_split(split: SplitSettings) -> str:
 
 
 def describe_space(space: SearchSpace) -> dict[str, str]:
-    """Return the values of each hyperparameter that varies, and all others in one text called `fixed`."""
+    """Return the values of each hyperparameter that varies, and in one text called `fixed` those of the others.
+
+    Those without effect are left out.
+    """
     values = {name: _listed(found) for name, found in space.hyperparameters.items()}
     fixed = [name for name, found in space.hyperparameters.items() if isinstance(found, list) and len(found) == 1]
     varied = {name: shown for name, shown in values.items() if name not in fixed}
-    return {**varied, "fixed": ", ".join(f"{name} {values[name]}" for name in fixed)}
+    shown = [name for name in fixed if not is_off(name, getattr(space, name)[0])]
+    return {**varied, "fixed": ", ".join(f"{name} {values[name]}" for name in shown)}
 
 
 def planned_trials(space: SearchSpace | None, records: Sequence[TrialRecord]) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from scipy.special import logsumexp
 
 from tune_ner.tagging.alignment import Subwords
 from tune_ner.tagging.schemes import TaggingScheme
@@ -16,17 +18,52 @@ Array = np.ndarray[Any, Any]
 
 _EDGE = ""
 
+Score = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Transitions(BaseModel):
+    """Learnt scores of the transitions of a linear-chain CRF.
+
+    Attributes:
+        transitions: scores of each label (row) before each other one (column), shape (labels, labels).
+        starts: scores of the first label, shape (labels,).
+        ends: scores of the last label, shape (labels,).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    transitions: tuple[tuple[Score, ...], ...]
+    starts: tuple[Score, ...]
+    ends: tuple[Score, ...]
+
+    @model_validator(mode="after")
+    def _is_square(self) -> Self:
+        sizes = {len(self.transitions), len(self.ends), *map(len, self.transitions)}
+        if sizes != {len(self.starts)}:
+            raise ValueError(f"found transitions and ends of {sorted(sizes)} labels, starts of {len(self.starts)}")
+        return self
+
 
 class ViterbiDecoder:
-    """The most probable label sequence among those that a scheme allows (Viterbi 1967), without learned transitions."""
+    """The most probable label sequence among those that a scheme allows (Viterbi 1967).
 
-    def __init__(self, scheme: TaggingScheme, labels: Sequence[str]) -> None:
+    Args:
+        scheme: the tagging scheme.
+        labels: the label list.
+        learnt: the scores of transitions; None if all have the same.
+    """
+
+    def __init__(self, scheme: TaggingScheme, labels: Sequence[str], learnt: Transitions | None = None) -> None:
         def penalty(previous: str, following: str) -> float:
             return 0.0 if scheme.allows(previous, following) else -np.inf
 
         self._transitions = np.array([[penalty(a, b) for b in labels] for a in labels])
         self._starts = np.array([penalty(_EDGE, label) for label in labels])
         self._ends = np.array([penalty(label, _EDGE) for label in labels])
+        if learnt:
+            self._transitions += learnt.transitions
+            self._starts += learnt.starts
+            self._ends += learnt.ends
 
     def __call__(self, scores: Array) -> list[int]:
         """Return the label ids of a sentence.
@@ -49,6 +86,23 @@ class ViterbiDecoder:
             labels.append(label)
         return labels[::-1]
 
+    def marginals(self, scores: Array) -> Array:
+        """Return the probability of each label of each word over all allowed sequences, shape (words, labels).
+
+        By the forward-backward algorithm (Rabiner 1989).
+        """
+        forward, backward = np.array(scores, dtype=np.float64), np.zeros(scores.shape)
+        if len(scores):
+            forward[0] += self._starts
+            backward[-1] = self._ends
+        for word in range(1, len(scores)):
+            forward[word] += logsumexp(forward[word - 1][:, None] + self._transitions, axis=0)
+        for word in range(len(scores) - 2, -1, -1):
+            backward[word] = logsumexp(self._transitions + scores[word + 1] + backward[word + 1], axis=1)
+        both = forward + backward
+        probabilities: Array = np.exp(both - logsumexp(both, axis=1, keepdims=True))
+        return probabilities
+
 
 def word_labels(output: Array, subwords: Subwords, viterbi: ViterbiDecoder | None = None, outside: int = 0) -> Array:
     """Return the label id of every word, shape (words,).
@@ -61,9 +115,16 @@ def word_labels(output: Array, subwords: Subwords, viterbi: ViterbiDecoder | Non
     """
     kept = subwords.read_at >= 0
     ids = np.full(len(kept), outside, dtype=np.int64)
-    read = output[subwords.read_at[kept]]
     if viterbi:
-        ends = np.append(0, np.cumsum(kept))[subwords.words.firsts[1:-1]]
-        read = np.array([label for scores in np.split(read, ends) for label in viterbi(scores)], np.int64)
+        read = np.array([label for scores in by_sentence(output, subwords) for label in viterbi(scores)], np.int64)
+    else:
+        read = output[subwords.read_at[kept]]
     ids[kept] = read
     return ids
+
+
+def by_sentence(scores: Array, subwords: Subwords) -> list[Array]:
+    """Return the scores of the words of each sentence that were not truncated, shape (words, labels) each."""
+    kept = subwords.read_at >= 0
+    ends = np.append(0, np.cumsum(kept))[subwords.words.firsts[1:-1]]
+    return np.split(scores[subwords.read_at[kept]], ends)

@@ -8,7 +8,7 @@ from typing import Any
 
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.data.corpus import SPLIT_NAMES, Corpus, Sentence, SplitName
-from tune_ner.data.splits import Split
+from tune_ner.data.splits import Split, train_subset
 from tune_ner.errors import EncoderError
 from tune_ner.evaluation.seen_entities import SeenEntities, seen_entities
 from tune_ner.tagging.alignment import EncodedSplit, Subwords, label_sentences, tokenize_sentences
@@ -31,7 +31,9 @@ class TokenizedCorpus:
 
 def tokenization_key(config: TrialConfig) -> tuple[object, ...]:
     """Return the settings that trials must have in common to share their `TokenizedCorpus`."""
-    return config.model, config.fold, config.word_tokenizer, config.max_length, config.window_stride
+    subset = config.train_fraction, config.max_train_sentences
+    drawn = () if subset == (1, None) else (*subset, config.seed)
+    return config.model, config.fold, config.word_tokenizer, config.max_length, config.window_stride, *drawn
 
 
 def tokenize_corpus(config: TrialConfig, corpus: Corpus, split: Split, tokenizer: Any) -> TokenizedCorpus:
@@ -134,12 +136,14 @@ def trial_features(
         config: the configuration of the trial.
         encoder: its resolved encoder.
         corpus: the complete corpus.
-        split: the sentences of each split.
+        split: the sentences of each split; those of train are reduced as the configuration says.
         tokenized: the result of `tokenize_corpus`, if it is available.
 
     Raises:
         EncoderError: the encoder's tokenizer cannot be loaded.
+        SplitError: the training sentences that the configuration leaves have no entity.
     """
+    split = train_subset(corpus, split, config.train_size(len(split.train)), config.seed)
     settings = tokenization_key(config), config.tagging_scheme, config.subword_labels
     key = (encoder, corpus.fingerprint, split, *settings, config.overlaps)
     if key not in _cache:

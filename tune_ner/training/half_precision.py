@@ -6,12 +6,14 @@ casts every weight in every forward pass, and every gradient in every backward p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from tune_ner.training.checkpoints import Tensors
+from tune_ner.training.parameter_groups import ParameterGroup
 
 _ALIGNMENT = 64  # elements; matrix products are slower with weights at odd addresses
 _FIRST_SCALE = 2.0**12
@@ -23,7 +25,10 @@ def _aligned_size(parameter: torch.Tensor) -> int:
 
 
 class _Group:
-    """Parameters with one weight decay: their fp32 weights and half-precision copies, each in one flat tensor."""
+    """Parameters with one learning rate and weight decay.
+
+    Their fp32 weights and the half-precision copies are in one flat tensor each.
+    """
 
     def __init__(self, parameters: Mapping[str, torch.nn.Parameter], dtype: torch.dtype) -> None:
         self.parameters = dict(parameters)
@@ -64,10 +69,8 @@ class HalfPrecisionAdamW(torch.optim.AdamW):
     Args:
         model: the model, with fp32 weights, on its device. Its parameters become half-precision.
         dtype: type of the model's weights.
-        decayed: names of the parameters with weight decay.
-        lr: learning rate.
-        weight_decay: weight decay of the `decayed` parameters.
-        max_norm: norm to which the gradient of all parameters is clipped.
+        groups: the parameters to train. The others are cast, but keep their fp32 weights in `weights`.
+        max_norm: norm to which the gradient of all parameters is clipped; 0 for no clipping.
         named: other arguments of `torch.optim.AdamW`.
     """
 
@@ -75,35 +78,29 @@ class HalfPrecisionAdamW(torch.optim.AdamW):
         self,
         model: torch.nn.Module,
         dtype: torch.dtype,
-        decayed: Iterable[str],
-        *,
-        lr: float,
-        weight_decay: float,
+        groups: Sequence[ParameterGroup],
         max_norm: float,
         **named: Any,
     ) -> None:
-        decayed, decays = set(decayed), {True: weight_decay, False: 0.0}
-        groups: dict[bool, dict[str, torch.nn.Parameter]] = {}
-        for name, weights in model.named_parameters():
-            groups.setdefault(name in decayed, {})[name] = weights
-        self._groups = [_Group(parameters, dtype) for parameters in groups.values()]
-        flat = [
-            {"params": [group.weights], "weight_decay": decays[is_decayed]}
-            for is_decayed, group in zip(groups, self._groups, strict=True)
-        ]
+        self._groups = [_Group(group.parameters, dtype) for group in groups]
+        frozen = {name: parameter for name, parameter in model.named_parameters() if not parameter.requires_grad}
+        self._frozen = {name: parameter.detach() for name, parameter in frozen.items()}
+        for parameter in frozen.values():
+            parameter.data = parameter.data.to(dtype)
+        flat = [{**group.settings, "params": [own.weights]} for group, own in zip(groups, self._groups, strict=True)]
         device = self._groups[0].weights.device
-        super().__init__(flat, lr=lr, fused=True, capturable=device.type == "cuda", **named)
-        self._max_norm = max_norm
+        super().__init__(flat, fused=True, capturable=device.type == "cuda", **named)
+        self._max_norm = max_norm or math.inf
         self._has_gradients = False
-        self._lr = torch.tensor(float(lr), device=device)
+        self._rates = [torch.tensor(group.learning_rate, device=device) for group in groups]
         self._scales = dtype == torch.float16
         self._scale = torch.tensor(_FIRST_SCALE if self._scales else 1.0, device=device)
         self._good_steps = torch.zeros((), device=device)
 
     @property
     def weights(self) -> Tensors:
-        """Return the fp32 weights of all trained parameters, as views."""
-        return {name: view for group in self._groups for name, view in group.named().items()}
+        """Return the fp32 weights of all parameters, as views."""
+        return {**self._frozen, **{name: view for group in self._groups for name, view in group.named().items()}}
 
     def load_weights(self, weights: Mapping[str, torch.Tensor]) -> None:
         """Replace the weights of the optimizer and the model."""
@@ -123,8 +120,9 @@ class HalfPrecisionAdamW(torch.optim.AdamW):
         self._good_steps.fill_(state["good_steps"])
 
     def read_schedule(self) -> None:
-        """Copy the learning rate, which a schedule sets as a number, to the device."""
-        self._lr.fill_(self.param_groups[0]["lr"])
+        """Copy the learning rates, which a schedule sets as numbers, to the device."""
+        for rate, settings in zip(self._rates, self.param_groups, strict=True):
+            rate.fill_(settings["lr"])
 
     def backward(self, loss: torch.Tensor) -> None:
         """Compute the gradient of a loss and add it to that of the next step."""
@@ -160,8 +158,8 @@ class HalfPrecisionAdamW(torch.optim.AdamW):
         if self._scales:
             self.found_inf = (~norm.isfinite()).float()  # read by the fused AdamW
         scheduled = [group["lr"] for group in self.param_groups]
-        for settings in self.param_groups:
-            settings["lr"] = self._lr
+        for settings, rate in zip(self.param_groups, self._rates, strict=True):
+            settings["lr"] = rate
         super().step()
         for settings, rate in zip(self.param_groups, scheduled, strict=True):
             settings["lr"] = rate

@@ -14,6 +14,7 @@ from tune_ner.training.encoders import Encoder, load_model
 from tune_ner.training.features import TrialFeatures
 from tune_ner.training.half_precision import HalfPrecisionAdamW
 from tune_ner.training.padding_free.collator import BucketCollator, Collator, labelled_logits, model_inputs
+from tune_ner.training.parameter_groups import ParameterGroup
 from tune_ner.training.precision import DTYPES, model_precision
 from tune_ner.training.profiling import free_gpu_memory
 
@@ -58,7 +59,7 @@ def _loss(model: Any, inputs: dict[str, Any]) -> torch.Tensor:
 
 
 def _half_step(model: Any, dtype: torch.dtype) -> Callable[[dict[str, Any]], None]:
-    optimizer = HalfPrecisionAdamW(model, dtype, [], lr=0.0, weight_decay=0.0, max_norm=1.0)
+    optimizer = HalfPrecisionAdamW(model, dtype, [ParameterGroup(dict(model.named_parameters()), 0.0, 0.0)], 1.0)
 
     def step(inputs: dict[str, Any]) -> None:
         optimizer.backward(_loss(model, inputs))

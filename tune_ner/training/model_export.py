@@ -16,8 +16,9 @@ from tune_ner.config.hyperparameters import SchemeName
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import ModelError
 from tune_ner.tagging.alignment import SubwordLabels
-from tune_ner.tagging.decoding import Decoding
+from tune_ner.tagging.decoding import Decoding, Transitions
 from tune_ner.tagging.tokenization import FixedWordTokenizer
+from tune_ner.training.crf_head import CRF_WEIGHTS, transitions_of
 from tune_ner.training.encoders import Encoder, load_model
 from tune_ner.training.training_text_hashes import TrainingTextHashes
 from tune_ner.utils.io import first_problem
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 INFERENCE_CONFIG_FILE = "tune_ner.json"
 INFERENCE_CONFIG_FORMAT = 2
+CRF_FORMAT = 3
+"""Format of a model with a CRF, which versions that would ignore its transitions must not read."""
 
 
 class InferenceConfig(BaseModel):
@@ -38,13 +41,14 @@ class InferenceConfig(BaseModel):
 
     Attributes:
         entity_types: the entity types in label order.
+        crf: the learnt transitions; None for a linear head.
         retraining_differences: None for the model of the recorded trial; if the trial was retrained because its
             weights were lost, every metric that differs from the record.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    format: Annotated[int, Field(ge=INFERENCE_CONFIG_FORMAT, le=INFERENCE_CONFIG_FORMAT)] = INFERENCE_CONFIG_FORMAT
+    format: Annotated[int, Field(ge=INFERENCE_CONFIG_FORMAT, le=CRF_FORMAT)] = INFERENCE_CONFIG_FORMAT
     trial_id: str
     tagging_scheme: SchemeName
     entity_types: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -53,6 +57,7 @@ class InferenceConfig(BaseModel):
     max_length: Annotated[int, Field(ge=3)]
     stride: Annotated[int, Field(ge=0)]
     decoding: Decoding
+    crf: Transitions | None = None
     retraining_differences: tuple[str, ...] | None = None
 
     @model_validator(mode="after")
@@ -124,6 +129,8 @@ class TrainedModel:
     def save(self, folder: Path, retraining_differences: tuple[str, ...] | None = None) -> None:
         """Write the weights (fp32), the tokenizer, the inference config and the training-text hashes.
 
+        The transitions of a CRF are part of the inference config; transformers loads the rest of the model.
+
         The weights are copied into a model built by transformers, because the trained one may have padding-free
         attention and dropout and a trimmed vocabulary. Subwords that do not occur in the corpus get the embeddings of
         the pretrained encoder.
@@ -138,6 +145,9 @@ class TrainedModel:
         """
         complete = load_model(self.encoder, self.labels, self.tokenizer, self.config.seed, self.config.dropout)
         weights = {name: value.cpu() for name, value in self.weights.items()}
+        crf = None
+        if self.config.head == "crf":
+            crf = transitions_of({name: weights.pop(f"crf.{name}") for name in CRF_WEIGHTS})
         if self.vocabulary:
             table = complete.get_input_embeddings().weight
             name = next(name for name, parameter in complete.named_parameters() if parameter is table)
@@ -147,4 +157,7 @@ class TrainedModel:
         self.tokenizer.save_pretrained(folder)
         self.training_text_hashes.write(folder)
         inference_config = InferenceConfig.of(self.config, self.entity_types)
-        inference_config.model_copy(update={"retraining_differences": retraining_differences}).write(folder)
+        update: dict[str, Any] = {"retraining_differences": retraining_differences, "crf": crf}
+        if crf:
+            update["format"] = CRF_FORMAT
+        inference_config.model_copy(update=update).write(folder)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tune_ner.config.hyperparameters import SelectionMetric
+from tune_ner.config.trial_config import TrialConfig
 from tune_ner.data.corpus import Span, SplitName
 from tune_ner.evaluation.seqeval_metrics import SeqevalMetrics, TypeMetrics
 from tune_ner.evaluation.span_metrics import SpanMetrics
@@ -44,6 +46,21 @@ class EpochMetrics:
         """Return the validation value of the selection metric."""
         value: float = getattr(self, f"validation_{selection_metric}")
         return value
+
+
+def is_last_epoch(config: TrialConfig, epochs: Sequence[EpochMetrics]) -> bool:
+    """Return whether training ends after these epochs.
+
+    It does after all epochs of the configuration, when the latest one reached the target F1, or when there was no
+    better one than the best for `early_stopping_patience` epochs.
+    """
+    scores = [epoch.score(config.selection_metric) for epoch in epochs]
+    patience = config.early_stopping_patience
+    return (
+        len(epochs) >= config.epochs
+        or (config.target_f1 is not None and scores[-1] >= config.target_f1)
+        or (patience is not None and len(epochs) - 1 - scores.index(max(scores)) >= patience)
+    )
 
 
 @dataclass(frozen=True)

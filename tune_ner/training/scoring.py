@@ -18,7 +18,7 @@ from tune_ner.evaluation.seqeval_metrics import (
 )
 from tune_ner.evaluation.span_metrics import score_spans, sentence_counts
 from tune_ner.tagging.alignment import tags_to_spans
-from tune_ner.tagging.decoding import ViterbiDecoder, word_labels
+from tune_ner.tagging.decoding import Transitions, ViterbiDecoder, word_labels
 from tune_ner.tagging.schemes import SCHEMES
 from tune_ner.training.features import TrialFeatures
 from tune_ner.training.result import SentenceCounts, SplitMetrics
@@ -38,18 +38,20 @@ class Scorer:
         self._labels = features.labels
         self._types = features.entity_types
         self._seen_entities = features.seen_entities
-        self._viterbi = ViterbiDecoder(self._scheme, self._labels) if config.decoding == "viterbi" else None
+        self._decodes_sequences = config.decodes_sequences
         self._kept = self._by_sentence(encoded.subwords.read_at >= 0)
         self._gold_tags = self._labelled(self._names(encoded.word_label_ids))
         self._gold_spans = [sentence.spans for sentence in self._sentences]
 
-    def tags(self, output: np.ndarray[Any, Any]) -> Tags:
+    def tags(self, output: np.ndarray[Any, Any], learnt: Transitions | None = None) -> Tags:
         """Return a tag for every word; `O`, the first label, for truncated words.
 
         Args:
             output: label ids of shape (subwords,), or with Viterbi decoding label scores of shape (subwords, labels).
+            learnt: the transitions of a CRF.
         """
-        return self._names(word_labels(output, self._subwords, self._viterbi))
+        viterbi = ViterbiDecoder(self._scheme, self._labels, learnt) if self._decodes_sequences else None
+        return self._names(word_labels(output, self._subwords, viterbi))
 
     def spans(self, predicted: Tags) -> tuple[tuple[Span, ...], ...]:
         """Return the predicted spans of each sentence, with character offsets."""

@@ -12,34 +12,38 @@ from typing import Any
 import torch
 import transformers
 from safetensors.torch import save_file
-from torch.nn.functional import cross_entropy
 
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import DivergedError
 from tune_ner.tagging.alignment import IGNORED
 from tune_ner.training.checkpoints import SavedTrial, Tensors, random_states, set_random_states
+from tune_ner.training.crf_head import CrfLoss
 from tune_ner.training.cuda_graph import GraphedStep
 from tune_ner.training.half_precision import HalfPrecisionAdamW
+from tune_ner.training.loss import TokenLoss
 from tune_ner.training.padding_free.collator import Collator, model_inputs
+from tune_ner.training.parameter_groups import parameter_groups
 
 LOGGING_STEPS = 50
 
 
-def training_arguments(config: TrialConfig, folder: str, accumulation_steps: int, autocast: str) -> Any:
+def training_arguments(config: TrialConfig, folder: str, divided: int, autocast: str) -> Any:
     """Return the `TrainingArguments` of a trial; values that are not set here are HF's defaults.
 
     Args:
         config: the configuration.
         folder: an empty folder.
-        accumulation_steps: number of steps that a batch is divided into.
+        divided: number of steps that a batch is divided into because of its memory.
         autocast: the half precision that the HF Trainer casts to; `fp32` for none.
     """
     return transformers.TrainingArguments(
         output_dir=folder,
         learning_rate=config.learning_rate,
         num_train_epochs=config.epochs,
-        per_device_train_batch_size=config.batch_size // accumulation_steps,
-        gradient_accumulation_steps=accumulation_steps,
+        per_device_train_batch_size=config.batch_size // divided,
+        gradient_accumulation_steps=config.gradient_accumulation * divided,
+        max_grad_norm=config.max_grad_norm,
+        optim=config.optimizer,
         weight_decay=config.weight_decay,
         lr_scheduler_type="constant_with_warmup" if config.lr_schedule == "constant" else config.lr_schedule,
         warmup_steps=config.warmup,  # below one it is a share
@@ -57,19 +61,6 @@ def training_arguments(config: TrialConfig, folder: str, accumulation_steps: int
         dataloader_pin_memory=torch.cuda.is_available(),
         remove_unused_columns=False,  # the dataset has no columns
     )
-
-
-def loss_of_accumulated(
-    smoothing: float, outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor
-) -> torch.Tensor:
-    """Return the share of one step in the mean over all labels of a divided batch, as a `compute_loss_func`.
-
-    Models that compute a plain mean, such as BERT's token classification, ignore the number of labels that the
-    Trainer passes them.
-    """
-    logits = outputs["logits"].float().flatten(0, 1)
-    total = cross_entropy(logits, labels.flatten(), ignore_index=IGNORED, reduction="sum", label_smoothing=smoothing)
-    return total / num_items_in_batch
 
 
 class TrainingLoss(transformers.TrainerCallback):
@@ -146,7 +137,13 @@ class _Resume(transformers.TrainerCallback):
         for name, value in self._saved.group("optimizer").items():
             index, _, key = name.partition(".")
             moments.setdefault(int(index), {})[key] = value
-        groups = [{**group, "betas": tuple(group["betas"])} for group in content["groups"]]
+        groups = [
+            {
+                name: tuple(value) if isinstance(value, list) and name != "params" else value
+                for name, value in group.items()
+            }
+            for group in content["groups"]
+        ]
         optimizer.load_state_dict({"state": moments, "param_groups": groups})
         kwargs["lr_scheduler"].load_state_dict(content["scheduler"])
         if isinstance(optimizer.optimizer, HalfPrecisionAdamW):  # wrapped by accelerate
@@ -167,6 +164,8 @@ class TrialTrainer(transformers.Trainer):
 
     Args:
         collate: the collator of training.
+        config: the configuration of the trial.
+        loss: the loss of a batch; a plain `TokenLoss` is left to the HF Trainer.
         on_epoch_end: evaluates the model after each epoch, in place of the Trainer's evaluation; returns whether
             training ends.
         saved: the state to resume from, if any.
@@ -179,6 +178,8 @@ class TrialTrainer(transformers.Trainer):
         self,
         *,
         collate: Collator,
+        config: TrialConfig,
+        loss: TokenLoss | CrfLoss,
         on_epoch_end: Callable[[], bool],
         saved: SavedTrial | None,
         dtype: torch.dtype | None = None,
@@ -186,12 +187,17 @@ class TrialTrainer(transformers.Trainer):
         **arguments: Any,
     ) -> None:
         arguments["data_collator"] = collate  # it takes the windows of a batch as one object
+        if not loss.is_plain or arguments["args"].gradient_accumulation_steps > 1:
+            # models that compute a plain mean, such as BERT's, ignore the number of labels of accumulated batches
+            arguments["compute_loss_func"] = loss
         super().__init__(**arguments)
         self.model: Any
         self.optimizer: Any
         self.lr_scheduler: Any
         self.losses = TrainingLoss()
         self._collate = collate
+        self._config = config
+        self._loss = loss
         self._on_epoch_end = on_epoch_end
         self._saved = saved
         self._has_unlabelled = arguments["train_dataset"].has_unlabelled
@@ -216,19 +222,14 @@ class TrialTrainer(transformers.Trainer):
 
     def create_optimizer(self, model: Any = None) -> Any:
         """Return the optimizer; for training in half precision, the model's weights become half-precision."""
+        groups = parameter_groups(self._config, self.model, self.get_decay_parameter_names(self.model))
+        kind, settings = self.get_optimizer_cls_and_kwargs(self.args, self.model)
         if self._dtype is None:
-            return super().create_optimizer(model)
-        arguments = self.args
-        self.optimizer = self._half = HalfPrecisionAdamW(
-            self.model,
-            self._dtype,
-            self.get_decay_parameter_names(self.model),
-            lr=arguments.learning_rate,
-            betas=(arguments.adam_beta1, arguments.adam_beta2),
-            eps=arguments.adam_epsilon,
-            weight_decay=arguments.weight_decay,
-            max_norm=arguments.max_grad_norm,
-        )
+            self.optimizer = kind([group.settings for group in groups], **settings)
+        else:
+            settings.pop("fused")  # it always is
+            norm = self.args.max_grad_norm
+            self.optimizer = self._half = HalfPrecisionAdamW(self.model, self._dtype, groups, norm, **settings)
         return self.optimizer
 
     def training_step(
@@ -252,14 +253,20 @@ class TrialTrainer(transformers.Trainer):
         """Compute the gradient of a batch and, unless it is a part of one, update the weights."""
         assert self._half
         inputs = dict(inputs)
-        labels, count = inputs.pop("labels"), inputs.pop("count", None)
-        logits = self.model(**model_inputs(inputs)).logits
-        items = labels.ne(IGNORED).sum().clamp(min=1) if count is None else count
-        loss = loss_of_accumulated(self.args.label_smoothing_factor, {"logits": logits}, labels, items)
+        count = inputs.pop("count", None)
+        loss = self._batch_loss(inputs, count)
         self._half.backward(loss)
         if count is None:
             self._half.step()
         return loss.detach()
+
+    def _batch_loss(self, inputs: dict[str, Any], count: torch.Tensor | None) -> torch.Tensor:
+        """Return the loss of a batch; `count` is the number of labels of all batches of the step."""
+        inputs = dict(inputs)
+        labels = inputs.pop("labels")
+        outputs = self.model(**model_inputs(inputs))
+        items = labels.ne(IGNORED).sum().clamp(min=1) if count is None else count
+        return self._loss({"logits": outputs.logits}, labels, items, inputs.get("layout"))
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Return 0: nothing reads the count, and the Trainer walks over all modules for it in each step."""
@@ -269,6 +276,8 @@ class TrialTrainer(transformers.Trainer):
         """Return the loss of a batch; 0 for a batch without any label, whose mean over labels would be NaN."""
         # the second condition waits for the device, which most corpora need not
         if not self._has_unlabelled or inputs["labels"].ne(IGNORED).any():
+            if isinstance(self._loss, CrfLoss):  # needs the layout of the batch
+                return self._batch_loss(inputs, named.get("num_items_in_batch"))
             return super().compute_loss(model, inputs, *arguments, **named)
         outputs = model(**{name: value for name, value in inputs.items() if name != "labels"})
         return outputs.logits.sum() * 0.0

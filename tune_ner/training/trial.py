@@ -17,17 +17,26 @@ from tune_ner.data.corpus import Corpus, SplitName
 from tune_ner.data.splits import Split
 from tune_ner.errors import DivergedError, EncoderError
 from tune_ner.training.checkpoints import SavedTrial, Tensors, TrialCheckpoint
+from tune_ner.training.crf_head import CrfHead, CrfLoss
 from tune_ner.training.cuda_graph import GraphedStep
 from tune_ner.training.encoders import Encoder, load_model
 from tune_ner.training.evaluation_loop import SplitOutput, logits_of, predict
 from tune_ner.training.features import TokenizedCorpus, TrialFeatures, trial_features
+from tune_ner.training.loss import TokenLoss
 from tune_ner.training.model_export import TrainedModel
 from tune_ner.training.padding_free.collator import BucketCollator, Collator, padding_free_collator
 from tune_ner.training.precision import DTYPES, model_precision
 from tune_ner.training.profiling import StageClock, free_gpu_memory, peak_memory_bytes
-from tune_ner.training.result import EpochMetrics, SentenceCounts, SplitMetrics, TrialProfile, TrialResult
+from tune_ner.training.result import (
+    EpochMetrics,
+    SentenceCounts,
+    SplitMetrics,
+    TrialProfile,
+    TrialResult,
+    is_last_epoch,
+)
 from tune_ner.training.scoring import Scorer, Tags
-from tune_ner.training.trainer import TrialTrainer, loss_of_accumulated, training_arguments
+from tune_ner.training.trainer import TrialTrainer, training_arguments
 
 EVALUATED_ROWS = 32
 """Sentences per batch of an evaluation with CUDA graphs."""
@@ -116,12 +125,6 @@ class _BestEpoch:
         self.epochs.append(metrics)
         self.counts.append(counts)
 
-    @property
-    def has_reached_target(self) -> bool:
-        """Return whether the latest epoch reached the target F1."""
-        target = self._config.target_f1
-        return target is not None and self.epochs[-1].score(self._config.selection_metric) >= target
-
     def snapshot(self) -> tuple[Tensors, dict[str, Any]]:
         """Return the state as tensors and JSON-compatible values."""
         weights = {f"best.{name}": value for name, value in self.weights.items()}
@@ -148,7 +151,7 @@ class _Trial:
         self._options = options
         self._clock = clock
         self._scorers = {name: Scorer(config, features, name) for name in ("validation", "test")}
-        self._steps = 1  # that a batch is divided into
+        self._steps = 1  # that a batch is divided into because of its memory
         self._model: Any = None
         self._trainer: Any = None
 
@@ -187,6 +190,8 @@ class _Trial:
         with self._clock("load"):
             model = load_model(self._encoder, features.labels, features.tokenizer, config.seed, config.dropout)
             features.check_lengths(config, model)
+            if config.head == "crf":
+                model.crf = CrfHead(len(features.labels))
             if torch.cuda.is_available():
                 model.to("cuda")
             self._parameters = sum(weights.numel() for weights in model.parameters())
@@ -198,9 +203,10 @@ class _Trial:
                 sample = train.take(range(min(config.batch_size, len(train))))
                 self._collate, note = padding_free_collator(model, pad_id, sample, config.seed)
             self._precision = model_precision(config.precision, model)
-            # padded batches are those of the plain Trainer, with autocast
-            self._in_half = self._precision != "fp32" and self._collate.padding_free
-            if self._in_half and self._steps == 1 and torch.cuda.is_available():
+            # padded batches and other optimizers are those of the plain Trainer, with autocast
+            has_own_adamw = self._collate.padding_free and config.optimizer == "adamw_torch_fused"
+            self._in_half = self._precision != "fp32" and has_own_adamw
+            if self._in_half and self._accumulated == 1 and torch.cuda.is_available():
                 self._collate = BucketCollator(model, pad_id, config.batch_size)
         self._model = model
         self._notes = [note]
@@ -220,15 +226,19 @@ class _Trial:
             self._notes.append(f"resumed after epoch {len(self._best.epochs)}")
             for epoch in self._best.epochs:
                 self._options.on_epoch(epoch)
-        loss = partial(loss_of_accumulated, self._config.label_smoothing) if self._steps > 1 else None
+        if self._config.head == "crf":
+            loss: TokenLoss | CrfLoss = CrfLoss(self._model.crf)
+        else:
+            loss = TokenLoss.of(self._config, self._windows["train"].labels, len(self._features.labels))
         autocast = "fp32" if self._in_half else self._precision
         with tempfile.TemporaryDirectory(prefix="tune-ner-") as folder:
             self._trainer = TrialTrainer(
                 model=self._model,
                 args=training_arguments(self._config, folder, self._steps, autocast),
+                config=self._config,
                 train_dataset=self._windows["train"],
                 eval_dataset=self._windows["validation"],
-                compute_loss_func=loss,
+                loss=loss,
                 collate=self._collate,
                 on_epoch_end=self._end_epoch,
                 saved=saved,
@@ -239,11 +249,11 @@ class _Trial:
                 self._trainer.train_from_saved(Path(folder))
 
     def _end_epoch(self) -> bool:
-        """Evaluate, report and save an epoch; return whether training stops early."""
+        """Evaluate, report and save an epoch; return whether training ends."""
         log = self._trainer.losses.log
         with self._clock("evaluate"):
             output = self._predict("validation")
-            tags = self._scorers["validation"].tags(output.output)
+            tags = self._tags("validation", output)
             scores, counts = self._scorers["validation"].epoch_metrics(tags)
             metrics = EpochMetrics(
                 epoch=len(self._best.epochs) + 1,
@@ -258,11 +268,11 @@ class _Trial:
         with self._clock("save"):
             self._best.add(metrics, tags, counts, self._trainer.weights)
         self._options.on_epoch(metrics)
-        is_last = self._best.has_reached_target or metrics.epoch >= self._config.epochs
+        is_last = is_last_epoch(self._config, self._best.epochs)
         if self._options.checkpoint and self._options.checkpoint.is_due(metrics.epoch) and not is_last:
             with self._clock("save"):
                 self._save(self._options.checkpoint)
-        return self._best.has_reached_target
+        return is_last
 
     def _save(self, checkpoint: TrialCheckpoint) -> None:
         weights, epochs = self._best.snapshot()
@@ -271,14 +281,22 @@ class _Trial:
         checkpoint.write({**tensors, **weights}, {**epochs, **state, **used})
 
     def _predict(self, split_name: SplitName) -> SplitOutput:
-        is_viterbi = self._config.decoding == "viterbi"
         return predict(
             self._model,
             self._windows[split_name],
             self._evaluation_collate,
-            with_scores=is_viterbi,
+            with_scores=self._config.decodes_sequences,
             forward=self._forward,
         )
+
+    def _tags(self, split_name: SplitName, output: SplitOutput) -> Tags:
+        learnt = self._model.crf.learnt if self._config.head == "crf" else None
+        return self._scorers[split_name].tags(output.output, learnt)
+
+    @property
+    def _accumulated(self) -> int:
+        """Batches that the model computes for one step of the optimizer."""
+        return self._steps * self._config.gradient_accumulation
 
     @property
     def _train_tokens(self) -> int:
@@ -292,7 +310,7 @@ class _Trial:
         if self._options.measure_test:
             with self._clock("evaluate"):
                 test = self._predict("test")
-            tags["test"], test_loss = self._scorers["test"].tags(test.output), test.loss(config.batch_size)
+            tags["test"], test_loss = self._tags("test", test), test.loss(config.batch_size)
         problem = self._options.checkpoint.problem if self._options.checkpoint else ""
         metrics: dict[SplitName, SplitMetrics] = {name: self._scorers[name].metrics(tags[name]) for name in tags}
         return TrialResult(

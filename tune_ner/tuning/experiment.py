@@ -161,7 +161,8 @@ class Experiment:
 
     def cost(self, trial: TrialConfig) -> float:
         """Return the relative duration of a trial; see `trial_cost`."""
-        return trial_cost(trial.epochs, len(self.splits[trial.fold].train), self._sizes[trial.model])
+        sentences = trial.train_size(len(self.splits[trial.fold].train))
+        return trial_cost(trial.epochs, sentences, self._sizes[trial.model])
 
     @cached_property
     def _sizes(self) -> dict[str, EncoderSize]:

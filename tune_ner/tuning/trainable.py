@@ -23,7 +23,7 @@ from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import DivergedError, TuneNerError
 from tune_ner.results.best_model import ModelFiles
 from tune_ner.results.records import Phase, Status, TrialRecord
-from tune_ner.training.result import EpochMetrics, TrialResult
+from tune_ner.training.result import EpochMetrics, TrialResult, is_last_epoch
 from tune_ner.tuning.best_model_store import model_files, offer
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.prometheus import TrialMetrics
@@ -179,13 +179,12 @@ class _Attempt:
         # epochs of a checkpoint are reported again, but were not trained now
         if not self.checkpoint or metrics.epoch > self.checkpoint.epochs:
             self.metrics.epoch_ended(metrics.tokens)
-        score, target = metrics.score(self.trial.selection_metric), self.trial.target_f1
         tune.report(
             {
                 "epoch": metrics.epoch,
-                f"validation_{self.trial.selection_metric}": score,
+                f"validation_{self.trial.selection_metric}": metrics.score(self.trial.selection_metric),
                 "metrics": EPOCH_METRICS.dump_python(metrics),
-                IS_LAST: metrics.epoch >= self.trial.epochs or (target is not None and score >= target),
+                IS_LAST: is_last_epoch(self.trial, self.epochs),
             }
         )
         setproctitle(self.process_title)  # Ray has set its own
