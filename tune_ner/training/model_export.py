@@ -150,8 +150,10 @@ class TrainedModel:
             crf = transitions_of({name: weights.pop(f"crf.{name}") for name in CRF_WEIGHTS})
         if self.vocabulary:
             table = complete.get_input_embeddings().weight
-            name = next(name for name, parameter in complete.named_parameters() if parameter is table)
-            weights[name] = self.vocabulary.restored(weights[name], table)
+            # T5 has the table under two names
+            for name, parameter in complete.named_parameters(remove_duplicate=False):
+                if parameter is table:
+                    weights[name] = self.vocabulary.restored(weights[name], table)
         complete.load_state_dict(weights)
         complete.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)

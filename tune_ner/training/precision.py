@@ -15,6 +15,12 @@ _WORTHWHILE = 1.5
 _TOKENS = 128
 _REPEATS = 5
 
+_FP32_FAMILIES = frozenset({"deberta"})
+"""Encoders that fail with autocast: they mask attention with a number outside the range of half precision."""
+
+_BF16_FAMILIES = frozenset({"deberta-v2", "t5", "mt5", "umt5"})
+"""Encoders whose activations or masks exceed the range of fp16."""
+
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 
 
@@ -37,8 +43,25 @@ def used_precision(requested: str, hidden: int, device: str | None = None) -> st
 
 
 def model_precision(requested: str, model: Any, device: str | None = None) -> str:
-    """Return the precision that is used for a model of transformers, see `used_precision`."""
-    return used_precision(requested, getattr(model.config, "hidden_size", 0), device)
+    """Return the precision that is used for a model of transformers, see `used_precision`.
+
+    Encoder families that fail in it use bf16 where the device has it, else fp32.
+    """
+    precision = used_precision(requested, getattr(model.config, "hidden_size", 0), device)
+    family = getattr(model.config, "model_type", "")
+    if precision == "fp32" or family in _FP32_FAMILIES:
+        return "fp32"
+    if precision == "fp16" and family in _BF16_FAMILIES:
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    return precision
+
+
+def precision_note(requested: str, model: Any) -> str:
+    """Return a note if the encoder family, not the device, decided the precision; empty otherwise."""
+    usual = used_precision(requested, getattr(model.config, "hidden_size", 0))
+    used = model_precision(requested, model)
+    family = model.config.model_type
+    return "" if usual == used else f"{family} encoders cannot be trained in {usual}; trained in {used}"
 
 
 @cache

@@ -25,7 +25,7 @@ from tune_ner.training.features import TokenizedCorpus, TrialFeatures, trial_fea
 from tune_ner.training.loss import TokenLoss
 from tune_ner.training.model_export import TrainedModel
 from tune_ner.training.padding_free.collator import BucketCollator, Collator, padding_free_collator
-from tune_ner.training.precision import DTYPES, model_precision
+from tune_ner.training.precision import DTYPES, model_precision, precision_note
 from tune_ner.training.profiling import StageClock, free_gpu_memory, peak_memory_bytes
 from tune_ner.training.result import (
     EpochMetrics,
@@ -209,7 +209,7 @@ class _Trial:
             if self._in_half and self._accumulated == 1 and torch.cuda.is_available():
                 self._collate = BucketCollator(model, pad_id, config.batch_size)
         self._model = model
-        self._notes = [note]
+        self._notes = [note, precision_note(config.precision, model)]
         # a second collator, since the first one counts what training computes
         is_graphed = isinstance(self._collate, BucketCollator)
         self._evaluation_collate = (
