@@ -11,11 +11,12 @@ PYTHON ?= python3
 SPACE ?= demo
 ARGS ?=
 MINUTES ?= 60
-WORKERS ?= 2
+WORKERS ?= 3
 TORCH := $(shell grep '^torch==' constraints.txt)
 BIN := .venv/bin
 # Without --use-pep517, pip before 23.1 runs the setup.py of seqeval, which fetches its build tools without what they need.
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 -c constraints.txt
+# Modules are compiled when they are first imported, which most of them never are.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --use-pep517 -c constraints.txt
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
 
 .PHONY: install grid test test-fast test-all fuzz chaos docs lint format clean

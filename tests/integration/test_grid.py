@@ -222,6 +222,7 @@ def check_forms(folder: Path) -> None:
             assert 2 * right / max(1, 2 * right + wrong + missed) == pytest.approx(metrics.f1)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_metrics_do_not_depend_on_the_number_of_concurrent_trials(tmp_path: Path) -> None:
     outcomes = [
@@ -247,6 +248,7 @@ def test_metrics_do_not_depend_on_the_number_of_concurrent_trials(tmp_path: Path
     assert not (one / ".best").exists()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_model_that_cannot_be_loaded_fails_only_its_own_trial(tmp_path: Path) -> None:
     broken = tmp_path / "broken"
@@ -289,6 +291,7 @@ def test_asha_prunes_weak_configurations_also_in_a_resumed_run(tmp_path: Path) -
     assert [len(r["epochs"] or r["result"]["epochs"]) for r in records_of(tmp_path / "run")] == [4, 4, 2, 1, 2, 1, 2, 1]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_trial_that_reaches_its_target_stops_early_and_is_measured_on_test(tmp_path: Path) -> None:
     arguments = [*ONE, "--epochs", "20", "--target-f1", "0.05", "--scheduler", "asha", "--name", "run"]
@@ -316,6 +319,7 @@ def test_the_trial_of_a_killed_worker_is_retried(tmp_path: Path) -> None:
     assert len({record["trial_id"] for record in records}) == len(records) == 12
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(("retries", "code"), [(2, 0), pytest.param(0, 3, marks=pytest.mark.long)])
 def test_a_worker_that_hangs_is_killed_and_its_trial_retried(tmp_path: Path, retries: int, code: int) -> None:
@@ -423,6 +427,7 @@ def test_an_interrupted_run_keeps_its_records_and_writes_its_tables(tmp_path: Pa
     assert f"{records} of 12" in output
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_notebook_s_space_runs_with_its_models_in_the_hub_s_cache(tmp_path: Path) -> None:
     home = notebook_cache(tmp_path / "hub")
@@ -439,6 +444,7 @@ def test_the_notebook_s_space_runs_with_its_models_in_the_hub_s_cache(tmp_path: 
     assert {config["selection_metric"] for config in configs} == {"seqeval_f1"}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_each_seed_runs_on_each_fold_and_the_next_run_reports_the_used_test_set(tmp_path: Path) -> None:
     arguments = [*ONE, "--split", "kfold:3", "--seed", "1", "--seed", "2"]

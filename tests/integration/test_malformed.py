@@ -101,6 +101,7 @@ def test_a_line_of_ten_megabytes_is_refused(tmp_path: Path, ending: str, line: C
     assert f"corpus.{ending}:1: " in outcome.output
 
 
+@pytest.mark.long
 def test_a_very_long_sentence_is_audited(tmp_path: Path) -> None:
     file = tmp_path / "corpus.txt"
     spans = "[ a ] " * (MAX_SPANS // 4)

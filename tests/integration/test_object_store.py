@@ -159,6 +159,7 @@ def test_a_run_of_another_machine_is_refused() -> None:
     assert store().find("results/runs/u") == ["results/runs/u/lock.json"]
 
 
+@pytest.mark.long
 def test_a_run_goes_on_while_the_store_is_away(server: Server, tmp_path: Path) -> None:
     log = tmp_path / "output"
     with log.open("w") as file:

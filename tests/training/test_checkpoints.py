@@ -64,6 +64,8 @@ def interrupt(config: TrialConfig, file: Path, after: int, every: int = 1) -> No
         ({"precision": "bf16", "batching": "padding_free"}, 2, 3, 2),
         ({"batching": "padding_free", "trim_vocabulary": True, "label_smoothing": 0.1}, 3, 5, 3),
         ({"decoding": "viterbi", "tagging_scheme": "BIOES", "target_f1": 0.99}, 1, 1, 1),
+        ({"lora_rank": 4, "batching": "padding_free"}, 1, 2, 2),
+        ({"lora_rank": 4, "precision": "bf16", "batching": "padding_free", "head": "crf"}, 1, 2, 2),
         ({"head": "crf", "batching": "padding_free", "tagging_scheme": "BIOES"}, 1, 2, 2),
         ({"head": "crf", "precision": "bf16", "batching": "padding_free", "gradient_accumulation": 2}, 1, 2, 2),
         ({"frozen_layers": 1, "head_learning_rate": 1e-2, "layer_learning_rate_decay": 0.7}, 1, 2, 2),

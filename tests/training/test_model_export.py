@@ -53,6 +53,7 @@ def a_large_encoder(folder: Path) -> Encoder:
         {"batching": "padding_free", "trim_vocabulary": True},
         {"tagging_scheme": "BIOES", "subword_labels": "all", "decoding": "viterbi", "max_length": 12, "stride": 4},
         {"word_tokenizer": "whitespace", "dropout": 0.2},
+        {"lora_rank": 4, "lora_targets": "all-linear", "batching": "padding_free", "trim_vocabulary": True},
         {"tagging_scheme": "BIOES", "head": "crf", "batching": "padding_free", "max_length": 12, "stride": 4},
     ],
     ids=str,

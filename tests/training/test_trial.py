@@ -185,7 +185,7 @@ def test_trial_is_deterministic_whatever_ran_before(result: TrialResult) -> None
         *({"seed": 2}, {"learning_rate": 9e-3}, {"batch_size": 8}, {"weight_decay": 0.5}, {"max_length": 12}),
         *({"layer_learning_rate_decay": 0.5}, {"head_learning_rate": 9e-3}, {"frozen_layers": 1}),
         *({"gradient_accumulation": 2}, {"max_grad_norm": 0.1}, {"class_weights": "sqrt"}, {"focal_gamma": 2.0}),
-        {"head": "crf"},
+        *({"head": "crf"}, {"lora_rank": 4}),
         *({"train_fraction": 0.5}, {"max_train_sentences": 50}),
         *({"optimizer": name} for name in ("adafactor", "sgd", "rmsprop", "adagrad")),
     ],

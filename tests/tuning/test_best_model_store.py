@@ -219,6 +219,7 @@ SPACE = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_grid_that_ran_without_export_retrains_its_best_trial_once(tmp_path: Path) -> None:
     experiment = prepare(parse_space(SPACE, "test"))

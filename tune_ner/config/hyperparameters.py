@@ -24,6 +24,7 @@ LearningRateSchedule = Literal["linear", "cosine", "constant"]
 Optimizer = Literal["adamw_torch_fused", "adafactor", "sgd", "rmsprop", "adagrad"]
 ClassWeights = Literal["none", "balanced", "sqrt"]
 Head = Literal["linear", "crf"]
+LoraTargets = Literal["attention", "all-linear"]
 SchemeName = Literal["BIO", "BIOES", "IOB1", "BILOU", "IO"]
 
 
@@ -87,6 +88,16 @@ class Hyperparameters(BaseModel):
     frozen_layers: Annotated[
         Integer, Row("Lowest layers not trained, and with them the embeddings.", has_range=True, is_off=True)
     ] = 0
+    lora_rank: Annotated[
+        Integer, Row("Rank of low-rank updates (LoRA) in place of training the encoder; 0 for none.", is_off=True)
+    ] = 0
+    lora_alpha: Annotated[
+        Annotated[Number, Field(gt=0)] | None,
+        Row("Updates are scaled by lora_alpha / lora_rank; null is twice the rank.", has_range=True, is_off=True),
+    ] = None
+    lora_targets: Annotated[
+        LoraTargets, Row("Layers with updates: those of attention that peft recommends, or all.", is_off=True)
+    ] = "attention"
     optimizer: Annotated[Optimizer, Row("Optimizer, by its name in transformers.")] = "adamw_torch_fused"
     lr_schedule: Annotated[LearningRateSchedule, Row("Shape of the learning rate's decay after warmup.")] = "linear"
     warmup: Annotated[Fraction, Row("Fraction of all steps in which the learning rate rises.", has_range=True)] = 0.0

@@ -43,6 +43,11 @@ class TrialConfig(Hyperparameters, RunSettings):
         """Whether the labels of a sentence are decoded together, not word by word."""
         return self.decoding == "viterbi" or self.head == "crf"
 
+    @property
+    def scaled_lora_alpha(self) -> float:
+        """The numerator of the scale of low-rank updates."""
+        return 2.0 * self.lora_rank if self.lora_alpha is None else self.lora_alpha
+
     def train_size(self, sentences: int) -> int:
         """Return how many sentences of a training split of this size the trial is trained on, at most."""
         limit = sentences if self.max_train_sentences is None else self.max_train_sentences

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from scipy.special import logsumexp
 
 from tune_ner.tagging.alignment import Subwords
 from tune_ner.tagging.schemes import TaggingScheme
@@ -96,11 +95,11 @@ class ViterbiDecoder:
             forward[0] += self._starts
             backward[-1] = self._ends
         for word in range(1, len(scores)):
-            forward[word] += logsumexp(forward[word - 1][:, None] + self._transitions, axis=0)
+            forward[word] += np.logaddexp.reduce(forward[word - 1][:, None] + self._transitions, axis=0)
         for word in range(len(scores) - 2, -1, -1):
-            backward[word] = logsumexp(self._transitions + scores[word + 1] + backward[word + 1], axis=1)
+            backward[word] = np.logaddexp.reduce(self._transitions + scores[word + 1] + backward[word + 1], axis=1)
         both = forward + backward
-        probabilities: Array = np.exp(both - logsumexp(both, axis=1, keepdims=True))
+        probabilities: Array = np.exp(both - np.logaddexp.reduce(both, axis=1, keepdims=True))
         return probabilities
 
 

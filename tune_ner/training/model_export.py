@@ -18,7 +18,6 @@ from tune_ner.errors import ModelError
 from tune_ner.tagging.alignment import SubwordLabels
 from tune_ner.tagging.decoding import Decoding, Transitions
 from tune_ner.tagging.tokenization import FixedWordTokenizer
-from tune_ner.training.crf_head import CRF_WEIGHTS, transitions_of
 from tune_ner.training.encoders import Encoder, load_model
 from tune_ner.training.training_text_hashes import TrainingTextHashes
 from tune_ner.utils.io import first_problem
@@ -129,7 +128,8 @@ class TrainedModel:
     def save(self, folder: Path, retraining_differences: tuple[str, ...] | None = None) -> None:
         """Write the weights (fp32), the tokenizer, the inference config and the training-text hashes.
 
-        The transitions of a CRF are part of the inference config; transformers loads the rest of the model.
+        Low-rank updates are merged into the weights. The transitions of a CRF are part of the inference config;
+        transformers loads the rest of the model.
 
         The weights are copied into a model built by transformers, because the trained one may have padding-free
         attention and dropout and a trimmed vocabulary. Subwords that do not occur in the corpus get the embeddings of
@@ -143,8 +143,13 @@ class TrainedModel:
             EncoderError: the encoder's files are missing.
             OSError, SafetensorError: the files cannot be written.
         """
+        from tune_ner.training.crf_head import CRF_WEIGHTS, transitions_of  # imports torch
+        from tune_ner.training.lora import merge_lora
+
         complete = load_model(self.encoder, self.labels, self.tokenizer, self.config.seed, self.config.dropout)
         weights = {name: value.cpu() for name, value in self.weights.items()}
+        if self.config.lora_rank:
+            weights = merge_lora(self.config, weights)
         crf = None
         if self.config.head == "crf":
             crf = transitions_of({name: weights.pop(f"crf.{name}") for name in CRF_WEIGHTS})

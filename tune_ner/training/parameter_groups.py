@@ -31,7 +31,7 @@ class ParameterGroup:
 
 
 def parameter_groups(config: TrialConfig, model: Any, decayed: Iterable[str]) -> list[ParameterGroup]:
-    """Freeze the parameters that a trial does not train, and return groups of the others.
+    """Freeze the lowest layers if the trial does not train them, and return groups of the parameters that it trains.
 
     The topmost encoder layer has the learning rate of the configuration, each one below that of its upper neighbour
     times `layer_learning_rate_decay`, and the embeddings, with what else is not part of a layer, the lowest.
@@ -49,6 +49,8 @@ def parameter_groups(config: TrialConfig, model: Any, decayed: Iterable[str]) ->
     top = max(depths.values(), default=0)
     groups: dict[tuple[float, float], dict[str, torch.nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         depth = depths.get(name)
         if depth is None:
             rate = config.head_learning_rate or config.learning_rate

@@ -22,6 +22,7 @@ from tune_ner.training.cuda_graph import GraphedStep
 from tune_ner.training.encoders import Encoder, load_model
 from tune_ner.training.evaluation_loop import SplitOutput, logits_of, predict
 from tune_ner.training.features import TokenizedCorpus, TrialFeatures, trial_features
+from tune_ner.training.lora import add_lora
 from tune_ner.training.loss import TokenLoss
 from tune_ner.training.model_export import TrainedModel
 from tune_ner.training.padding_free.collator import BucketCollator, Collator, padding_free_collator
@@ -192,6 +193,8 @@ class _Trial:
             features.check_lengths(config, model)
             if config.head == "crf":
                 model.crf = CrfHead(len(features.labels))
+            if config.lora_rank:
+                add_lora(config, model)
             if torch.cuda.is_available():
                 model.to("cuda")
             self._parameters = sum(weights.numel() for weights in model.parameters())

@@ -1,0 +1,58 @@
+"""Low-rank updates of an encoder (LoRA, Hu et al. 2021): few weights are trained, and merged for the export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from tune_ner.config.trial_config import TrialConfig
+from tune_ner.errors import EncoderError
+from tune_ner.utils.extras import imported
+from tune_ner.utils.text import first_line
+
+_ADAPTER = "default"
+
+
+def add_lora(config: TrialConfig, model: Any) -> None:
+    """Freeze the encoder and add low-rank updates to its linear layers; the layers above it are trained as usual.
+
+    Raises:
+        EncoderError: peft is not installed, or does not know which layers of this architecture to update.
+    """
+    peft = imported("peft", "lora", "lora_rank", EncoderError)
+    base = f"{model.base_model_prefix}."
+    above = {name: parameter for name, parameter in model.named_parameters() if not name.startswith(base)}
+    settings = peft.LoraConfig(
+        r=config.lora_rank,
+        lora_alpha=config.scaled_lora_alpha,
+        # None is what peft recommends for the architecture: for most, the projections of queries and values
+        target_modules="all-linear" if config.lora_targets == "all-linear" else None,
+        exclude_modules=sorted({name.rpartition(".")[0] for name in above}),
+        task_type="TOKEN_CLS",
+    )
+    try:
+        peft.inject_adapter_in_model(settings, model, adapter_name=_ADAPTER)
+    except ValueError as error:
+        raise EncoderError(
+            f"model {config.model!r}: lora_targets is {config.lora_targets}: {first_line(error)[:300]}; "
+            "expected lora_targets all-linear for this architecture"
+        ) from error
+    for parameter in above.values():
+        parameter.requires_grad_(True)
+
+
+def merge_lora(config: TrialConfig, weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the weights of the plain model: W + (alpha / rank) · B · A of each updated layer."""
+    scaling = config.scaled_lora_alpha / config.lora_rank
+    merged = {}
+    for name, value in weights.items():
+        if ".lora_" in name:
+            continue
+        layer, is_base, kind = name.partition(".base_layer.")
+        if is_base and kind == "weight":
+            down, up = (weights[f"{layer}.lora_{part}.{_ADAPTER}.weight"] for part in "AB")
+            value = value + scaling * up @ down
+        merged[f"{layer}.{kind}" if is_base else name] = value
+    return merged
