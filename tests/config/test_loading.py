@@ -30,6 +30,7 @@ NOTEBOOK_GRID: dict[str, list[Any]] = {
     "early_stopping_patience": [None],
     "batch_size": [16],
     "gradient_accumulation": [1],
+    "gradient_checkpointing": [False],
     "max_grad_norm": [1.0],
     "weight_decay": [0.01],
     "label_smoothing": [0.0],

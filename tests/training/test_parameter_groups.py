@@ -93,5 +93,5 @@ def test_model_without_layers_is_an_error_only_where_they_matter() -> None:
 
     assert set(rates(Flat(), head_learning_rate=0.1).values()) == {1e-3, 0.1}
     for changes in ({"frozen_layers": 1}, {"layer_learning_rate_decay": 0.9}):
-        with pytest.raises(EncoderError, match="cannot be told apart"):
+        with pytest.raises(EncoderError, match="are not found"):
             rates(Flat(), **changes)

@@ -342,6 +342,14 @@ def test_accumulated_batches_equal_one_large_batch(precision: str, changes: dict
     assert two.metrics["test"].spans.f1 == pytest.approx(one.metrics["test"].spans.f1, abs=0.05)
 
 
+def test_gradient_checkpointing_changes_the_memory_only(plain_epoch: TrialResult) -> None:
+    """Dropout included: it is drawn again with the same random numbers."""
+    checkpointed = trained(epochs=1, gradient_checkpointing=True, batching="padding_free")
+    assert checkpointed.batching_used == "padded"
+    assert checkpointed.train_loss == pytest.approx(plain_epoch.train_loss, rel=1e-5)
+    assert checkpointed.predicted_spans == plain_epoch.predicted_spans
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("batching", ["padded", "padding_free"])
 def test_frozen_layers_and_embeddings_keep_the_weights_of_the_encoder(precision: str, batching: str) -> None:

@@ -110,6 +110,9 @@ class Hyperparameters(BaseModel):
     gradient_accumulation: Annotated[
         PositiveInteger, Row("Batches whose gradients are added up for one step.", has_range=True, is_off=True)
     ] = 1
+    gradient_checkpointing: Annotated[
+        bool, Strict(), Row("Compute activations again in the backward pass, for less memory.", is_off=True)
+    ] = False
     max_grad_norm: Annotated[Number, Row("Norm to which gradients are clipped; 0 for none.", has_range=True)] = 1.0
     weight_decay: Annotated[Number, Row("Weight decay of the optimizer.", has_range=True)] = 0.01
     label_smoothing: Annotated[Fraction, Row("Label smoothing of the cross-entropy loss.", has_range=True)] = 0.0

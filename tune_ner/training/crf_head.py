@@ -37,7 +37,7 @@ class LabelSequences:
 
         Args:
             logits: output of the model, shape (rows, tokens, labels).
-            labels: shape (rows, tokens); `IGNORED` where there is none.
+            labels: shape (rows, tokens); `IGNORED` for tokens without a label.
             layout: the `BatchLayout` of a padding-free batch. Other batches have one window per row.
         """
         return (

@@ -25,7 +25,7 @@ def class_weights(kind: ClassWeights, labels: npt.NDArray[Any], size: int) -> np
 
     Args:
         kind: how the weight depends on the frequency.
-        labels: label ids of the training split, `IGNORED` where there is none.
+        labels: label ids of the training split, `IGNORED` for tokens without a label.
         size: number of labels.
     """
     counts = np.bincount(labels[labels != IGNORED], minlength=size)
@@ -74,7 +74,7 @@ class TokenLoss:
 
         Args:
             outputs: the output of the model, with `logits` of shape (rows, tokens, labels).
-            labels: label ids, `IGNORED` where there is none, shape (rows, tokens).
+            labels: label ids, `IGNORED` for tokens without a label, shape (rows, tokens).
             num_items_in_batch: number of labels of all batches of the step.
             layout: not used; a `CrfLoss` needs it.
         """

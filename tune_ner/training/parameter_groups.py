@@ -70,7 +70,7 @@ def _depths(config: TrialConfig, model: Any) -> dict[str, int]:
     prefix = next(lists, None)
     if prefix is None and (config.frozen_layers or config.layer_learning_rate_decay != 1):
         raise EncoderError(
-            f"model {config.model!r}: the layers of a {model.config.model_type} encoder cannot be told apart; expected "
+            f"model {config.model!r}: the layers of a {model.config.model_type} encoder are not found; expected "
             "frozen_layers 0 and layer_learning_rate_decay 1"
         )
     if config.frozen_layers > number:

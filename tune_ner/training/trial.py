@@ -197,10 +197,16 @@ class _Trial:
                 add_lora(config, model)
             if torch.cuda.is_available():
                 model.to("cuda")
+            if config.gradient_checkpointing and not model.supports_gradient_checkpointing:
+                raise EncoderError(
+                    f"model {config.model!r}: a {model.config.model_type} encoder cannot compute its activations again; "
+                    "expected gradient_checkpointing false"
+                )
             self._parameters = sum(weights.numel() for weights in model.parameters())
             self._windows, self._vocabulary = features.trim_vocabulary(config, model)
             pad_id, train = features.tokenizer.pad_token_id, self._windows["train"]
-            if config.batching == "padded":
+            if config.batching == "padded" or config.gradient_checkpointing:
+                # a padding-free batch would draw other dropout masks when it is computed again
                 self._collate, note = Collator(model, pad_id, padding_free=False), ""
             else:
                 sample = train.take(range(min(config.batch_size, len(train))))
