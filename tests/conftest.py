@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 # `ci` draws the same examples each time, `fast` fewer of them; `make fuzz` selects `fuzz`, which draws fresh ones.
 # None depends on speed.
 _ANY_SPEED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("ci", _ANY_SPEED, derandomize=True, max_examples=50)
+settings.register_profile("ci", _ANY_SPEED, derandomize=True, max_examples=25)
 settings.register_profile("fast", _ANY_SPEED, derandomize=True, max_examples=20)
 settings.register_profile("fuzz", _ANY_SPEED, derandomize=False, max_examples=200, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 from tests.model_folders import a_model_folder
 from tune_ner.cli.app import app
 
+pytestmark = pytest.mark.slow  # the export traces the model
+
 
 @pytest.mark.parametrize(("options", "name"), [([], "onnx"), (["--quantize", "int8"], "onnx-int8")])
 def test_a_model_is_written_next_to_its_folder_and_read_by_predict(

@@ -34,7 +34,7 @@ def test_row_is_part_of_configurations_and_search_spaces(each: Hyperparameter) -
 def test_row_has_one_sentence_of_help(each: Hyperparameter) -> None:
     assert each.row.help.endswith(".")
     assert "\n" not in each.row.help
-    assert each.base_type in (str, int, float)
+    assert each.base_type in (str, int, float, bool)
     assert not each.row.has_range or each.base_type is not str
 
 

@@ -15,6 +15,8 @@ from tune_ner.inference import onnx_export
 from tune_ner.inference.onnx_export import export_onnx
 from tune_ner.inference.predictor import Predictor
 
+pytestmark = pytest.mark.slow  # the export traces the model
+
 SIZES: dict[str, Any] = {
     "hidden_size": 16,
     "num_hidden_layers": 1,

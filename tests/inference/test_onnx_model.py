@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from tests.model_folders import a_model_folder
 from tune_ner.inference.onnx_export import export_onnx
 from tune_ner.inference.onnx_model import OnnxModel
+
+pytestmark = pytest.mark.slow  # the export traces the model
 
 
 def test_padding_does_not_change_the_logits(tmp_path: Path) -> None:

@@ -263,6 +263,7 @@ def test_a_model_that_cannot_be_loaded_fails_only_its_own_trial(tmp_path: Path) 
     assert "broken · BIO · 0.003 · seed 42" in outcome.stdout
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_asha_prunes_weak_configurations_also_in_a_resumed_run(tmp_path: Path) -> None:
     rates = [argument for rate in ("5e-3", "1e-6", "2e-6", "4e-6") for argument in ("--lr", rate)]

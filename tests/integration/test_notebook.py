@@ -43,6 +43,7 @@ def shown(cell: Any) -> list[str]:
     return [name for name, _ in groupby(names)]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_cells_show_what_they_return_without_a_flood_of_outputs(notebook: Any) -> None:
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -53,6 +54,7 @@ def test_cells_show_what_they_return_without_a_flood_of_outputs(notebook: Any) -
     assert "Finding" not in str(results["tn.audit(corpus)"].data["text/plain"])
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.usefixtures("notebook")
 def test_files_equal_those_of_the_command_line(folder: Path, tmp_path: Path) -> None:

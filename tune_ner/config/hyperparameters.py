@@ -179,7 +179,7 @@ class Hyperparameter:
 
     @property
     def base_type(self) -> type:
-        """`str`, `int` or `float`."""
+        """`str`, `int`, `float` or `bool`."""
         annotation: Any = self.field.annotation
         while args := get_args(annotation):
             annotation = args[0]

@@ -199,8 +199,8 @@ class _Trial:
                 model.to("cuda")
             if config.gradient_checkpointing and not model.supports_gradient_checkpointing:
                 raise EncoderError(
-                    f"model {config.model!r}: a {model.config.model_type} encoder cannot compute its activations again; "
-                    "expected gradient_checkpointing false"
+                    f"model {config.model!r}: a {model.config.model_type} encoder cannot compute its activations "
+                    "again; expected gradient_checkpointing false"
                 )
             self._parameters = sum(weights.numel() for weights in model.parameters())
             self._windows, self._vocabulary = features.trim_vocabulary(config, model)
