@@ -48,6 +48,7 @@ ELSEWHERE = {
     "hf": "asks for a token",
     "export": "sets a variable of the reader's shell",
 }
+TAKES_A_MINUTE = {"python-api.md"}
 SUBSTITUTES = {
     "FILE": "corpus.jsonl",
     "corpus.txt": "1177_annotated_sentences.txt",
@@ -221,7 +222,10 @@ def test_site_builds_without_warnings(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", python_examples())
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.long] if page in TAKES_A_MINUTE else []) for page in python_examples()],
+)
 def test_python_examples_run(place: Path, page: str) -> None:
     executed(place, [sys.executable, "-c", python_examples()[page]])
 

@@ -42,8 +42,6 @@ def training_arguments(config: TrialConfig, folder: str, divided: int, autocast:
         num_train_epochs=config.epochs,
         per_device_train_batch_size=config.batch_size // divided,
         gradient_accumulation_steps=config.gradient_accumulation * divided,
-        gradient_checkpointing=config.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False},
         max_grad_norm=config.max_grad_norm,
         optim=config.optimizer,
         weight_decay=config.weight_decay,

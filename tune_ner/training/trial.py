@@ -105,6 +105,17 @@ def run_trial(
     return result
 
 
+def _checkpoint_activations(config: TrialConfig, model: Any) -> None:
+    if not model.supports_gradient_checkpointing:
+        raise EncoderError(
+            f"model {config.model!r}: a {model.config.model_type} encoder cannot compute its activations again; "
+            "expected gradient_checkpointing false"
+        )
+    # the second name is deprecated, and the only one of older versions
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
+
+
 class _BestEpoch:
     """The validation metrics of all epochs, with the weights and the predicted tags of the best one in memory."""
 
@@ -197,11 +208,8 @@ class _Trial:
                 add_lora(config, model)
             if torch.cuda.is_available():
                 model.to("cuda")
-            if config.gradient_checkpointing and not model.supports_gradient_checkpointing:
-                raise EncoderError(
-                    f"model {config.model!r}: a {model.config.model_type} encoder cannot compute its activations "
-                    "again; expected gradient_checkpointing false"
-                )
+            if config.gradient_checkpointing:
+                _checkpoint_activations(config, model)
             self._parameters = sum(weights.numel() for weights in model.parameters())
             self._windows, self._vocabulary = features.trim_vocabulary(config, model)
             pad_id, train = features.tokenizer.pad_token_id, self._windows["train"]
