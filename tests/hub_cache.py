@@ -76,7 +76,9 @@ def cached_medical_corpus(home: Path, rows: Sequence[Mapping[str, Any]], work: P
     work.mkdir(parents=True, exist_ok=True)
     (work / "rows.json").write_text(json.dumps(list(rows)), encoding="utf-8")
     environment = {**os.environ, "HF_HOME": str(work / "home"), "HF_HUB_OFFLINE": "1"}
-    subprocess.run([sys.executable, "-c", _PREPARE, str(work)], env=environment, check=True, capture_output=True)
+    command = [sys.executable, "-X", "faulthandler", "-c", _PREPARE, str(work)]
+    outcome = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+    assert outcome.returncode == 0, f"{outcome.returncode}: {outcome.stderr}"
     info_file = next((work / "home").rglob("dataset_info.json"))
     info = json.loads(info_file.read_text(encoding="utf-8"))
     info |= {"config_name": "1177", "dataset_name": "swedish_medical_ner"}
