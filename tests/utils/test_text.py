@@ -1,3 +1,5 @@
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from tune_ner.utils.text import (
     plural,
     redact,
     secret_values,
+    short_value,
     visible,
     visible_lines,
 )
@@ -126,3 +129,10 @@ def test_text_without_secrets_is_unchanged(text: str) -> None:
 def test_code_is_marked_up_and_everything_is_escaped() -> None:
     assert html_with_code("use `--split <x>` & `y`") == "use <code>--split &lt;x&gt;</code> &amp; <code>y</code>"
     assert html_with_code("a ` b <i>") == "a ` b &lt;i&gt;"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(2e-05, "2e-5"), (0.00123456, "0.00123"), (100.0, "100"), (math.nan, "None"), ("BIO", "BIO")]
+)
+def test_value_of_a_hyperparameter_is_short_and_a_missing_one_is_none(value: object, shown: str) -> None:
+    assert short_value(value) == shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 from collections.abc import Iterable
@@ -66,8 +67,13 @@ def format_value(value: object) -> str:
 
 
 def short_value(value: object) -> str:
-    """Return the value of a hyperparameter with at most three significant digits."""
-    return format_value(float(f"{value:.3g}")) if isinstance(value, float) else str(value)
+    """Return the value of a hyperparameter with at most three significant digits.
+
+    NaN is what pandas makes of None among numbers, and is shown like it.
+    """
+    if not isinstance(value, float):
+        return str(value)
+    return "None" if math.isnan(value) else format_value(float(f"{value:.3g}"))
 
 
 def format_duration(seconds: float) -> str:
