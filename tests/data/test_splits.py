@@ -156,7 +156,7 @@ def test_smaller_subsets_are_parts_of_larger_ones(size: int, seed: int, one: int
         assert len(small) <= max(4, one, other)
 
 
-def test_subset_depends_on_the_seed_and_leaves_other_splits_alone() -> None:
+def test_subset_depends_on_the_seed_and_does_not_change_other_splits() -> None:
     corpus = corpus_of(100)
     split = split_corpus(corpus)
     subsets = [train_subset(corpus, split, 20, seed) for seed in (1, 1, 2)]

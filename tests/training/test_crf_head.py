@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tune_ner.tagging.alignment import IGNORED
 from tune_ner.tagging.decoding import ViterbiDecoder
 from tune_ner.tagging.schemes import SCHEMES
-from tune_ner.training.crf_head import CrfHead, CrfLoss, LabelSequences
+from tune_ner.training.crf_head import CrfHead, CrfLoss, LabelSequences, transitions_of
 from tune_ner.training.padding_free.attention import BatchLayout
 
 LABELS = SCHEMES["IO"].labels(["x", "y"])  # a scheme that allows every transition
@@ -85,7 +85,7 @@ def test_gradient_of_the_scores_is_the_difference_of_labels_and_marginals() -> N
     logits.requires_grad_()
     head.negative_log_likelihood(LabelSequences.of(logits, labels)).sum().backward()  # type: ignore[no-untyped-call]
     used = labels[0] != IGNORED
-    decoder = ViterbiDecoder(SCHEMES["IO"], LABELS, head.learnt)
+    decoder = ViterbiDecoder(SCHEMES["IO"], LABELS, transitions_of(head.state_dict()))
     marginals = decoder.marginals(logits.detach()[0, used].numpy())
     assert marginals.sum(axis=1) == pytest.approx(np.ones(int(used.sum())))
     assert logits.grad is not None
@@ -108,7 +108,7 @@ def test_likelihood_marginals_and_best_sequence_are_those_of_crfsuite(tmp_path: 
     with torch.no_grad():
         for (one, other), weight in info.transitions.items():
             head.transitions[LABELS.index(one), LABELS.index(other)] = weight
-    decoder = ViterbiDecoder(SCHEMES["IO"], LABELS, head.learnt)
+    decoder = ViterbiDecoder(SCHEMES["IO"], LABELS, transitions_of(head.state_dict()))
     for row in rows[:10]:
         scores = torch.tensor([[info.state_features.get((f, label), 0.0) for label in LABELS] for (f,) in row])
         tags = tagger.tag(row)

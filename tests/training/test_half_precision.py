@@ -72,7 +72,7 @@ def test_without_rounding_it_is_adamw_with_clipping(parts: int) -> None:
         torch.testing.assert_close(ours.weights[name], weights, atol=1e-6, rtol=0)
 
 
-def test_groups_have_learning_rates_of_their_own_and_no_clipping_leaves_gradients_alone() -> None:
+def test_groups_have_learning_rates_of_their_own_and_max_norm_0_does_not_clip() -> None:
     expected, model = a_model(), a_model()
     groups = [
         {"params": [w for w in expected.parameters() if w.dim() == 2], "weight_decay": 0.1, "lr": 0.01},

@@ -423,8 +423,8 @@ def test_crf_learns_the_same_from_padded_and_padding_free_batches_and_predicts_v
     assert free.metrics["test"].spans.f1 == pytest.approx(padded.metrics["test"].spans.f1, abs=0.05)
     assert 0 < free.train_loss < 2  # per label, as the cross-entropy
     assert free.metrics["test"].invalid_transitions == 0
-    learnt = {epoch.validation_span_f1 for epoch in free.epochs}
-    assert max(learnt) > 0.2
+    learned = {epoch.validation_span_f1 for epoch in free.epochs}
+    assert max(learned) > 0.2
 
 
 def test_padding_free_trials_learn_as_padded_ones_do() -> None:

@@ -134,5 +134,5 @@ def test_code_is_marked_up_and_everything_is_escaped() -> None:
 @pytest.mark.parametrize(
     ("value", "shown"), [(2e-05, "2e-5"), (0.00123456, "0.00123"), (100.0, "100"), (math.nan, "None"), ("BIO", "BIO")]
 )
-def test_value_of_a_hyperparameter_is_short_and_a_missing_one_is_none(value: object, shown: str) -> None:
+def test_hyperparameters_are_short_and_missing_ones_shown_like_null(value: object, shown: str) -> None:
     assert short_value(value) == shown

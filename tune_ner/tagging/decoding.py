@@ -49,20 +49,20 @@ class ViterbiDecoder:
     Args:
         scheme: the tagging scheme.
         labels: the label list.
-        learnt: the scores of transitions; None if all have the same.
+        learned: the scores of transitions; None if all have the same.
     """
 
-    def __init__(self, scheme: TaggingScheme, labels: Sequence[str], learnt: Transitions | None = None) -> None:
+    def __init__(self, scheme: TaggingScheme, labels: Sequence[str], learned: Transitions | None = None) -> None:
         def penalty(previous: str, following: str) -> float:
             return 0.0 if scheme.allows(previous, following) else -np.inf
 
         self._transitions = np.array([[penalty(a, b) for b in labels] for a in labels])
         self._starts = np.array([penalty(_EDGE, label) for label in labels])
         self._ends = np.array([penalty(label, _EDGE) for label in labels])
-        if learnt:
-            self._transitions += learnt.transitions
-            self._starts += learnt.starts
-            self._ends += learnt.ends
+        if learned:
+            self._transitions += learned.transitions
+            self._starts += learned.starts
+            self._ends += learned.ends
 
     def __call__(self, scores: Array) -> list[int]:
         """Return the label ids of a sentence.

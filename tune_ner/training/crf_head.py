@@ -1,12 +1,13 @@
 """Linear-chain CRF over the labels of a sentence, as a head above the label scores of an encoder.
 
 The model is that of Lafferty, McCallum and Pereira (2001): the score of a label sequence is the sum of the scores of
-its labels, of its transitions and of both ends. Transitions are learnt without the constraints of the tagging scheme,
+its labels, of its transitions and of both ends. Transitions are learned without the constraints of the tagging scheme,
 because a window can begin within an entity; decoding applies them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +73,7 @@ class LabelSequences:
 
 
 class CrfHead(torch.nn.Module):
-    """The learnt scores of transitions and ends, zero at first.
+    """The learned scores of transitions and ends, zero at first.
 
     Args:
         labels: number of labels.
@@ -106,11 +107,6 @@ class CrfHead(torch.nn.Module):
             forward = following.where(sequences.is_label[:, place, None], forward)
         return (forward + self.ends.float()).logsumexp(1)
 
-    @property
-    def learnt(self) -> Transitions:
-        """The scores as decoding takes them."""
-        return transitions_of(self.state_dict())
-
 
 class CrfLoss:
     """Negative log likelihood of a batch, with the signature of `TokenLoss`."""
@@ -132,7 +128,7 @@ CRF_WEIGHTS = ("transitions", "starts", "ends")
 """Names of the parameters of a `CrfHead`."""
 
 
-def transitions_of(weights: dict[str, torch.Tensor]) -> Transitions:
-    """Return the transitions among the weights of a head."""
+def transitions_of(weights: Mapping[str, torch.Tensor]) -> Transitions:
+    """Return the weights of a `CrfHead` as decoding takes them."""
     values = {name: weights[name].detach().float().cpu().tolist() for name in CRF_WEIGHTS}
     return Transitions(**values)

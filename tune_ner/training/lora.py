@@ -35,9 +35,10 @@ def add_lora(config: TrialConfig, model: Any) -> None:
     try:
         peft.inject_adapter_in_model(settings, model, adapter_name=_ADAPTER)
     except ValueError as error:
+        way_out = "lora_rank 0" if config.lora_targets == "all-linear" else "lora_targets all-linear"
         raise EncoderError(
-            f"model {config.model!r}: lora_targets is {config.lora_targets}: {first_line(error)[:300]}; "
-            "expected lora_targets all-linear for this architecture"
+            f"model {config.model!r}: lora_targets {config.lora_targets} fails: {first_line(error)[:300]}; "
+            f"expected {way_out} for this architecture"
         ) from error
     for parameter in above.values():
         parameter.requires_grad_(True)

@@ -15,6 +15,8 @@ from tune_ner.config.trial_config import TrialConfig
 from tune_ner.tagging.alignment import IGNORED
 
 _EXPONENTS: dict[ClassWeights, float] = {"none": 0.0, "balanced": -1.0, "sqrt": -0.5}
+_SMALLEST = 1e-7
+"""The least of 1 - p: a power below 1 has an infinite gradient at 0."""
 
 
 def class_weights(kind: ClassWeights, labels: npt.NDArray[Any], size: int) -> npt.NDArray[np.float64]:
@@ -92,7 +94,3 @@ class TokenLoss:
 
     def _cross_entropy(self, logits: torch.Tensor, labels: torch.Tensor, reduction: str) -> torch.Tensor:
         return cross_entropy(logits, labels, ignore_index=IGNORED, reduction=reduction, label_smoothing=self.smoothing)
-
-
-_SMALLEST = 1e-7
-"""The least of 1 - p: a power below 1 has an infinite gradient at 0."""

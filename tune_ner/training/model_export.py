@@ -40,7 +40,7 @@ class InferenceConfig(BaseModel):
 
     Attributes:
         entity_types: the entity types in label order.
-        crf: the learnt transitions; None for a linear head.
+        crf: the learned transitions; None for a linear head.
         retraining_differences: None for the model of the recorded trial; if the trial was retrained because its
             weights were lost, every metric that differs from the record.
     """

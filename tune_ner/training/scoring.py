@@ -43,14 +43,14 @@ class Scorer:
         self._gold_tags = self._labelled(self._names(encoded.word_label_ids))
         self._gold_spans = [sentence.spans for sentence in self._sentences]
 
-    def tags(self, output: np.ndarray[Any, Any], learnt: Transitions | None = None) -> Tags:
+    def tags(self, output: np.ndarray[Any, Any], transitions: Transitions | None = None) -> Tags:
         """Return a tag for every word; `O`, the first label, for truncated words.
 
         Args:
             output: label ids of shape (subwords,), or with Viterbi decoding label scores of shape (subwords, labels).
-            learnt: the transitions of a CRF.
+            transitions: those of a CRF.
         """
-        viterbi = ViterbiDecoder(self._scheme, self._labels, learnt) if self._decodes_sequences else None
+        viterbi = ViterbiDecoder(self._scheme, self._labels, transitions) if self._decodes_sequences else None
         return self._names(word_labels(output, self._subwords, viterbi))
 
     def spans(self, predicted: Tags) -> tuple[tuple[Span, ...], ...]:

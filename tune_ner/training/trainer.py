@@ -252,18 +252,16 @@ class TrialTrainer(transformers.Trainer):
     def _train_in_half(self, inputs: dict[str, Any]) -> torch.Tensor:
         """Compute the gradient of a batch and, unless it is a part of one, update the weights."""
         assert self._half
-        inputs = dict(inputs)
-        count = inputs.pop("count", None)
-        loss = self._batch_loss(inputs, count)
+        loss = self._batch_loss(inputs)
         self._half.backward(loss)
-        if count is None:
+        if "count" not in inputs:
             self._half.step()
         return loss.detach()
 
-    def _batch_loss(self, inputs: dict[str, Any], count: torch.Tensor | None) -> torch.Tensor:
-        """Return the loss of a batch; `count` is the number of labels of all batches of the step."""
+    def _batch_loss(self, inputs: dict[str, Any]) -> torch.Tensor:
+        """Return the loss of a batch; `count` among the inputs is the number of labels of all batches of the step."""
         inputs = dict(inputs)
-        labels = inputs.pop("labels")
+        labels, count = inputs.pop("labels"), inputs.pop("count", None)
         outputs = self.model(**model_inputs(inputs))
         items = labels.ne(IGNORED).sum().clamp(min=1) if count is None else count
         return self._loss({"logits": outputs.logits}, labels, items, inputs.get("layout"))
@@ -277,7 +275,7 @@ class TrialTrainer(transformers.Trainer):
         # the second condition waits for the device, which most corpora need not
         if not self._has_unlabelled or inputs["labels"].ne(IGNORED).any():
             if isinstance(self._loss, CrfLoss):  # needs the layout of the batch
-                return self._batch_loss(inputs, named.get("num_items_in_batch"))
+                return self._batch_loss({**inputs, "count": named.get("num_items_in_batch")})
             return super().compute_loss(model, inputs, *arguments, **named)
         outputs = model(**{name: value for name, value in inputs.items() if name != "labels"})
         return outputs.logits.sum() * 0.0

@@ -17,7 +17,7 @@ from tune_ner.data.corpus import Corpus, SplitName
 from tune_ner.data.splits import Split
 from tune_ner.errors import DivergedError, EncoderError
 from tune_ner.training.checkpoints import SavedTrial, Tensors, TrialCheckpoint
-from tune_ner.training.crf_head import CrfHead, CrfLoss
+from tune_ner.training.crf_head import CrfHead, CrfLoss, transitions_of
 from tune_ner.training.cuda_graph import GraphedStep
 from tune_ner.training.encoders import Encoder, load_model
 from tune_ner.training.evaluation_loop import SplitOutput, logits_of, predict
@@ -307,8 +307,8 @@ class _Trial:
         )
 
     def _tags(self, split_name: SplitName, output: SplitOutput) -> Tags:
-        learnt = self._model.crf.learnt if self._config.head == "crf" else None
-        return self._scorers[split_name].tags(output.output, learnt)
+        transitions = transitions_of(self._model.crf.state_dict()) if self._config.head == "crf" else None
+        return self._scorers[split_name].tags(output.output, transitions)
 
     @property
     def _accumulated(self) -> int:
