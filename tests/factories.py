@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tune_ner.audit.findings import AuditReport, Finding, Severity
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.data.corpus import Corpus, Sentence, Span, SplitName
@@ -16,6 +18,8 @@ from tune_ner.evaluation.span_metrics import score_spans
 from tune_ner.results.audits import Audits
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
+from tune_ner.tagging.probabilities import WordProbabilities, pack
+from tune_ner.tagging.tokenization import split_texts
 from tune_ner.training.result import EpochMetrics, SplitMetrics, TrialProfile, TrialResult
 
 CORPUS = Corpus(
@@ -80,7 +84,19 @@ def a_result(validation: Sequence[float] = (0.5,), test: float = 0.4, cut: int =
         seconds={"train_and_evaluate": 1.5},
         metrics={"validation": split_metrics(validation[best]), "test": split_metrics(test)},
         predicted_spans={"validation": ((Span(10, 17, "DRUG"),),), "test": ((),)},
+        probabilities=_probabilities(),
     )
+
+
+def _probabilities() -> bytes:
+    """Return the stored probabilities of a model that finds these spans in the sentences of `SPLIT`."""
+    splits: dict[SplitName, WordProbabilities] = {}
+    entities: dict[SplitName, int | None] = {"validation": 2, "test": None}
+    for name, found in entities.items():
+        words, _, _ = split_texts([CORPUS.sentences[index].text for index in SPLIT[name]], "whitespace")
+        values = np.array([[0.2, 0.8] if index == found else [0.9, 0.1] for index in range(len(words))])
+        splits[name] = WordProbabilities(words, values, "BIO", ("O", "B-DRUG"))
+    return pack(splits)
 
 
 def a_record(validation: Sequence[float] = (0.5,), test: float = 0.4, **changes: Any) -> TrialRecord:

@@ -146,7 +146,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "my-grid.yaml").write_text(GRID)
     (folder / "benchmarks").symlink_to(ROOT / "benchmarks")
     a_model_folder(folder / "encoder", [sentence.text for sentence in sentences])
-    records = [a_record((0.5, 0.6 + rate), learning_rate=rate) for rate in (1e-3, 2e-3)]
+    records = [a_record((0.5, 0.6 + rate), learning_rate=rate) for rate in (1e-3, 2e-3, 3e-3)]
     for name in ("demo-1", "with-brackets", "without"):
         a_run(folder / "results", records, name, audits={None: an_audit()})
     an_untrained_model().save(folder / "results" / "demo-1" / "best")
@@ -262,7 +262,8 @@ def run_of_package(place: Path, command: str, words: Sequence[str]) -> None:
     if command == "submit":
         kind = "search" if "--search" in arguments else "grid"
         check_options(arguments, *(executed(place, [*start, name, "--help"]) for name in ("submit", kind)))
-    elif command in ("serve", "push"):  # run until they are stopped, or need the Hub
+    elif command in ("serve", "push") or (command == "export" and "--ensemble" in arguments):
+        # they run until they are stopped, need the Hub, or train
         check_options(arguments, executed(place, [*start, command, "--help"]))
     elif command == "grid" and {"notebook", "clean", "honest"} & set(
         arguments

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -135,6 +135,44 @@ class Results(run_results.Results):
         except RunFolderError as error:  # many may read a store and not write to it
             LOGGER.warning("report not uploaded: %s", error)
         return Page(page)
+
+    def export_ensemble(
+        self,
+        configurations: int = 3,
+        folder: str | Path | None = None,
+        *,
+        corpus: Any = None,
+        note: Callable[[str], None] = LOGGER.warning,
+        **options: Any,
+    ) -> Path:
+        """Write the models of the best configurations into one folder, which `Predictor.load` reads as an ensemble.
+
+        Trials whose weights the run did not keep are trained again.
+
+        Args:
+            configurations: number of configurations, as for `ensemble`, which tells how good their ensemble is.
+            folder: the new folder; `ensemble/` in the run folder by default.
+            corpus: the corpus of the run, if it was in memory.
+            note: called with what the user should know.
+            options: resources of each trial, cluster and retries: see `run_options`.
+
+        Returns:
+            The folder.
+
+        Raises:
+            RunFolderError: as for `ensemble`; or the data or an encoder has changed since the run.
+            ModelError: the folder exists or cannot be written, or a trial failed.
+            SpaceError, DataError, EncoderError, ResourceError: the trials cannot be started.
+        """
+        from tune_ner.tuning.ensemble_export import export_ensemble
+
+        records = self.ensemble_records(configurations)
+        if self.space is None:
+            raise RunFolderError(self.space_problem)
+        target = Path(folder) if folder else self.run_dir.path / "ensemble"
+        loaded = None if corpus is None else load_corpus(corpus, markup=self.space.markup)
+        export_ensemble(self.run_dir, records, prepare(self.space, loaded), target, run_options(**options), note)
+        return target
 
 
 def load_results(path: str | Path) -> Results:

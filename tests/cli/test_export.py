@@ -29,7 +29,10 @@ def test_a_model_is_written_next_to_its_folder_and_read_by_predict(
 def test_mistakes_are_reported(tmp_path: Path) -> None:
     model = a_model_folder(tmp_path / "best")
     for arguments, expected in (
-        ([str(model)], "expected --onnx"),
+        ([str(model)], "expected either --onnx or --ensemble N"),
+        ([str(model), "--onnx", "--ensemble", "2"], "expected either --onnx or --ensemble N"),
+        ([str(model), "--ensemble", "2", "--quantize", "int8"], "found --quantize with --ensemble"),
+        ([str(model), "--ensemble", "2"], "expected a run folder"),
         ([str(tmp_path / "none"), "--onnx"], "no such folder"),
         ([str(model), "--onnx", "--output", str(tmp_path)], "exists; choose another folder with --output"),
     ):

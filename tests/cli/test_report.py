@@ -55,6 +55,19 @@ def test_reports_are_the_same_each_time(run: RunDir) -> None:
     assert (report(run.path).output, files(run)) == first
 
 
+def test_ensembles_are_evaluated_when_asked_for_and_shown_from_then_on(run: RunDir) -> None:
+    assert "Ensemble" not in report(run.path).output
+    for options in (["--ensemble", "2"], []):
+        outcome = report(run.path, *options)
+        assert outcome.exit_code == 0
+        assert "Ensemble of 2 models, all of the 2 best configurations: test span F1 0.000" in outcome.output
+    assert "Ensemble of 2 models" in (run.path / "report.html").read_text()
+    assert "ensembles.csv" in (run.path / "report.html").read_text()
+    outcome = report(run.path, "--ensemble", "3")
+    assert outcome.exit_code == 2
+    assert "an ensemble of 3 configurations; expected 1 to 2" in " ".join(outcome.output.split())
+
+
 def test_runs_that_are_named_twice_are_reported_once_and_compared(run: RunDir, tmp_path: Path) -> None:
     other = a_run(tmp_path, [a_record()], "other")
     outcome = report(run.path, other.path, f"{run.path}/../made/")

@@ -16,13 +16,18 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.inference.test_ensemble_dir import an_ensemble
 from tests.model_folders import TEXTS, a_model_folder
-from tune_ner.data.corpus import PredictedSpan
+from tune_ner.data.corpus import PredictedSpan, Sentence
 from tune_ner.data.formats.raw_text import LONGEST_TEXT
 from tune_ner.errors import EncoderError, ModelError, TextError
+from tune_ner.inference.model_dir import read_model_dir
 from tune_ner.inference.predictor import Predictor
+from tune_ner.inference.word_tagger import WordTagger
+from tune_ner.tagging.probabilities import WordProbabilities
 from tune_ner.tagging.tokenization import split_words
 from tune_ner.training.model_export import INFERENCE_CONFIG_FILE
+from tune_ner.training.training_text_hashes import HASHES_FILE
 
 WORDS = st.sampled_from([*{word for text in TEXTS[:40] for word in text.split()}, "a\u0308\u0301", "💊", "x" * 200])
 some_texts = st.lists(WORDS, max_size=30).map(" ".join)
@@ -250,3 +255,34 @@ def test_folder_that_cannot_be_loaded_is_an_error(folder: Path, tmp_path: Path) 
     ):
         with pytest.raises(error, match=expected):
             Predictor.load(tmp_path / name)
+
+
+def test_an_ensemble_averages_its_models(tmp_path: Path) -> None:
+    folder, texts = an_ensemble(tmp_path, {"seed": 1, "tagging_scheme": "BIOES"}, {"seed": 2}), TEXTS[:40]
+    ensemble = Predictor.load(folder)
+    taggers = [WordTagger(read_model_dir(folder / f"{number}-model"), "cpu", "fp32") for number in (0, 1)]
+    sentences = [Sentence(str(number), text) for number, text in enumerate(texts)]
+    mean = WordProbabilities.average([tagger(sentences)[0] for tagger in taggers])
+    found = ensemble.predict(texts)
+    assert list(map(places, found)) == [[(s.start, s.end, s.label) for s in spans] for spans in mean.spans()]
+    assert sum(map(len, found)) > 20
+    alone = [Predictor.load(folder / f"{number}-model").predict(texts) for number in (0, 1)]
+    assert all(list(map(places, one)) != list(map(places, found)) for one in alone)
+
+
+def test_an_ensemble_of_equal_models_has_their_scores(tmp_path: Path) -> None:
+    changes: dict[str, object] = {"tagging_scheme": "IO", "decoding": "viterbi"}
+    folder = an_ensemble(tmp_path, changes, changes)
+    one, both = Predictor.load(folder / "0-model").predict(TEXTS[:40]), Predictor.load(folder).predict(TEXTS[:40])
+    assert list(map(places, one)) == list(map(places, both))
+    scores = [[span.score for spans in found for span in spans] for found in (one, both)]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-3)
+
+
+def test_training_texts_of_an_ensemble_are_those_of_all_models(tmp_path: Path) -> None:
+    folder = an_ensemble(tmp_path, {"seed": 1}, {"seed": 2})
+    hashes = Predictor.load(folder).training_text_hashes
+    assert hashes is not None
+    assert TEXTS[0] in hashes
+    (folder / "1-model" / HASHES_FILE).unlink()
+    assert Predictor.load(folder).training_text_hashes is None

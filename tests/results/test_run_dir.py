@@ -63,7 +63,7 @@ def test_records_are_read_as_they_were_written(run_dir: RunDir) -> None:
     for record in written:
         run_dir.append(record, CORPUS, SPLIT)
     read = run_dir.records()
-    without: Any = {"result": {"predicted_spans", "epoch_counts"}}
+    without: Any = {"result": {"predicted_spans", "epoch_counts", "probabilities"}}
     assert [record.model_dump(exclude=without) for record in read] == [
         record.model_dump(exclude=without) for record in written
     ]
@@ -73,7 +73,7 @@ def test_record_is_one_line_without_predicted_spans(run_dir: RunDir) -> None:
     run_dir.append(a_record(), CORPUS, SPLIT)
     lines = run_dir.trials_file.read_text(encoding="utf-8").splitlines()
     assert len(lines) == 1
-    assert not {"predicted_spans", "epoch_counts"} & set(json.loads(lines[0])["result"])
+    assert not {"predicted_spans", "epoch_counts", "probabilities"} & set(json.loads(lines[0])["result"])
 
 
 def test_predictions_are_written_with_gold_spans_and_text(run_dir: RunDir) -> None:

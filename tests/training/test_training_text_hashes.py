@@ -30,3 +30,13 @@ def test_missing_file_is_none_and_truncated_file_an_error(tmp_path: Path) -> Non
     (tmp_path / HASHES_FILE).write_bytes(b"123456789")
     with pytest.raises(ModelError, match="9 bytes"):
         TrainingTextHashes.read(tmp_path)
+
+
+def test_hashes_of_several_models_are_all_of_theirs_or_unknown() -> None:
+    one, other = TrainingTextHashes.of(["a"]), TrainingTextHashes.of(["b"])
+    both = TrainingTextHashes.union([one, other])
+    assert both is not None
+    assert "a" in both
+    assert "b" in both
+    assert "c" not in both
+    assert TrainingTextHashes.union([one, None]) is None

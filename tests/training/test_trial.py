@@ -18,6 +18,8 @@ from tune_ner.data.corpus import Corpus, Sentence, Span, SplitName
 from tune_ner.data.splits import Split, SplitSpec, split_corpus
 from tune_ner.data.synthetic.generator import synthetic_corpus
 from tune_ner.errors import DivergedError, EncoderError
+from tune_ner.tagging.alignment import tags_to_spans
+from tune_ner.tagging.probabilities import unpack
 from tune_ner.tagging.schemes import SCHEMES
 from tune_ner.tagging.tokenization import split_words
 from tune_ner.training import features, tiny_encoder
@@ -515,3 +517,27 @@ def test_training_on_sentences_without_words_has_loss_zero() -> None:
     found = trained(corpus, replace(split, train=tuple(range(160, 168))), batch_size=4, epochs=1)
     assert found.train_loss == 0.0
     assert found.metrics["test"].seqeval.f1 < 0.1
+
+
+@pytest.mark.parametrize("changes", [{}, {"head": "crf"}, {"decoding": "viterbi", "batching": "padded"}])
+def test_stored_probabilities_give_the_predicted_spans_of_a_model_that_decodes_by_viterbi(
+    changes: dict[str, Any],
+) -> None:
+    result = trained(epochs=3, tagging_scheme="BIO", **changes)
+    for name in SCORED:
+        found = unpack(result.probabilities, name, "BIO", result.labels)
+        assert len(found.words.firsts) == len(SPLIT[name]) + 1
+        assert found.values.sum(axis=1) == pytest.approx(np.ones(len(found.words)), abs=0.01)
+        if changes.get("decoding") == "viterbi":
+            assert tuple(found.spans()) == result.predicted_spans[name]
+        elif not changes:
+            labels = np.array(result.labels)[found.values.argmax(axis=1)].tolist()
+            pairs = pairwise(found.words.firsts.tolist())
+            spans = [tags_to_spans(labels[a:b], found.words.of(index)) for index, (a, b) in enumerate(pairs)]
+            assert tuple(spans) == result.predicted_spans[name]
+
+
+def test_probabilities_are_not_stored_without_test_or_for_too_many_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert trained(epochs=1, options=TrialOptions(measure_test=False)).probabilities == b""
+    monkeypatch.setattr(trial_module, "MOST_PROBABILITIES", 10)
+    assert trained(epochs=1).probabilities == b""

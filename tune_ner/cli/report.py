@@ -18,6 +18,15 @@ def report(
         list[str], typer.Argument(metavar="RUN", help="Run folders, such as results/demo-1 or s3://bucket/runs/demo-1.")
     ],
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    ensemble: Annotated[
+        int | None,
+        typer.Option(
+            help="Also evaluate the models of the best N configurations as one, by their mean probabilities.",
+            metavar="N",
+            min=1,
+            show_default="none",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(help="Write the comparison of several runs as a page, such as comparison.html.", dir_okay=False),
@@ -28,6 +37,8 @@ def report(
     Examples:
 
         tune-ner report results/demo-1
+
+        tune-ner report results/demo-1 --ensemble 3
 
         tune-ner report results/with-brackets results/without --output both.html
 
@@ -42,6 +53,9 @@ def report(
             raise RunFolderError(f"--output {output}: only one run given; expected two runs or more to compare")
         if output and not output.parent.is_dir():
             raise RunFolderError(f"--output {output}: folder {output.parent} does not exist; create it first")
+        for run in found:
+            if ensemble:
+                run.ensemble(ensemble)
         sections = report_sections(found)
         if markdown:
             print_text(console, markdown_of(sections))

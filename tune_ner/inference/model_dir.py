@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,7 @@ from tune_ner.training.training_text_hashes import TrainingTextHashes
 from tune_ner.utils.remote import RemoteRun, is_url
 from tune_ner.utils.text import first_line
 
+ENSEMBLE_FILE = "ensemble.json"
 _LONGEST_WINDOW = 512
 _SHORTEST_WINDOW = 8
 
@@ -86,6 +90,27 @@ def read_model_dir(path: str | Path) -> ModelDir:
     return ModelDir(model, tokenizer, labels, config, tuple(notes), TrainingTextHashes.read(folder))
 
 
+@contextmanager
+def new_model_folder(target: Path) -> Iterator[Path]:
+    """Yield a folder next to `target` that is renamed at the end, so that an error leaves nothing.
+
+    Raises:
+        ModelError: the target exists or cannot be written.
+    """
+    if target.exists():
+        raise ModelError(f"{target}: exists; choose another folder with --output, or remove it")
+    work = target.with_name(f".{target.name}.new")
+    shutil.rmtree(work, ignore_errors=True)
+    try:
+        work.mkdir(parents=True)
+        yield work
+        work.rename(target)
+    except OSError as error:
+        raise ModelError(f"{target}: cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
 def _fetched(url: str) -> Path:
     """Fetch the best model of a run in an object store, and return the local copy of the run."""
     run = RemoteRun(url.rstrip("/").removesuffix("/best"))
@@ -121,6 +146,8 @@ def find_model_dir(path: str | Path) -> Path:
             problem = "no such folder"
         elif not folder.is_dir():
             problem = "a file"
+        elif (folder / ENSEMBLE_FILE).is_file():
+            problem = "an ensemble of several models; name one of the folders in it"
         elif not (folder / "config.json").is_file():
             problem = "no config.json in it" if any(folder.iterdir()) else "the folder is empty"
     except (OSError, RuntimeError) as error:  # a name that is too long, no permission, an unknown home folder

@@ -13,7 +13,7 @@ import torch
 
 from tune_ner.config.hyperparameters import Quantization
 from tune_ner.errors import ModelError
-from tune_ner.inference.model_dir import ModelDir, find_model_dir, read_model_dir
+from tune_ner.inference.model_dir import ModelDir, find_model_dir, new_model_folder, read_model_dir
 from tune_ner.inference.onnx_model import ONNX_FILE, OnnxModel
 from tune_ner.tagging.alignment import IGNORED
 from tune_ner.training.dataset import Windows
@@ -49,14 +49,12 @@ def export_onnx(source: str | Path, target: Path, quantization: Quantization = "
         ModelError: the model cannot be read or exported, computes other logits, or the target exists.
         EncoderError: the tokenizer of the model cannot be loaded.
     """
-    if target.exists():
-        raise ModelError(f"{target}: exists; choose another folder with --output, or remove it")
     folder = find_model_dir(source)
     model_dir = read_model_dir(folder)
     if isinstance(model_dir.model, OnnxModel):
         raise ModelError(f"{folder}: is in ONNX format already; export the folder that it was made from")
     imported("onnxscript", "onnx", "the export to ONNX", ModelError)
-    with _new_folder(target) as work:
+    with new_model_folder(target) as work:
         shutil.copytree(folder, work, ignore=shutil.ignore_patterns(*_WEIGHTS), dirs_exist_ok=True)
         _export(model_dir, work / ONNX_FILE)
         _compare(model_dir, OnnxModel(work))
@@ -135,21 +133,6 @@ def _quantize(file: Path) -> None:
     for path in file.parent.glob(f"{file.name}*"):
         path.unlink()
     quantized.rename(file)
-
-
-@contextmanager
-def _new_folder(target: Path) -> Iterator[Path]:
-    """Yield a folder next to `target` that is renamed at the end, so that an error leaves nothing."""
-    work = target.with_name(f".{target.name}.new")
-    shutil.rmtree(work, ignore_errors=True)
-    try:
-        work.mkdir(parents=True)
-        yield work
-        work.rename(target)
-    except OSError as error:
-        raise ModelError(f"{target}: cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 @contextmanager

@@ -25,12 +25,14 @@ from tune_ner.report.error_explorer import EXPLORED_SPLITS, errors_of
 from tune_ner.report.html_page import Page, PageSection
 from tune_ner.report.learning_curves import curves_data, learning_curve_charts
 from tune_ner.report.sections import (
+    Item,
     Section,
     Sentence,
     audit_section,
     caveats_of,
     comparison_section,
     effect_sections,
+    ensemble_section,
     files_section,
     leaderboard_section,
     notes_section,
@@ -58,6 +60,7 @@ _FILES = {
     "leaderboard.md": "leaderboard as Markdown",
     "leaderboard.tex": "leaderboard as LaTeX",
     "figures/": "the charts of this page as SVG and PNG",
+    "ensembles.csv": "ensembles of the best configurations",
     "ner_results_with_lr.csv": "one row per trial",
     "curves.csv": "learning curves: one row per epoch",
     "expected_best.csv": "expected best validation score by the number of configurations",
@@ -68,7 +71,7 @@ _FILES = {
     "space.yaml": "search space with all defaults",
     "audit.json": "all findings of the data audit",
     "trials.jsonl": "the record of every trial",
-    "predictions/": "predicted spans of every trial",
+    "predictions/": "predicted spans and label probabilities of every trial",
     "run.log": "log of the run and of its libraries",
 }
 
@@ -166,12 +169,16 @@ def _leaderboard(results: Results) -> PageSection:
         text = "No trial was completed: there is no leaderboard and there are no predictions to show."
         return PageSection("leaderboard", "Leaderboard", (Sentence(text, tone="warning"), *below))
     table, *sentences = leaderboard.content
+    ensembles = ensemble_section(results)
+    folded: dict[str, Sequence[Item]] = {"How certain is this ranking?": sentences}
+    if ensembles:
+        folded["Is an ensemble better?"] = ensembles.content
     return PageSection(
         "leaderboard",
         "Leaderboard",
         charts=_present(leaderboard_chart(results)),
         details=[table, *below],
-        folded={"How certain is this ranking?": sentences},
+        folded=folded,
     )
 
 

@@ -127,6 +127,15 @@ def effects_section(results: Results) -> Section | None:
     return Section("Which values are better?", (table, explained))
 
 
+def ensemble_section(results: Results) -> Section | None:
+    """Return the ensembles that were evaluated; None without any."""
+    content = [Sentence(text) for each in results.ensembles for text in each.sentences()]
+    if len(results.ensembles) > 1:
+        text = f"{len(results.ensembles)} ensembles were evaluated on test; choose one by its validation score."
+        content.append(Sentence(text, "note"))
+    return Section("Ensembles", tuple(content)) if content else None
+
+
 def search_sections(results: Results) -> list[Section]:
     """Return the confirmation of a search's best configurations and the importance of its hyperparameters."""
     search = results.search
@@ -195,6 +204,7 @@ def outcome_sections(results: Results, trials: int, *, is_complete: bool = False
     sections = (
         Section("Before you use these results", caveats) if caveats else None,
         leaderboard_section(results, is_brief=not is_complete),
+        ensemble_section(results),
         *(effect_sections(results) if is_complete else (effects_section(results),)),
         *search_sections(results),
         notes_section(results, trials),

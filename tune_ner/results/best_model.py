@@ -20,6 +20,20 @@ ModelFiles = Mapping[str, npt.NDArray[np.uint8]]
 _UNFINISHED = ".part"
 
 
+def write_model_files(folder: Path, files: ModelFiles) -> None:
+    """Write a model into a new folder; it is on the disk on return.
+
+    Raises:
+        OSError: the folder exists, or cannot be written.
+    """
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        with (folder / name).open("wb") as file:
+            file.write(content.data)
+            file.flush()
+            os.fsync(file.fileno())
+
+
 class BestModelDir:
     """The models in a run folder: the exported one in `best/`, and the best one so far in `.best/TRIAL_ID`.
 
@@ -55,12 +69,7 @@ class BestModelDir:
         unfinished, complete = self._waiting / f"{trial_id}{_UNFINISHED}", self._waiting / trial_id
         try:
             shutil.rmtree(unfinished, ignore_errors=True)
-            unfinished.mkdir(parents=True)
-            for name, content in files.items():
-                with (unfinished / name).open("wb") as file:
-                    file.write(content.data)
-                    file.flush()
-                    os.fsync(file.fileno())
+            write_model_files(unfinished, files)
             if complete.exists():
                 self._remove(complete)
             unfinished.rename(complete)

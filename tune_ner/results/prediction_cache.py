@@ -113,9 +113,11 @@ class PredictionCache:
             np.stack([self.counts(record, split_name, label, novelty) for record in trials])
             for trials in cells.values()
         ]
-        return counts, [self._ids(trials[0], fold, split_name) for (fold, _), trials in cells.items()]
+        return counts, [self.document_ids(trials[0], split_name) for trials in cells.values()]
 
-    def _ids(self, record: TrialRecord, fold: int, split_name: SplitName) -> Ids:
+    def document_ids(self, record: TrialRecord, split_name: SplitName) -> Ids:
+        """Return the document id of each sentence of a split, see `replicate_counts`; shape (sentences,)."""
+        fold = _fold(record)
         groups = self.predictions(record.trial_id, split_name).groups
         if len(set(groups)) < _FEWEST_GROUPS:
             groups = [""] * len(groups)
@@ -173,7 +175,7 @@ class PredictionCache:
 
         The epochs of a trial are a `seed_group` of the sample. A trial whose epochs were not recorded has one epoch.
         """
-        ids = [self._ids(record, _fold(record), "validation") for record in records]
+        ids = [self.document_ids(record, "validation") for record in records]
         return read_counts([self._epoch_counts(record) for record in records], ids)
 
     def _epoch_counts(self, record: TrialRecord) -> Counts:
@@ -217,7 +219,7 @@ class PredictionCache:
             of_sentence = {index: row for index, *row in audit.baseline_counts}
             indices = self.predictions(record.trial_id, "test").indices
             baselines.append(np.array([of_sentence.get(index, [0, 0, 0]) for index in indices])[np.newaxis])
-        ids = [self._ids(record, _fold(record), "test") for record in records]
+        ids = [self.document_ids(record, "test") for record in records]
         own = read_counts([self.counts(record, "test")[np.newaxis] for record in records], ids)
         seeds = self.seed_variance_of(records, "test")
         return contrast([own, read_counts(baselines, ids)], [1, -1], [seeds, NO_SEED_VARIANCE])

@@ -22,7 +22,8 @@ from tune_ner.results.best_model import BestModelDir
 from tune_ner.results.predictions import Predictions, read_predictions, write_predictions
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.resume import RunConfig, check_run_config, lock_run
-from tune_ner.results.test_set_log import fingerprint_of_split, log_test_use
+from tune_ner.results.test_set_log import fingerprint_of_split, log_test_use, used_test_splits
+from tune_ner.tagging.probabilities import WordProbabilities, unpack
 from tune_ner.utils.io import append_line, atomic_write, first_problem
 from tune_ner.utils.remote import TRIALS, RemoteRun, is_url
 
@@ -232,12 +233,23 @@ class RunDir:
         with self._accessing("cannot be written"):
             if record.result:
                 write_predictions(self._predictions_file(record.trial_id), record.result, corpus, split)
+                if record.result.probabilities:
+                    atomic_write(self._probabilities_file(record.trial_id), record.result.probabilities)
                 log_test_use(self.path, fingerprint_of_split(corpus, split.test), record.trial_id)
-            append_line(
-                self.trials_file, record.model_dump_json(exclude={"result": {"predicted_spans", "epoch_counts"}})
-            )
+            in_files = {"predicted_spans", "epoch_counts", "probabilities"}
+            append_line(self.trials_file, record.model_dump_json(exclude={"result": in_files}))
             for checkpoint in self.checkpoints.glob(f"{record.trial_id}.*"):
                 checkpoint.unlink(missing_ok=True)
+
+    def log_ensemble(self, configurations: int) -> None:
+        """Note in the test-set log that an ensemble of this many configurations was evaluated on test.
+
+        Raises:
+            RunFolderError: the log cannot be written.
+        """
+        with self._accessing("cannot be written"):
+            for fingerprint in used_test_splits(self.path):
+                log_test_use(self.path, fingerprint, f"ensemble-{configurations}")
 
     @contextmanager
     def _accessing(self, problem: str) -> Iterator[None]:
@@ -297,8 +309,31 @@ class RunDir:
         """
         return read_predictions(self._predictions_file(trial_id), split_name)
 
+    def probabilities_of(self, record: TrialRecord, split_name: SplitName) -> WordProbabilities:
+        """Return the label probabilities of the words of a split, as a completed trial predicted them.
+
+        Raises:
+            RunFolderError: the file is missing or corrupt.
+        """
+        assert record.result
+        file = self._probabilities_file(record.trial_id)
+        try:
+            return unpack(file.read_bytes(), split_name, record.config.tagging_scheme, record.result.labels)
+        except FileNotFoundError as error:
+            raise RunFolderError(
+                f"{file}: missing; expected the label probabilities of the trial, which runs of older versions and "
+                "runs with very large test sets lack. Run the trial again in a new run."
+            ) from error
+        except OSError as error:
+            raise RunFolderError(f"{file}: cannot be read: {error.strerror or error}") from error
+        except ValueError as error:
+            raise RunFolderError(f"{file}: not the label probabilities of a trial: {error}") from error
+
     def _predictions_file(self, trial_id: str) -> Path:
         return self.predictions / f"{trial_id}.jsonl"
+
+    def _probabilities_file(self, trial_id: str) -> Path:
+        return self.predictions / f"{trial_id}.npz"
 
     def replace_with(self, later: RunDir) -> None:
         """Move a later state of the same run, such as one fetched from a cluster, into the place of this one.

@@ -16,6 +16,7 @@ from tune_ner.errors import RunFolderError, SpaceError
 from tune_ner.evaluation.ranking import expected_best
 from tune_ner.results.audits import Audits
 from tune_ner.results.effects import ComparedEffect, Effect, all_effects, answer_questions, compare_effects
+from tune_ner.results.ensemble import Ensemble, combine, current_ensembles, ensemble_records, record_ensemble
 from tune_ner.results.headline import Headline
 from tune_ner.results.leaderboard import LeaderboardEntry, leaderboard_entries
 from tune_ner.results.prediction_cache import PredictionCache
@@ -158,6 +159,37 @@ class Results:
     def answers(self) -> dict[str, list[str]]:
         """Questions that the run answers, such as `Which tagging scheme?`, each with its answer in sentences."""
         return answer_questions(self.compared_effects, self.cache, self.records)
+
+    def ensemble(self, configurations: int = 3) -> Ensemble:
+        """Evaluate the models of the best configurations as one, and record it in `ensembles.csv`.
+
+        Their label probabilities, which the run stored, are averaged; nothing is trained. Choose `configurations` by
+        the validation scores: each ensemble is another use of the test set.
+
+        Args:
+            configurations: number of configurations, the best ones on validation; with 1, the ensemble consists of
+                all seeds of the best configuration.
+
+        Raises:
+            RunFolderError: there are too few configurations or models, the configurations split texts into different
+                words, or the label probabilities of a trial are missing.
+        """
+        found = combine(self.cache, self.entries, configurations)
+        record_ensemble(self.run_dir, found)
+        return found
+
+    def ensemble_records(self, configurations: int) -> tuple[TrialRecord, ...]:
+        """Return the trials of an ensemble of the best configurations.
+
+        Raises:
+            RunFolderError: there are too few configurations, or they have a single trial.
+        """
+        return ensemble_records(self.run_dir, self.entries, configurations)
+
+    @property
+    def ensembles(self) -> list[Ensemble]:
+        """The ensembles of the best configurations that were evaluated on test."""
+        return current_ensembles(self.run_dir, self.entries)
 
     @cached_property
     def search(self) -> SearchAnalysis | None:

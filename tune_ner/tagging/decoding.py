@@ -21,7 +21,7 @@ Score = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Transitions(BaseModel):
-    """Learnt scores of the transitions of a linear-chain CRF.
+    """Learned scores of the transitions of a linear-chain CRF.
 
     Attributes:
         transitions: scores of each label (row) before each other one (column), shape (labels, labels).

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import Base64Bytes
+
 from tune_ner.config.hyperparameters import SelectionMetric
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.data.corpus import Span, SplitName
@@ -112,6 +114,8 @@ class TrialResult:
         metrics: metrics of the best epoch on validation and, unless the test split was left out, on test.
         predicted_spans: predicted spans on the same splits, one tuple per sentence in the order of the split.
         epoch_counts: for each epoch, the counts of exact spans in each validation sentence.
+        probabilities: label probabilities of the words of these splits, as `tune_ner.tagging.probabilities.pack` stores
+            them; empty if the test split was left out, or has too many words.
         test_loss: mean cross-entropy on test; None if the test split was left out.
         encoding: for each split, the entities that tags, words or truncation lost.
         training_log: pairs of a step and the mean training loss since the previous logged step.
@@ -141,3 +145,4 @@ class TrialResult:
     metrics: dict[SplitName, SplitMetrics] = field(default_factory=dict)
     predicted_spans: dict[SplitName, tuple[tuple[Span, ...], ...]] = field(default_factory=dict)
     epoch_counts: tuple[SentenceCounts, ...] = ()
+    probabilities: Base64Bytes = b""

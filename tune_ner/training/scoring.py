@@ -19,6 +19,7 @@ from tune_ner.evaluation.seqeval_metrics import (
 from tune_ner.evaluation.span_metrics import score_spans, sentence_counts
 from tune_ner.tagging.alignment import tags_to_spans
 from tune_ner.tagging.decoding import Transitions, ViterbiDecoder, word_labels
+from tune_ner.tagging.probabilities import WordProbabilities
 from tune_ner.tagging.schemes import SCHEMES
 from tune_ner.training.features import TrialFeatures
 from tune_ner.training.result import SentenceCounts, SplitMetrics
@@ -47,11 +48,18 @@ class Scorer:
         """Return a tag for every word; `O`, the first label, for truncated words.
 
         Args:
-            output: label ids of shape (subwords,), or with Viterbi decoding label scores of shape (subwords, labels).
+            output: label scores of shape (subwords, labels), or without Viterbi decoding label ids (subwords,).
             transitions: those of a CRF.
         """
         viterbi = ViterbiDecoder(self._scheme, self._labels, transitions) if self._decodes_sequences else None
+        if viterbi is None and output.ndim > 1:
+            output = output.argmax(axis=-1)
         return self._names(word_labels(output, self._subwords, viterbi))
+
+    def probabilities(self, scores: np.ndarray[Any, Any], transitions: Transitions | None = None) -> WordProbabilities:
+        """Return the label probabilities of every word, from label scores of shape (subwords, labels)."""
+        crf = ViterbiDecoder(self._scheme, self._labels, transitions) if transitions else None
+        return WordProbabilities.of(scores, self._subwords, self._scheme.name, self._labels, crf)
 
     def spans(self, predicted: Tags) -> tuple[tuple[Span, ...], ...]:
         """Return the predicted spans of each sentence, with character offsets."""

@@ -26,6 +26,12 @@ class TrainingTextHashes:
         """Hash texts."""
         return cls(frozenset(map(_hash, texts)))
 
+    @classmethod
+    def union(cls, several: Iterable[Self | None]) -> Self | None:
+        """Return the hashes of several models; None if those of one are unknown."""
+        known = list(several)
+        return None if None in known else cls(frozenset().union(*(each.hashes for each in known if each)))
+
     def __contains__(self, text: str) -> bool:
         return _hash(text) in self.hashes
 

@@ -16,6 +16,8 @@ from tune_ner.config.trial_config import TrialConfig
 from tune_ner.data.corpus import Corpus, SplitName
 from tune_ner.data.splits import Split
 from tune_ner.errors import DivergedError, EncoderError
+from tune_ner.tagging.decoding import Transitions
+from tune_ner.tagging.probabilities import WordProbabilities, pack
 from tune_ner.training.checkpoints import SavedTrial, Tensors, TrialCheckpoint
 from tune_ner.training.crf_head import CrfHead, CrfLoss, transitions_of
 from tune_ner.training.cuda_graph import GraphedStep
@@ -41,6 +43,8 @@ from tune_ner.training.trainer import TrialTrainer, training_arguments
 
 EVALUATED_ROWS = 32
 """Sentences per batch of an evaluation with CUDA graphs."""
+MOST_PROBABILITIES = 10_000_000
+"""Words of validation and test times labels up to which a trial's probabilities are kept: 20 MB."""
 
 
 def _ignore(*_: object) -> None:
@@ -297,18 +301,29 @@ class _Trial:
         used = {"precision": self._precision, "accumulated": self._steps, "seconds": self._clock.so_far()}
         checkpoint.write({**tensors, **weights}, {**epochs, **state, **used})
 
-    def _predict(self, split_name: SplitName) -> SplitOutput:
+    def _predict(self, split_name: SplitName, *, with_scores: bool = False) -> SplitOutput:
         return predict(
             self._model,
             self._windows[split_name],
             self._evaluation_collate,
-            with_scores=self._config.decodes_sequences,
+            with_scores=with_scores or self._config.decodes_sequences,
             forward=self._forward,
         )
 
     def _tags(self, split_name: SplitName, output: SplitOutput) -> Tags:
-        transitions = transitions_of(self._model.crf.state_dict()) if self._config.head == "crf" else None
-        return self._scorers[split_name].tags(output.output, transitions)
+        return self._scorers[split_name].tags(output.output, self._transitions)
+
+    def _probabilities(self, split_name: SplitName, output: SplitOutput) -> WordProbabilities:
+        return self._scorers[split_name].probabilities(output.output, self._transitions)
+
+    @property
+    def _transitions(self) -> Transitions | None:
+        return transitions_of(self._model.crf.state_dict()) if self._config.head == "crf" else None
+
+    @property
+    def _keeps_probabilities(self) -> bool:
+        words = sum(len(self._features.encoded[name].subwords.words) for name in ("validation", "test"))
+        return words * len(self._features.labels) <= MOST_PROBABILITIES
 
     @property
     def _accumulated(self) -> int:
@@ -323,11 +338,15 @@ class _Trial:
         """Evaluate the best epoch; all splits but train are predicted once."""
         config, best, features = self._config, self._best, self._features
         tags: dict[SplitName, Tags] = {"validation": best.tags}
-        test_loss = None
+        test_loss, probabilities = None, b""
         if self._options.measure_test:
             with self._clock("evaluate"):
-                test = self._predict("test")
-            tags["test"], test_loss = self._tags("test", test), test.loss(config.batch_size)
+                test = self._predict("test", with_scores=self._keeps_probabilities)
+                tags["test"], test_loss = self._tags("test", test), test.loss(config.batch_size)
+                if self._keeps_probabilities:
+                    validation = self._predict("validation", with_scores=True)
+                    outputs: dict[SplitName, SplitOutput] = {"validation": validation, "test": test}
+                    probabilities = pack({name: self._probabilities(name, each) for name, each in outputs.items()})
         problem = self._options.checkpoint.problem if self._options.checkpoint else ""
         metrics: dict[SplitName, SplitMetrics] = {name: self._scorers[name].metrics(tags[name]) for name in tags}
         return TrialResult(
@@ -337,6 +356,7 @@ class _Trial:
             metrics=metrics,
             predicted_spans={name: self._scorers[name].spans(tags[name]) for name in tags},
             epoch_counts=tuple(best.counts),
+            probabilities=probabilities,
             encoding={name: encoded.stats.as_dict() for name, encoded in features.encoded.items()},
             labels=features.labels,
             training_log=tuple(self._trainer.losses.log),

@@ -126,7 +126,8 @@ class RecordWriter(tune.Callback):
             self.error = error  # Tune replaces it by an error of its own
             raise
         if record.result:  # predictions are in a file of their own
-            record = record.model_copy(update={"result": replace(record.result, predicted_spans={}, epoch_counts=())})
+            result = replace(record.result, predicted_spans={}, epoch_counts=(), probabilities=b"")
+            record = record.model_copy(update={"result": result})
         self._records.append(record)
         self._events.on_trial_end(record)
 

@@ -39,9 +39,10 @@ from tune_ner.utils.text import plural
 if TYPE_CHECKING:
     from tune_ner.training.features import TokenizedCorpus
 
-# Measured: a record takes about 4 kB, and a sentence with its gold and predicted spans about 300 bytes.
+# Measured: a record takes about 4 kB, a sentence with its gold and predicted spans about 300 bytes, and the label
+# probabilities of its words about 200.
 _RECORD_BYTES = 4_000
-_PREDICTION_BYTES = 300
+_PREDICTION_BYTES = 500
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ class Experiment:
 
     @property
     def disk_bytes(self) -> int:
-        """Estimated size of the records and predicted spans of a grid, without weights."""
+        """Estimated size of the records and predictions of a grid, without weights."""
         sentences = [len(split.validation) + len(split.test) for split in self.splits.values()]
         trials_per_fold = len(self.space.grid_points()) // len(sentences)
         return trials_per_fold * sum(_RECORD_BYTES + count * _PREDICTION_BYTES for count in sentences)

@@ -183,7 +183,7 @@ class _Run:
         with ray_session(options.address, machine, options.dashboard) as dashboard, ExitStack() as stack:
             _ = experiment.tokenized  # computed once, for all workers
             reference = ray.put(experiment)
-            resources = _allocate(experiment, reference, options, machine or cluster_machine(), trials)
+            resources = allocate(experiment, reference, options, machine or cluster_machine(), trials)
             if not self.run_dir.path.exists():
                 self.run_dir.create(experiment.space.to_yaml(), self.config, audits)
                 stack.enter_context(self.run_dir.lock(self.config))
@@ -332,7 +332,7 @@ def _title(hyperparameters: Sequence[str], trial: Any) -> str:
     return trial_of(trial.config).titled(hyperparameters)
 
 
-def _allocate(
+def allocate(
     experiment: Experiment, reference: Any, options: RunOptions, machine: Machine, trials: int
 ) -> TrialResources:
     """Return the resources of each trial; unless the user set them, GPUs are shared by measured memory.
