@@ -20,11 +20,11 @@ from tune_ner.data.loaders import load_corpus
 from tune_ner.errors import AuditError, DataError, RunFolderError, SpaceError, Terminated
 from tune_ner.results.run_dir import RunDir
 from tune_ner.tracking.display import Display, QuietDisplay
-from tune_ner.tracking.mlflow import MlflowTracker
+from tune_ner.tracking.tracker import Tracker
 from tune_ner.training.model_export import INFERENCE_CONFIG_FILE
 
 
-class Tracker:
+class RecordingTracker:
     """A tracker that lists the files of the run folder when the run ends."""
 
     def __init__(self) -> None:
@@ -50,8 +50,8 @@ def test_trackers_receive_tables_and_page(
 ) -> None:
     results = Results(a_run(tmp_path, [a_record((0.5,), seed=1), *([a_failed_trial(seed=2)] if failed else [])]))
     display = QuietDisplay(Console(file=io.StringIO(), width=120))
-    tracker = Tracker()
-    assert finish_run(results, display, [cast(MlflowTracker, tracker)], 2, interrupt) == code
+    tracker = RecordingTracker()
+    assert finish_run(results, display, [cast(Tracker, tracker)], 2, interrupt) == code
     assert {"leaderboard.csv", "report.html", "trials.jsonl"} <= tracker.found
     assert tracker.interrupted == (interrupt is not None)
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tune_ner.audit.findings import AuditReport
 from tune_ner.config.loading import load_space, parse_space
@@ -41,7 +41,7 @@ from tune_ner.utils.text import near_misses
 
 if TYPE_CHECKING:
     from tune_ner.report.plots import Plots
-    from tune_ner.tracking.mlflow import MlflowTracker
+    from tune_ner.tracking.tracker import Tracker, TrackerName
 
 EXIT_FAILED_TRIALS = 3
 _PAGE_HEIGHT = 800
@@ -197,7 +197,7 @@ class Tuner:
         results_dir: folder of the run folders: a path, or a URL of fsspec such as `s3://bucket/runs`.
         reading: how to read the corpus, as for `load_corpus`: `{"tag_column": 3, "group_by": "document"}`.
         display: shows the run; by default a progress bar and the leaderboard. `Display()` shows nothing.
-        track: `mlflow` also logs to the server that MLFLOW_TRACKING_URI names.
+        track: `mlflow` also logs to the server that MLFLOW_TRACKING_URI names, `wandb` to Weights & Biases.
         strict: raise `AuditError` instead of training if the audit finds an error.
         options: resources, scheduler, failures and cluster: see `run_options`.
 
@@ -222,7 +222,7 @@ class Tuner:
         *,
         reading: Mapping[str, Any] | None = None,
         display: Display | None = None,
-        track: Literal["mlflow"] | None = None,
+        track: TrackerName | None = None,
         strict: bool = False,
         **options: Any,
     ) -> None:
@@ -330,12 +330,12 @@ class Tuner:
         self._display.show_audit(audits, earlier_test_uses(self.experiment, self.run_dir))
         return audits
 
-    def _trackers(self) -> list[MlflowTracker]:
+    def _trackers(self) -> list[Tracker]:
         if self._track is None:
             return []
-        from tune_ner.tracking.mlflow import MlflowTracker
+        from tune_ner.tracking.tracker import new_tracker
 
-        return [MlflowTracker(self.run_dir, self.experiment.title, self._display.on_note)]
+        return [new_tracker(self._track, self.run_dir, self.experiment.title, self._display.on_note)]
 
 
 def _refuse_errors(audits: Mapping[int | None, AuditReport]) -> None:
@@ -350,7 +350,7 @@ def _refuse_errors(audits: Mapping[int | None, AuditReport]) -> None:
 def finish_run(
     results: Results,
     display: Display,
-    trackers: Sequence[MlflowTracker],
+    trackers: Sequence[Tracker],
     trials: int,
     interrupt: KeyboardInterrupt | None,
 ) -> int:

@@ -15,25 +15,14 @@ from typing import Any
 import pytest
 
 from tests.factories import a_config, a_failed_trial, a_pruned_trial, a_record, a_run, an_audit
-from tune_ner.config.trial_config import TrialConfig
+from tests.tracking.sending import no_note, send, title
 from tune_ner.errors import OutputError
-from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
 from tune_ner.results.run_results import Results
 from tune_ner.results.table_files import write_tables
 from tune_ner.tracking.mlflow import URI_VARIABLE, MlflowTracker
-from tune_ner.tuning.events import RunStart
-from tune_ner.tuning.resources import TrialResources
 
 pytest.importorskip("mlflow", reason="the extra `mlflow` is not installed")
-
-
-def title(trial: TrialConfig) -> str:
-    return trial.titled()
-
-
-def no_note(message: str) -> None:
-    raise AssertionError(message)
 
 
 @contextmanager
@@ -111,16 +100,6 @@ def nested(run: RunDir) -> tuple[Any, dict[str, list[Any]]]:
 
 def statuses(trials: dict[str, list[Any]]) -> dict[str, list[str]]:
     return {trial: sorted(found.info.status for found in runs) for trial, runs in trials.items()}
-
-
-def send(runs: MlflowTracker, *records: TrialRecord) -> None:
-    """Call the tracker as a run does."""
-    runs.on_run_start(RunStart(TrialResources(1, 0.0, 1)))
-    for record in records:
-        runs.on_trial_start(record.config)
-        for epoch in record.curve:
-            runs.on_epoch_end(record.config, epoch)
-        runs.on_trial_end(record)
 
 
 @pytest.mark.parametrize(

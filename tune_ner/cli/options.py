@@ -209,8 +209,11 @@ class OutputOptions:
     results_dir: ResultsDir = "results"
     export: Annotated[bool, typer.Option(help="Export the best model to best/ in the run folder.")] = True
     track: Annotated[
-        Literal["mlflow"] | None,
-        typer.Option(help="Log the run to the server in MLFLOW_TRACKING_URI.", show_default="TensorBoard files only"),
+        Literal["mlflow", "wandb"] | None,
+        typer.Option(
+            help="Log the run to the MLflow server in MLFLOW_TRACKING_URI, or to Weights & Biases.",
+            show_default="TensorBoard files only",
+        ),
     ] = None
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and exit.")] = False
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only a short summary at the end.")] = False

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +14,8 @@ from tune_ner.errors import OutputError
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
 from tune_ner.results.run_results import Results
+from tune_ner.tracking.tracker import Tracker, best_values, epoch_values, finite, reason, tracker_file, trial_values
 from tune_ner.training.result import EpochMetrics
-from tune_ner.tuning.events import RunEvents, RunStart
-from tune_ner.utils.text import one_line, redact
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 
@@ -38,21 +34,20 @@ _LONGEST_VALUE = 500
 _TIMEOUTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
 
 
-class MlflowTracker(RunEvents):
+class MlflowTracker(Tracker):
     """Sends a run to a tracking server while it runs, and its results at the end.
 
-    Requests are sent from a thread, so that no trial waits for the server. If the server is lost, the run continues;
-    at its end, or that of a later session, the missing trials are sent from their records. A resumed run keeps its
-    MLflow run, whose id is in `mlflow.json`.
+    If the server is lost, the missing trials are sent from their records at the end of the run or of a later session. A
+    resumed run keeps its MLflow run, whose id is in `mlflow.json`.
 
     Args:
-        run_dir: the run folder.
-        title: returns the title of a trial.
-        note: called with a message when the server is lost.
+        run_dir, title, note: see `Tracker`.
 
     Raises:
         OutputError: MLflow is not installed, no server is named, or the server cannot be used.
     """
+
+    service = "MLflow server"
 
     def __init__(self, run_dir: RunDir, title: Callable[[TrialConfig], str], note: Callable[[str], None]) -> None:
         try:
@@ -66,56 +61,19 @@ class MlflowTracker(RunEvents):
             )
         for name, value in _TIMEOUTS.items():
             os.environ.setdefault(name, value)
-        self._run_dir = run_dir
-        self._title = title
-        self._note = note
-        self._file = run_dir.path / "mlflow.json"
-        self._is_lost = False
+        super().__init__(run_dir, title, note)
+        self._file = tracker_file(run_dir, "mlflow")
         self._ids: dict[str, str] = {}
         self._parent = ""
-        self._queue = ThreadPoolExecutor(1, "mlflow")
         try:
             self._client = MlflowClient()
             self._experiment = _experiment(self._client)
         # the client raises errors of its HTTP library, its URL parser and the server
         except Exception as error:
             raise OutputError(
-                f"--track mlflow: the server in {URI_VARIABLE} cannot be used: {_reason(error)}; check the address and "
+                f"--track mlflow: the server in {URI_VARIABLE} cannot be used: {reason(error)}; check the address and "
                 "that `mlflow server` is running"
             ) from error
-
-    def on_run_start(self, start: RunStart) -> None:
-        """Create the MLflow run, or find that of an earlier session."""
-        self._submit(self._start_run)
-
-    def on_trial_start(self, trial: TrialConfig) -> None:
-        """Create a nested run with the hyperparameters."""
-        self._submit(self._start_trial, trial)
-
-    def on_epoch_end(self, trial: TrialConfig, metrics: EpochMetrics) -> None:
-        """Log the metrics of an epoch."""
-        self._submit(self._log_epoch, trial, metrics)
-
-    def on_trial_end(self, record: TrialRecord) -> None:
-        """Log the result of a trial and end its nested run."""
-        self._submit(self._end_trial, record)
-
-    def finish(self, results: Results, is_interrupted: bool) -> None:
-        """Send missing trials, tables, report and model, and wait until the server has them."""
-        self._submit(self._end_run, results, is_interrupted)
-        self._queue.shutdown()
-
-    def _submit(self, task: Callable[..., object], *arguments: Any) -> None:
-        self._queue.submit(self._try, task, *arguments)
-
-    def _try(self, task: Callable[..., object], *arguments: Any) -> None:
-        if self._is_lost and task != self._end_run:
-            return
-        try:
-            task(*arguments)
-        except Exception as error:  # noqa: BLE001 - as above; tracking must not stop the run
-            self._is_lost = True
-            self._note(f"MLflow server lost: {_reason(error)}; the run continues and its records are complete")
 
     def _start_run(self) -> None:
         if self._parent:
@@ -166,13 +124,12 @@ class MlflowTracker(RunEvents):
 
     def _log_epoch(self, trial: TrialConfig, metrics: EpochMetrics) -> None:
         run_id = self._ids.get(trial.trial_id) or self._start_trial(trial)
-        values = {name: value for name, value in asdict(metrics).items() if name != "epoch"}
-        self._log(run_id, values, step=metrics.epoch)
+        self._log(run_id, epoch_values(metrics), step=metrics.epoch)
 
     def _end_trial(self, record: TrialRecord) -> None:
         run_id = self._ids.get(record.trial_id) or self._start_trial(record.config)
         tags = {_STATUS_TAG: record.status, **({_ERROR_TAG: record.error} if record.error else {})}
-        self._log(run_id, _trial_metrics(record), tags=tags, step=len(record.curve))
+        self._log(run_id, trial_values(record), tags=tags, step=len(record.curve))
         self._client.set_terminated(run_id, _MLFLOW_STATUS[record.status])
 
     def _end_run(self, results: Results, is_interrupted: bool) -> None:
@@ -180,7 +137,7 @@ class MlflowTracker(RunEvents):
         self._send_missing_trials(results)
         self._end_running()
         space = results.space
-        self._log(self._parent, _best_metrics(results), space.model_dump(mode="json") if space else {})
+        self._log(self._parent, best_values(results), space.model_dump(mode="json") if space else {})
         for pattern in _ARTIFACTS:
             for path in sorted(self._run_dir.path.glob(pattern)):
                 if path.is_dir():
@@ -194,10 +151,7 @@ class MlflowTracker(RunEvents):
         sent = {(run.data.tags.get(_TRIAL_TAG), run.data.tags.get(_STATUS_TAG)) for run in self._nested_runs()}
         for record in results.records:
             if (record.trial_id, record.status) not in sent:
-                self._start_trial(record.config)
-                for epoch in record.curve:
-                    self._log_epoch(record.config, epoch)
-                self._end_trial(record)
+                self._send_trial(record)
 
     def _log(
         self,
@@ -210,11 +164,9 @@ class MlflowTracker(RunEvents):
         from mlflow.entities import Metric, Param, RunTag
 
         now = int(1000 * time.time())
-        # JSON cannot represent NaN and infinity
-        finite = {name: value for name, value in metrics.items() if value is not None and math.isfinite(value)}
         self._client.log_batch(
             run_id,
-            [Metric(name, float(value), now, step) for name, value in finite.items()],
+            [Metric(name, value, now, step) for name, value in finite(metrics).items()],
             [Param(name, str(value)[:_LONGEST_VALUE]) for name, value in parameters.items()],
             [RunTag(name, value[:_LONGEST_VALUE]) for name, value in tags.items()],
         )
@@ -225,30 +177,6 @@ def _experiment(client: Any) -> str:
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "tune_ner")
     found = client.get_experiment_by_name(name)
     return str(found.experiment_id if found else client.create_experiment(name))
-
-
-def _trial_metrics(record: TrialRecord) -> dict[str, float | None]:
-    metrics: dict[str, float | None] = {"seconds": record.seconds}
-    if record.result:
-        metrics["best_epoch"] = record.result.best_epoch
-        for split_name, scores in record.result.metrics.items():
-            metrics[f"{split_name}_span_f1"] = scores.spans.f1
-            metrics[f"{split_name}_seqeval_f1"] = scores.seqeval.f1
-    return metrics
-
-
-def _best_metrics(results: Results) -> dict[str, float | None]:
-    """Return span F1 of the best configuration with its 95 % intervals."""
-    return {
-        f"best_{split_name}_span_f1{end}": value
-        for best in results.entries[:1]
-        for split_name, interval in (("validation", best.validation), ("test", best.test))
-        for end, value in (("", interval.estimate), ("_low", interval.low), ("_high", interval.high))
-    }
-
-
-def _reason(error: Exception) -> str:
-    return redact(one_line(error))[:300]
 
 
 def _read_id(file: Path) -> str | None:
