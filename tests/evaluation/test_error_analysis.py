@@ -4,12 +4,21 @@ from collections import Counter
 from collections.abc import Callable
 from itertools import permutations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.evaluation.strategies import sentences
 from tune_ner.data.corpus import Span
-from tune_ner.evaluation.error_analysis import ErrorKind, SpanError, SpanPair, find_errors, match_spans
+from tune_ner.evaluation.error_analysis import (
+    ErrorKind,
+    SpanError,
+    SpanPair,
+    confusion_counts,
+    find_errors,
+    match_spans,
+)
 from tune_ner.evaluation.span_metrics import score_spans
 
 GOLD = Span(4, 9, "DRUG")
@@ -64,3 +73,16 @@ def test_error_kinds_add_up_to_the_metrics(gold: list[Span], predicted: list[Spa
     assert kinds["wrong boundary"] + kinds["wrong type and boundary"] == matches["exact"].incorrect
     wrong = {error.gold for error in errors} - {None}
     assert set(gold) - wrong == set(gold) & set(predicted)
+
+
+@given(gold=st.lists(sentences, min_size=1, max_size=4), data=st.data())
+def test_confusion_counts_add_up_to_gold_and_predicted_spans(gold: list[list[Span]], data: st.DataObject) -> None:
+    predicted = [data.draw(sentences) for _ in gold]
+    types = sorted({span.label for spans in (*gold, *predicted) for span in spans})
+    counts = confusion_counts(gold, predicted, types)
+    for place, name in enumerate(types):
+        assert counts[place].sum() == sum(span.label == name for spans in gold for span in set(spans))
+        assert counts[:, place].sum() == sum(span.label == name for spans in predicted for span in set(spans))
+    assert counts[-1, -1] == 0
+    equal = sum(len(set(a) & set(b)) for a, b in zip(gold, predicted, strict=True))
+    assert np.trace(counts) >= equal

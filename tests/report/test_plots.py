@@ -10,12 +10,13 @@ from tests.results.simulated import simulated_run, simulated_trial
 from tune_ner.api import Results
 from tune_ner.errors import RunFolderError
 
-NAMES = ("leaderboard", "learning_curves", "entity_types", "effects")
+NAMES = ("leaderboard", "learning_curves", "entity_types", "effects", "parallel_coordinates", "confusion_matrix")
 
 
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
-    records = [simulated_trial(0.8, learning_rate=rate, model="m<b>") for rate in (1e-3, 2e-3)]
+    settings = [(1e-3, 8), (1e-3, 16), (2e-3, 8)]
+    records = [simulated_trial(0.8, learning_rate=rate, batch_size=size, model="m<b>") for rate, size in settings]
     return Results(simulated_run(tmp_path, records).run_dir)
 
 
@@ -30,6 +31,13 @@ def test_a_chart_is_one_that_altair_can_draw(results: Results, name: str) -> Non
 def test_learning_curves_are_of_the_score_or_the_loss(results: Results) -> None:
     titles = [results.plot.learning_curves(of).to_json() for of in ("score", "loss")]
     assert ["validation loss" in text for text in titles] == [False, True]
+
+
+def test_unknown_charts_are_refused(results: Results) -> None:
+    with pytest.raises(ValueError, match="expected 'validation' or 'test'"):
+        results.plot.confusion_matrix("train")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="expected 'score' or 'loss'"):
+        results.plot.learning_curves("f1")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", NAMES)

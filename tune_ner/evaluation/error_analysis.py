@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Literal, NamedTuple, get_args
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -105,3 +105,30 @@ def _error_kind(pair: SpanPair) -> ErrorKind | None:
     if pair.has_same_range:
         return None if pair.has_same_type else "wrong type"
     return "wrong boundary" if pair.has_same_type else "wrong type and boundary"
+
+
+def confusion_counts(
+    gold: Sequence[Iterable[Span]], predicted: Sequence[Iterable[Span]], entity_types: Sequence[str]
+) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Count pairs of gold and predicted spans by their types, as `pair_spans` pairs them.
+
+    Args:
+        gold, predicted: the spans of each sentence.
+        entity_types: all types.
+
+    Returns:
+        Counts of shape (types + 1, types + 1): gold types by row, predicted types by column. The last column counts
+        missed entities, the last row spurious predictions. Pairs with other boundaries are counted like exact ones.
+    """
+    place = {name: index for index, name in enumerate(entity_types)}
+    counts = np.zeros((len(place) + 1, len(place) + 1), np.int64)
+    for of_gold, of_predicted in zip(gold, predicted, strict=True):
+        golds, guesses = set(of_gold), set(of_predicted)
+        pairs = pair_spans(golds, guesses)
+        for pair in pairs:
+            counts[place[pair.gold.label], place[pair.predicted.label]] += 1
+        for span in golds - {pair.gold for pair in pairs}:
+            counts[place[span.label], -1] += 1
+        for span in guesses - {pair.predicted for pair in pairs}:
+            counts[-1, place[span.label]] += 1
+    return counts

@@ -139,7 +139,7 @@ def effects_chart(results: Results) -> Chart | None:
     rows = [
         {
             "title": effect.title,
-            "hyperparameter": _title(name),
+            "hyperparameter": hyperparameter_title(name),
             "difference": effect.difference.difference,
             "low": effect.difference.low,
             "high": effect.difference.high,
@@ -170,7 +170,7 @@ def hyperparameter_charts(results: Results) -> tuple[Chart, ...]:
 
     One chart shows all hyperparameters with few values, further ones each hyperparameter on a continuous axis.
     """
-    trials = _completed(results)
+    trials = completed_trials(results)
     values = {name: hyperparameter_values(trials, name) for name in (*MAIN_HYPERPARAMETERS, *results.varied)}
     is_number = {name: all(isinstance(value, int | float) for value in found) for name, found in values.items()}
     sampled = results.space.distributions if results.space else {}
@@ -181,7 +181,11 @@ def hyperparameter_charts(results: Results) -> tuple[Chart, ...]:
     ]
     categories = [n for n, found in values.items() if n not in continuous and 1 < len(found) <= _MOST_CATEGORIES]
     rows = [
-        {"title": f"{_title(name)} {_text(value)}", "hyperparameter": _title(name), **_trial(record, results)}
+        {
+            "title": f"{hyperparameter_title(name)} {value_text(value)}",
+            "hyperparameter": hyperparameter_title(name),
+            **_trial(record, results),
+        }
         for name in categories
         for value in values[name]
         for record in trials
@@ -207,8 +211,8 @@ def _scatter_by_value(name: str, trials: Sequence[TrialRecord], results: Results
     is_logarithmic = distribution.log if distribution else name == "learning_rate"
     scale = alt.Scale(type="log") if is_logarithmic else NOT_ZERO
     rows = [{"value": getattr(record.config, name), **_trial(record, results)} for record in trials]
-    x = alt.X("value:Q", title=_title(name), scale=scale, axis=alt.Axis(format="~g"))
-    caption = f"Completed trials by {_title(name)}; other hyperparameters vary, too."
+    x = alt.X("value:Q", title=hyperparameter_title(name), scale=scale, axis=alt.Axis(format="~g"))
+    caption = f"Completed trials by {hyperparameter_title(name)}; other hyperparameters vary, too."
     return Chart.of(f"hyperparameter_{name}", caption, _scatter(rows, x, results, ("trial", "score")))
 
 
@@ -240,7 +244,7 @@ def importances_chart(search: SearchAnalysis) -> Chart | None:
         return None
     evaluators = {"fanova": "fANOVA", "ped_anova": "PED-ANOVA"}
     rows = [
-        {"title": _title(row["hyperparameter"]), "group": evaluator, "share": float(row[name])}
+        {"title": hyperparameter_title(row["hyperparameter"]), "group": evaluator, "share": float(row[name])}
         for _, row in search.importances.iterrows()
         for name, evaluator in evaluators.items()
     ]
@@ -327,7 +331,7 @@ def _trial(record: TrialRecord, results: Results) -> dict[str, Any]:
     }
 
 
-def _completed(results: Results) -> list[TrialRecord]:
+def completed_trials(results: Results) -> list[TrialRecord]:
     """Return the completed trials; for a search those that it sampled, without those that confirm the best."""
     trained = [record for record in results.records if record.best_score is not None and record.is_trained]
     return [record for record in trained if record.phase == "search"] or trained
@@ -341,9 +345,11 @@ def _best(results: Results, most: int) -> dict[str, LeaderboardEntry]:
     }
 
 
-def _title(hyperparameter: str) -> str:
+def hyperparameter_title(hyperparameter: str) -> str:
+    """Return the name of a hyperparameter as a chart shows it."""
     return hyperparameter.replace("_", " ")
 
 
-def _text(value: object) -> str:
+def value_text(value: object) -> str:
+    """Return the value of a hyperparameter as a chart shows it; None stands for the encoder's own."""
     return "default" if value is None else format_value(value)

@@ -21,9 +21,11 @@ from tune_ner.report.charts import (
     stages_chart,
     time_chart,
 )
+from tune_ner.report.confusion_matrix import confusion_matrix_chart
 from tune_ner.report.error_explorer import EXPLORED_SPLITS, errors_of
 from tune_ner.report.html_page import Page, PageSection
 from tune_ner.report.learning_curves import curves_data, learning_curve_charts
+from tune_ner.report.parallel_coordinates import parallel_coordinates_chart
 from tune_ner.report.sections import (
     Item,
     Section,
@@ -132,7 +134,9 @@ def _run_sections(results: Results) -> list[PageSection]:
         PageSection(
             "hyperparameters",
             "Hyperparameter effects",
-            charts=_present(effects_chart(results), *hyperparameter_charts(results)),
+            charts=_present(
+                effects_chart(results), parallel_coordinates_chart(results), *hyperparameter_charts(results)
+            ),
             details=effect_sections(results),
         ),
         PageSection(
@@ -142,7 +146,11 @@ def _run_sections(results: Results) -> list[PageSection]:
             details=search_sections(results),
         ),
         PageSection("curves", "Learning curves", charts=curves, explorer="curves" if curves else ""),
-        PageSection("entities", "Entities", charts=_present(entity_types_chart(results), seen_entities_chart(results))),
+        PageSection(
+            "entities",
+            "Entities",
+            charts=_present(entity_types_chart(results), confusion_matrix_chart(results), seen_entities_chart(results)),
+        ),
         PageSection("errors", "Errors", explorer="errors" if results.entries else ""),
         PageSection("audit", "Data audit", audit_section(results.audits).content),
         PageSection(

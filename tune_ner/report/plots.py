@@ -6,6 +6,8 @@ from typing import Literal
 
 from tune_ner.errors import RunFolderError
 from tune_ner.report import charts, learning_curves
+from tune_ner.report.confusion_matrix import confusion_matrix_chart
+from tune_ner.report.parallel_coordinates import parallel_coordinates_chart
 from tune_ner.report.vega import AnyChart, Chart
 from tune_ner.results.run_results import Results
 
@@ -42,6 +44,16 @@ class Plots:
     def effects(self) -> AnyChart:
         """Differences between the values of each hyperparameter, with 95 % intervals."""
         return self._shown("effects", charts.effects_chart(self._results))
+
+    def parallel_coordinates(self) -> AnyChart:
+        """Each completed trial as a line through its hyperparameters to its score; drag to select trials."""
+        return self._shown("parallel coordinates", parallel_coordinates_chart(self._results))
+
+    def confusion_matrix(self, split: Literal["validation", "test"] = "test") -> AnyChart:
+        """Types of gold spans and of the predicted spans that overlap them, for the best configuration."""
+        if split not in ("validation", "test"):
+            raise ValueError(f"confusion_matrix({split!r}): expected 'validation' or 'test'")
+        return self._shown("confusion matrix", confusion_matrix_chart(self._results, split))
 
     def _shown(self, name: str, chart: Chart | None) -> AnyChart:
         if chart is None:
