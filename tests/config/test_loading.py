@@ -44,6 +44,8 @@ NOTEBOOK_GRID: dict[str, list[Any]] = {
     "stride": [0],
     "subword_labels": ["first"],
     "decoding": ["argmax"],
+    "crf_c1": [0.01],
+    "crf_c2": [0.01],
     "seed": [42],
 }
 every_bundled = pytest.mark.parametrize("name", bundled_spaces())

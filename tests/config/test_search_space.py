@@ -54,6 +54,37 @@ def test_folds_are_part_of_the_grid() -> None:
     assert found.varied_hyperparameters == ["epochs"]
 
 
+def test_hyperparameters_without_an_effect_on_a_baseline_do_not_repeat_it() -> None:
+    found = space(
+        model=["baseline:crf", "baseline:gazetteer", "tiny:1x32"],
+        tagging_scheme=["BIO", "BIOES"],
+        learning_rate=[1e-3, 2e-3],
+        crf_c1=[0.01, 0.1],
+        seed=[1, 2],
+    )
+    names = ("model", "tagging_scheme", "learning_rate", "crf_c1", "seed")
+    points = [tuple(point[name] for name in names) for point in found.grid_points()]
+    assert points == [
+        *(
+            ("baseline:crf", scheme, 1e-3, c1, seed)
+            for scheme in ("BIO", "BIOES")
+            for c1 in (0.01, 0.1)
+            for seed in (1, 2)
+        ),
+        *(("baseline:gazetteer", "BIO", 1e-3, 0.01, seed) for seed in (1, 2)),
+        *(("tiny:1x32", s, rate, 0.01, seed) for s in ("BIO", "BIOES") for rate in (1e-3, 2e-3) for seed in (1, 2)),
+    ]
+
+
+def test_ranges_without_an_effect_have_one_value() -> None:
+    found = space(model=["baseline:crf", "tiny:1x32"], learning_rate={"loguniform": [1e-4, 1e-2]})
+    point = {name: found.example(name) for name in HYPERPARAMETERS} | {"learning_rate": 5e-3, "crf_c1": 0.5}
+    assert found.effective({**point, "model": "baseline:crf"})["learning_rate"] == 1e-4
+    assert found.effective({**point, "model": "baseline:crf"})["crf_c1"] == 0.5
+    assert found.effective({**point, "model": "tiny:1x32"})["learning_rate"] == 5e-3
+    assert found.effective({**point, "model": "tiny:1x32"})["crf_c1"] == 0.01
+
+
 def test_single_value_is_a_list_of_one() -> None:
     assert space(epochs=3).grid_values["epochs"] == [3] == space(epochs=[3]).grid_values["epochs"]
 

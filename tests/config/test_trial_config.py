@@ -35,6 +35,8 @@ FIELDS: dict[str, Any] = {
     "focal_gamma": 0.0,
     "train_fraction": 1.0,
     "max_train_sentences": None,
+    "crf_c1": 0.01,
+    "crf_c2": 0.01,
     "lr_schedule": "linear",
     "warmup": 0.0,
     "label_smoothing": 0.0,
@@ -78,6 +80,8 @@ OTHER: dict[str, Any] = {
     "focal_gamma": 2.0,
     "train_fraction": 0.5,
     "max_train_sentences": 100,
+    "crf_c1": 0.1,
+    "crf_c2": 0.1,
     "lr_schedule": "cosine",
     "warmup": 0.1,
     "label_smoothing": 0.1,
@@ -209,3 +213,19 @@ def test_unknown_field_is_refused() -> None:
 )
 def test_title_contains_the_model_without_its_folder(model: str, shown: str) -> None:
     assert trial(model=model).title == f"{shown} · BIO · 2e-5 · seed 1"
+
+
+@pytest.mark.parametrize(
+    ("model", "title"),
+    [
+        ("tiny:1x32", "tiny:1x32 · BIOES · 0.001 · epochs 4"),
+        ("baseline:crf", "baseline:crf · BIOES · crf_c1 0.1"),
+        ("baseline:gazetteer", "baseline:gazetteer"),
+    ],
+)
+def test_titles_have_only_hyperparameters_with_an_effect(model: str, title: str) -> None:
+    config = trial(model=model, tagging_scheme="BIOES", learning_rate=1e-3, epochs=4, crf_c1=0.1)
+    assert config.titled(("epochs", "crf_c1"), replicate=False) == title
+    assert config.effective("model") == model
+    assert config.effective("seed") == config.seed
+    assert config.effective("epochs") == (4 if model == "tiny:1x32" else None)

@@ -39,3 +39,13 @@ def test_span_index_agrees_with_a_linear_scan(spans: list[Span], place: tuple[in
     start, end = place
     expected = any(span.start < end and start < span.end for span in spans)
     assert SpanIndex(spans).overlaps(start, end) == expected
+
+
+def test_a_lookup_of_known_words_finds_what_the_original_finds() -> None:
+    sentences = make_corpus("<DISORDER Ont> här", "<DRUG alvedon forte> hjälper").sentences
+    original = EntityMatcher(sentences, fold_case=True)
+    types = {words: next(iter(labels)) for words, labels in original.labels.items()}
+    copy = EntityMatcher.of(types, True, original.word_tokenizer)
+    text = "Alvedon forte mot ont, inte alvedon"
+    assert list(copy.find(text)) == list(original.find(text))
+    assert [found for *_, found in copy.find(text)] == [("alvedon", "forte"), ("ont",)]

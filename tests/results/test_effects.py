@@ -6,7 +6,7 @@ from tests.factories import a_config, a_result
 from tests.results.simulated import simulated_run, simulated_trial
 from tune_ner.evaluation.significance import Difference
 from tune_ner.results import effects as effects_module
-from tune_ner.results.effects import ComparedEffect, Effect, best_setting_effects, convergence_epoch
+from tune_ner.results.effects import ComparedEffect, Effect, best_setting_effects, comparable, convergence_epoch
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.table_files import format_effects
 
@@ -122,3 +122,19 @@ def test_interactions_are_tested(tmp_path: Path) -> None:
 def test_verdict_says_where_test_and_interval_differ(p_value: float, low: float, verdict: str) -> None:
     effect = Effect("tagging_scheme", "BIO", "IO", 0.6, 0.5, Difference(0.1, low, 0.2, p_value), pairs=2)
     assert verdict in effects_module._comparison(ComparedEffect(effect, p_value, effect.difference, 3))
+
+
+def test_effects_on_encoders_and_on_baselines_are_separate(tmp_path: Path) -> None:
+    records = [
+        *(simulated_trial(0.5, learning_rate=rate, seed=seed) for rate in (1e-3, 2e-3) for seed in (1, 2)),
+        *(simulated_trial(0.7, model="baseline:crf", crf_c1=c1, seed=seed) for c1 in (0.01, 0.1) for seed in (1, 2)),
+        simulated_trial(0.4, model="baseline:gazetteer"),
+    ]
+    results = simulated_run(tmp_path, records)
+    assert set(results.effects) == {"learning_rate", "crf_c1"}
+    by_name = {
+        name: {trial for side in found[0].trial_ids for trial in side} for name, found in results.effects.items()
+    }
+    assert by_name["learning_rate"] == {record.trial_id for record in records[:4]}
+    assert by_name["crf_c1"] == {record.trial_id for record in records[4:8]}
+    assert {record.config.model for record in comparable(records, "tagging_scheme")} == {"tiny:1x32"}

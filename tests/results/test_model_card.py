@@ -150,3 +150,19 @@ def test_corrupt_settings_only_prevent_the_card(run: RunDir) -> None:
         write_tables(Results(run))
     assert {"leaderboard.csv", "timings.csv", "leaderboard.tex"} <= {path.name for path in run.path.iterdir()}
     assert not (run.models.best / "README.md").exists()
+
+
+def test_card_of_a_crf_says_that_only_this_package_uses_its_transitions(tmp_path: Path) -> None:
+    sentence = "The head is a CRF: what it learned about the order of labels is in `tune_ner.json`"
+    assert sentence in card_for(tmp_path / "crf", head="crf")
+    assert "viterbi decoding" in card_for(tmp_path / "crf again", head="crf")
+    assert "The head is a CRF" not in card_for(tmp_path / "linear")
+
+
+def test_card_of_a_baseline_has_no_example_for_transformers(tmp_path: Path) -> None:
+    card = card_for(tmp_path, model="baseline:crf")
+    assert "A baseline without an encoder, baseline:crf, trained by tune_ner" in card
+    assert "tune-ner predict MODEL" in card
+    for other in ("pipeline(", "learning_rate", "dropout", "subword"):
+        assert other not in card.partition("## Training")[0 if other == "pipeline(" else 2], other
+    assert front_matter(card)["library_name"] == "tune-ner"

@@ -210,3 +210,10 @@ def test_folds_are_not_called_a_single_seed(tmp_path: Path) -> None:
     results = simulated_run(tmp_path, [simulated_trial(0.8, fold=fold) for fold in (0, 1, 2)])
     assert not any("Only one seed" in line for line in results.summary)
     assert any("The folds share training sentences" in line for line in results.summary)
+
+
+def test_a_baseline_that_leads_is_a_caveat(tmp_path: Path) -> None:
+    baseline = simulated_trial(0.9, model="baseline:crf")
+    found = simulated_run(tmp_path, [baseline, simulated_trial(0.3)], "both").caveats
+    assert found == ["No model with an encoder is better on validation than baseline:crf, which has none."]
+    assert simulated_run(tmp_path, [baseline], "alone").caveats == []

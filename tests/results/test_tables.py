@@ -22,9 +22,11 @@ from tests.factories import (
 )
 from tests.results.simulated import simulated_run, simulated_trial
 from tune_ner.results.records import TrialRecord
+from tune_ner.results.run_dir import RunDir
 from tune_ner.results.run_results import Results
-from tune_ner.results.table_files import format_speed, format_stages
+from tune_ner.results.table_files import format_leaderboard, format_speed, format_stages
 from tune_ner.results.tables import NOTEBOOK_COLUMNS, STAGES, curves_table, run_time, timings_table, trials_table
+from tune_ner.utils.text import MISSING
 
 
 def test_the_six_columns_of_the_notebook_come_first_and_hold_test_metrics() -> None:
@@ -242,3 +244,22 @@ def test_shares_add_up_to_one_and_cells_are_numbers_or_dashes(records: list[Tria
         assert math.fsum(row[name] for name in SECONDS if not pd.isna(row[name])) == pytest.approx(row["seconds"])
     cells = [*format_stages(table).to_numpy().ravel(), *format_speed(table).to_numpy().ravel()]
     assert not {"nan", "inf", "None"} & set(cells)
+
+
+def test_hyperparameters_without_an_effect_on_a_baseline_are_missing(tmp_path: Path) -> None:
+    settings: list[dict[str, Any]] = [
+        {"model": "baseline:gazetteer"},
+        {"model": "baseline:crf", "crf_c1": 0.1},
+        {"learning_rate": 2e-3},
+    ]
+    records = [a_record(batch_size=8 * place, **each) for place, each in enumerate(settings, start=1)]
+    table = Results(a_run(tmp_path, records)).trials().set_index("Model")
+    assert table["Tagging Scheme"].isna().tolist() == [False, True, False]
+    assert table["Learning Rate"].tolist()[-1] == 2e-3
+    assert table["Learning Rate"].isna().tolist() == [True, True, False]
+    assert table["crf_c1"].isna().tolist() == [False, True, True]
+    assert table["batch_size"].dtype == "Int64"
+    shown = format_leaderboard(Results(RunDir(tmp_path / "run"))).to_dict("records")
+    rows = {row["model"]: [row[name] for name in ("scheme", "lr", "crf_c1", "batch_size")] for row in shown}
+    assert rows["baseline:gazetteer"] == [MISSING] * 4
+    assert rows["tiny:1x32"] == ["BIO", "0.002", MISSING, "24"]

@@ -25,7 +25,7 @@ from tune_ner.training.model_export import INFERENCE_CONFIG_FILE, InferenceConfi
 from tune_ner.training.padding_free.vocabulary_trimming import Vocabulary
 from tune_ner.training.result import TrialResult
 from tune_ner.training.training_text_hashes import HASHES_FILE
-from tune_ner.training.trial import TrialOptions, run_trial
+from tune_ner.training.trial import AnyModel, TrialOptions, run_trial
 
 CORPUS = synthetic_corpus(300)
 SPLIT = split_corpus(CORPUS, SplitSpec())
@@ -70,10 +70,11 @@ def test_exported_model_predicts_the_spans_of_its_trial_on_test(tmp_path: Path, 
 @slow
 def test_trimmed_model_is_exported_with_its_complete_vocabulary_and_the_same_logits(tmp_path: Path) -> None:
     encoder = a_large_encoder(tmp_path / "encoder")
-    models: list[TrainedModel] = []
+    models: list[AnyModel] = []
     config = a_config(model=encoder.name, learning_rate=5e-3, epochs=2, batching="padding_free", trim_vocabulary=True)
     run_trial(config, encoder, CORPUS, SPLIT, TrialOptions(threads=1, on_trained=lambda _, model: models.append(model)))
     (trained_model,) = models
+    assert isinstance(trained_model, TrainedModel)
     trained_model.save(tmp_path / "best")
     vocabulary = trained_model.vocabulary
     exported = transformers.AutoModelForTokenClassification.from_pretrained(tmp_path / "best").eval()

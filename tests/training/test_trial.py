@@ -29,7 +29,7 @@ from tune_ner.training.model_export import TrainedModel
 from tune_ner.training.result import EpochMetrics, SentenceCounts, TrialResult
 from tune_ner.training.scoring import Scorer
 from tune_ner.training.trainer import training_arguments
-from tune_ner.training.trial import TrialOptions, run_trial
+from tune_ner.training.trial import AnyModel, TrialOptions, run_trial
 
 CORPUS = synthetic_corpus(300)
 SPLIT = split_corpus(CORPUS, SplitSpec())
@@ -355,22 +355,24 @@ def test_gradient_checkpointing_changes_the_memory_only(plain_epoch: TrialResult
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("batching", ["padded", "padding_free"])
 def test_frozen_layers_and_embeddings_keep_the_weights_of_the_encoder(precision: str, batching: str) -> None:
-    models: list[TrainedModel] = []
+    models: list[AnyModel] = []
     options = TrialOptions(on_trained=lambda _, model: models.append(model))
     changes: dict[str, Any] = {"model": "tiny:2x32", "precision": precision, "batching": batching, "epochs": 1}
     trained(options=options, frozen_layers=1, **changes)
     (model,) = models
+    assert isinstance(model, TrainedModel)
     before = load_model(model.encoder, model.labels, model.tokenizer, 1).state_dict()
     changed = {name for name, weights in model.weights.items() if not torch.equal(weights, before[name])}
     assert changed == {name for name in before if name.startswith(("bert.encoder.layer.1.", "classifier."))}
 
 
 def test_smaller_training_split_is_used_for_seen_entities_and_hashes_too() -> None:
-    models: list[TrainedModel] = []
+    models: list[AnyModel] = []
     result = trained(options=TrialOptions(on_trained=lambda _, model: models.append(model)), train_fraction=0.1)
     size = round(0.1 * len(SPLIT.train))
     assert result.encoding["train"]["sentences"] == size
     hashes = models[0].training_text_hashes
+    assert hashes is not None
     assert sum(CORPUS.sentences[index].text in hashes for index in SPLIT.train) < len(SPLIT.train)
     complete = trained(epochs=1)
     assert result.metrics["test"].seen.support < complete.metrics["test"].seen.support

@@ -17,8 +17,8 @@ from tune_ner.training.model_export import InferenceConfig
 pytestmark = pytest.mark.slow
 CORPUS = synthetic_corpus(400)
 SPACE = {
-    "model": "tiny:1x64",
-    "tagging_scheme": ["BIO", "BIOES"],
+    "model": ["tiny:1x64", "baseline:crf"],
+    "tagging_scheme": "BIO",
     "learning_rate": 5e-3,
     "seed": [1, 2],
     "epochs": 5,

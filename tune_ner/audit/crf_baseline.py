@@ -12,7 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
 
 from tune_ner.data.corpus import Sentence, Span
 from tune_ner.data.tag_parsing import find_chunks
@@ -26,10 +29,10 @@ MOST_TAG_SCORES = 1_000_000
 every nth sentence is taken."""
 MOST_WORDS = 500_000
 """Words of validation and test; of a larger corpus, no CRF is evaluated."""
-_SCHEME = SCHEMES["BIO"]
-_PARAMETERS = {"c1": 0.01, "c2": 0.01, "max_iterations": 100, "feature.possible_transitions": True}
-"""Weights of the L1 and L2 penalties, and limit of L-BFGS iterations. The weights are the best of six pairs on four
-random divisions of the 1177 corpus without its test split."""
+C1 = C2 = 0.01
+"""Weights of the L1 and L2 penalties: the best of six pairs on four random divisions of the 1177 corpus without its
+test split."""
+_MOST_ITERATIONS = 100
 _LONGEST_AFFIX = 4
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NEIGHBOURS = (-2, -1, 1, 2)
@@ -47,15 +50,41 @@ class CrfBaseline:
 
     tagger: Any
     word_tokenizer: WordTokenizer
-    step: int
+    step: int = 1
 
     def predict(self, text: str) -> tuple[Span, ...]:
         """Return the predicted spans of a text."""
         words = split_words(text, self.word_tokenizer)
-        if not words:
-            return ()
-        tags = self.tagger.tag(_features(text, words))
+        tags = self.tags(text, words)
         return tuple(Span(words[first][0], words[after - 1][1], label) for first, after, label in find_chunks(tags))
+
+    def tags(self, text: str, words: Sequence[Word]) -> list[str]:
+        """Return the most probable tags of the words of a text."""
+        return list(self.tagger.tag(_features(text, words))) if words else []
+
+    def probabilities(self, text: str, words: Sequence[Word], labels: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Return the probability of each label of each word of a text, shape (words, labels)."""
+        found = np.zeros((len(words), len(labels)))
+        if words:
+            self.tagger.set(_features(text, words))
+            known = set(self.tagger.labels())
+            for column, label in enumerate(labels):
+                if label in known:
+                    found[:, column] = [self.tagger.marginal(label, place) for place in range(len(words))]
+        return found
+
+    @classmethod
+    def load(cls, model: bytes, word_tokenizer: WordTokenizer, step: int = 1) -> Self:
+        """Return the CRF of a model file of CRFsuite.
+
+        Raises:
+            ValueError: it is not such a file.
+        """
+        import pycrfsuite
+
+        tagger = pycrfsuite.Tagger()
+        tagger.open_inmemory(model)
+        return cls(tagger, word_tokenizer, step)
 
 
 def learn_crf(
@@ -64,7 +93,7 @@ def learn_crf(
     word_tokenizer: WordTokenizer,
     overlaps: OverlapPolicy = "longest",
 ) -> CrfBaseline | None:
-    """Train a CRF on the sentences of train; None if they have no entity.
+    """Train a CRF on the sentences of train, of many sentences on a part; None if they have no entity.
 
     Args:
         train: the sentences.
@@ -72,33 +101,48 @@ def learn_crf(
         word_tokenizer: how texts are split into words.
         overlaps: which of overlapping entities are labelled.
     """
-    import pycrfsuite
-
     if not any(sentence.spans for sentence in train):
         return None
+    scheme = SCHEMES["BIO"]
+    labels = scheme.labels(entity_types)
     words, _, _ = split_texts([sentence.text for sentence in train], word_tokenizer)
-    step = max(1, -(-len(words) * len(_SCHEME.labels(entity_types)) // MOST_TAG_SCORES))
+    step = max(1, -(-len(words) * len(labels) // MOST_TAG_SCORES))
     if step > 1:
         train = train[::step]
         words, _, _ = split_texts([sentence.text for sentence in train], word_tokenizer)
-    trainer = pycrfsuite.Trainer(algorithm="lbfgs", params=_PARAMETERS, verbose=False)
-    for sentence, tags in zip(train, _tags(train, words, entity_types, overlaps), strict=True):
-        if tags:
-            trainer.append(_features(sentence.text, split_words(sentence.text, word_tokenizer)), tags)
+    ids = label_words(train, words, scheme, labels, overlaps).label_ids
+    return CrfBaseline.load(train_crf([sentence.text for sentence in train], words, ids, labels), word_tokenizer, step)
+
+
+def train_crf(
+    texts: Sequence[str],
+    words: Words,
+    label_ids: npt.NDArray[Any],
+    labels: Sequence[str],
+    c1: float = C1,
+    c2: float = C2,
+) -> bytes:
+    """Train a CRF, and return the model as a file of CRFsuite.
+
+    Args:
+        texts: the sentences.
+        words: their words.
+        label_ids: the label of each word, shape (words,).
+        labels: the label list.
+        c1, c2: weights of the L1 and L2 penalties.
+    """
+    import pycrfsuite
+
+    settings = {"c1": c1, "c2": c2, "max_iterations": _MOST_ITERATIONS, "feature.possible_transitions": True}
+    trainer = pycrfsuite.Trainer(algorithm="lbfgs", params=settings, verbose=False)
+    for index, text in enumerate(texts):
+        first, after = words.firsts[index : index + 2]
+        if after > first:
+            trainer.append(_features(text, words.of(index)), [labels[label] for label in label_ids[first:after]])
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "crf"
         trainer.train(str(file))
-        tagger = pycrfsuite.Tagger()
-        tagger.open(str(file))
-    return CrfBaseline(tagger, word_tokenizer, step)
-
-
-def _tags(
-    sentences: Sequence[Sentence], words: Words, entity_types: Sequence[str], overlaps: OverlapPolicy
-) -> list[list[str]]:
-    labels = _SCHEME.labels(entity_types)
-    ids = label_words(sentences, words, _SCHEME, labels, overlaps).label_ids.tolist()
-    return [[labels[label] for label in ids[a:b]] for a, b in zip(words.firsts[:-1], words.firsts[1:], strict=True)]
+        return file.read_bytes()
 
 
 def _features(text: str, words: Sequence[Word]) -> list[list[str]]:

@@ -26,6 +26,13 @@ ClassWeights = Literal["none", "balanced", "sqrt"]
 Head = Literal["linear", "crf"]
 LoraTargets = Literal["attention", "all-linear"]
 SchemeName = Literal["BIO", "BIOES", "IOB1", "BILOU", "IO"]
+ModelKind = Literal["encoder", "baseline:crf", "baseline:gazetteer"]
+
+BASELINE = "baseline:"
+"""How the names of models without an encoder start."""
+BASELINES: tuple[str, ...] = tuple(kind for kind in get_args(ModelKind) if kind.startswith(BASELINE))
+_ALL_MODELS: tuple[ModelKind, ...] = get_args(ModelKind)
+_CRF: tuple[ModelKind, ...] = ("baseline:crf",)
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,7 @@ class Row:
         is_repeatable: whether the option can be given several times.
         has_range: whether a search space may give a distribution of numbers.
         is_off: whether the default has no effect, so that summaries leave it out.
+        models: the models that it has an effect on.
     """
 
     help: str
@@ -45,6 +53,7 @@ class Row:
     is_repeatable: bool = False
     has_range: bool = False
     is_off: bool = False
+    models: tuple[ModelKind, ...] = ("encoder",)
 
 
 def _parse_number(value: Any) -> Any:
@@ -74,8 +83,18 @@ class Hyperparameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
-    model: Annotated[Text, Row("Encoder: a Hub id, a folder, package:NAME or tiny:LAYERSxWIDTH.", "model", True)]
-    tagging_scheme: Annotated[SchemeName, Row("Tagging scheme of the word labels.", "scheme", True)] = "BIO"
+    model: Annotated[
+        Text,
+        Row(
+            "Encoder: a Hub id, a folder, package:NAME or tiny:LAYERSxWIDTH; or baseline:crf, baseline:gazetteer.",
+            "model",
+            True,
+            models=_ALL_MODELS,
+        ),
+    ]
+    tagging_scheme: Annotated[
+        SchemeName, Row("Tagging scheme of the word labels.", "scheme", True, models=("encoder", *_CRF))
+    ] = "BIO"
     head: Annotated[Head, Row("Output layer; crf also learns transitions.", "head", True, is_off=True)] = "linear"
     learning_rate: Annotated[Fraction, Field(gt=0), Row("Peak learning rate.", "lr", True, has_range=True)]
     layer_learning_rate_decay: Annotated[
@@ -124,14 +143,16 @@ class Hyperparameters(BaseModel):
     ] = 0.0
     dropout: Annotated[Fraction | None, Row("Dropout of all layers; null is the encoder's.", has_range=True)] = None
     train_fraction: Annotated[
-        Share, Row("Fraction of the training split, nested for each seed.", has_range=True, is_off=True)
+        Share,
+        Row("Fraction of the training split, nested for each seed.", has_range=True, is_off=True, models=_ALL_MODELS),
     ] = 1.0
     max_train_sentences: Annotated[
-        PositiveInteger | None, Row("Most sentences to train on; null for all.", has_range=True, is_off=True)
+        PositiveInteger | None,
+        Row("Most sentences to train on; null for all.", has_range=True, is_off=True, models=_ALL_MODELS),
     ] = None
     max_length: Annotated[Integer, Field(ge=3), Row("Maximum subwords per window, with special tokens.")] = 256
     word_tokenizer: Annotated[
-        WordTokenizer, Row("Where texts are split into words; auto chooses by the corpus.", "words")
+        WordTokenizer, Row("Where texts are split into words; auto chooses by the corpus.", "words", models=_ALL_MODELS)
     ] = "auto"
     stride: Annotated[
         Integer | None,
@@ -139,7 +160,15 @@ class Hyperparameters(BaseModel):
     ] = None
     subword_labels: Annotated[SubwordLabels, Row("Subwords of a word that carry its label.")] = "first"
     decoding: Annotated[Decoding, Row("Best tag of each word, or best valid sequence of tags.")] = "argmax"
-    seed: Annotated[Integer, Row("Random seed; several seeds repeat each configuration.", "seed", True)] = 42
+    crf_c1: Annotated[
+        Number, Row("Weight of the L1 penalty of baseline:crf.", has_range=True, is_off=True, models=_CRF)
+    ] = 0.01
+    crf_c2: Annotated[
+        Number, Row("Weight of the L2 penalty of baseline:crf.", has_range=True, is_off=True, models=_CRF)
+    ] = 0.01
+    seed: Annotated[
+        Integer, Row("Random seed; several seeds repeat each configuration.", "seed", True, models=_ALL_MODELS)
+    ] = 42
 
 
 class RunSettings(BaseModel):
@@ -199,6 +228,17 @@ def is_off(name: str, value: Any) -> bool:
     """Return whether a hyperparameter has its default and that has no effect; also for names of other settings."""
     found = HYPERPARAMETERS.get(name)
     return found is not None and found.row.is_off and value == found.field.default
+
+
+def is_baseline(model: str) -> bool:
+    """Return whether this is the name of a model without an encoder."""
+    return model.startswith(BASELINE)
+
+
+def has_effect(name: str, model: str) -> bool:
+    """Return whether a hyperparameter has an effect on a model; a name that is not in the table has one on all."""
+    found = HYPERPARAMETERS.get(name)
+    return found is None or (model if is_baseline(model) else "encoder") in found.row.models
 
 
 NumberDistribution = FloatDistribution | IntDistribution

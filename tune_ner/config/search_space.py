@@ -39,6 +39,7 @@ from tune_ner.config.hyperparameters import (
     Text,
     contains,
     format_distribution,
+    has_effect,
     parse_distribution,
     serialize,
 )
@@ -309,8 +310,14 @@ class SearchSpace(_SpaceFields):
         return {name: list(found) for name, found in self.hyperparameters.items() if isinstance(found, list)}
 
     def grid_points(self) -> list[dict[str, Any]]:
-        """Return every point of the grid; the last hyperparameter (seed or fold) varies fastest."""
-        return _product(self.grid_values)
+        """Return every point of the grid once; the last hyperparameter (seed or fold) varies fastest."""
+        points = (self.effective(point) for point in _product(self.grid_values))
+        return list({tuple(point.values()): point for point in points}.values())
+
+    def effective(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a point with an arbitrary value of the space for hyperparameters without an effect on its model."""
+        model = point["model"]
+        return {name: value if has_effect(name, model) else self.example(name) for name, value in point.items()}
 
     def expand_initial_points(self) -> list[dict[str, Any]]:
         """Return the combinations of `initial_points`; the search samples the hyperparameters that are not in it."""

@@ -7,12 +7,12 @@ import json
 from collections.abc import Iterable
 from functools import lru_cache
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, Strict
 
 from tune_ner import __version__
-from tune_ner.config.hyperparameters import Batching, Hyperparameters, RunSettings
+from tune_ner.config.hyperparameters import Batching, Hyperparameters, RunSettings, has_effect, is_baseline
 from tune_ner.tagging.tokenization import FixedWordTokenizer
 from tune_ner.utils.text import short_value
 
@@ -54,6 +54,15 @@ class TrialConfig(Hyperparameters, RunSettings):
         return min(max(1, round(self.train_fraction * sentences)), limit, sentences)
 
     @property
+    def is_baseline(self) -> bool:
+        """Whether the model has no encoder."""
+        return is_baseline(self.model)
+
+    def effective(self, name: str) -> Any:
+        """Return the value of a hyperparameter, seed or fold; None if it has no effect on the model."""
+        return getattr(self, name) if has_effect(name, self.model) else None
+
+    @property
     def trial_id(self) -> str:
         """Twelve hexadecimal digits: a hash of the configuration and the versions of the libraries."""
         content = json.dumps([self.model_dump(), library_versions()], sort_keys=True)
@@ -72,9 +81,14 @@ class TrialConfig(Hyperparameters, RunSettings):
             replicate: whether to add the seed and the fold.
         """
         model = self.model.rstrip("/").rpartition("/")[2] or self.model
-        more = [f"{name} {short_value(getattr(self, name))}" for name in names]
+        main = [
+            short_value(getattr(self, name))
+            for name in ("tagging_scheme", "learning_rate")
+            if has_effect(name, self.model)
+        ]
+        more = [f"{name} {short_value(getattr(self, name))}" for name in names if has_effect(name, self.model)]
         run = [f"seed {self.seed}", *([] if self.fold is None else [f"fold {self.fold}"])] if replicate else []
-        return " · ".join([model, self.tagging_scheme, short_value(self.learning_rate), *more, *run])
+        return " · ".join([model, *main, *more, *run])
 
 
 @lru_cache(maxsize=1)

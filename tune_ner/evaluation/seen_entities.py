@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from tune_ner.data.corpus import Corpus, Sentence, Span, valid_spans
 from tune_ner.data.splits import Split
@@ -42,33 +42,44 @@ def seen_entities(corpus: Corpus, split: Split) -> SeenEntities:
 class EntityMatcher:
     """Longest-match lookup of known entities in a text, on word boundaries.
 
-    `labels` counts the entity types of each known entity. The time is linear in the words of the text; the work per
-    word is bounded by the number of different lengths of the entities that start with it.
+    `labels` counts the entity types of each known entity; `word_tokenizer` splits texts into words. The time is linear
+    in the words of the text; the work per word is bounded by the number of different lengths of the entities that start
+    with it.
     """
 
     def __init__(self, sentences: Iterable[Sentence], fold_case: bool) -> None:
-        self.fold_case = fold_case
-        self.labels: dict[Words, Counter[str]] = defaultdict(Counter)
         sentences = list(sentences)
         # splitting into characters is slower, and equal for scripts with spaces between words
         has_unspaced = any(has_unspaced_script(sentence.text) for sentence in sentences)
-        self._word_tokenizer: WordTokenizer = "character" if has_unspaced else "punctuation"
+        self._set({}, fold_case, "character" if has_unspaced else "punctuation")
+        labels: dict[Words, Counter[str]] = defaultdict(Counter)
         for sentence in sentences:
             for span in valid_spans(sentence):
                 if entity := self.words(span.text_in(sentence.text)):
-                    self.labels[entity][span.label] += 1
+                    labels[entity][span.label] += 1
+        self._set(labels, fold_case, self.word_tokenizer)
+
+    @classmethod
+    def of(cls, types: Mapping[Words, str], fold_case: bool, word_tokenizer: WordTokenizer) -> Self:
+        """Return the lookup of entities whose words and types are known."""
+        matcher = cls((), fold_case)
+        matcher._set({words: Counter([label]) for words, label in types.items()}, fold_case, word_tokenizer)
+        return matcher
+
+    def _set(self, labels: dict[Words, Counter[str]], fold_case: bool, word_tokenizer: WordTokenizer) -> None:
+        self.labels, self.fold_case, self.word_tokenizer = labels, fold_case, word_tokenizer
         lengths: dict[str, set[int]] = defaultdict(set)
-        for entity in self.labels:
+        for entity in labels:
             lengths[entity[0]].add(len(entity))
         self._lengths = {word: sorted(found, reverse=True) for word, found in lengths.items()}
 
     def words(self, text: str) -> Words:
         """Return the words of a text in the form in which they are compared."""
-        return self._words(text, split_words(text, self._word_tokenizer))
+        return self._words(text, split_words(text, self.word_tokenizer))
 
     def find(self, text: str) -> Iterator[tuple[int, int, Words]]:
         """Yield start, end and words of the known entities in a text, from left to right without overlap."""
-        ranges = split_words(text, self._word_tokenizer)
+        ranges = split_words(text, self.word_tokenizer)
         words = self._words(text, ranges)
         position = 0
         while position < len(words):

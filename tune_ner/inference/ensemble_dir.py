@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tune_ner.errors import ModelError
-from tune_ner.inference.model_dir import ENSEMBLE_FILE, ModelDir, read_model_dir
+from tune_ner.inference.model_dir import ENSEMBLE_FILE
 from tune_ner.utils.io import first_problem
 
 ENSEMBLE_FORMAT = 1
@@ -38,14 +38,13 @@ def write_ensemble_file(folder: Path, models: Sequence[str]) -> None:
         os.fsync(file.fileno())
 
 
-def read_ensemble(path: str | Path) -> list[ModelDir]:
-    """Read the models of an ensemble folder; none for anything else.
+def ensemble_members(folder: Path) -> list[Path]:
+    """Return the model folders in an ensemble folder; none for anything else.
 
     Raises:
-        ModelError: `ensemble.json` is invalid, a model cannot be read, or the models find other entities or words.
-        EncoderError: a tokenizer cannot be loaded.
+        ModelError: `ensemble.json` is invalid.
     """
-    file = Path(path) / ENSEMBLE_FILE
+    file = folder / ENSEMBLE_FILE
     try:
         if not file.is_file():
             return []
@@ -57,13 +56,4 @@ def read_ensemble(path: str | Path) -> list[ModelDir]:
             f"{file}: {first_problem(error)}; expected the folders of two models or more, as `tune-ner export RUN "
             "--ensemble` writes them"
         ) from error
-    models = [read_model_dir(file.parent / name) for name in names]
-    for name, model in zip(names, models, strict=True):
-        for key in ("entity_types", "word_tokenizer"):
-            found, expected = getattr(model.config, key), getattr(models[0].config, key)
-            if found != expected:
-                raise ModelError(
-                    f"{file.parent / name}: {key} is {found}, and {expected} in {names[0]}; expected the models of one "
-                    "ensemble"
-                )
-    return models
+    return [folder / name for name in names]

@@ -18,6 +18,7 @@ from tune_ner.data.tag_parsing import OUTSIDE, split_tag
 from tune_ner.errors import ModelError, RunFolderError
 from tune_ner.inference.onnx_model import ONNX_FILE, OnnxModel
 from tune_ner.tagging.schemes import SCHEMES
+from tune_ner.training.baseline import BASELINE_FILE
 from tune_ner.training.dataset import max_positions
 from tune_ner.training.encoders import Encoder, load_tokenizer, too_many_layers
 from tune_ner.training.model_export import INFERENCE_CONFIG_FILE, InferenceConfig
@@ -124,11 +125,11 @@ def _fetched(url: str) -> Path:
     return run.path / "best"
 
 
-def find_model_dir(path: str | Path) -> Path:
+def model_folder(path: str | Path) -> Path:
     """Return the model folder itself, or `best` in a run folder.
 
     Raises:
-        ModelError: it does not exist, is not a folder, or has no `config.json`.
+        ModelError: it does not exist, or is not a folder with a model of any kind.
     """
     if is_url(path):
         path = _fetched(str(path))
@@ -146,9 +147,7 @@ def find_model_dir(path: str | Path) -> Path:
             problem = "no such folder"
         elif not folder.is_dir():
             problem = "a file"
-        elif (folder / ENSEMBLE_FILE).is_file():
-            problem = "an ensemble of several models; name one of the folders in it"
-        elif not (folder / "config.json").is_file():
+        elif not any((folder / name).is_file() for name in ("config.json", ENSEMBLE_FILE, BASELINE_FILE)):
             problem = "no config.json in it" if any(folder.iterdir()) else "the folder is empty"
     except (OSError, RuntimeError) as error:  # a name that is too long, no permission, an unknown home folder
         raise ModelError(f"model {str(path)[:200]!r}: cannot be read: {str(error)[:300]}") from error
@@ -157,6 +156,23 @@ def find_model_dir(path: str | Path) -> Path:
             f"model {str(folder)!r}: {problem}; expected a folder with config.json, model.safetensors and a tokenizer, "
             "such as results/RUN/best"
         )
+    return folder
+
+
+def find_model_dir(path: str | Path) -> Path:
+    """Return the folder of a model with an encoder: that folder itself, or `best` in a run folder.
+
+    Raises:
+        ModelError: it does not exist, or has a model of another kind or none.
+    """
+    folder = model_folder(path)
+    kinds = {
+        ENSEMBLE_FILE: "an ensemble of several models; name one of the folders in it",
+        BASELINE_FILE: "a baseline; expected a model with an encoder",
+    }
+    for name, problem in kinds.items():
+        if (folder / name).is_file():
+            raise ModelError(f"model {str(folder)!r}: {problem}")
     return folder
 
 

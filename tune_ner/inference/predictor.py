@@ -8,16 +8,13 @@ from pathlib import Path
 from typing import Any, Self, overload
 
 import numpy as np
-import torch
 
 from tune_ner.config.hyperparameters import Precision
 from tune_ner.data.corpus import PredictedSpan, Sentence
 from tune_ner.data.formats.raw_text import check_text
 from tune_ner.data.tag_parsing import OUTSIDE, find_chunks
 from tune_ner.errors import TextError
-from tune_ner.inference.ensemble_dir import read_ensemble
-from tune_ner.inference.model_dir import ModelDir, read_model_dir
-from tune_ner.inference.word_tagger import WordTagger
+from tune_ner.inference.taggers import Tagger, read_taggers
 from tune_ner.tagging.probabilities import WordProbabilities
 from tune_ner.training.training_text_hashes import TrainingTextHashes
 
@@ -36,8 +33,7 @@ class Predictor:
     that the tagging scheme allows.
 
     Args:
-        models: the models, one or more, which split texts into the same words.
-        device, precision: see `load`.
+        taggers: the models, one or more, which split texts into the same words.
 
     Attributes:
         config: tokenization and decoding; of an ensemble, those of its first model.
@@ -45,12 +41,11 @@ class Predictor:
         training_text_hashes: hashes of the texts that the model was trained or selected on; None if unknown.
     """
 
-    def __init__(self, models: Sequence[ModelDir], device: str | None = None, precision: Precision = "fp32") -> None:
-        self.config = models[0].config
-        self.training_text_hashes = TrainingTextHashes.union(model.training_text_hashes for model in models)
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        self._taggers = [WordTagger(model, device, precision) for model in models]
-        self.notes = tuple(dict.fromkeys(note for tagger in self._taggers for note in tagger.notes))
+    def __init__(self, taggers: Sequence[Tagger]) -> None:
+        self.config = taggers[0].config
+        self.training_text_hashes = TrainingTextHashes.union(tagger.training_text_hashes for tagger in taggers)
+        self.notes = tuple(dict.fromkeys(note for tagger in taggers for note in tagger.notes))
+        self._taggers = taggers
 
     @classmethod
     def load(cls, path: str | Path, device: str | None = None, precision: Precision = "fp32") -> Self:
@@ -69,7 +64,7 @@ class Predictor:
             ModelError: there is no such folder, or it has no weights or no entity labels.
             EncoderError: its tokenizer cannot be loaded.
         """
-        return cls(read_ensemble(path) or [read_model_dir(path)], device, precision)
+        return cls(read_taggers(path, device, precision))
 
     @property
     def entity_types(self) -> tuple[str, ...]:

@@ -40,16 +40,19 @@ class WordTagger:
         precision: of the weights and the computation.
 
     Attributes:
+        config: tokenization and decoding.
+        training_text_hashes: hashes of the texts that the model was trained or selected on; None if unknown.
         notes: remarks for the user, one sentence each.
     """
 
     def __init__(self, model_dir: ModelDir, device: str, precision: Precision) -> None:
-        self._config = model_dir.config
+        self.config = model_dir.config
+        self.training_text_hashes = model_dir.training_text_hashes
         self._labels = model_dir.labels
         self._outside = self._labels.index(OUTSIDE)
-        scheme = SCHEMES[self._config.tagging_scheme]
-        crf = self._config.crf
-        decodes_sequences = crf is not None or self._config.decoding == "viterbi"
+        scheme = SCHEMES[self.config.tagging_scheme]
+        crf = self.config.crf
+        decodes_sequences = crf is not None or self.config.decoding == "viterbi"
         self._viterbi = ViterbiDecoder(scheme, self._labels, crf) if decodes_sequences else None
         self._tokenizer = model_dir.tokenizer
         self._model = model_dir.model.to(device)
@@ -64,14 +67,14 @@ class WordTagger:
         subwords = tokenize_sentences(
             sentences,
             self._tokenizer,
-            word_tokenizer=self._config.word_tokenizer,
-            max_length=self._config.max_length,
-            stride=self._config.stride,
+            word_tokenizer=self.config.word_tokenizer,
+            max_length=self.config.max_length,
+            stride=self.config.stride,
         )
         scores = self._scores(subwords)
         output = scores if self._viterbi else scores.argmax(axis=-1)
-        crf = self._viterbi if self._config.crf else None
-        probabilities = WordProbabilities.of(scores, subwords, self._config.tagging_scheme, self._labels, crf)
+        crf = self._viterbi if self.config.crf else None
+        probabilities = WordProbabilities.of(scores, subwords, self.config.tagging_scheme, self._labels, crf)
         return probabilities, word_labels(output, subwords, self._viterbi, self._outside)
 
     def _scores(self, subwords: Subwords) -> Array:

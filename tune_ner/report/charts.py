@@ -332,8 +332,13 @@ def _trial(record: TrialRecord, results: Results) -> dict[str, Any]:
 
 
 def completed_trials(results: Results) -> list[TrialRecord]:
-    """Return the completed trials; for a search those that it sampled, without those that confirm the best."""
+    """Return the completed trials that compare hyperparameters.
+
+    Those of models with an encoder, if there are any; for a search those that it sampled, without those that confirm
+    the best.
+    """
     trained = [record for record in results.records if record.best_score is not None and record.is_trained]
+    trained = [record for record in trained if not record.config.is_baseline] or trained
     return [record for record in trained if record.phase == "search"] or trained
 
 

@@ -14,6 +14,7 @@ from itertools import combinations
 from statistics import fmean
 from typing import Any
 
+from tune_ner.config.hyperparameters import has_effect
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.evaluation.significance import Difference, contrast, holm
 from tune_ner.results.prediction_cache import PredictionCache
@@ -119,8 +120,18 @@ def best_setting_effects(cache: PredictionCache, records: Sequence[TrialRecord],
 def all_effects(cache: PredictionCache, records: Sequence[TrialRecord]) -> dict[str, list[Effect]]:
     """Return the main effects of all hyperparameters that vary, by name."""
     names = (*MAIN_HYPERPARAMETERS, *varied_hyperparameters(records))
-    effects = {name: main_effects(cache, records, name) for name in names}
+    effects = {name: main_effects(cache, comparable(records, name), name) for name in names}
     return {name: found for name, found in effects.items() if found}
+
+
+def comparable(records: Sequence[TrialRecord], hyperparameter: str) -> list[TrialRecord]:
+    """Return the trials that show the effect of a hyperparameter.
+
+    Those of models with an encoder, if it has an effect on them: how it acts on a baseline is another question, and a
+    baseline has no other settings at which it could be matched with an encoder.
+    """
+    affected = [record for record in records if has_effect(hyperparameter, record.config.model)]
+    return [record for record in affected if not record.config.is_baseline] or affected
 
 
 def convergence_epoch(record: TrialRecord) -> int:
@@ -142,7 +153,9 @@ def compare_effects(
 
     P-values are corrected by Holm's method, and intervals by Bonferroni's, over the effects of all hyperparameters.
     """
-    every = {name: [*best_setting_effects(cache, records, name), *found] for name, found in effects.items()}
+    every = {
+        name: [*best_setting_effects(cache, comparable(records, name), name), *found] for name, found in effects.items()
+    }
     flat = [effect for found in every.values() for effect in found]
     adjusted = dict(zip(map(id, flat), holm([effect.difference.p_value for effect in flat]), strict=True))
     return {
@@ -160,9 +173,10 @@ def answer_questions(
     done = [record for record in records if record.result]
     answers: dict[str, list[str]] = {}
     for name, found in tested.items():
-        sentences = [*_restriction(name, done), *map(_comparison, found)]
-        sentences += _learning_rates(done) if name == "learning_rate" else _interactions(cache, done, name)
-        answers[_question(name, records)] = sentences
+        group = comparable(done, name)
+        sentences = [*_restriction(name, group), *map(_comparison, found)]
+        sentences += _learning_rates(group) if name == "learning_rate" else _interactions(cache, group, name)
+        answers[_question(name, group)] = sentences
     return answers
 
 

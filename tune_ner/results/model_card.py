@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from tune_ner.config.hyperparameters import is_off
+from tune_ner.config.hyperparameters import has_effect, is_off
 from tune_ner.data.corpus import SplitName
 from tune_ner.evaluation.seqeval_metrics import TypeMetrics
 from tune_ner.results.audits import shared_findings, shared_summaries
@@ -69,7 +69,7 @@ def _metadata(results: Results, record: TrialRecord) -> dict[str, Any]:
     """Return the front matter; the language and the license are unknown."""
     config, space = record.config, results.space
     metadata: dict[str, Any] = {
-        "library_name": "transformers",
+        "library_name": "tune-ner" if config.is_baseline else "transformers",
         "pipeline_tag": "token-classification",
         "tags": ["token-classification", "named-entity-recognition", "tune-ner"],
     }
@@ -166,10 +166,12 @@ def _data(results: Results, record: TrialRecord, result: TrialResult) -> dict[st
 
 
 def _training(record: TrialRecord, result: TrialResult) -> dict[str, object]:
+    model = record.config.model
     config = record.config.model_dump(exclude={"data_fingerprint"}, exclude_none=True)
+    shown = {name: value for name, value in config.items() if value != "" and not is_off(name, value)}
     return {
-        **{name: value for name, value in config.items() if value != "" and not is_off(name, value)},
-        **({} if record.config.dropout is not None else {"dropout": "the encoder's default"}),
+        **{name: value for name, value in shown.items() if has_effect(name, model)},
+        **({"dropout": "the encoder's default"} if has_effect("dropout", model) and "dropout" not in config else {}),
         "epochs trained": f"{len(result.epochs)}; the model of epoch {result.best_epoch} was kept",
         "precision used": result.precision_used,
         "parameters": f"{result.parameters:,}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, get_args
 
@@ -83,7 +82,7 @@ def planned_trials(space: SearchSpace | None, records: Sequence[TrialRecord]) ->
     """Return the number of trials of a grid; for a search or an unknown search space, the number of records."""
     if space is None or space.distributions:
         return len(records)
-    return math.prod(len(values) for values in space.grid_values.values())
+    return len(space.grid_points())
 
 
 def _count_statuses(space: SearchSpace | None, records: Sequence[TrialRecord]) -> str:
@@ -303,6 +302,9 @@ def caveats(entries: Sequence[LeaderboardEntry], audits: Audits) -> list[str]:
     best = entries[0].test.estimate
     if not best:
         sentences.append("The best configuration found no entity of the test split: its span F1 is 0.000.")
+    elif entries[0].configuration.is_baseline and not all(entry.configuration.is_baseline for entry in entries):
+        name = entries[0].configuration.model
+        sentences.append(f"No model with an encoder is better on validation than {name}, which has none.")
     elif baseline is not None and best <= baseline.f1:
         sentences.append(
             f"The best configuration is not better than the best baseline ({baseline.name}): test span F1 {best:.3f} "

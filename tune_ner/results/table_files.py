@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from tune_ner.config.hyperparameters import has_effect
 from tune_ner.results.effects import ComparedEffect
 from tune_ner.results.model_card import CARD_FILE, model_card
 from tune_ner.results.run_results import Results
@@ -213,7 +214,13 @@ def _ranks(table: pd.DataFrame) -> list[str]:
 def _configuration(table: pd.DataFrame, varied: Sequence[str]) -> dict[str, Any]:
     """Return the hyperparameters that differ between the rows; without any, the main ones."""
     names = [name for name in (*MAIN_HYPERPARAMETERS, *varied) if table[name].nunique(dropna=False) > 1]
-    return {_HEADINGS.get(name, name): table[name].map(short_value) for name in names or MAIN_HYPERPARAMETERS}
+    return {
+        _HEADINGS.get(name, name): [
+            short_value(value) if has_effect(name, model) else MISSING
+            for value, model in zip(table[name], table["model"], strict=True)
+        ]
+        for name in names or MAIN_HYPERPARAMETERS
+    }
 
 
 def _cost_setting(timings: pd.DataFrame, row: pd.Series[Any]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tune_ner.config.hyperparameters import HYPERPARAMETERS
 from tune_ner.results.audits import best_baseline
 from tune_ner.results.leaderboard import LeaderboardEntry
 from tune_ner.results.prediction_cache import Novelty, PredictionCache
@@ -50,18 +51,25 @@ def trials_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
     """
     varied = [name for name in varied_hyperparameters(records) if name != "epochs"]
     columns = [*NOTEBOOK_COLUMNS, *_TRIAL_METRICS, *varied, *_TRIAL_ENDING]
-    table = pd.DataFrame([_trial_row(record, varied) for record in records], columns=columns)
-    table = table.astype(dict.fromkeys(["best_epoch", "epochs_run", "fold"], "Int64"))
+    table = with_integers(pd.DataFrame([_trial_row(record, varied) for record in records], columns=columns))
+    table = table.astype(dict.fromkeys(["best_epoch", "epochs_run"], "Int64"))
     return table.sort_values([*NOTEBOOK_COLUMNS[:3], *varied, "seed", "fold", "epochs"], ignore_index=True)
+
+
+def with_integers(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose columns of integer hyperparameters and folds have integers, also where some are missing."""
+    integers = ["fold", *(name for name, each in HYPERPARAMETERS.items() if each.base_type is int)]
+    missing = [name for name in integers if name in table.columns and table[name].isna().any()]
+    return table.astype(dict.fromkeys(missing, "Int64"))
 
 
 def _trial_row(record: TrialRecord, varied: Sequence[str]) -> dict[str, Any]:
     config, result = record.config, record.result
     row: dict[str, Any] = {
         "Model": config.model,
-        "Tagging Scheme": config.tagging_scheme,
-        "Learning Rate": config.learning_rate,
-        **{name: getattr(config, name) for name in (*varied, "seed", "fold", "epochs")},
+        "Tagging Scheme": config.effective("tagging_scheme"),
+        "Learning Rate": config.effective("learning_rate"),
+        **{name: config.effective(name) for name in (*varied, "seed", "fold", "epochs")},
         "epochs_run": len(record.curve) or None,
         "seconds": round(record.seconds, 3),
         "status": record.status,
@@ -106,7 +114,7 @@ def curves_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
     keys = [*MAIN_HYPERPARAMETERS, *varied, "seed", "fold"]
     rows = [
         {
-            **{name: getattr(record.config, name) for name in keys},
+            **{name: record.config.effective(name) for name in keys},
             **{name: getattr(epoch, name) for name in ("epoch", "training_loss", "validation_loss", *EPOCH_METRICS)},
             "trial_id": record.trial_id,
         }
@@ -114,7 +122,7 @@ def curves_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
         for epoch in record.curve
     ]
     columns = [*keys, "epoch", "training_loss", "validation_loss", *EPOCH_METRICS, "trial_id"]
-    table = pd.DataFrame(rows, columns=columns).astype({"fold": "Int64"})
+    table = with_integers(pd.DataFrame(rows, columns=columns))
     return table.sort_values([*keys, "epoch"], ignore_index=True)
 
 
@@ -147,7 +155,7 @@ def leaderboard_table(
     """
     varied = varied_hyperparameters(records)
     rows = [{"rank": place, **_leaderboard_row(entry, cache, varied)} for place, entry in enumerate(entries, start=1)]
-    return pd.DataFrame(rows, columns=["rank", *MAIN_HYPERPARAMETERS, *varied, *_LEADERBOARD_METRICS])
+    return with_integers(pd.DataFrame(rows, columns=["rank", *MAIN_HYPERPARAMETERS, *varied, *_LEADERBOARD_METRICS]))
 
 
 def _leaderboard_row(entry: LeaderboardEntry, cache: PredictionCache, varied: Sequence[str]) -> dict[str, Any]:
@@ -156,7 +164,7 @@ def _leaderboard_row(entry: LeaderboardEntry, cache: PredictionCache, varied: Se
     test_f1 = fmean(metrics.spans.f1 for metrics in test)
     baseline, improvement = best_baseline(cache.audits), cache.improvement(entry.records)
     return {
-        **{name: getattr(entry.configuration, name) for name in (*MAIN_HYPERPARAMETERS, *varied)},
+        **{name: entry.configuration.effective(name) for name in (*MAIN_HYPERPARAMETERS, *varied)},
         "n_completed": len(entry.records),
         "n_failed": len(entry.ranked.failed),
         "n_pruned": len(entry.ranked.pruned),

@@ -10,6 +10,8 @@ from rich.console import Console
 
 from tune_ner.audit.findings import AuditReport
 from tune_ner.audit.rendering import print_summary
+from tune_ner.config.hyperparameters import has_effect
+from tune_ner.config.trial_config import TrialConfig
 from tune_ner.data.corpus import SPLIT_NAMES
 from tune_ner.report.sections import Section, print_sections
 from tune_ner.results.summary import describe_space
@@ -18,7 +20,7 @@ from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.options import SchedulerConfig, SearchSettings
 from tune_ner.tuning.resources import TrialResources
 from tune_ner.utils.console import print_line, print_table
-from tune_ner.utils.text import format_bytes, format_duration, format_value, plural, redact
+from tune_ner.utils.text import MISSING, format_bytes, format_duration, format_value, plural, redact
 
 _IN_EVERY_PLAN = ("model", "tagging_scheme", "learning_rate", "seed")
 
@@ -80,7 +82,7 @@ def print_plan(console: Console, plan: Plan) -> None:
     values = experiment.space.grid_values
     shown = [name for name, found in values.items() if len(found) > 1 or name in _IN_EVERY_PLAN]
     rows = [
-        {"#": number, "trial": trial.trial_id, **{name: format_value(getattr(trial, name)) for name in shown}}
+        {"#": number, "trial": trial.trial_id, **{name: _value(trial, name) for name in shown}}
         for number, trial in enumerate(experiment.schedule, start=1)
     ]
     print_table(console, pd.DataFrame(rows), "Trials, longest first")
@@ -90,6 +92,10 @@ def print_plan(console: Console, plan: Plan) -> None:
     print_line(console, describe_precision(experiment))
     print_line(console, f"Memory: about {format_bytes(experiment.memory.on_cpu)} per trial on a CPU (estimate).")
     print_line(console, f"Disk: about {format_bytes(experiment.disk_bytes)} of records, and the best model.")
+
+
+def _value(trial: TrialConfig, name: str) -> str:
+    return format_value(getattr(trial, name)) if has_effect(name, trial.model) else MISSING
 
 
 def describe_trials(trials: int, resources: TrialResources, *, at_most: bool = False) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tune_ner.config.hyperparameters import BASELINES, is_baseline
 from tune_ner.errors import EncoderError
 from tune_ner.training.tiny_encoder import VOCABULARY_SIZE, tiny_settings, train_tiny_tokenizer
 from tune_ner.utils.text import first_line
@@ -41,14 +42,14 @@ class Encoder:
 
     Attributes:
         name: the name as given.
-        kind: source of the files.
+        kind: source of the files; `baseline` for a model without an encoder.
         location: a folder, a hub id or a tiny size.
         fingerprint: a hub revision or a digest of the files.
         folder: the local folder with the files; empty for a tiny encoder.
     """
 
     name: str
-    kind: Literal["hub", "folder", "tiny"]
+    kind: Literal["hub", "folder", "tiny", "baseline"]
     location: str
     fingerprint: str
     folder: str
@@ -74,6 +75,10 @@ def resolve_encoder(name: str) -> Encoder:
     if colon and source == "tiny":
         tiny_settings(argument)
         return Encoder(name, "tiny", argument, "", "")
+    if is_baseline(name):
+        if name not in BASELINES:
+            raise EncoderError(f"model {name!r}: unknown baseline; expected one of {', '.join(BASELINES)}")
+        return Encoder(name, "baseline", argument, "", "")
     try:
         if colon and source == "package":
             return _from_folder(name, _package_folder(argument))
@@ -84,8 +89,8 @@ def resolve_encoder(name: str) -> Encoder:
         raise EncoderError(f"model {name[:200]!r}: cannot be read: {str(error)[:300]}") from error
     if colon and not folder.exists():
         raise EncoderError(
-            f"model {name!r}: unknown source {source + ':'!r}; expected a hub id, a folder, package:NAME or "
-            "tiny:LAYERSxHIDDEN"
+            f"model {name!r}: unknown source {source + ':'!r}; expected a hub id, a folder, package:NAME, "
+            "tiny:LAYERSxHIDDEN, or baseline:crf or baseline:gazetteer"
         )
     if name.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(name):
         raise EncoderError(f"model {name!r}: no such folder; expected one with a config.json, or a hub id")
@@ -106,7 +111,9 @@ def encoder_size(encoder: Encoder) -> EncoderSize:
         )
     except (ValueError, TypeError, OverflowError):
         hidden = layers = heads = 0
-    if encoder.kind == "tiny":
+    if encoder.kind == "baseline":
+        parameters = 0
+    elif encoder.kind == "tiny":
         parameters = VOCABULARY_SIZE * hidden + 12 * layers * hidden**2
     else:
         parameters = sum(file.stat().st_size for file in Path(encoder.folder).glob("*.safetensors")) // 4
@@ -120,6 +127,8 @@ def architecture(encoder: Encoder) -> str:
 
 def _read_config(encoder: Encoder) -> dict[str, Any]:
     """Return the content of `config.json`; empty if it is unreadable, which `load_model` reports."""
+    if encoder.kind == "baseline":
+        return {}
     try:
         content = json.loads((Path(encoder.folder) / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -137,6 +146,8 @@ def load_tokenizer(encoder: Encoder, train_texts: Sequence[str]) -> Any:
     """
     import transformers
 
+    if encoder.kind == "baseline":
+        raise EncoderError(f"model {encoder.name!r}: a baseline has no tokenizer")
     if encoder.kind == "tiny":
         return train_tiny_tokenizer(train_texts)
 

@@ -152,11 +152,12 @@ def trial_features(
         if tokenized is None:
             tokenizer = load_tokenizer(encoder, [corpus.sentences[i].text for i in split["train"]])
             tokenized = tokenize_corpus(config, corpus, split, tokenizer)
-        _cache[key] = _label(config, corpus, split, tokenized)
+        _cache[key] = label_corpus(config, corpus, split, tokenized)
     return _cache[key]
 
 
-def _label(config: TrialConfig, corpus: Corpus, split: Split, tokenized: TokenizedCorpus) -> TrialFeatures:
+def label_corpus(config: TrialConfig, corpus: Corpus, split: Split, tokenized: TokenizedCorpus) -> TrialFeatures:
+    """Label the words of each split as the configuration specifies."""
     scheme = SCHEMES[config.tagging_scheme]
     labels = scheme.labels(corpus.entity_types)
     sentences: dict[SplitName, list[Sentence]] = {

@@ -18,6 +18,7 @@ from tune_ner.data.splits import Split
 from tune_ner.errors import DivergedError, EncoderError
 from tune_ner.tagging.decoding import Transitions
 from tune_ner.tagging.probabilities import WordProbabilities, pack
+from tune_ner.training.baseline import BaselineModel, baseline_features, evaluate_baseline, train_baseline
 from tune_ner.training.checkpoints import SavedTrial, Tensors, TrialCheckpoint
 from tune_ner.training.crf_head import CrfHead, CrfLoss, transitions_of
 from tune_ner.training.cuda_graph import GraphedStep
@@ -47,6 +48,9 @@ MOST_PROBABILITIES = 10_000_000
 """Words of validation and test times labels up to which a trial's probabilities are kept: 20 MB."""
 
 
+AnyModel = TrainedModel | BaselineModel
+
+
 def _ignore(*_: object) -> None:
     pass
 
@@ -70,7 +74,7 @@ class TrialOptions:
     checkpoint: TrialCheckpoint | None = None
     measure_test: bool = True
     on_epoch: Callable[[EpochMetrics], None] = _ignore
-    on_trained: Callable[[TrialResult, TrainedModel], None] = _ignore
+    on_trained: Callable[[TrialResult, AnyModel], None] = _ignore
 
 
 def run_trial(
@@ -94,6 +98,8 @@ def run_trial(
         DivergedError: a loss is NaN or infinite.
     """
     options = options or TrialOptions()
+    if config.is_baseline:
+        return _run_baseline(config, corpus, split, options)
     if options.threads:
         torch.set_num_threads(options.threads)
     free_gpu_memory()  # of an earlier trial in this process
@@ -106,6 +112,18 @@ def run_trial(
     trial.fit()
     result = trial.result()
     options.on_trained(result, trial.trained_model)
+    return result
+
+
+def _run_baseline(config: TrialConfig, corpus: Corpus, split: Split, options: TrialOptions) -> TrialResult:
+    clock = StageClock({})
+    with clock("encode"):
+        features = baseline_features(config, corpus, split)
+    with clock("train"):
+        model = train_baseline(config, features)
+    result = evaluate_baseline(config, features, model, clock, measure_test=options.measure_test)
+    options.on_epoch(result.epochs[0])
+    options.on_trained(result, model)
     return result
 
 

@@ -27,7 +27,7 @@ from tune_ner.training.result import TrialResult
 from tune_ner.tuning.events import RunEvents
 
 if TYPE_CHECKING:
-    from tune_ner.training.model_export import TrainedModel
+    from tune_ner.training.trial import AnyModel
 
 Retrain = Callable[[TrialRecord], ModelFiles]
 """Function that trains the trial of a record again and returns its model."""
@@ -77,7 +77,7 @@ def start_store(run_dir: RunDir, records: Iterable[TrialRecord]) -> Any:
     return actor.remote(run_dir.path.absolute(), _candidates(records))
 
 
-def offer(store: Any, trial: TrialConfig, result: TrialResult, model: TrainedModel) -> None:
+def offer(store: Any, trial: TrialConfig, result: TrialResult, model: AnyModel) -> None:
     """Send a trial's model to the store if the trial is the best so far; called in its worker.
 
     An error does not affect the trial, which is measured already: at the end of the run, the best trial is retrained,
@@ -93,7 +93,7 @@ def offer(store: Any, trial: TrialConfig, result: TrialResult, model: TrainedMod
             ray.get(store.add_problem.remote(trial.trial_id, str(error).strip() or type(error).__name__))
 
 
-def model_files(model: TrainedModel, retraining_differences: tuple[str, ...] | None = None) -> ModelFiles:
+def model_files(model: AnyModel, retraining_differences: tuple[str, ...] | None = None) -> ModelFiles:
     """Return the files of an exported model; for `retraining_differences` see `TrainedModel.save`."""
     with tempfile.TemporaryDirectory(prefix="tune-ner-model-") as folder:
         model.save(Path(folder), retraining_differences)

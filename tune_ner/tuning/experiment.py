@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tune_ner.audit.audit import audit
 from tune_ner.audit.findings import AuditReport
+from tune_ner.config.hyperparameters import is_baseline
 from tune_ner.config.search_space import SearchSpace
 from tune_ner.config.trial_config import TrialConfig, library_versions
 from tune_ner.data.corpus import Corpus
@@ -69,10 +70,13 @@ class Experiment:
         return [self.trial(point) for point in self.space.grid_points()]
 
     def trial(self, point: Mapping[str, object]) -> TrialConfig:
-        """Return the configuration with these hyperparameters, seed and fold."""
+        """Return the configuration with these hyperparameters, seed and fold.
+
+        Those without an effect on the model have an arbitrary value of the search space.
+        """
         return TrialConfig.model_validate(
             {
-                **point,
+                **self.space.effective(point),
                 "data_fingerprint": self.data_fingerprint,
                 "model_fingerprint": self.encoders[str(point["model"])].fingerprint,
                 "precision": self.space.precision,
@@ -88,6 +92,8 @@ class Experiment:
         """Return the batching of an encoder; `auto` is padding-free where its architecture supports it."""
         if self.space.batching != "auto":
             return self.space.batching
+        if is_baseline(model):
+            return "padding_free"  # without an effect; not a difference to most encoders
         return "padding_free" if architecture(self.encoders[model]) in PADDING_FREE_ARCHITECTURES else "padded"
 
     def largest_trial(self, model: str, **changes: object) -> TrialConfig:
@@ -181,7 +187,8 @@ class Experiment:
         """The precision that each encoder trains in on this machine."""
         from tune_ner.training.precision import used_precision
 
-        return {name: used_precision(self.space.precision, size.hidden) for name, size in self._sizes.items()}
+        sizes = {name: size for name, size in self._sizes.items() if not is_baseline(name)}
+        return {name: used_precision(self.space.precision, size.hidden) for name, size in sizes.items()}
 
     @property
     def disk_bytes(self) -> int:
@@ -334,7 +341,8 @@ def _resolve_encoders(names: Sequence[str]) -> dict[str, Encoder]:
 
 
 def _check_padding_free(encoders: Mapping[str, Encoder]) -> None:
-    others, supported = {name: architecture(encoder) for name, encoder in encoders.items()}, PADDING_FREE_ARCHITECTURES
+    others = {name: architecture(encoder) for name, encoder in encoders.items() if not is_baseline(name)}
+    supported = PADDING_FREE_ARCHITECTURES
     refused = [f"{name} ({kind or 'unknown'})" for name, kind in others.items() if kind not in supported]
     if refused:
         raise EncoderError(

@@ -30,7 +30,7 @@ from tune_ner.tuning.prometheus import TrialMetrics
 
 if TYPE_CHECKING:
     from tune_ner.training.checkpoints import TrialCheckpoint
-    from tune_ner.training.model_export import TrainedModel
+    from tune_ner.training.trial import AnyModel
 
 IS_LAST = "is_last"
 """Key of a report that is true after the last epoch of a trial, whose training cannot be shortened any more."""
@@ -169,7 +169,7 @@ class _Attempt:
         result = replace(result, seconds={"start": start_seconds, **result.seconds})
         return TrialRecord.completed(self.trial, result, self._seconds())
 
-    def _offer(self, result: TrialResult, model: TrainedModel) -> None:
+    def _offer(self, result: TrialResult, model: AnyModel) -> None:
         if self.context.store and self.context.phase == "final":
             offer(self.context.store, self.trial, result, model)
 
@@ -213,7 +213,7 @@ def retrain(record: TrialRecord, experiment: list[Any]) -> ModelFiles:
 
     found, trial = _fetch(experiment[0]), record.config
     assert record.result
-    models: list[TrainedModel] = []
+    models: list[AnyModel] = []
     options = TrialOptions(
         threads=record.result.threads,
         tokenized=found.tokenized.get(tokenization_key(trial)),

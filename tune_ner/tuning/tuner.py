@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import count, islice
+from itertools import count, filterfalse, islice
 from typing import Any
 
 import ray
@@ -16,7 +16,7 @@ from ray import tune
 from ray.tune.search import ConcurrencyLimiter
 
 from tune_ner.audit.findings import AuditReport
-from tune_ner.config.hyperparameters import SelectionMetric
+from tune_ner.config.hyperparameters import SelectionMetric, is_baseline
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.results.best_model import ModelFiles
 from tune_ner.results.records import Phase, TrialRecord
@@ -345,7 +345,7 @@ def allocate(
         return resources
     measure = ray.remote(num_cpus=resources.cpus, num_gpus=1, max_retries=0)(measure_memory)
     measured = 0
-    for model in experiment.encoders:
+    for model in filterfalse(is_baseline, experiment.encoders):
         try:
             measured = max(measured, ray.get(measure.remote(experiment.largest_trial(model), [reference])))
         except ray.exceptions.RayError:  # the trials of the encoder will report the error
