@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.factories import a_config
-from tune_ner.results.best_model import BestModelDir
+from tune_ner.results.best_model import BestModelDir, write_model_files
 from tune_ner.training.model_export import INFERENCE_CONFIG_FILE, InferenceConfig
 
 
@@ -116,3 +116,11 @@ def test_failed_publication_leaves_the_former_model(tmp_path: Path, monkeypatch:
         models.publish()
     assert models.exported == "one"
     assert models.kept == "two"
+
+
+def test_files_in_folders_are_written(tmp_path: Path) -> None:
+    content = np.frombuffer(b"{}", np.uint8)
+    write_model_files(tmp_path / "new", {"config.json": content, "adapter/config.json": content})
+    assert (tmp_path / "new" / "adapter" / "config.json").read_bytes() == b"{}"
+    with pytest.raises(FileExistsError):
+        write_model_files(tmp_path / "new", {})

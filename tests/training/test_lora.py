@@ -1,7 +1,9 @@
 """Low-rank updates: what is trained, and that the merged weights compute what the updated model does."""
 
+from pathlib import Path
 from typing import Any
 
+import peft
 import pytest
 import torch
 
@@ -10,7 +12,7 @@ from tests.model_folders import TEXTS
 from tune_ner.errors import EncoderError
 from tune_ner.training import lora
 from tune_ner.training.encoders import load_model, load_tokenizer, resolve_encoder
-from tune_ner.training.lora import add_lora, merge_lora
+from tune_ner.training.lora import add_lora, merge_lora, save_adapter
 from tune_ner.utils import extras
 
 pytestmark = pytest.mark.slow  # peft takes seconds to import
@@ -46,6 +48,21 @@ def test_merged_weights_compute_the_logits_of_the_updated_model(targets: str, al
     logits = model(ids).logits
     assert not torch.allclose(before, logits, atol=0.01)
     torch.testing.assert_close(plain.eval()(ids).logits, logits, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("targets", ["attention", "all-linear"])
+def test_a_saved_adapter_computes_the_logits_of_the_updated_model(targets: str, tmp_path: Path) -> None:
+    config, model, plain = a_config(lora_rank=4, lora_targets=targets), a_model().eval(), a_model()
+    add_lora(config, model)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.normal_()
+    save_adapter(config, model.state_dict(), "bert", tmp_path)
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 100_000
+    ids = torch.arange(1, 21)[None]
+    loaded = peft.PeftModel.from_pretrained(plain, str(tmp_path)).eval()
+    torch.testing.assert_close(loaded(ids).logits, model(ids).logits, atol=1e-4, rtol=1e-4)
 
 
 def test_unknown_architecture_is_an_error_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:

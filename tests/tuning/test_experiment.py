@@ -10,6 +10,7 @@ from tune_ner.data.loaders import load_corpus
 from tune_ner.errors import DataError, EncoderError, SpaceError, SplitError
 from tune_ner.training.encoders import EncoderSize
 from tune_ner.tuning.experiment import Experiment, prepare, trial_cost
+from tune_ner.utils import extras
 
 SMALL, LARGE = EncoderSize(10_000, 32, 1, 1), EncoderSize(100_000, 128, 2, 4)
 
@@ -161,3 +162,19 @@ def test_the_word_tokenizer_is_chosen_by_the_corpus_and_noted() -> None:
     experiment = prepare(space, load_corpus(rows))
     assert [trial.word_tokenizer for trial in experiment.trials] == ["whitespace", "character"]
     assert "word tokenizer character: " in experiment.corpus.notes[-1]
+
+
+def test_a_missing_package_is_noticed_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared(lora_rank=[0, 4])
+    monkeypatch.setattr(extras, "find_spec", lambda _: None)
+    with pytest.raises(EncoderError, match="lora_rank needs the package peft, which is not installed"):
+        prepared(lora_rank=[0, 4])
+    prepared()
+
+
+def test_baselines_take_part_without_tokenizer_memory_or_cost() -> None:
+    found = prepared(model=["tiny:1x32", "baseline:crf"], batching="padding_free")
+    assert [trial.model for trial in found.schedule] == ["tiny:1x32"] * 2 + ["baseline:crf"]
+    assert set(found.tokenizers) == {("tiny:1x32", None)}
+    assert list(found.precisions) == ["tiny:1x32"]
+    assert found.memory == prepared(model="tiny:1x32").memory

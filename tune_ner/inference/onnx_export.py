@@ -27,7 +27,7 @@ TOLERANCE = 1e-3
 _OPSET = 18
 _SINGLE_FILE_BYTES = 1_900_000_000  # a protobuf message ends at 2 GB
 _SAMPLES = ((7, 5), (3, 1, 29, 16), (64,))
-_WEIGHTS = ("model.safetensors", "README.md")
+_NOT_COPIED = ("model.safetensors", "adapter", "README.md")
 
 
 def export_onnx(source: str | Path, target: Path, quantization: Quantization = "none") -> Path:
@@ -55,7 +55,7 @@ def export_onnx(source: str | Path, target: Path, quantization: Quantization = "
         raise ModelError(f"{folder}: is in ONNX format already; export the folder that it was made from")
     imported("onnxscript", "onnx", "the export to ONNX", ModelError)
     with new_model_folder(target) as work:
-        shutil.copytree(folder, work, ignore=shutil.ignore_patterns(*_WEIGHTS), dirs_exist_ok=True)
+        shutil.copytree(folder, work, ignore=shutil.ignore_patterns(*_NOT_COPIED), dirs_exist_ok=True)
         _export(model_dir, work / ONNX_FILE)
         _compare(model_dir, OnnxModel(work))
         if quantization == "int8":

@@ -15,7 +15,7 @@ from tune_ner.training.model_export import INFERENCE_CONFIG_FILE
 from tune_ner.utils.io import read_json
 
 ModelFiles = Mapping[str, npt.NDArray[np.uint8]]
-"""The files of a model folder: their bytes by name."""
+"""The files of a model folder: their bytes by their path in the folder."""
 
 _UNFINISHED = ".part"
 
@@ -28,6 +28,7 @@ def write_model_files(folder: Path, files: ModelFiles) -> None:
     """
     folder.mkdir(parents=True)
     for name, content in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
         with (folder / name).open("wb") as file:
             file.write(content.data)
             file.flush()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import EncoderError
@@ -57,3 +59,36 @@ def merge_lora(config: TrialConfig, weights: Mapping[str, torch.Tensor]) -> dict
             value = value + scaling * up @ down
         merged[f"{layer}.{kind}" if is_base else name] = value
     return merged
+
+
+def save_adapter(config: TrialConfig, weights: Mapping[str, torch.Tensor], base: str, folder: Path) -> None:
+    """Write the updates and the layers above the encoder in the format of peft, without the encoder.
+
+    `PeftModel.from_pretrained(model, folder)` adds them to a token classification model with the pretrained encoder and
+    as many labels.
+
+    Args:
+        config: the configuration of the trial.
+        weights: the weights of the trained model.
+        base: the prefix of the encoder's weights, such as `bert`.
+        folder: an empty or new folder.
+
+    Raises:
+        OSError, SafetensorError: the files cannot be written.
+    """
+    peft = imported("peft", "lora", "lora_rank", EncoderError)
+    folder.mkdir(parents=True, exist_ok=True)
+    updates = {name.replace(f".{_ADAPTER}.", "."): value for name, value in weights.items() if ".lora_" in name}
+    above = {name: value for name, value in weights.items() if not name.startswith(f"{base}.")}
+    settings = peft.LoraConfig(
+        r=config.lora_rank,
+        lora_alpha=config.scaled_lora_alpha,
+        target_modules=sorted({name.partition(".lora_")[0] for name in updates}),
+        modules_to_save=sorted({name.rpartition(".")[0] for name in above}),
+        task_type="TOKEN_CLS",
+        base_model_name_or_path=config.model,
+        inference_mode=True,
+    )
+    settings.save_pretrained(folder)
+    saved = {f"base_model.model.{name}": value.contiguous() for name, value in (updates | above).items()}
+    save_file(saved, folder / "adapter_model.safetensors", metadata={"format": "pt"})

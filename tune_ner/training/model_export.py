@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tune_ner.training.padding_free.vocabulary_trimming import Vocabulary
 
 INFERENCE_CONFIG_FILE = "tune_ner.json"
+ADAPTER_FOLDER = "adapter"
 INFERENCE_CONFIG_FORMAT = 2
 CRF_FORMAT = 3
 """Format of a model with a CRF, which versions that would ignore its transitions must not read."""
@@ -128,8 +129,8 @@ class TrainedModel:
     def save(self, folder: Path, retraining_differences: tuple[str, ...] | None = None) -> None:
         """Write the weights (fp32), the tokenizer, the inference config and the training-text hashes.
 
-        Low-rank updates are merged into the weights. The transitions of a CRF are part of the inference config;
-        transformers loads the rest of the model.
+        Low-rank updates are merged into the weights, and also written on their own into `adapter/`. The transitions of
+        a CRF are part of the inference config; transformers loads the rest of the model.
 
         The weights are copied into a model built by transformers, because the trained one may have padding-free
         attention and dropout and a trimmed vocabulary. Subwords that do not occur in the corpus get the embeddings of
@@ -144,15 +145,16 @@ class TrainedModel:
             OSError, SafetensorError: the files cannot be written.
         """
         from tune_ner.training.crf_head import CRF_WEIGHTS, transitions_of  # imports torch
-        from tune_ner.training.lora import merge_lora
+        from tune_ner.training.lora import merge_lora, save_adapter
 
         complete = load_model(self.encoder, self.labels, self.tokenizer, self.config.seed, self.config.dropout)
         weights = {name: value.cpu() for name, value in self.weights.items()}
-        if self.config.lora_rank:
-            weights = merge_lora(self.config, weights)
         crf = None
         if self.config.head == "crf":
             crf = transitions_of({name: weights.pop(f"crf.{name}") for name in CRF_WEIGHTS})
+        if self.config.lora_rank:
+            save_adapter(self.config, weights, complete.base_model_prefix, folder / ADAPTER_FOLDER)
+            weights = merge_lora(self.config, weights)
         if self.vocabulary:
             table = complete.get_input_embeddings().weight
             # T5 has the table under two names

@@ -98,7 +98,8 @@ def model_files(model: AnyModel, retraining_differences: tuple[str, ...] | None 
     with tempfile.TemporaryDirectory(prefix="tune-ner-model-") as folder:
         model.save(Path(folder), retraining_differences)
         # arrays, since the object store passes them on without a copy
-        return {file.name: np.fromfile(file, np.uint8) for file in sorted(Path(folder).iterdir())}
+        files = sorted(file for file in Path(folder).rglob("*") if file.is_file())
+        return {file.relative_to(folder).as_posix(): np.fromfile(file, np.uint8) for file in files}
 
 
 def lacks_model(run_dir: RunDir, records: Iterable[TrialRecord]) -> bool:

@@ -35,6 +35,7 @@ from tune_ner.training.encoders import (
 )
 from tune_ner.tuning.options import SchedulerConfig
 from tune_ner.tuning.resources import MemoryEstimate
+from tune_ner.utils.extras import check_installed
 from tune_ner.utils.text import plural
 
 if TYPE_CHECKING:
@@ -219,8 +220,11 @@ def prepare(space: SearchSpace, corpus: Corpus | None = None) -> Experiment:
     Raises:
         SpaceError: there is neither a corpus nor `space.data`.
         DataError, SplitError: the data cannot be loaded or split.
-        EncoderError: encoders cannot be found, or do not support `batching: padding_free`; lists all of them.
+        EncoderError: encoders cannot be found, or do not support `batching: padding_free`; lists all of them. Or
+            `lora_rank` is given and peft is not installed.
     """
+    if max(space.lora_rank):
+        check_installed("peft", "lora", "lora_rank", EncoderError)
     space, corpus, splits = load_data(space, corpus)
     if space.overlaps == "error":
         _check_overlaps(corpus)
