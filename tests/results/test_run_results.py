@@ -4,6 +4,7 @@ from unittest.mock import Mock
 import pytest
 
 from tests.factories import a_failed_trial, a_record, a_run
+from tests.results.simulated import simulated_run, simulated_trial
 from tune_ner.errors import ModelError, RunFolderError
 from tune_ner.results.run_results import Results, load_results, load_trials
 
@@ -76,3 +77,13 @@ def test_impossible_path_is_an_error(path: str) -> None:
 def test_run_without_a_model_has_no_best_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model"):
         _ = Results(a_run(tmp_path, [a_record()])).best_model
+
+
+def test_a_run_of_other_library_versions_can_be_read(tmp_path: Path) -> None:
+    records = [simulated_trial(share, learning_rate=rate) for share, rate in ((0.5, 1e-3), (0.8, 2e-3))]
+    ids = ["0123456789ab", "ba9876543210"]
+    records = [record.model_copy(update={"trial_id": key}) for record, key in zip(records, ids, strict=True)]
+    results = simulated_run(tmp_path, records)
+    assert [record.trial_id for entry in results.entries for record in entry.records] == ids[::-1]
+    assert results.summary
+    assert results.compared_effects

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Any
 
@@ -40,11 +40,12 @@ class Candidate:
         """Return the trial without its test metrics."""
         if record.result is None:
             return cls(record.trial_id, record.config, None, None, pruned=record.status == "pruned")
-        return cls.of_result(record.config, record.result)
+        # with other versions of the libraries than those of the run, its configuration would have another id
+        return replace(cls.of_result(record.config, record.result), trial_id=record.trial_id)
 
     @classmethod
     def of_result(cls, config: TrialConfig, result: TrialResult) -> Candidate:
-        """Return a completed trial without its test metrics."""
+        """Return a trial that this process completed, without its test metrics."""
         best = result.epochs[result.best_epoch - 1]
         score = result.metrics["validation"].score(config.selection_metric)
         return cls(config.trial_id, config, score, best.validation_loss)
