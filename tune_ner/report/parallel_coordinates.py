@@ -44,10 +44,12 @@ def parallel_coordinates_chart(results: Results) -> Chart | None:
     ]
     labels = [{"axis": axis.title, "place": place, "label": label} for axis in axes for place, label in axis.labels]
     order = [axis.title for axis in axes]
-    shown = f"the best {MOST_TRIALS}" if len(completed_trials(results)) > MOST_TRIALS else "all"
+    shown = f"one of the best {MOST_TRIALS} trials" if len(completed_trials(results)) > MOST_TRIALS else "a trial"
+    has_baselines = any(record.config.is_baseline for record in results.records)
+    others = "; baselines are left out" if has_baselines and not trials[0].config.is_baseline else ""
     caption = (
-        f"Each line is a trial ({shown} that were completed), coloured by its {score}. Drag over a part of an axis to "
-        "highlight the trials that pass there; double-click to show all."
+        f"Each line is {shown} that completed, coloured by its {score}{others}. Drag over a part of an "
+        "axis to highlight the trials that pass there; double-click to show all."
     )
     return Chart.of("parallel_coordinates", caption, _drawn(rows, labels, order, score))
 

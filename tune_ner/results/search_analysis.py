@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 from optuna.distributions import IntDistribution
 
-from tune_ner.config.hyperparameters import NumberDistribution, contains, format_distribution
+from tune_ner.config.hyperparameters import NumberDistribution, contains, format_distribution, has_effect
 from tune_ner.config.search_space import SearchSpace
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.results.records import TrialRecord
@@ -251,10 +251,11 @@ def refine_space(space: SearchSpace, best: Sequence[TrialConfig]) -> SearchSpace
 
     Ranges go from the smallest to the largest value in these trials, widened on both sides by a tenth of that extent
     (of its logarithm for `loguniform`, by at least 1 for `int`), within the former bounds. Lists keep the values that
-    occur. A hyperparameter with a single value keeps its range. Initial points are removed.
+    occur. A hyperparameter with a single value, or without an effect on their models, keeps its range. Initial points
+    are removed.
     """
     refined = {
-        name: _refine(getattr(space, name), [getattr(config, name) for config in best])
+        name: _refine(getattr(space, name), [getattr(each, name) for each in best if has_effect(name, each.model)])
         for name in space.HYPERPARAMETERS
     }
     return space.model_copy(update={**refined, "initial_points": {}})
@@ -295,6 +296,8 @@ def _compute_importances(space: SearchSpace, records: Sequence[TrialRecord]) -> 
     # imported here because Optuna is slow to load and grids do not need it
     from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
 
+    # a baseline has arbitrary values of what has no effect on it
+    records = [record for record in records if not record.config.is_baseline] or records
     study = _study(space, records)
     # The default of PED-ANOVA, a tenth, is too few of the trials of a fine-tuning search.
     evaluators = {
@@ -303,7 +306,7 @@ def _compute_importances(space: SearchSpace, records: Sequence[TrialRecord]) -> 
     }
     try:
         found = {name: get_param_importances(study, evaluator=evaluator) for name, evaluator in evaluators.items()}
-    except RuntimeError:  # the trees of fANOVA have no variance
+    except (RuntimeError, ValueError):  # the trees of fANOVA have no variance, or there is one trial only
         return None
     rows = [{"hyperparameter": name, **{key: found[key][name] for key in found}} for name in found["fanova"]]
     return pd.DataFrame(rows, columns=["hyperparameter", *evaluators])
@@ -313,7 +316,12 @@ def _study(space: SearchSpace, records: Sequence[TrialRecord]) -> Study:
     """Return the trials as an Optuna study in memory."""
     import optuna
 
-    distributions = space.search_distributions
+    models = {record.config.model for record in records}
+    distributions = {
+        name: distribution
+        for name, distribution in space.search_distributions.items()
+        if all(has_effect(name, model) for model in models)
+    }
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:

@@ -89,7 +89,8 @@ def print_plan(console: Console, plan: Plan) -> None:
     print_line(console, describe_trials(len(rows), plan.resources))
     if rungs := plan.scheduler.rungs(experiment.space.largest("epochs")):
         print_line(console, _describe_pruning(plan.scheduler, rungs))
-    print_line(console, describe_precision(experiment))
+    if experiment.precisions:
+        print_line(console, describe_precision(experiment))
     print_line(console, f"Memory: about {format_bytes(experiment.memory.on_cpu)} per trial on a CPU (estimate).")
     print_line(console, f"Disk: about {format_bytes(experiment.disk_bytes)} of records, and the best model.")
 
