@@ -10,7 +10,7 @@ from tests.factories import a_config, a_failed_trial, a_pruned_trial, a_record, 
 from tune_ner.config.loading import load_space, parse_space
 from tune_ner.config.search_space import SearchSpace
 from tune_ner.results.records import TrialRecord
-from tune_ner.results.search_analysis import SearchAnalysis, _compute_importances, refine_space
+from tune_ner.results.search_analysis import SearchAnalysis, refine_space
 
 SPACE = {
     "model": a_config().model,
@@ -120,23 +120,35 @@ def test_refined_space_contains_its_trials_and_is_within_the_former_one(found: l
         assert old.low <= new.low < new.high <= old.high
 
 
-def test_baselines_neither_narrow_nor_explain_what_has_no_effect_on_them() -> None:
-    space = parse_space(
-        {
-            "model": ["baseline:crf", "tiny:1x32"],
-            "learning_rate": {"loguniform": [1e-4, 1e-2]},
-            "crf_c1": {"uniform": [0.0, 1.0]},
-        },
-        "here",
-    )
-    trials = [
-        *(a_record((0.8,), model="baseline:crf", learning_rate=1e-4, crf_c1=c1) for c1 in (0.2, 0.4)),
-        *(a_record((10 * rate,), learning_rate=rate, crf_c1=0.0) for rate in (1e-3, 2e-3, 4e-3, 8e-3)),
+MIXED = parse_space(
+    {
+        "model": ["baseline:crf", "tiny:1x32"],
+        "learning_rate": {"loguniform": [1e-5, 1.0e-1]},
+        "crf_c1": {"uniform": [0.0, 1.0]},
+    },
+    "here",
+)
+
+
+def mixed_trials(encoders: int) -> list[TrialRecord]:
+    """Return trials of a CRF, and of an encoder whose score increases with the learning rate."""
+    return [
+        *(searched(0.8, model="baseline:crf", learning_rate=1e-5, crf_c1=c1) for c1 in (0.2, 0.4)),
+        *(searched(0.05 * n, model="tiny:1x32", learning_rate=1e-4 * 2**n, crf_c1=0.0) for n in range(1, encoders + 1)),
     ]
-    refined = refine_space(space, [record.config for record in trials])
-    assert refined.learning_rate.low > 5e-4
+
+
+def test_baselines_do_not_narrow_what_has_no_effect_on_them() -> None:
+    refined = refine_space(MIXED, [record.config for record in mixed_trials(4)])
+    assert refined.learning_rate.low > 1e-4
     assert (refined.crf_c1.low, refined.crf_c1.high) == pytest.approx((0.18, 0.42))
-    importances = _compute_importances(space, trials)
+
+
+def test_importances_are_those_on_encoders() -> None:
+    importances = SearchAnalysis(Path("run"), MIXED, tuple(mixed_trials(9)), ()).importances
     assert importances is not None
-    assert set(importances["hyperparameter"]) == {"model", "learning_rate"}
-    assert _compute_importances(space, trials[:3]) is None
+    assert importances["hyperparameter"].tolist() == ["learning_rate", "model"]
+    assert importances["fanova"].tolist() == pytest.approx([1, 0], abs=0.05)
+    few = SearchAnalysis(Path("run"), MIXED, tuple(mixed_trials(7)), ())
+    assert few.importances is None
+    assert "No hyperparameter importances: 7 trials of encoders, 8 are needed." in few.sentences()

@@ -158,7 +158,14 @@ class SearchAnalysis:
         """
         if not self.space or self._shortage(FEWEST_FOR_IMPORTANCES):
             return None
-        return _compute_importances(self.space, [r for r in self.completed if _contains(self.space, r.config)])
+        compared = self._compared
+        return _compute_importances(self.space, compared) if len(compared) >= FEWEST_FOR_IMPORTANCES else None
+
+    @cached_property
+    def _compared(self) -> list[TrialRecord]:
+        """The trials that importances are of: those of encoders, since a baseline has arbitrary values of many axes."""
+        trials = [r for r in self.completed if self.space and _contains(self.space, r.config)]
+        return [record for record in trials if not record.config.is_baseline] or trials
 
     @cached_property
     def refined_space(self) -> SearchSpace | None:
@@ -225,7 +232,10 @@ class SearchAnalysis:
         """Describe the optimization history and the refined space, and state why importances are missing."""
         if not self.trials:
             return ["No trial of the search has ended."]
-        reason = self._shortage(FEWEST_FOR_IMPORTANCES) or "the scores have no variance"
+        reason = self._shortage(FEWEST_FOR_IMPORTANCES)
+        if not reason and len(self._compared) < FEWEST_FOR_IMPORTANCES:
+            reason = f"{plural(len(self._compared), 'trial')} of encoders, {FEWEST_FOR_IMPORTANCES} are needed"
+        reason = reason or "the scores have no variance"
         missing = [] if self.importances is not None else [f"No hyperparameter importances: {reason}."]
         best, last = self.history["best_so_far"], len(self.history)
         counts = [*(count for count in dict.fromkeys(_SHOWN_AFTER) if count < last), last]
@@ -296,8 +306,6 @@ def _compute_importances(space: SearchSpace, records: Sequence[TrialRecord]) -> 
     # imported here because Optuna is slow to load and grids do not need it
     from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
 
-    # a baseline has arbitrary values of what has no effect on it
-    records = [record for record in records if not record.config.is_baseline] or records
     study = _study(space, records)
     # The default of PED-ANOVA, a tenth, is too few of the trials of a fine-tuning search.
     evaluators = {
@@ -306,7 +314,7 @@ def _compute_importances(space: SearchSpace, records: Sequence[TrialRecord]) -> 
     }
     try:
         found = {name: get_param_importances(study, evaluator=evaluator) for name, evaluator in evaluators.items()}
-    except (RuntimeError, ValueError):  # the trees of fANOVA have no variance, or there is one trial only
+    except RuntimeError:  # the trees of fANOVA have no variance
         return None
     rows = [{"hyperparameter": name, **{key: found[key][name] for key in found}} for name in found["fanova"]]
     return pd.DataFrame(rows, columns=["hyperparameter", *evaluators])
