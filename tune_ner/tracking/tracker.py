@@ -26,7 +26,7 @@ class Tracker(RunEvents):
     """Sends the events of a run from a thread, so that no trial waits for a server.
 
     After the first error nothing more is sent: the run continues, and its records are complete. At the end of the run,
-    or of a later session, a subclass sends what is missing.
+    or of a later session, a subclass sends the missing trials.
 
     Args:
         run_dir: the run folder.
@@ -61,7 +61,7 @@ class Tracker(RunEvents):
         self._submit(self._end_trial, record)
 
     def finish(self, results: Results, is_interrupted: bool) -> None:
-        """Send what is missing and the results of the run, and wait until all is sent."""
+        """Send the missing trials and the results of the run, and wait until all is sent."""
         self._submit(self._end_run, results, is_interrupted)
         self._queue.shutdown()
 

@@ -38,7 +38,7 @@ def export_ensemble(
     """Write the models of several trials into a new folder that `Predictor` loads as one.
 
     A run keeps the weights of its best trial only, so the other trials are trained again under Ray, with the seeds and
-    settings of their records. Where the hardware differs, so can the metrics: then a note says how.
+    settings of their records. Where the hardware differs, so can the metrics; a note lists the differences.
 
     Args:
         run_dir: the run folder.
