@@ -48,11 +48,13 @@ class Scorer:
         """Return a tag for every word; `O`, the first label, for truncated words.
 
         Args:
-            output: label scores of shape (subwords, labels), or without Viterbi decoding label ids (subwords,).
+            output: label scores of shape (subwords, labels), or label ids (subwords,), which are not decoded.
             transitions: those of a CRF.
         """
-        viterbi = ViterbiDecoder(self._scheme, self._labels, transitions) if self._decodes_sequences else None
-        if viterbi is None and output.ndim > 1:
+        viterbi = None
+        if output.ndim > 1 and self._decodes_sequences:
+            viterbi = ViterbiDecoder(self._scheme, self._labels, transitions)
+        elif output.ndim > 1:
             output = output.argmax(axis=-1)
         return self._names(word_labels(output, self._subwords, viterbi))
 
