@@ -85,3 +85,15 @@ def test_no_entity_in_train_no_crf() -> None:
     )
     assert data.crf is None
     assert set(data.baselines) == {"gazetteer"}
+
+
+def test_predictions_do_not_change_when_memory_is_used_again() -> None:
+    corpus, split = plain_corpus(), plain_split()
+    crf = learn_crf(sentences_at(corpus, split.train), corpus.entity_types, "punctuation")
+    assert crf
+    texts = [sentence.text for sentence in sentences_at(corpus, split.test)]
+    before = [crf.predict(text) for text in texts]
+    assert any(before)
+    other = [b"\x01" * size for size in range(10_000, 3_000_000, 7_000)]  # CRFsuite reads its model file in place
+    assert [crf.predict(text) for text in texts] == before
+    assert other

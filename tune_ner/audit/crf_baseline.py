@@ -44,11 +44,13 @@ class CrfBaseline:
 
     Attributes:
         tagger: CRFsuite's tagger.
+        model: the content of its model file, which the tagger reads for as long as it lives.
         word_tokenizer: how texts are split into words.
         step: it learned from every `step`-th sentence.
     """
 
     tagger: Any
+    model: bytes
     word_tokenizer: WordTokenizer
     step: int = 1
 
@@ -84,7 +86,7 @@ class CrfBaseline:
 
         tagger = pycrfsuite.Tagger()
         tagger.open_inmemory(model)
-        return cls(tagger, word_tokenizer, step)
+        return cls(tagger, model, word_tokenizer, step)
 
 
 def learn_crf(
