@@ -129,7 +129,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
     run.models.best.mkdir()
     InferenceConfig.of(records[0].config, ("DRUG",)).write(run.models.best)
     (run.path / "driver.json").write_text('{"host": "here", "process": 1}')
-    assert told("report", str(run.path)).exit_code == 3
+    assert told("report", str(run.path), "--ensemble", "2").exit_code == 3
     return run
 
 
@@ -147,6 +147,7 @@ DAMAGES = {
     "audit.json": damages() | json_damages(),
     "predictions": damages() | json_damages(),
     "test_set_log.jsonl": damages() | json_damages(),
+    "ensembles.csv": damages(),
     "space.yaml": damages(),
     "run_config.json": damages() | json_damages(),
     "driver.json": damages() | json_damages(),
@@ -154,7 +155,14 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in DAMAGES if name not in ("run_config.json", "driver.json")])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.long] if name == "ensembles.csv" else [])
+        for name in DAMAGES
+        if name not in ("run_config.json", "driver.json")
+    ],
+)
 @FEW
 @given(data=st.data())
 def test_a_damaged_run_folder_is_reported_or_refused(finished: RunDir, name: str, data: st.DataObject) -> None:

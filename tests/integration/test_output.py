@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
     ("options", "expected"),
     [
         (["--quiet", "--json"], "--quiet with --json"),
-        (["--track", "wandb"], "--track"),
+        (["--track", "comet"], "--track"),
         (["--dry-run", "--name", "../out", "--json"], "expected letters, digits"),
     ],
 )

@@ -255,7 +255,7 @@ def test_a_grid_runs_on_two_nodes_and_is_followed_fetched_and_resumed(tmp_path: 
     records = [json.loads(line) for line in (run / "trials.jsonl").read_text().splitlines()]
     assert [record["status"] for record in records] == ["completed"] * 6
     assert len(pd.read_csv(run / "leaderboard.csv")) == 6
-    assert len(list((run / "predictions").iterdir())) == 6
+    assert len(list((run / "predictions").glob("*.jsonl"))) == len(list((run / "predictions").glob("*.npz"))) == 6
     assert (run / "best" / "model.safetensors").stat().st_size > 10_000
     assert second.returncode == 0
     assert len((run / "trials.jsonl").read_text().splitlines()) == 6

@@ -15,7 +15,7 @@ from tune_ner.tracking.display import Display
 from tune_ner.training.model_export import InferenceConfig
 
 pytestmark = pytest.mark.slow
-CORPUS = synthetic_corpus(400)
+CORPUS = synthetic_corpus(250)
 SPACE = {
     "model": ["tiny:1x64", "baseline:crf"],
     "tagging_scheme": "BIO",

@@ -47,31 +47,34 @@ class EntityMatcher:
     with it.
     """
 
-    def __init__(self, sentences: Iterable[Sentence], fold_case: bool) -> None:
+    def __init__(
+        self,
+        sentences: Iterable[Sentence],
+        fold_case: bool,
+        types: Mapping[Words, str] | None = None,
+        word_tokenizer: WordTokenizer | None = None,
+    ) -> None:
         sentences = list(sentences)
         # splitting into characters is slower, and equal for scripts with spaces between words
         has_unspaced = any(has_unspaced_script(sentence.text) for sentence in sentences)
-        self._set({}, fold_case, "character" if has_unspaced else "punctuation")
-        labels: dict[Words, Counter[str]] = defaultdict(Counter)
+        self.fold_case = fold_case
+        self.word_tokenizer: WordTokenizer = word_tokenizer or ("character" if has_unspaced else "punctuation")
+        self.labels: dict[Words, Counter[str]] = defaultdict(Counter)
+        for words, label in (types or {}).items():
+            self.labels[words][label] += 1
         for sentence in sentences:
             for span in valid_spans(sentence):
                 if entity := self.words(span.text_in(sentence.text)):
-                    labels[entity][span.label] += 1
-        self._set(labels, fold_case, self.word_tokenizer)
+                    self.labels[entity][span.label] += 1
+        lengths: dict[str, set[int]] = defaultdict(set)
+        for entity in self.labels:
+            lengths[entity[0]].add(len(entity))
+        self._lengths = {word: sorted(found, reverse=True) for word, found in lengths.items()}
 
     @classmethod
     def of(cls, types: Mapping[Words, str], fold_case: bool, word_tokenizer: WordTokenizer) -> Self:
         """Return the lookup of entities whose words and types are known."""
-        matcher = cls((), fold_case)
-        matcher._set({words: Counter([label]) for words, label in types.items()}, fold_case, word_tokenizer)
-        return matcher
-
-    def _set(self, labels: dict[Words, Counter[str]], fold_case: bool, word_tokenizer: WordTokenizer) -> None:
-        self.labels, self.fold_case, self.word_tokenizer = labels, fold_case, word_tokenizer
-        lengths: dict[str, set[int]] = defaultdict(set)
-        for entity in labels:
-            lengths[entity[0]].add(len(entity))
-        self._lengths = {word: sorted(found, reverse=True) for word, found in lengths.items()}
+        return cls((), fold_case, types, word_tokenizer)
 
     def words(self, text: str) -> Words:
         """Return the words of a text in the form in which they are compared."""

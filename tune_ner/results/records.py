@@ -77,7 +77,11 @@ class TrialRecord(BaseModel):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        """Pydantic sees to the types; what tables look up by name must be there too."""
+        """Pydantic sees to the types; what tables look up by name must be there too, and scores must be scores."""
+        for epoch in self.curve:
+            for name, value in vars(epoch).items():
+                if name.startswith("validation_") and name != "validation_loss" and not 0 <= value <= 1:
+                    raise ValueError(f"epoch {epoch.epoch}: found {name} {value}, expected 0 to 1")
         if self.result:
             if not 1 <= self.result.best_epoch <= len(self.result.epochs):
                 best, count = self.result.best_epoch, len(self.result.epochs)

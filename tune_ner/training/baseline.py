@@ -101,8 +101,12 @@ class BaselineModel(ABC):
 
     @classmethod
     @abstractmethod
-    def _of(cls, content: Any, config: InferenceConfig, hashes: TrainingTextHashes | None) -> Self:
-        """Return the model from the result of `_content`."""
+    def of_content(cls, content: Any, config: InferenceConfig, hashes: TrainingTextHashes | None) -> Self:
+        """Return the model from its part of `baseline.json`.
+
+        Raises:
+            ValueError, KeyError, TypeError, IndexError: the content is corrupt.
+        """
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,8 @@ class CrfModel(BaselineModel):
     model: bytes = b""
 
     @cached_property
-    def _crf(self) -> CrfBaseline:
+    def crf(self) -> CrfBaseline:
+        """The trained CRF."""
         return CrfBaseline.load(self.model, self.config.word_tokenizer)
 
     def _predict(self, texts: Sequence[str], words: Words) -> tuple[Ids, npt.NDArray[np.float64]]:
@@ -123,23 +128,24 @@ class CrfModel(BaselineModel):
         values = [np.zeros((0, len(self.labels)))]
         for index, text in enumerate(texts):
             own = words.of(index)
-            ids += [place[tag] for tag in self._crf.tags(text, own)]
-            values.append(self._crf.probabilities(text, own, self.labels))
+            ids += [place[tag] for tag in self.crf.tags(text, own)]
+            values.append(self.crf.probabilities(text, own, self.labels))
         return np.array(ids, np.int64), np.concatenate(values)
 
     @property
     def parameters(self) -> int:
         """Number of weights that are not zero."""
-        info = self._crf.tagger.info()
+        info = self.crf.tagger.info()
         return len(info.transitions) + len(info.state_features)
 
     def _content(self) -> dict[str, Any]:
         return {"model": base64.b64encode(self.model).decode()}
 
     @classmethod
-    def _of(cls, content: Any, config: InferenceConfig, hashes: TrainingTextHashes | None) -> Self:
+    def of_content(cls, content: Any, config: InferenceConfig, hashes: TrainingTextHashes | None) -> Self:
+        """Return the model from its part of `baseline.json`; see `BaselineModel`."""
         found = cls(config, hashes, base64.b64decode(content["model"], validate=True))
-        if unknown := set(found._crf.tagger.labels()) - set(found.labels):
+        if unknown := set(found.crf.tagger.labels()) - set(found.labels):
             raise ValueError(
                 f"the model has the label {sorted(unknown)[0]!r}, which is not one of {config.entity_types}"
             )
@@ -177,7 +183,8 @@ class GazetteerModel(BaselineModel):
         return {**settings, "entities": entities, "shares": self.shares.tolist()}
 
     @classmethod
-    def _of(cls, content: Any, config: InferenceConfig, hashes: TrainingTextHashes | None) -> Self:
+    def of_content(cls, content: Any, config: InferenceConfig, hashes: TrainingTextHashes | None) -> Self:
+        """Return the model from its part of `baseline.json`; see `BaselineModel`."""
         types = {tuple(map(str, row[:-1])): str(row[-1]) for row in content["entities"]}
         matcher = EntityMatcher.of(types, bool(content["fold_case"]), content["word_tokenizer"])
         size = len(SCHEMES[config.tagging_scheme].labels(config.entity_types))
@@ -203,7 +210,7 @@ def read_baseline(folder: Path) -> BaselineModel | None:
         config = InferenceConfig.read(folder)
         if config is None:
             raise ValueError("tune_ner.json is missing")
-        return kinds[content["kind"]]._of(content, config, TrainingTextHashes.read(folder))
+        return kinds[content["kind"]].of_content(content, config, TrainingTextHashes.read(folder))
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ModelError(
             f"{folder / BASELINE_FILE}: not a baseline that a run exported: {error}; export it again"
