@@ -26,13 +26,10 @@ SPACE = {
 }
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    folder = tmp_path_factory.mktemp("runs")
-    return Tuner(CORPUS, SPACE, "run", folder, display=Display(), dashboard=False).grid()
-
-
-def test_the_exported_ensemble_predicts_what_was_measured(results: Results, tmp_path: Path) -> None:
+def test_the_exported_ensemble_predicts_what_was_measured_and_mistakes_write_nothing(tmp_path: Path) -> None:
+    results = Tuner(CORPUS, SPACE, "run", tmp_path / "runs", display=Display(), dashboard=False).grid()
+    check_other_data_is_refused(results, tmp_path / "new")
+    check_a_folder_that_exists_is_kept(results, tmp_path / "full")
     measured, notes = results.ensemble(2), list[str]()
     folder = results.export_ensemble(2, tmp_path / "ensemble", corpus=CORPUS, note=notes.append)
     assert notes == ["training 3 trials again, because a run keeps the weights of its best trial only"]
@@ -46,15 +43,16 @@ def test_the_exported_ensemble_predicts_what_was_measured(results: Results, tmp_
     assert measured.test_span_f1 > 0.3
 
 
-def test_a_folder_that_exists_is_kept(results: Results, tmp_path: Path) -> None:
-    (tmp_path / "kept").write_text("")
+def check_a_folder_that_exists_is_kept(results: Results, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "kept").write_text("")
     with pytest.raises(ModelError, match="exists; choose another folder"):
-        results.export_ensemble(2, tmp_path, corpus=CORPUS)
-    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+        results.export_ensemble(2, folder, corpus=CORPUS)
+    assert [path.name for path in folder.iterdir()] == ["kept"]
 
 
-def test_other_data_is_refused(results: Results, tmp_path: Path) -> None:
+def check_other_data_is_refused(results: Results, folder: Path) -> None:
     other = Corpus("other", (*CORPUS.sentences, Sentence("new", "Ta medicin.")), CORPUS.entity_types)
     with pytest.raises(RunFolderError, match="the data differs from that of the run"):
-        load_results(results.run_dir.path).export_ensemble(2, tmp_path / "new", corpus=other)
-    assert list(tmp_path.iterdir()) == []
+        load_results(results.run_dir.path).export_ensemble(2, folder, corpus=other)
+    assert not folder.exists()
