@@ -130,7 +130,7 @@ def test_damaged_files_are_reported(tmp_path: Path) -> None:
         results.ensemble(1)
     file.write_bytes(b"PK")
     with pytest.raises(RunFolderError, match="not the label probabilities of a trial"):
-        results.ensemble(1)
+        Results(results.run_dir).ensemble(1)
     (results.run_dir.path / ENSEMBLES_FILE).write_text("a,b\n1,2\n")
     with pytest.raises(RunFolderError, match=rf"{ENSEMBLES_FILE}: cannot be read"):
         _ = results.ensembles

@@ -64,16 +64,19 @@ class CrfBaseline:
         """Return the most probable tags of the words of a text."""
         return list(self.tagger.tag(_features(text, words))) if words else []
 
-    def probabilities(self, text: str, words: Sequence[Word], labels: Sequence[str]) -> npt.NDArray[np.float64]:
-        """Return the probability of each label of each word of a text, shape (words, labels)."""
-        found = np.zeros((len(words), len(labels)))
-        if words:
-            self.tagger.set(_features(text, words))
-            known = set(self.tagger.labels())
-            for column, label in enumerate(labels):
-                if label in known:
-                    found[:, column] = [self.tagger.marginal(label, place) for place in range(len(words))]
-        return found
+    def tags_and_probabilities(
+        self, text: str, words: Sequence[Word], labels: Sequence[str]
+    ) -> tuple[list[str], npt.NDArray[np.float64]]:
+        """Return the most probable tags of the words of a text, and the probability of each label of each word.
+
+        The probabilities have the shape (words, labels).
+        """
+        tags, found = self.tags(text, words), np.zeros((len(words), len(labels)))
+        known = set(self.tagger.labels())
+        for column, label in enumerate(labels):
+            if label in known:  # the tagger still has the text
+                found[:, column] = [self.tagger.marginal(label, place) for place in range(len(words))]
+        return tags, found
 
     @classmethod
     def load(cls, model: bytes, word_tokenizer: WordTokenizer, step: int = 1) -> Self:

@@ -120,7 +120,7 @@ def _drawn(rows: list[dict[str, Any]], labels: list[dict[str, Any]], order: list
             opacity=alt.condition("datum.is_selected", alt.value(0.85), alt.value(0.06)),
             tooltip=tooltips("trial", "score"),
         )
+        .add_params(selection)
     )
-    points = alt.Chart(inline(rows)).mark_point(opacity=0, size=20).encode(x=x, y=y).add_params(selection)
     text = alt.Chart(inline(labels)).mark_text(align="left", dx=4, dy=-7, fontSize=11, color=INK)
-    return alt.layer(points, lines, text.encode(x=x, y=y, text="label:N")).properties(height=_HEIGHT)
+    return alt.layer(lines, text.encode(x=x, y=y, text="label:N")).properties(height=_HEIGHT)

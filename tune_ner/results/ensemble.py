@@ -156,7 +156,7 @@ def record_ensemble(run_dir: RunDir, ensemble: Ensemble) -> None:
     rows = sorted([*kept, ensemble], key=lambda each: each.n_configurations)
     table = pd.DataFrame([asdict(each) for each in rows], columns=_COLUMNS)
     atomic_write(run_dir.path / ENSEMBLES_FILE, table.to_csv(index=False, lineterminator="\n"))
-    if ensemble not in found:
+    if ensemble.trial_ids not in [each.trial_ids for each in found]:
         run_dir.log_ensemble(ensemble.n_configurations)
 
 
@@ -203,7 +203,7 @@ def _evaluated(
     counts, ids = [], []
     for fold in sorted({record.config.fold for record in records}, key=lambda fold: -1 if fold is None else fold):
         members = [record for record in records if record.config.fold == fold]
-        models = [cache.run_dir.probabilities_of(record, split_name) for record in members]
+        models = [cache.probabilities(record, split_name) for record in members]
         try:
             spans = WordProbabilities.average(models).spans()
         except ValueError as error:

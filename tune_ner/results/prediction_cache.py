@@ -25,6 +25,7 @@ from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
 from tune_ner.results.seed_deviation import SeedDeviation, earlier_deviation
 from tune_ner.results.selection import configuration_of
+from tune_ner.tagging.probabilities import WordProbabilities
 
 Counts = np.ndarray[Any, Any]
 Ids = np.ndarray[Any, Any]
@@ -45,6 +46,7 @@ class PredictionCache:
 
     run_dir: RunDir
     _predictions: dict[tuple[str, SplitName], Predictions] = field(default_factory=dict)
+    _probabilities: dict[tuple[str, SplitName], WordProbabilities] = field(default_factory=dict)
     _counts: dict[tuple[str, SplitName, str | None, Novelty | None], Counts] = field(default_factory=dict)
     _group_ids: dict[str, int] = field(default_factory=dict)
     _differences: dict[tuple[object, ...], Difference] = field(default_factory=dict)
@@ -62,6 +64,13 @@ class PredictionCache:
         if key not in self._predictions:
             self._predictions[key] = self.run_dir.predictions_of(trial_id, split_name)
         return self._predictions[key]
+
+    def probabilities(self, record: TrialRecord, split_name: SplitName) -> WordProbabilities:
+        """Return the label probabilities of the words of a split, as a completed trial predicted them."""
+        key = record.trial_id, split_name
+        if key not in self._probabilities:
+            self._probabilities[key] = self.run_dir.probabilities_of(record, split_name)
+        return self._probabilities[key]
 
     def counts(
         self, record: TrialRecord, split_name: SplitName, label: str | None = None, novelty: Novelty | None = None

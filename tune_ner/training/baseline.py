@@ -18,7 +18,7 @@ import numpy.typing as npt
 from tune_ner.audit.baselines import Gazetteer, learn_gazetteer
 from tune_ner.audit.crf_baseline import CrfBaseline, train_crf
 from tune_ner.config.trial_config import TrialConfig
-from tune_ner.data.corpus import Corpus, Sentence, SplitName
+from tune_ner.data.corpus import SPLIT_NAMES, Corpus, Sentence, SplitName
 from tune_ner.data.splits import Split, train_subset
 from tune_ner.errors import ModelError
 from tune_ner.evaluation.seen_entities import EntityMatcher
@@ -127,9 +127,9 @@ class CrfModel(BaselineModel):
         ids: list[int] = []
         values = [np.zeros((0, len(self.labels)))]
         for index, text in enumerate(texts):
-            own = words.of(index)
-            ids += [place[tag] for tag in self.crf.tags(text, own)]
-            values.append(self.crf.probabilities(text, own, self.labels))
+            tags, probabilities = self.crf.tags_and_probabilities(text, words.of(index), self.labels)
+            ids += [place[tag] for tag in tags]
+            values.append(probabilities)
         return np.array(ids, np.int64), np.concatenate(values)
 
     @property
@@ -258,8 +258,7 @@ def baseline_features(config: TrialConfig, corpus: Corpus, split: Split) -> Tria
     """Return the labelled words of each split, with each word as its only subword."""
     split = train_subset(corpus, split, config.train_size(len(split.train)), config.seed)
     subwords: dict[SplitName, Subwords] = {}
-    names: tuple[SplitName, ...] = ("train", "validation", "test")
-    for name in names:
+    for name in SPLIT_NAMES:
         words, _, _ = split_texts([corpus.sentences[index].text for index in split[name]], config.word_tokenizer)
         numbers = np.arange(len(words), dtype=np.int32)
         subwords[name] = Subwords(numbers, numbers, words.firsts, numbers, words)
@@ -270,7 +269,7 @@ def evaluate_baseline(
     config: TrialConfig, features: TrialFeatures, model: BaselineModel, clock: StageClock, *, measure_test: bool
 ) -> TrialResult:
     """Evaluate a trained model as a trial whose only epoch is its training."""
-    names: list[SplitName] = ["validation", *(["test"] if measure_test else [])]  # type: ignore[list-item]
+    names: tuple[SplitName, ...] = ("validation", "test") if measure_test else ("validation",)
     scorers = {name: Scorer(config, features, name) for name in names}
     tags: dict[SplitName, Tags] = {}
     probabilities: dict[SplitName, WordProbabilities] = {}
