@@ -6,7 +6,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
@@ -17,7 +16,7 @@ from tune_ner.api import Results, Tuner, finish_run, run_options
 from tune_ner.cli.app import app
 from tune_ner.config.loading import parse_space
 from tune_ner.data.loaders import load_corpus
-from tune_ner.errors import AuditError, DataError, RunFolderError, SpaceError, Terminated
+from tune_ner.errors import AuditError, DataError, SpaceError, Terminated
 from tune_ner.results.run_dir import RunDir
 from tune_ner.tracking.display import Display, QuietDisplay
 from tune_ner.tracking.tracker import Tracker
@@ -158,18 +157,3 @@ def test_reading_options_apply_to_paths_and_to_data_in_memory(tmp_path: Path) ->
 def test_invalid_markup_is_an_error() -> None:
     with pytest.raises(DataError, match="strip"):
         load_corpus("synthetic:60", markup="foo")  # type: ignore[arg-type]
-
-
-@pytest.mark.slow
-def test_grid_of_data_in_memory_runs_resumes_and_predicts(tmp_path: Path) -> None:
-    corpus = load_corpus("synthetic:120")
-    rows = [{"text": s.text, "spans": [[p.start, p.end, p.label] for p in s.spans]} for s in corpus.sentences]
-    tuner = Tuner(rows, {**SPACE, "seed": np.array([1, 2])}, "mine", str(tmp_path), display=Display(), dashboard=False)
-    results = tuner.grid()
-    assert [record.status for record in results.records] == ["completed", "completed"]
-    again = Tuner(rows, {**SPACE, "seed": [1, 2]}, "mine", tmp_path, display=Display()).grid()
-    assert [record.finished_at for record in again.records] == [record.finished_at for record in results.records]
-    assert {"report.html", "best", "space.yaml"} <= {path.name for path in (tmp_path / "mine").iterdir()}
-    other = Tuner(rows[:-1], {**SPACE, "seed": [1, 2]}, "mine", tmp_path, display=Display())
-    with pytest.raises(RunFolderError, match="data"):
-        other.grid()

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -111,24 +112,29 @@ def commands(text: str) -> list[tuple[int, str]]:
 
 
 def python_examples() -> dict[str, str]:
-    """Return the Python code of each page by its name, without pages that repeat that of an earlier one."""
+    """Return the Python code of each page by its name, without pages that repeat that of an earlier one.
+
+    A run that takes a minute gets fewer sentences and epochs.
+    """
     pages: dict[str, str] = {}
     for page in PAGES:
         parts = blocks(page.read_text(encoding="utf-8"), "python")
         code = "\n\n".join("\n".join(line for _, line in block) for block in parts)
+        code = code.replace('"synthetic:1000"', '"synthetic:300"').replace('"epochs": 8', '"epochs": 2')
         if code and code not in pages.values():
             pages[page.name] = code
     return pages
 
 
 def examples() -> list[Example]:
-    found = []
+    """Return the commands of all pages, each once."""
+    found: dict[tuple[str, ...], Example] = {}
     for page in PAGES:
         for number, line in commands(page.read_text(encoding="utf-8")):
             # a synopsis has its options in brackets: all of them are given
             words = shlex.split(re.sub(r"\[options\]|\.\.\.|…|[\[\]]", " ", line), comments=True)
-            found.append(Example(str(page.relative_to(ROOT)), number, tuple(words)))
-    return found
+            found.setdefault(tuple(words), Example(str(page.relative_to(ROOT)), number, tuple(words)))
+    return list(found.values())
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +178,20 @@ def executed(place: Path, words: Sequence[str]) -> str:
     told = subprocess.run(words, cwd=place, env=environment, capture_output=True, text=True, timeout=240, check=False)
     assert told.returncode == 0, told.stdout + told.stderr
     return told.stdout
+
+
+@cache
+def help_of(*command: str) -> str:
+    """Return what a command of another program, or a module, prints for `--help`."""
+    return executed(ROOT, [*command, "--help"])
+
+
+@cache
+def package_help(command: str) -> str:
+    """Return what a command of this package prints for `--help`."""
+    outcome = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "80"})
+    assert outcome.exit_code == 0
+    return outcome.output
 
 
 def check_options(words: Sequence[str], *helps: str) -> None:
@@ -244,10 +264,10 @@ def test_shell_example_runs(place: Path, example: Example, monkeypatch: pytest.M
         subprocess.run([*words, "--dry-run"], cwd=ROOT, check=True, capture_output=True)
     elif program == "ray":
         subcommand = [word for word in words[1:] if re.fullmatch("[a-z-]+", word)][: 2 if words[1] == "job" else 1]
-        check_options(words, executed(place, ["ray", *subcommand, "--help"]))
+        check_options(words, help_of("ray", *subcommand))
     elif program == "python" and "benchmarks" in " ".join(words[1:3]):
         start = words[1:3] if words[1] == "-m" else words[1:2]
-        check_options(words, executed(place, [sys.executable, *start, "--help"]))
+        check_options(words, help_of(sys.executable, *start))
     elif program in ("python", "tune-ner"):
         monkeypatch.chdir(place)
         run_of_package(place, *of_package(words))
@@ -258,17 +278,16 @@ def test_shell_example_runs(place: Path, example: Example, monkeypatch: pytest.M
 def run_of_package(place: Path, command: str, words: Sequence[str]) -> None:
     arguments = ["my-space.yaml" if word == "SPACE" and command == "search" else word for word in words]
     arguments = ["demo" if word == "SPACE" else word for word in arguments]
-    start = [sys.executable, "-m", "tune_ner"]
     if command == "submit":
         kind = "search" if "--search" in arguments else "grid"
-        check_options(arguments, *(executed(place, [*start, name, "--help"]) for name in ("submit", kind)))
+        check_options(arguments, package_help("submit"), package_help(kind))
     elif command in ("serve", "push") or (command == "export" and "--ensemble" in arguments):
         # they run until they are stopped, need the Hub, or train
-        check_options(arguments, executed(place, [*start, command, "--help"]))
+        check_options(arguments, package_help(command))
     elif command == "grid" and {"notebook", "clean", "honest"} & set(
         arguments
     ):  # of the hub, whose cache is read at the start
-        executed(place, [*start, command, *arguments, "--dry-run"])
+        executed(place, [sys.executable, "-m", "tune_ner", command, *arguments, "--dry-run"])
     else:
         more = ["--dry-run"] if command in ("grid", "search") else []
         told = CliRunner().invoke(app, [command, *arguments, *more], catch_exceptions=False)

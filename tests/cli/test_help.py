@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests.test_docs import check_options, executed, of_package, place, run_of_package
+from tests import test_docs
+from tests.test_docs import check_options, executed, of_package, package_help, place, run_of_package
 from tune_ner.cli.app import app
 
 __all__ = ["place"]
@@ -29,21 +30,15 @@ COMMANDS = (
 LINE = 80
 
 
-def help_of(command: str) -> str:
-    outcome = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": str(LINE)})
-    assert outcome.exit_code == 0
-    return outcome.output
-
-
 def examples(command: str) -> list[str]:
     """The indented lines below the word; one that was broken would miss its end."""
-    _, _, after = help_of(command).partition("Examples:\n")
+    _, _, after = package_help(command).partition("Examples:\n")
     return re.findall(r"^      (\S.*)$", re.split(r"^\S", after, maxsplit=1, flags=re.MULTILINE)[0], re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_line_is_cut_off_or_too_long(command: str) -> None:
-    text = help_of(command)
+    text = package_help(command)
     assert max(map(len, text.splitlines())) <= LINE
     assert "…" not in text
     assert all("tune-ner" in line for line in examples(command))
@@ -58,12 +53,18 @@ def test_every_command_is_listed() -> None:
     assert max(map(len, outcome.output.splitlines())) <= LINE
 
 
+def examples_of_the_help_alone() -> list[str]:
+    """The examples that no page has; those of pages are executed by the tests of the docs."""
+    of_pages = {" ".join(example.words) for example in test_docs.examples()}
+    return [line for command in COMMANDS for line in examples(command) if line not in of_pages]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("line", [line for command in COMMANDS for line in examples(command)])
+@pytest.mark.parametrize("line", examples_of_the_help_alone())
 def test_an_example_of_the_help_runs(place: Path, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     command = line.split()[1]
     if command in ("submit", "serve", "push"):  # they need a cluster, run until they are stopped, or need the Hub
-        check_options(line.split(), help_of(command), help_of("search"))
+        check_options(line.split(), package_help(command), package_help("search"))
     elif set(line) & set("|<>$&;"):
         # what would train for minutes is planned
         executed(place, ["bash", "-ec", re.sub(r"^tune-ner (grid|search)", r"\g<0> --dry-run", line)])

@@ -83,7 +83,7 @@ def test_groups_stay_whole_and_sizes_deviate_by_at_most_a_group(
     assert abs(len(split.validation) - validation * (len(corpus) - len(split.test))) <= max(sizes) + 1
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(group_sizes, st.integers(0, 1000), st.integers(2, 12), st.sampled_from(METHODS))
 def test_folds_are_a_partition_without_leaks(sizes: list[int], seed: int, folds: int, method: SplitMethod) -> None:
     corpus = corpus_of(sizes)

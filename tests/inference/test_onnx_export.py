@@ -67,7 +67,9 @@ def test_entities_and_scores_are_those_of_the_original(folder: Path, exported: P
     assert scores[0] == pytest.approx(scores[1], abs=1e-4)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "family", [pytest.param(family, marks=[] if family == FAMILIES[0] else pytest.mark.long) for family in FAMILIES]
+)
 def test_other_architectures_are_exported(family: str, folder: Path, tmp_path: Path) -> None:
     model = of_family(family, folder, tmp_path / family)
     expected = Predictor.load(model).predict(TEXTS[:30])

@@ -24,6 +24,7 @@ from tune_ner.results.run_results import Results
 
 SMALL = ["demo", "--data", "synthetic:150", "--epochs", "2", "--no-dashboard"]
 TWELVE = [*SMALL, "--model", "tiny:1x32", "--model", "tiny:2x32"]
+THREE = [*SMALL, "--model", "tiny:1x32", "--scheme", "BIO"]
 ONE = [*SMALL, "--model", "tiny:1x32", "--scheme", "BIO", "--lr", "3e-3"]
 
 
@@ -309,15 +310,44 @@ def test_a_trial_that_reaches_its_target_stops_early_and_is_measured_on_test(tmp
 
 
 @pytest.mark.slow
-def test_the_trial_of_a_killed_worker_is_retried(tmp_path: Path) -> None:
-    process = start(tmp_path, *TWELVE, "--epochs", "6", "--name", "run", "--max-concurrent", "1")
+def test_a_run_for_machines_is_json_alone_though_a_worker_is_killed_and_its_trial_retried(tmp_path: Path) -> None:
+    arguments = [*THREE, "--epochs", "20", "--name", "run", "--max-concurrent", "1"]
+    process = start(tmp_path, *arguments, "--json")
     wait_for_records(tmp_path / "run", 1, process)
     kill_workers(process)
     output, _ = process.communicate(timeout=600)
-    records = records_of(tmp_path / "run")
     assert process.returncode == 0, output
+    records = records_of(tmp_path / "run")
     assert {record["status"] for record in records} == {"completed"}
-    assert len({record["trial_id"] for record in records}) == len(records) == 12
+    assert len({record["trial_id"] for record in records}) == len(records) == 3
+    lines = [json.loads(line) for line in output.splitlines()]
+    events = [line["event"] for line in lines]
+    assert events[:3] == ["data_loaded", "audit_completed", "run_started"]
+    assert events[-3:] == ["epoch_completed", "trial_completed", "run_completed"]
+    assert lines[-1]["exit_code"] == 0
+    trial_ids = [line["trial_id"] for line in lines if line["event"] == "trial_completed"]
+    assert trial_ids == [record["trial_id"] for record in records]
+    assert lines[-1]["best"]["trial_ids"][0] in trial_ids
+    check_the_log(tmp_path / "run", trial_ids)
+    log = (tmp_path / "run" / "run.log").read_text(encoding="utf-8")
+    again = CliRunner().invoke(app, ["grid", *arguments, "--quiet", "--results-dir", str(tmp_path)])
+    assert (again.exit_code, again.stderr) == (0, "")
+    # a small model may be worse than a list of the train entities
+    assert [label for line in again.stdout.splitlines() if (label := line.partition(":")[0]) != "warning"] == [
+        "Best configuration on the validation set",
+        *("Results", "Model", "Report"),
+    ]
+    assert (tmp_path / "run" / "run.log").read_text(encoding="utf-8").startswith(log)
+
+
+def check_the_log(run: Path, trial_ids: list[str]) -> None:
+    """What is not for machines: Ray's messages and the end of each trial, without codes of a terminal; TensorBoard."""
+    log = (run / "run.log").read_text(encoding="utf-8")
+    assert "ray._private.worker: Started a local Ray instance" in log
+    assert all(f"INFO tune_ner: trial {trial_id} completed" in log for trial_id in trial_ids)
+    assert "\x1b" not in log
+    boards = [board.name.rpartition("-")[2] for board in (run / "tensorboard").iterdir()]
+    assert sorted(boards) == sorted(trial_ids)
 
 
 @pytest.mark.long
@@ -385,11 +415,13 @@ def test_a_trial_is_resumed_from_its_checkpoint(tmp_path: Path) -> None:
     assert not saved.exists()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_grid_whose_driver_was_killed_is_resumed_and_meanwhile_locked(tmp_path: Path) -> None:
-    arguments = [*TWELVE, "--epochs", "20", "--name", "run", "--max-concurrent", "1"]
+    arguments = [*THREE, "--epochs", "20", "--name", "run", "--max-concurrent", "1"]
     process = start(tmp_path, *arguments)
     wait_for_records(tmp_path / "run", 1, process)
+    process.send_signal(signal.SIGSTOP)  # it must not end before the second command has read its lock
     second = run(tmp_path, *arguments)
     assert second.returncode == 2
     assert f"process {process.pid}" in " ".join(second.stderr.split())
@@ -406,7 +438,7 @@ def test_a_grid_whose_driver_was_killed_is_resumed_and_meanwhile_locked(tmp_path
     assert "truncated" in again.stdout
     records = records_of(tmp_path / "run")
     assert records[: len(before)] == before
-    assert len({record["trial_id"] for record in records}) == len(records) == 12
+    assert len({record["trial_id"] for record in records}) == len(records) == 3
     assert run(tmp_path, *arguments).returncode == 0
     assert records_of(tmp_path / "run") == records
 

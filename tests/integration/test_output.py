@@ -85,36 +85,3 @@ def test_a_reader_that_goes_away_is_done_without(tmp_path: Path, options: list[s
         process.stdout.close()
         told = process.stderr.read().decode()
     assert (process.returncode, told) == (0, "")
-
-
-@pytest.mark.slow
-def test_a_run_for_machines_is_json_alone_and_the_rest_is_logged(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
-    arguments = [*ONE, "--name", "run", "--results-dir", str(tmp_path), "--no-dashboard"]
-
-    def run(*more: str) -> subprocess.CompletedProcess[str]:
-        start = [sys.executable, "-m", "tune_ner.grid", *arguments, *more]
-        return subprocess.run(start, capture_output=True, text=True, env=environment, timeout=300, check=False)
-
-    told = run("--json")
-    assert (told.returncode, told.stderr) == (0, "")
-    lines = [json.loads(line) for line in told.stdout.splitlines()]
-    events = [line["event"] for line in lines]
-    assert events[:3] == ["data_loaded", "audit_completed", "run_started"]
-    assert events[-3:] == ["epoch_completed", "trial_completed", "run_completed"]
-    assert lines[-1]["exit_code"] == 0
-    assert lines[-1]["best"]["trial_ids"] == [lines[-2]["trial_id"]]
-    log = (tmp_path / "run" / "run.log").read_text(encoding="utf-8")
-    assert "ray._private.worker: Started a local Ray instance" in log
-    assert f"INFO tune_ner: trial {lines[-2]['trial_id']} completed" in log
-    assert "\x1b" not in log
-    (board,) = (tmp_path / "run" / "tensorboard").iterdir()
-    assert board.name.endswith(lines[-2]["trial_id"])
-    again = run("--quiet")
-    assert (again.returncode, again.stderr) == (0, "")
-    # a small model may be worse than a list of the train entities
-    assert [label for line in again.stdout.splitlines() if (label := line.partition(":")[0]) != "warning"] == [
-        "Best configuration on the validation set",
-        *("Results", "Model", "Report"),
-    ]
-    assert (tmp_path / "run" / "run.log").read_text(encoding="utf-8").startswith(log)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from tune_ner.errors import SchedulingError
 from tune_ner.tuning.options import parse_time
 
 SMALL = ["search", "--data", "synthetic:150", "--model", "tiny:1x32", "--no-dashboard", "--max-concurrent", "1"]
+CONFIRM = ["--no-dashboard", "--max-concurrent", "1", "--confirm", "2", "--confirm-seeds", "2"]
 SPACE = """\
 data: synthetic:150
 model: tiny:1x32
@@ -104,9 +106,8 @@ def test_an_invalid_time_is_refused(text: str) -> None:
 
 
 def started(space: Path, results: Path, *arguments: str) -> subprocess.Popen[str]:
-    options = ["--no-dashboard", "--max-concurrent", "1", "--confirm", "2", "--confirm-seeds", "2"]
     return subprocess.Popen(
-        [sys.executable, "-m", "tune_ner.search", str(space), *options, *arguments, "--results-dir", str(results)],
+        [sys.executable, "-m", "tune_ner.search", str(space), *CONFIRM, *arguments, "--results-dir", str(results)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -158,16 +159,26 @@ def test_a_dry_run_prints_the_plan_and_creates_no_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_search_is_resumed_and_confirms_the_best(tmp_path: Path, space: Path) -> None:
+def test_a_killed_search_is_meanwhile_locked_resumed_and_confirms_the_best(tmp_path: Path, space: Path) -> None:
     process = started(space, tmp_path, "--trials", "6", "--name", "run")
     deadline = time.monotonic() + 300
     while len(records_of(tmp_path / "run")) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
+    process.send_signal(signal.SIGSTOP)  # it must not end before the second command has read its lock
+    command = ["search", str(space), *CONFIRM, "--name", "run", "--results-dir", str(tmp_path), "--trials", "6"]
+    second = CliRunner().invoke(app, command)
+    assert second.exit_code == 2
+    assert f"process {process.pid}" in " ".join(second.output.split())
     process.kill()
     process.communicate(timeout=60)
     before = records_of(tmp_path / "run")
     assert 2 <= len(before) < 6
-    ended(started(space, tmp_path, "--trials", "6", "--name", "run"))
+    with (tmp_path / "run" / "trials.jsonl").open("a") as file:
+        file.write('{"format": 1, "trial_id": "to')
+    changed = CliRunner().invoke(app, [*command, "--epochs", "9"])
+    assert changed.exit_code == 2
+    assert "space.epochs: [" in changed.output
+    assert "truncated" in ended(started(space, tmp_path, "--trials", "6", "--name", "run"))
     records = records_of(tmp_path / "run")
     assert records[: len(before)] == before
     assert len({record["trial_id"] for record in records}) == len(records) == 6 + 2 * 2
@@ -189,7 +200,8 @@ def test_a_killed_search_is_resumed_and_confirms_the_best(tmp_path: Path, space:
     assert study.best_value == max(map(best_score, searched))
     # a completed search runs nothing and regenerates its tables
     (tmp_path / "run" / "leaderboard.csv").unlink()
-    ended(started(space, tmp_path, "--trials", "6", "--name", "run"))
+    again = CliRunner().invoke(app, command)
+    assert again.exit_code == 0, again.output
     assert records_of(tmp_path / "run") == records
     assert len(pd.read_csv(tmp_path / "run" / "leaderboard.csv")) == 2
     assert (tmp_path / "run" / "run.log").read_text().count("Started a local Ray instance") == 2

@@ -2,7 +2,8 @@
 
 import json
 import struct
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ def records_in(file: Path) -> Iterator[Any]:
         if BLOCK - place % BLOCK < 7:
             place += BLOCK - place % BLOCK
         _, length, kind = struct.unpack_from("<IHB", content, place)
+        if place + 7 + length > len(content):  # being written
+            return
         parts += content[place + 7 : place + 7 + length]
         place += 7 + length
         if kind in (FULL, LAST):
@@ -44,10 +47,20 @@ def records_in(file: Path) -> Iterator[Any]:
             yield record
 
 
+def wait_until_written(files: Sequence[Path]) -> None:
+    """Wait for the exit code in each file: W&B's process completes them after `finish` has returned."""
+    deadline = time.monotonic() + 120
+    while not all(any(record.HasField("exit") for record in records_in(file)) for file in files):
+        assert time.monotonic() < deadline, "no exit code was written"
+        time.sleep(0.1)
+
+
 def tracked(run: RunDir) -> dict[str, dict[str, Any]]:
     """Return name, group, config, history, summary and exit code of each W&B run by its id."""
     found: dict[str, dict[str, Any]] = {}
-    for file in sorted(run.path.glob("wandb/offline-run-*/*.wandb")):
+    files = sorted(run.path.glob("wandb/offline-run-*/*.wandb"))
+    wait_until_written(files)
+    for file in files:
         one: dict[str, Any] = {"history": [], "summary": {}, "config": {}}
         for record in records_in(file):
             if record.HasField("run"):
@@ -105,6 +118,7 @@ def test_no_text_of_the_corpus_is_sent(tmp_path: Path) -> None:
     tracker = WandbTracker(folder, title, no_note)
     send(tracker, record)
     tracker.finish(Results(folder), is_interrupted=False)
+    wait_until_written(list(folder.path.glob("wandb/offline-run-*/*.wandb")))
     for file in folder.path.glob("wandb/**/*"):
         assert not file.is_file() or b"medicin" not in file.read_bytes()
 

@@ -1,13 +1,15 @@
-"""Export of an ensemble from a real run."""
+"""A real run of data in memory: resumed, and exported as an ensemble."""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import ray
 
 from tune_ner import Corpus, Predictor, Tuner
 from tune_ner.api import Results, load_results
 from tune_ner.data.corpus import Sentence, Span
+from tune_ner.data.loaders import load_corpus
 from tune_ner.data.synthetic.generator import synthetic_corpus
 from tune_ner.errors import ModelError, RunFolderError
 from tune_ner.evaluation.span_metrics import exact_f1
@@ -15,7 +17,8 @@ from tune_ner.tracking.display import Display
 from tune_ner.training.model_export import InferenceConfig
 
 pytestmark = pytest.mark.slow
-CORPUS = synthetic_corpus(250)
+CORPUS = synthetic_corpus(150)
+ROWS = [{"text": s.text, "spans": [[p.start, p.end, p.label] for p in s.spans]} for s in CORPUS.sentences]
 SPACE = {
     "model": ["tiny:1x64", "baseline:crf"],
     "tagging_scheme": "BIO",
@@ -26,12 +29,16 @@ SPACE = {
 }
 
 
-def test_the_exported_ensemble_predicts_what_was_measured_and_mistakes_write_nothing(tmp_path: Path) -> None:
-    results = Tuner(CORPUS, SPACE, "run", tmp_path / "runs", display=Display(), dashboard=False).grid()
+def test_a_run_of_data_in_memory_is_resumed_and_its_ensemble_predicts_what_was_measured(tmp_path: Path) -> None:
+    space, runs = {**SPACE, "seed": np.array([1, 2])}, tmp_path / "runs"
+    results = Tuner(ROWS, space, "run", str(runs), display=Display(), dashboard=False).grid()
+    assert [record.status for record in results.records] == ["completed"] * 4
+    assert {"report.html", "best", "space.yaml"} <= {path.name for path in (runs / "run").iterdir()}
+    check_it_is_resumed_with_the_same_data_alone(results, runs)
     check_other_data_is_refused(results, tmp_path / "new")
     check_a_folder_that_exists_is_kept(results, tmp_path / "full")
     measured, notes = results.ensemble(2), list[str]()
-    folder = results.export_ensemble(2, tmp_path / "ensemble", corpus=CORPUS, note=notes.append)
+    folder = results.export_ensemble(2, tmp_path / "ensemble", corpus=load_corpus(ROWS), note=notes.append)
     assert notes == ["training 3 trials again, because a run keeps the weights of its best trial only"]
     assert not ray.is_initialized()
     trials = [InferenceConfig.read(model) for model in sorted(folder.iterdir()) if model.is_dir()]
@@ -43,11 +50,18 @@ def test_the_exported_ensemble_predicts_what_was_measured_and_mistakes_write_not
     assert measured.test_span_f1 > 0.3
 
 
+def check_it_is_resumed_with_the_same_data_alone(results: Results, runs: Path) -> None:
+    again = Tuner(ROWS, SPACE, "run", runs, display=Display()).grid()
+    assert [record.finished_at for record in again.records] == [record.finished_at for record in results.records]
+    with pytest.raises(RunFolderError, match="data"):
+        Tuner(ROWS[:-1], SPACE, "run", runs, display=Display()).grid()
+
+
 def check_a_folder_that_exists_is_kept(results: Results, folder: Path) -> None:
     folder.mkdir()
     (folder / "kept").write_text("")
     with pytest.raises(ModelError, match="exists; choose another folder"):
-        results.export_ensemble(2, folder, corpus=CORPUS)
+        results.export_ensemble(2, folder, corpus=load_corpus(ROWS))
     assert [path.name for path in folder.iterdir()] == ["kept"]
 
 
