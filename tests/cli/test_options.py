@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from tests.cli.test_help import help_of
+from tests.test_docs import package_help
 from tune_ner.cli.options import DataOptions, GroupedCommand, HyperparameterOptions, overrides, with_options
 from tune_ner.config.hyperparameters import HYPERPARAMETERS
 
@@ -80,7 +80,7 @@ def test_help_lists_options_by_panel() -> None:
 
 @pytest.mark.parametrize("command", ["grid", "search", "submit"])
 def test_command_has_the_options_of_the_table(command: str) -> None:
-    text = help_of(command)
+    text = package_help(command)
     options = {each.row.option for each in HYPERPARAMETERS.values() if each.row.option}
     assert options == {"model", "scheme", "head", "lr", "epochs", "words", "seed"}
     assert all(f"\n  --{option} " in text for option in options)

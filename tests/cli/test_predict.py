@@ -229,8 +229,9 @@ def test_object_without_a_text_is_an_error(model: Path, line: bytes) -> None:
     )
 
 
+@pytest.mark.long
 @pytest.mark.slow
-@pytest.mark.parametrize("output", ["jsonl", pytest.param("text", marks=pytest.mark.long)])
+@pytest.mark.parametrize("output", ["jsonl", "text"])
 def test_closed_pipe_ends_the_command(model: Path, output: str) -> None:
     command = [sys.executable, "-m", "tune_ner", "predict", str(model), "--format", output]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}

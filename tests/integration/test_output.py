@@ -75,7 +75,7 @@ def test_an_error_is_told_without_control_characters(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err == "error: \\x1b[2Jwiped\nand a second line\n"
 
 
-@pytest.mark.parametrize("options", [[], ["--json"]])
+@pytest.mark.parametrize("options", [[], pytest.param(["--json"], marks=pytest.mark.long)])
 def test_a_reader_that_goes_away_is_done_without(tmp_path: Path, options: list[str]) -> None:
     command = [sys.executable, "-m", "tune_ner.grid", *ONE, "--dry-run", *options, "--results-dir", str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

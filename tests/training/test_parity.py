@@ -127,7 +127,7 @@ def prepared(text: Path, folder: Path) -> tuple[Path, Path, dict[str, dict[str, 
 def generated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str, dict[str, Any]]]:
     folder = tmp_path_factory.mktemp("generated")
     text = folder / "text.txt"
-    text.write_text(annotated(synthetic_corpus(250)), encoding="utf-8")
+    text.write_text(annotated(synthetic_corpus(600)), encoding="utf-8")
     return prepared(text, folder)
 
 
