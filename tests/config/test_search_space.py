@@ -112,9 +112,22 @@ def test_grid_of_distributions_names_each_of_them() -> None:
     ],
 )
 def test_what_a_crf_cannot_be_combined_with(changes: dict[str, Any], found: str) -> None:
-    (problem,) = problems_of({**MINIMAL, "head": ["linear", "crf"], **changes})
+    (problem,) = problems_of({**MINIMAL, "head": "crf", **changes})
     assert problem.startswith(found)
     assert space(**changes).head == ["linear"]
+
+
+def test_with_both_heads_the_settings_of_the_loss_are_those_of_the_linear_one() -> None:
+    found = space(
+        head=["linear", "crf"], class_weights=["none", "sqrt"], decoding=["argmax", "viterbi"], focal_gamma=2.0
+    )
+    names = ("head", "class_weights", "decoding", "focal_gamma")
+    assert [tuple(point[name] for name in names) for point in found.grid_points()] == [
+        *(("linear", weights, decoding, 2.0) for weights in ("none", "sqrt") for decoding in ("argmax", "viterbi")),
+        ("crf", "none", "argmax", 2.0),
+    ]
+    (problem,) = problems_of({**MINIMAL, "head": ["linear", "crf"], "subword_labels": ["first", "all"]})
+    assert problem.startswith("subword_labels: found ['first', 'all'] with head crf, expected first")
 
 
 def test_windows_must_advance() -> None:

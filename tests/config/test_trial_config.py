@@ -229,3 +229,11 @@ def test_titles_have_only_hyperparameters_with_an_effect(model: str, title: str)
     assert config.effective("model") == model
     assert config.effective("seed") == config.seed
     assert config.effective("epochs") == (4 if model == "tiny:1x32" else None)
+
+
+def test_a_crf_has_no_decoding_and_no_weights_of_labels() -> None:
+    names = ("decoding", "class_weights", "head")
+    settings = {"decoding": "viterbi", "class_weights": "sqrt"}
+    assert [trial(**settings).effective(name) for name in names] == ["viterbi", "sqrt", "linear"]
+    assert [trial(head="crf", **settings).effective(name) for name in names] == [None, None, "crf"]
+    assert trial(head="crf", **settings).titled(names, replicate=False).endswith(" · head crf")

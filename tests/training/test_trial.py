@@ -12,7 +12,9 @@ import torch
 import transformers
 from seqeval.metrics import f1_score
 
+from tests.config.test_trial_config import OTHER
 from tests.tagging.reference import tag_sentence
+from tune_ner.config.hyperparameters import HYPERPARAMETERS
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.data.corpus import Corpus, Sentence, Span, SplitName
 from tune_ner.data.splits import Split, SplitSpec, split_corpus
@@ -429,6 +431,13 @@ def test_crf_learns_the_same_from_padded_and_padding_free_batches_and_predicts_v
     assert free.metrics["test"].invalid_transitions == 0
     learned = {epoch.validation_span_f1 for epoch in free.epochs}
     assert max(learned) > 0.2
+
+
+def test_hyperparameters_without_an_effect_with_a_crf_do_not_change_the_result() -> None:
+    others = {name: OTHER[name] for name, found in HYPERPARAMETERS.items() if "crf" not in found.row.heads}
+    assert others.keys() == {"label_smoothing", "class_weights", "focal_gamma", "decoding"}
+    expected, found = (trained(head="crf", epochs=1, **changes) for changes in ({}, others))
+    assert without_profile(found) == without_profile(expected)
 
 
 def test_padding_free_trials_learn_as_padded_ones_do() -> None:

@@ -33,6 +33,7 @@ BASELINE = "baseline:"
 BASELINES: tuple[str, ...] = tuple(kind for kind in get_args(ModelKind) if kind.startswith(BASELINE))
 _ALL_MODELS: tuple[ModelKind, ...] = get_args(ModelKind)
 _CRF: tuple[ModelKind, ...] = ("baseline:crf",)
+_LINEAR: tuple[Head, ...] = ("linear",)
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Row:
         has_range: whether a search space may give a distribution of numbers.
         is_off: whether the default has no effect, so that summaries leave it out.
         models: the models that it has an effect on.
+        heads: the heads of an encoder with which it has an effect.
     """
 
     help: str
@@ -54,6 +56,7 @@ class Row:
     has_range: bool = False
     is_off: bool = False
     models: tuple[ModelKind, ...] = ("encoder",)
+    heads: tuple[Head, ...] = get_args(Head)
 
 
 def _parse_number(value: Any) -> Any:
@@ -134,12 +137,17 @@ class Hyperparameters(BaseModel):
     ] = False
     max_grad_norm: Annotated[Number, Row("Norm to which gradients are clipped; 0 for none.", has_range=True)] = 1.0
     weight_decay: Annotated[Number, Row("Weight decay of the optimizer.", has_range=True)] = 0.01
-    label_smoothing: Annotated[Fraction, Row("Label smoothing of the cross-entropy loss.", has_range=True)] = 0.0
+    label_smoothing: Annotated[
+        Fraction, Row("Label smoothing of the cross-entropy loss.", has_range=True, heads=_LINEAR)
+    ] = 0.0
     class_weights: Annotated[
-        ClassWeights, Row("Weights in the loss: the inverse frequency of each label, or its square root.", is_off=True)
+        ClassWeights,
+        Row(
+            "Weights in the loss: the inverse frequency of each label, or its square root.", is_off=True, heads=_LINEAR
+        ),
     ] = "none"
     focal_gamma: Annotated[
-        Number, Row("Exponent of the focal loss; 0 is cross-entropy.", has_range=True, is_off=True)
+        Number, Row("Exponent of the focal loss; 0 is cross-entropy.", has_range=True, is_off=True, heads=_LINEAR)
     ] = 0.0
     dropout: Annotated[Fraction | None, Row("Dropout of all layers; null is the encoder's.", has_range=True)] = None
     train_fraction: Annotated[
@@ -159,7 +167,9 @@ class Hyperparameters(BaseModel):
         Row("Subwords that windows of long sentences share; null is max_length / 4; 0 truncates them."),
     ] = None
     subword_labels: Annotated[SubwordLabels, Row("Subwords of a word that carry its label.")] = "first"
-    decoding: Annotated[Decoding, Row("Best tag of each word, or best valid sequence of tags.")] = "argmax"
+    decoding: Annotated[Decoding, Row("Best tag of each word, or best valid sequence of tags.", heads=_LINEAR)] = (
+        "argmax"
+    )
     crf_c1: Annotated[
         Number, Row("Weight of the L1 penalty of baseline:crf.", has_range=True, is_off=True, models=_CRF)
     ] = 0.01
@@ -235,10 +245,17 @@ def is_baseline(model: str) -> bool:
     return model.startswith(BASELINE)
 
 
-def has_effect(name: str, model: str) -> bool:
-    """Return whether a hyperparameter has an effect on a model; a name that is not in the table has one on all."""
+def has_effect(name: str, model: str, head: str) -> bool:
+    """Return whether a hyperparameter has an effect on a model with a head, which only an encoder has.
+
+    A name that is not in the table has one on all.
+    """
     found = HYPERPARAMETERS.get(name)
-    return found is None or (model if is_baseline(model) else "encoder") in found.row.models
+    if found is None:
+        return True
+    if is_baseline(model):
+        return model in found.row.models
+    return "encoder" in found.row.models and head in found.row.heads
 
 
 NumberDistribution = FloatDistribution | IntDistribution

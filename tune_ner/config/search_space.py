@@ -240,9 +240,14 @@ class SearchSpace(_SpaceFields):
 
     @model_validator(mode="after")
     def _check_head(self) -> Self:
-        """Refuse what only the labels of single words can have, if sequences of labels are trained on."""
-        expected = {"class_weights": "none", "focal_gamma": 0.0, "label_smoothing": 0.0, "subword_labels": "first"}
-        for name, value in expected.items() if "crf" in self.head else ():
+        """Refuse what only the labels of single words can have, if sequences of labels are trained on.
+
+        With both heads, the settings of the loss are those of the linear ones.
+        """
+        expected: dict[str, Any] = {"subword_labels": "first"} if "crf" in self.head else {}
+        if self.head == ["crf"]:
+            expected |= {"class_weights": "none", "focal_gamma": 0.0, "label_smoothing": 0.0}
+        for name, value in expected.items():
             if (found := getattr(self, name)) != [value]:
                 raise ValueError(
                     f"{name}: found {SHORT.repr(serialize(found))} with head crf, expected {value}: a CRF learns "
@@ -316,8 +321,8 @@ class SearchSpace(_SpaceFields):
 
     def effective(self, point: Mapping[str, Any]) -> dict[str, Any]:
         """Return a point with an arbitrary value of the space for hyperparameters without an effect on its model."""
-        model = point["model"]
-        return {name: value if has_effect(name, model) else self.example(name) for name, value in point.items()}
+        model, head = point["model"], point["head"]
+        return {name: value if has_effect(name, model, head) else self.example(name) for name, value in point.items()}
 
     def expand_initial_points(self) -> list[dict[str, Any]]:
         """Return the combinations of `initial_points`; the search samples the hyperparameters that are not in it."""

@@ -58,9 +58,13 @@ class TrialConfig(Hyperparameters, RunSettings):
         """Whether the model has no encoder."""
         return is_baseline(self.model)
 
+    def has_effect(self, name: str) -> bool:
+        """Return whether a hyperparameter, seed or fold has an effect on the model."""
+        return has_effect(name, self.model, self.head)
+
     def effective(self, name: str) -> Any:
         """Return the value of a hyperparameter, seed or fold; None if it has no effect on the model."""
-        return getattr(self, name) if has_effect(name, self.model) else None
+        return getattr(self, name) if self.has_effect(name) else None
 
     @property
     def trial_id(self) -> str:
@@ -82,11 +86,9 @@ class TrialConfig(Hyperparameters, RunSettings):
         """
         model = self.model.rstrip("/").rpartition("/")[2] or self.model
         main = [
-            short_value(getattr(self, name))
-            for name in ("tagging_scheme", "learning_rate")
-            if has_effect(name, self.model)
+            short_value(getattr(self, name)) for name in ("tagging_scheme", "learning_rate") if self.has_effect(name)
         ]
-        more = [f"{name} {short_value(getattr(self, name))}" for name in names if has_effect(name, self.model)]
+        more = [f"{name} {short_value(getattr(self, name))}" for name in names if self.has_effect(name)]
         run = [f"seed {self.seed}", *([] if self.fold is None else [f"fold {self.fold}"])] if replicate else []
         return " · ".join([model, *main, *more, *run])
 

@@ -14,7 +14,6 @@ from itertools import combinations
 from statistics import fmean
 from typing import Any
 
-from tune_ner.config.hyperparameters import has_effect
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.evaluation.significance import Difference, contrast, holm
 from tune_ner.results.prediction_cache import PredictionCache
@@ -130,7 +129,7 @@ def comparable(records: Sequence[TrialRecord], hyperparameter: str) -> list[Tria
     Those of models with an encoder, if it has an effect on them: how it acts on a baseline is another question, and a
     baseline has no other settings at which it could be matched with an encoder.
     """
-    affected = [record for record in records if has_effect(hyperparameter, record.config.model)]
+    affected = [record for record in records if record.config.has_effect(hyperparameter)]
     return [record for record in affected if not record.config.is_baseline] or affected
 
 

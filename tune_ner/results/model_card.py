@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from tune_ner.config.hyperparameters import has_effect, is_off
+from tune_ner.config.hyperparameters import is_off
 from tune_ner.data.corpus import SplitName
 from tune_ner.evaluation.seqeval_metrics import TypeMetrics
 from tune_ner.results.audits import shared_findings, shared_summaries
@@ -166,12 +166,12 @@ def _data(results: Results, record: TrialRecord, result: TrialResult) -> dict[st
 
 
 def _training(record: TrialRecord, result: TrialResult) -> dict[str, object]:
-    model = record.config.model
+    has_effect = record.config.has_effect
     config = record.config.model_dump(exclude={"data_fingerprint"}, exclude_none=True)
     shown = {name: value for name, value in config.items() if value != "" and not is_off(name, value)}
     return {
-        **{name: value for name, value in shown.items() if has_effect(name, model)},
-        **({"dropout": "the encoder's default"} if has_effect("dropout", model) and "dropout" not in config else {}),
+        **{name: value for name, value in shown.items() if has_effect(name)},
+        **({"dropout": "the encoder's default"} if has_effect("dropout") and "dropout" not in config else {}),
         "epochs trained": f"{len(result.epochs)}; the model of epoch {result.best_epoch} was kept",
         "precision used": result.precision_used,
         "parameters": f"{result.parameters:,}",

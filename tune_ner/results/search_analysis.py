@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 from optuna.distributions import IntDistribution
 
-from tune_ner.config.hyperparameters import NumberDistribution, contains, format_distribution, has_effect
+from tune_ner.config.hyperparameters import NumberDistribution, contains, format_distribution
 from tune_ner.config.search_space import SearchSpace
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.results.records import TrialRecord
@@ -265,7 +265,7 @@ def refine_space(space: SearchSpace, best: Sequence[TrialConfig]) -> SearchSpace
     are removed.
     """
     refined = {
-        name: _refine(getattr(space, name), [getattr(each, name) for each in best if has_effect(name, each.model)])
+        name: _refine(getattr(space, name), [getattr(each, name) for each in best if each.has_effect(name)])
         for name in space.HYPERPARAMETERS
     }
     return space.model_copy(update={**refined, "initial_points": {}})
@@ -324,11 +324,10 @@ def _study(space: SearchSpace, records: Sequence[TrialRecord]) -> Study:
     """Return the trials as an Optuna study in memory."""
     import optuna
 
-    models = {record.config.model for record in records}
     distributions = {
         name: distribution
         for name, distribution in space.search_distributions.items()
-        if all(has_effect(name, model) for model in models)
+        if all(record.config.has_effect(name) for record in records)
     }
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -214,10 +214,12 @@ def _ranks(table: pd.DataFrame) -> list[str]:
 def _configuration(table: pd.DataFrame, varied: Sequence[str]) -> dict[str, Any]:
     """Return the hyperparameters that differ between the rows; without any, the main ones."""
     names = [name for name in (*MAIN_HYPERPARAMETERS, *varied) if table[name].nunique(dropna=False) > 1]
+    # where all heads are equal, a hyperparameter that has no effect with them does not vary
+    heads = table["head"] if "head" in table else ["linear"] * len(table)
     return {
         _HEADINGS.get(name, name): [
-            short_value(value) if has_effect(name, model) else MISSING
-            for value, model in zip(table[name], table["model"], strict=True)
+            short_value(value) if has_effect(name, model, head) else MISSING
+            for value, model, head in zip(table[name], table["model"], heads, strict=True)
         ]
         for name in names or MAIN_HYPERPARAMETERS
     }

@@ -10,7 +10,6 @@ from rich.console import Console
 
 from tune_ner.audit.findings import AuditReport
 from tune_ner.audit.rendering import print_summary
-from tune_ner.config.hyperparameters import has_effect
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.data.corpus import SPLIT_NAMES
 from tune_ner.report.sections import Section, print_sections
@@ -96,7 +95,7 @@ def print_plan(console: Console, plan: Plan) -> None:
 
 
 def _value(trial: TrialConfig, name: str) -> str:
-    return format_value(getattr(trial, name)) if has_effect(name, trial.model) else MISSING
+    return format_value(getattr(trial, name)) if trial.has_effect(name) else MISSING
 
 
 def describe_trials(trials: int, resources: TrialResources, *, at_most: bool = False) -> str:
