@@ -16,7 +16,7 @@ from tune_ner.errors import TuneNerError
 
 Damage = Callable[[bytes], bytes]
 
-FEW = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """For whole commands."""
 MANY = settings(FEW, max_examples=80)
 """For a single reader."""

@@ -1,7 +1,10 @@
 """The CRF baseline."""
 
 import sys
+from pathlib import Path
 
+import numpy as np
+import pycrfsuite
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,9 +13,12 @@ from tests.audit.corpora import corpus_of, make_corpus, make_split, plain_corpus
 from tune_ner.audit import crf_baseline
 from tune_ner.audit.audit import audit
 from tune_ner.audit.check import AuditInput
-from tune_ner.audit.crf_baseline import CrfBaseline, learn_crf
+from tune_ner.audit.crf_baseline import C1, C2, CrfBaseline, learn_crf, word_features
 from tune_ner.data.corpus import Sentence, Span
 from tune_ner.evaluation.span_metrics import score_spans
+from tune_ner.tagging.alignment import label_words
+from tune_ner.tagging.schemes import SCHEMES
+from tune_ner.tagging.tokenization import split_texts, split_words
 
 
 @pytest.fixture(scope="module")
@@ -87,13 +93,25 @@ def test_no_entity_in_train_no_crf() -> None:
     assert set(data.baselines) == {"gazetteer"}
 
 
-def test_predictions_do_not_change_when_memory_is_used_again() -> None:
+def test_tags_and_probabilities_are_those_of_crfsuite(crf: CrfBaseline, tmp_path: Path) -> None:
     corpus, split = plain_corpus(), plain_split()
-    crf = learn_crf(sentences_at(corpus, split.train), corpus.entity_types, "punctuation")
-    assert crf
-    texts = [sentence.text for sentence in sentences_at(corpus, split.test)]
-    before = [crf.predict(text) for text in texts]
-    assert any(before)
-    other = [b"\x01" * size for size in range(10_000, 3_000_000, 7_000)]  # CRFsuite reads its model file in place
-    assert [crf.predict(text) for text in texts] == before
-    assert other
+    train, test = (sentences_at(corpus, part) for part in (split.train, split.test))
+    labels = SCHEMES["BIO"].labels(corpus.entity_types)
+    words, _, _ = split_texts([sentence.text for sentence in train], "punctuation")
+    ids = label_words(train, words, SCHEMES["BIO"], labels).label_ids
+    trainer = pycrfsuite.Trainer(verbose=False)
+    trainer.set_params({"c1": C1, "c2": C2, "max_iterations": 100, "feature.possible_transitions": True})
+    for index, sentence in enumerate(train):
+        tags = [labels[label] for label in ids[words.firsts[index] : words.firsts[index + 1]]]
+        trainer.append(word_features(sentence.text, words.of(index)), tags)
+    trainer.train(str(tmp_path / "model"))
+    tagger = pycrfsuite.Tagger()
+    tagger.open(str(tmp_path / "model"))
+    assert set(crf.labels) == set(tagger.labels())
+    for sentence in test:
+        parts = split_words(sentence.text, "punctuation")
+        expected = tagger.tag(word_features(sentence.text, parts))
+        scores = crf.scores(sentence.text, parts)
+        assert [crf.labels[label] for label in crf.decoder(scores)] == expected
+        marginals = [[tagger.marginal(label, place) for label in crf.labels] for place in range(len(parts))]
+        assert crf.decoder.marginals(scores) == pytest.approx(np.array(marginals), abs=1e-3)

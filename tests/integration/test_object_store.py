@@ -184,7 +184,7 @@ def test_a_run_goes_on_while_the_store_is_away(server: Server, tmp_path: Path) -
 
 @pytest.mark.usefixtures("server")
 def test_a_bucket_that_does_not_exist_is_refused_before_anything_is_trained() -> None:
-    output = output_of(start(*GRID, "--results-dir", "s3://missing/runs", "--name", "x"), 2)
+    output = told(*GRID, "--results-dir", "s3://missing/runs", "--name", "x", code=2)
     assert "error: s3://missing/runs/x: cannot be" in output
     assert "Traceback" not in output
 

@@ -41,7 +41,7 @@ def records_in(file: Path) -> Iterator[Any]:
         parts += content[place + 7 : place + 7 + length]
         place += 7 + length
         if kind in (FULL, LAST):
-            record = messages.Record()  # type: ignore[attr-defined]  # generated when it is imported
+            record = messages.Record()
             record.ParseFromString(parts)
             parts = b""
             yield record

@@ -2,13 +2,17 @@
 
 import json
 import math
+import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
 
 from tests.config.test_trial_config import OTHER
+from tests.damages import MANY, Damage, a_folder, damages, json_damages
 from tests.factories import a_config
 from tune_ner.audit import crf_baseline
 from tune_ner.audit.baselines import learn_gazetteer
@@ -144,11 +148,16 @@ def test_the_shares_of_a_gazetteer_tell_how_often_it_is_right() -> None:
     [
         "{}",
         "[]",
-        '{"format": 2, "kind": "crf", "model": ""}',
-        '{"format": 1, "kind": "other"}',
-        '{"format": 1, "kind": "crf", "model": "not base64"}',
-        '{"format": 1, "kind": "crf", "model": "AAAA"}',
-        '{"format": 1, "kind": "gazetteer", "entities": [["a", "DRUG"]], "fold_case": true}',
+        '{"format": 1, "kind": "crf", "model": ""}',
+        '{"format": 2, "kind": "other"}',
+        '{"format": 2, "kind": "crf", "labels": ["O"], "transitions": [[0]]}',
+        '{"format": 2, "kind": "crf", "labels": ["O"], "transitions": [[0]], "features": {"a": [0, 1]}}',
+        '{"format": 2, "kind": "crf", "labels": ["O"], "transitions": [[0]], "features": {"a": [1e999]}}',
+        '{"format": 2, "kind": "crf", "labels": ["O", "O"], "transitions": [[0, 0], [0, 0]], "features": {}}',
+        '{"format": 2, "kind": "crf", "labels": ["O"], "transitions": [[0, 1]], "features": {}}',
+        '{"format": 2, "kind": "crf", "labels": ["B-OTHER"], "transitions": [[0]], "features": {}}',
+        '{"format": 2, "kind": "crf", "labels": [], "transitions": [], "features": {}}',
+        '{"format": 2, "kind": "gazetteer", "entities": [["a", "DRUG"]], "fold_case": true}',
     ],
 )
 def test_damaged_files_are_refused(content: str, tmp_path: Path) -> None:
@@ -156,6 +165,24 @@ def test_damaged_files_are_refused(content: str, tmp_path: Path) -> None:
     (tmp_path / BASELINE_FILE).write_text(content)
     with pytest.raises(ModelError, match="not a baseline that a run exported"):
         Predictor.load(tmp_path)
+
+
+@pytest.fixture(scope="module", params=BASELINES)
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("baseline")
+    a_model(request.param).save(folder)
+    return folder
+
+
+@MANY
+@given(damage=damages() | json_damages())
+def test_a_damaged_file_is_refused_or_predicts(exported: Path, damage: Damage) -> None:
+    content = (exported / BASELINE_FILE).read_bytes()
+    with a_folder() as folder:
+        shutil.copytree(exported, folder, dirs_exist_ok=True)
+        (folder / BASELINE_FILE).write_bytes(damage(content))
+        with suppress(ModelError):
+            assert len(Predictor.load(folder).predict(["Ta Alvedon mot feber.", ""])) == 2
 
 
 def test_entities_of_other_types_are_refused(tmp_path: Path) -> None:

@@ -98,7 +98,15 @@ def test_only_secrets_are_redacted(text: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["RAY_AUTH_TOKEN", "HF_TOKEN", "MLFLOW_TRACKING_PASSWORD", "AWS_SECRET_ACCESS_KEY", "MY_API_KEY", "PASSWORD"],
+    [
+        "RAY_AUTH_TOKEN",
+        "HF_TOKEN",
+        "MLFLOW_TRACKING_PASSWORD",
+        "AWS_SECRET_ACCESS_KEY",
+        "MY_API_KEY",
+        "SSH_KEY",
+        "PASSWORD",
+    ],
 )
 def test_values_of_secret_variables_are_redacted_everywhere(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "s3cr3t-value")

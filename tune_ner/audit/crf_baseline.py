@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +20,12 @@ import numpy.typing as npt
 from tune_ner.data.corpus import Sentence, Span
 from tune_ner.data.tag_parsing import find_chunks
 from tune_ner.tagging.alignment import label_words
+from tune_ner.tagging.decoding import Transitions, ViterbiDecoder
 from tune_ner.tagging.overlaps import OverlapPolicy
 from tune_ner.tagging.schemes import SCHEMES
 from tune_ner.tagging.tokenization import Word, Words, WordTokenizer, split_texts, split_words
+
+Scores = npt.NDArray[np.float64]
 
 MOST_TAG_SCORES = 1_000_000
 """Words of train times labels, to which the time of training is proportional: about seven seconds. Of a larger corpus,
@@ -43,53 +46,45 @@ class CrfBaseline:
     """A trained CRF.
 
     Attributes:
-        tagger: CRFsuite's tagger.
-        model: the content of its model file, which the tagger reads for as long as it lives.
+        labels: the labels that it learned.
+        features: the number of each feature, by its name.
+        weights: how much each feature adds to the score of each label, shape (features, labels).
+        transitions: scores of the transitions.
         word_tokenizer: how texts are split into words.
         step: it learned from every `step`-th sentence.
     """
 
-    tagger: Any
-    model: bytes
+    labels: tuple[str, ...]
+    features: Mapping[str, int]
+    weights: Scores
+    transitions: Transitions
     word_tokenizer: WordTokenizer
     step: int = 1
+
+    @cached_property
+    def decoder(self) -> ViterbiDecoder:
+        """Decodes `scores`; as in CRFsuite, any label may follow any other."""
+        return ViterbiDecoder(None, self.labels, self.transitions)
 
     def predict(self, text: str) -> tuple[Span, ...]:
         """Return the predicted spans of a text."""
         words = split_words(text, self.word_tokenizer)
-        tags = self.tags(text, words)
+        tags = [self.labels[label] for label in self.decoder(self.scores(text, words))]
         return tuple(Span(words[first][0], words[after - 1][1], label) for first, after, label in find_chunks(tags))
 
-    def tags(self, text: str, words: Sequence[Word]) -> list[str]:
-        """Return the most probable tags of the words of a text."""
-        return list(self.tagger.tag(_features(text, words))) if words else []
-
-    def tags_and_probabilities(
-        self, text: str, words: Sequence[Word], labels: Sequence[str]
-    ) -> tuple[list[str], npt.NDArray[np.float64]]:
-        """Return the most probable tags of the words of a text, and the probability of each label of each word.
-
-        The probabilities have the shape (words, labels).
-        """
-        tags, found = self.tags(text, words), np.zeros((len(words), len(labels)))
-        known = set(self.tagger.labels())
-        for column, label in enumerate(labels):
-            if label in known:  # the tagger still has the text
-                found[:, column] = [self.tagger.marginal(label, place) for place in range(len(words))]
-        return tags, found
-
-    @classmethod
-    def load(cls, model: bytes, word_tokenizer: WordTokenizer, step: int = 1) -> Self:
-        """Return the CRF of a model file of CRFsuite.
-
-        Raises:
-            ValueError: it is not such a file.
-        """
-        import pycrfsuite
-
-        tagger = pycrfsuite.Tagger()
-        tagger.open_inmemory(model)
-        return cls(tagger, model, word_tokenizer, step)
+    def scores(self, text: str, words: Sequence[Word]) -> Scores:
+        """Return the score of each label of each word of a text, shape (words, labels)."""
+        found = [
+            (place, self.features[name])
+            for place, names in enumerate(word_features(text, words))
+            for name in names
+            if name in self.features
+        ]
+        scores = np.zeros((len(words), len(self.labels)))
+        if found:
+            places, rows = np.array(found).T
+            np.add.at(scores, places, self.weights[rows])
+        return scores
 
 
 def learn_crf(
@@ -116,7 +111,7 @@ def learn_crf(
         train = train[::step]
         words, _, _ = split_texts([sentence.text for sentence in train], word_tokenizer)
     ids = label_words(train, words, scheme, labels, overlaps).label_ids
-    return CrfBaseline.load(train_crf([sentence.text for sentence in train], words, ids, labels), word_tokenizer, step)
+    return replace(train_crf([sentence.text for sentence in train], words, ids, labels, word_tokenizer), step=step)
 
 
 def train_crf(
@@ -124,34 +119,65 @@ def train_crf(
     words: Words,
     label_ids: npt.NDArray[Any],
     labels: Sequence[str],
+    word_tokenizer: WordTokenizer,
     c1: float = C1,
     c2: float = C2,
-) -> bytes:
-    """Train a CRF, and return the model as a file of CRFsuite.
+) -> CrfBaseline:
+    """Train a CRF.
 
     Args:
         texts: the sentences.
         words: their words.
         label_ids: the label of each word, shape (words,).
         labels: the label list.
+        word_tokenizer: how the texts were split into words.
         c1, c2: weights of the L1 and L2 penalties.
     """
     import pycrfsuite
 
     settings = {"c1": c1, "c2": c2, "max_iterations": _MOST_ITERATIONS, "feature.possible_transitions": True}
     trainer = pycrfsuite.Trainer(algorithm="lbfgs", params=settings, verbose=False)
+    numbers: dict[str, int] = {}
     for index, text in enumerate(texts):
         first, after = words.firsts[index : index + 2]
         if after > first:
-            trainer.append(_features(text, words.of(index)), [labels[label] for label in label_ids[first:after]])
+            # CRFsuite gets numbers as names, because it prints names as they are
+            rows = [
+                [str(numbers.setdefault(name, len(numbers))) for name in names]
+                for names in word_features(text, words.of(index))
+            ]
+            trainer.append(rows, [str(label) for label in label_ids[first:after]])
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "crf"
-        trainer.train(str(file))
-        return file.read_bytes()
+        file = str(Path(folder) / "crf")
+        trainer.train(file)
+        tagger = pycrfsuite.Tagger()
+        tagger.open(file)
+        info = tagger.info()
+        tagger.close()
+    return _learned(info, tuple(numbers), labels, word_tokenizer)
 
 
-def _features(text: str, words: Sequence[Word]) -> list[list[str]]:
-    """Return the features of each word of a text: its own, and its neighbours' form and shape."""
+def _learned(info: Any, names: Sequence[str], labels: Sequence[str], word_tokenizer: WordTokenizer) -> CrfBaseline:
+    """Return the CRF whose weights CRFsuite lists by the numbers of features and labels."""
+    columns = {label: column for column, label in enumerate(sorted(info.labels, key=int))}
+    rows = {number: row for row, number in enumerate(dict.fromkeys(number for number, _ in info.state_features))}
+    weights, transitions = np.zeros((len(rows), len(columns))), np.zeros((len(columns), len(columns)))
+    for (number, label), weight in info.state_features.items():
+        weights[rows[number], columns[label]] = weight
+    for (before, after), weight in info.transitions.items():
+        transitions[columns[before], columns[after]] = weight
+    zeros = (0.0,) * len(columns)
+    return CrfBaseline(
+        labels=tuple(labels[int(label)] for label in columns),
+        features={names[int(number)]: row for number, row in rows.items()},
+        weights=weights,
+        transitions=Transitions(transitions=tuple(map(tuple, transitions.tolist())), starts=zeros, ends=zeros),
+        word_tokenizer=word_tokenizer,
+    )
+
+
+def word_features(text: str, words: Sequence[Word]) -> list[list[str]]:
+    """Return the names of the features of each word of a text: its own, and its neighbours' form and shape."""
     text = _SURROGATE.sub("\ufffd", text)  # half a character cannot be encoded
     forms = [text[start:end] for start, end in words]
     rows = [list(_of_word(form)) for form in forms]

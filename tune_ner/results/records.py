@@ -36,7 +36,7 @@ class TrialRecord(BaseModel):
 
     Attributes:
         format: version of this format.
-        status: `completed`; `pruned` by the scheduler; `early_stopped`: its target F1 was reached before the last
+        status: `completed`; `pruned` by the scheduler; `early_stopped`: by its patience or target F1, before the last
             epoch; `diverged`: its loss became NaN or infinite; `failed`: see `error`.
         phase: `search` for a trial of a search, measured on validation only; `final` for one measured on test.
         result: metrics of a trial that was measured on test.

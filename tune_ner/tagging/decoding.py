@@ -47,14 +47,14 @@ class ViterbiDecoder:
     """The most probable label sequence among those that a scheme allows (Viterbi 1967).
 
     Args:
-        scheme: the tagging scheme.
+        scheme: the tagging scheme; None allows all.
         labels: the label list.
         learned: the scores of transitions; None if all have the same.
     """
 
-    def __init__(self, scheme: TaggingScheme, labels: Sequence[str], learned: Transitions | None = None) -> None:
+    def __init__(self, scheme: TaggingScheme | None, labels: Sequence[str], learned: Transitions | None = None) -> None:
         def penalty(previous: str, following: str) -> float:
-            return 0.0 if scheme.allows(previous, following) else -np.inf
+            return 0.0 if scheme is None or scheme.allows(previous, following) else -np.inf
 
         self._transitions = np.array([[penalty(a, b) for b in labels] for a in labels])
         self._starts = np.array([penalty(_EDGE, label) for label in labels])

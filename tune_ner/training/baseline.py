@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 from abc import ABC, abstractmethod
@@ -20,9 +19,10 @@ from tune_ner.audit.crf_baseline import CrfBaseline, train_crf
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.data.corpus import SPLIT_NAMES, Corpus, Sentence, SplitName
 from tune_ner.data.splits import Split, train_subset
-from tune_ner.errors import ModelError
+from tune_ner.errors import ModelError, RunFolderError
 from tune_ner.evaluation.seen_entities import EntityMatcher
 from tune_ner.tagging.alignment import Subwords, label_words
+from tune_ner.tagging.decoding import Transitions
 from tune_ner.tagging.probabilities import WordProbabilities, pack
 from tune_ner.tagging.schemes import SCHEMES
 from tune_ner.tagging.tokenization import Words, split_texts
@@ -35,7 +35,7 @@ from tune_ner.training.training_text_hashes import TrainingTextHashes
 from tune_ner.utils.io import read_json
 
 BASELINE_FILE = "baseline.json"
-BASELINE_FORMAT = 1
+BASELINE_FORMAT = 2
 
 _SMALLEST = 1e-12  # probability in the loss
 
@@ -111,45 +111,54 @@ class BaselineModel(ABC):
 
 @dataclass(frozen=True)
 class CrfModel(BaselineModel):
-    """A linear-chain CRF over words; `model` is the content of a model file of CRFsuite."""
+    """A linear-chain CRF over words.
+
+    Attributes:
+        crf: the CRF.
+    """
 
     kind: ClassVar[str] = "crf"
 
-    model: bytes = b""
-
-    @cached_property
-    def crf(self) -> CrfBaseline:
-        """The trained CRF."""
-        return CrfBaseline.load(self.model, self.config.word_tokenizer)
+    crf: CrfBaseline
 
     def _predict(self, texts: Sequence[str], words: Words) -> tuple[Ids, npt.NDArray[np.float64]]:
-        place = {label: index for index, label in enumerate(self.labels)}
-        ids: list[int] = []
-        values = [np.zeros((0, len(self.labels)))]
+        columns = np.array([self.labels.index(label) for label in self.crf.labels])
+        ids = [np.zeros(0, np.int64)]
+        values = np.zeros((len(words), len(self.labels)))
         for index, text in enumerate(texts):
-            tags, probabilities = self.crf.tags_and_probabilities(text, words.of(index), self.labels)
-            ids += [place[tag] for tag in tags]
-            values.append(probabilities)
-        return np.array(ids, np.int64), np.concatenate(values)
+            first, after = words.firsts[index : index + 2]
+            scores = self.crf.scores(text, words.of(index))
+            ids.append(columns[self.crf.decoder(scores)] if len(scores) else ids[0])
+            values[first:after, columns] = self.crf.decoder.marginals(scores)
+        return np.concatenate(ids), values
 
     @property
     def parameters(self) -> int:
         """Number of weights that are not zero."""
-        info = self.crf.tagger.info()
-        return len(info.transitions) + len(info.state_features)
+        return int(np.count_nonzero(self.crf.weights) + np.count_nonzero(self.crf.transitions.transitions))
 
     def _content(self) -> dict[str, Any]:
-        return {"model": base64.b64encode(self.model).decode()}
+        return {
+            "labels": self.crf.labels,
+            "transitions": self.crf.transitions.transitions,
+            "features": {name: self.crf.weights[row].tolist() for name, row in self.crf.features.items()},
+        }
 
     @classmethod
     def of_content(cls, content: Any, config: InferenceConfig, hashes: TrainingTextHashes | None) -> Self:
         """Return the model from its part of `baseline.json`; see `BaselineModel`."""
-        found = cls(config, hashes, base64.b64decode(content["model"], validate=True))
-        if unknown := set(found.crf.tagger.labels()) - set(found.labels):
+        labels, features = tuple(map(str, content["labels"])), dict(content["features"])
+        if unknown := set(labels) - set(SCHEMES[config.tagging_scheme].labels(config.entity_types)):
             raise ValueError(
                 f"the model has the label {sorted(unknown)[0]!r}, which is not one of {config.entity_types}"
             )
-        return found
+        weights = np.array([*features.values(), [0.0] * len(labels)], np.float64)[:-1]
+        zeros = (0.0,) * len(labels)
+        transitions = Transitions(transitions=content["transitions"], starts=zeros, ends=zeros)
+        if not labels or len(set(labels)) < len(labels) or not np.isfinite(weights).all():
+            raise ValueError("found no labels, equal labels, or weights that are infinite")
+        numbers = {name: row for row, name in enumerate(features)}
+        return cls(config, hashes, CrfBaseline(labels, numbers, weights, transitions, config.word_tokenizer))
 
 
 @dataclass(frozen=True)
@@ -211,7 +220,7 @@ def read_baseline(folder: Path) -> BaselineModel | None:
         if config is None:
             raise ValueError("tune_ner.json is missing")
         return kinds[content["kind"]].of_content(content, config, TrainingTextHashes.read(folder))
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError, RunFolderError) as error:
         raise ModelError(
             f"{folder / BASELINE_FILE}: not a baseline that a run exported: {error}; export it again"
         ) from error
@@ -234,7 +243,8 @@ def train_baseline(config: TrialConfig, features: TrialFeatures) -> BaselineMode
     if config.model == "baseline:crf":
         texts = [sentence.text for sentence in sentences]
         words, ids = encoded.subwords.words, encoded.word_label_ids
-        return CrfModel(inference, hashes, train_crf(texts, words, ids, features.labels, config.crf_c1, config.crf_c2))
+        crf = train_crf(texts, words, ids, features.labels, config.word_tokenizer, config.crf_c1, config.crf_c2)
+        return CrfModel(inference, hashes, crf)
     shares = _shares(sentences[::2], sentences[1::2], config, features)
     return GazetteerModel(inference, hashes, learn_gazetteer(sentences), shares)
 

@@ -104,7 +104,7 @@ def format_bytes(count: float) -> str:
 HIDDEN = "***"
 
 _SECRET_NAME = r"(?:token|passw(?:or)?d|pwd|secret|api_?key|access_?key|private_?key|credentials?)"
-_SECRET_VARIABLE = re.compile(rf"(?:^|_){_SECRET_NAME}(?:$|_)", re.IGNORECASE)
+_SECRET_VARIABLE = re.compile(rf"(?:^|_)(?:{_SECRET_NAME}|key)(?:$|_)", re.IGNORECASE)
 # Shells store the working folder in these, although their names look like passwords.
 _FOLDERS = ("PWD", "OLDPWD")
 # Shorter values occur in too many words to be redacted by value.
@@ -126,7 +126,7 @@ def redact(text: str) -> str:
 
     Redacted are the password in `scheme://user:password@host`, values after `token=`, `password: ` and similar names,
     `Authorization: Token …`, `Bearer …`, Hugging Face tokens, and the values of environment variables whose names
-    contain token, password, secret or key, such as `RAY_AUTH_TOKEN` and `MLFLOW_TRACKING_PASSWORD`.
+    have token, password, secret, credentials or key between underscores, such as `RAY_AUTH_TOKEN`.
     """
     for value in secret_values():
         text = text.replace(value, HIDDEN)
