@@ -32,14 +32,18 @@ def swedish_medical_ner() -> Path:
 
 @pytest.hookimpl(trylast=True)  # after tests were marked and deselected
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put slow tests first within the share that each worker begins with.
+    """Put complete runs first, spread over the workers, and then the slow tests of the share that each begins with.
 
     Without a fast test left, a worker that is done would wait for one that has a slow one.
     """
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    size = max(1, len(items) // workers)
-    shares = [items[start : start + size] for start in range(0, len(items), size)]
-    items[:] = [item for share in shares for item in sorted(share, key=_is_fast)]
+    if workers == 1:
+        return
+    runs = [item for item in items if item.get_closest_marker("ray")]
+    others = [item for item in items if not item.get_closest_marker("ray")]
+    size = -(-len(others) // workers)
+    shares = [sorted(others[size * n : size * (n + 1)], key=_is_fast) for n in range(workers)]
+    items[:] = [item for n, share in enumerate(shares) for item in (*runs[n::workers], *share)]
 
 
 def _is_fast(item: pytest.Item) -> bool:

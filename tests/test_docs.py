@@ -241,6 +241,7 @@ def test_site_builds_without_warnings(tmp_path: Path) -> None:
     assert (tmp_path / "site" / "guides" / "quickstart.html").is_file()
 
 
+@pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "page",

@@ -309,6 +309,7 @@ def test_a_trial_that_reaches_its_target_stops_early_and_is_measured_on_test(tmp
     assert "target_f1: 0.05" in (tmp_path / "run" / "space.yaml").read_text()
 
 
+@pytest.mark.ray
 @pytest.mark.slow
 def test_a_run_for_machines_is_json_alone_though_a_worker_is_killed_and_its_trial_retried(tmp_path: Path) -> None:
     arguments = [*THREE, "--epochs", "20", "--name", "run", "--max-concurrent", "1"]
@@ -443,6 +444,7 @@ def test_a_grid_whose_driver_was_killed_is_resumed_and_meanwhile_locked(tmp_path
     assert records_of(tmp_path / "run") == records
 
 
+@pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)]

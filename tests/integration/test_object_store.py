@@ -114,6 +114,7 @@ def kill(process: subprocess.Popen[str]) -> None:
     process.communicate(timeout=60)
 
 
+@pytest.mark.ray
 @pytest.mark.usefixtures("server")
 def test_a_killed_run_is_completed_on_another_machine_and_read_from_there(tmp_path: Path) -> None:
     command = [*GRID, "--results-dir", RUNS, "--name", "x"]

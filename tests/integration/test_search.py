@@ -158,6 +158,7 @@ def test_a_dry_run_prints_the_plan_and_creates_no_files(tmp_path: Path) -> None:
     assert not ray.is_initialized()
 
 
+@pytest.mark.ray
 @pytest.mark.slow
 def test_a_killed_search_is_meanwhile_locked_resumed_and_confirms_the_best(tmp_path: Path, space: Path) -> None:
     process = started(space, tmp_path, "--trials", "6", "--name", "run")

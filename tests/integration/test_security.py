@@ -91,6 +91,7 @@ def listening(root: psutil.Process) -> dict[tuple[str, int], str]:
     return found
 
 
+@pytest.mark.ray
 @pytest.mark.slow
 def test_a_run_keeps_its_secrets_and_lets_nobody_in(tmp_path: Path) -> None:
     """Ray itself listens on every interface, asking for a token; its dashboard and job server on loopback alone."""

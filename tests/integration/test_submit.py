@@ -219,6 +219,7 @@ def metrics_of(page: str) -> dict[str, float]:
     return {name: float(value) for name, _, value in found}
 
 
+@pytest.mark.ray
 @pytest.mark.slow
 def test_a_grid_runs_on_two_nodes_and_is_followed_fetched_and_resumed(tmp_path: Path) -> None:
     arguments = ["demo", "--data", "synthetic:150", "--epochs", "1", "--model", "tiny:1x32", "--name", "night"]
