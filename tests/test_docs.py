@@ -175,7 +175,7 @@ def executed(place: Path, words: Sequence[str]) -> str:
         "HF_HUB_OFFLINE": "1",
         "COLUMNS": "200",
     }
-    told = subprocess.run(words, cwd=place, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    told = subprocess.run(words, cwd=place, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert told.returncode == 0, told.stdout + told.stderr
     return told.stdout
 

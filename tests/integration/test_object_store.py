@@ -91,13 +91,13 @@ def told(*arguments: str, code: int = 0) -> str:
 
 
 def output_of(process: subprocess.Popen[str], code: int = 0) -> str:
-    output = process.communicate(timeout=400)[0]
+    output = process.communicate(timeout=600)[0]
     assert process.returncode == code, output
     return output
 
 
 def wait_for(condition: Any, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 600
     while not condition():
         if time.monotonic() > deadline or process.poll() is not None:
             process.kill()
@@ -178,7 +178,7 @@ def test_a_run_goes_on_while_the_store_is_away(server: Server, tmp_path: Path) -
         server.stop()
         wait_for(lambda: "s3://results/runs/z: not reached" in log.read_text(), process)
         server.restart()
-        assert process.wait(timeout=400) == 0
+        assert process.wait(timeout=600) == 0
     assert "s3://results/runs/z: reached again" in log.read_text()
     assert len(lines("z")) == 3
 

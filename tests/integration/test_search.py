@@ -162,8 +162,11 @@ def test_a_dry_run_prints_the_plan_and_creates_no_files(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_killed_search_is_meanwhile_locked_resumed_and_confirms_the_best(tmp_path: Path, space: Path) -> None:
     process = started(space, tmp_path, "--trials", "6", "--name", "run")
-    deadline = time.monotonic() + 300
-    while len(records_of(tmp_path / "run")) < 2 and time.monotonic() < deadline:
+    deadline = time.monotonic() + 600
+    while len(records_of(tmp_path / "run")) < 2 and process.poll() is None:
+        if time.monotonic() > deadline:
+            process.kill()
+            pytest.fail(f"no two records: {process.communicate(timeout=60)[0]}")
         time.sleep(0.1)
     process.send_signal(signal.SIGSTOP)  # it must not end before the second command has read its lock
     command = ["search", str(space), *CONFIRM, "--name", "run", "--results-dir", str(tmp_path), "--trials", "6"]
