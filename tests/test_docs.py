@@ -45,6 +45,7 @@ ELSEWHERE = {
     "git": "clones a repository",
     "uv": "installs packages",
     "tensorboard": "is a server that runs until it is stopped",
+    "trackio": "is a server that runs until it is stopped",
     "curl": "asks the server of another example",
     "hf": "asks for a token",
     "export": "sets a variable of the reader's shell",

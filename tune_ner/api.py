@@ -197,7 +197,8 @@ class Tuner:
         results_dir: folder of the run folders: a path, or a URL of fsspec such as `s3://bucket/runs`.
         reading: how to read the corpus, as for `load_corpus`: `{"tag_column": 3, "group_by": "document"}`.
         display: shows the run; by default a progress bar and the leaderboard. `Display()` shows nothing.
-        track: `mlflow` also logs to the server that MLFLOW_TRACKING_URI names, `wandb` to Weights & Biases.
+        track: `mlflow` also logs to the server that MLFLOW_TRACKING_URI names, `wandb` to Weights & Biases,
+            `trackio` with trackio.
         strict: raise `AuditError` instead of training if the audit finds an error.
         options: resources, scheduler, failures and cluster: see `run_options`.
 

@@ -53,7 +53,7 @@ def test_values_that_json_cannot_represent_are_left_out() -> None:
 
 
 def test_unknown_trackers_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="expected one of mlflow, wandb"):
+    with pytest.raises(OutputError, match="expected one of mlflow, wandb, trackio"):
         new_tracker(cast(TrackerName, "comet"), RunDir(tmp_path), str, print)
 
 

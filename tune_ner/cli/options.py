@@ -209,9 +209,9 @@ class OutputOptions:
     results_dir: ResultsDir = "results"
     export: Annotated[bool, typer.Option(help="Export the best model to best/ in the run folder.")] = True
     track: Annotated[
-        Literal["mlflow", "wandb"] | None,
+        Literal["mlflow", "wandb", "trackio"] | None,
         typer.Option(
-            help="Log the run to the MLflow server in MLFLOW_TRACKING_URI, or to Weights & Biases.",
+            help="Log the run to the MLflow server in MLFLOW_TRACKING_URI, to Weights & Biases, or with trackio.",
             show_default="TensorBoard files only",
         ),
     ] = None

@@ -18,7 +18,7 @@ from tune_ner.training.result import EpochMetrics
 from tune_ner.tuning.events import RunEvents, RunStart
 from tune_ner.utils.text import one_line, redact
 
-TrackerName = Literal["mlflow", "wandb"]
+TrackerName = Literal["mlflow", "wandb", "trackio"]
 TRACKER_NAMES: tuple[str, ...] = get_args(TrackerName)
 
 
@@ -116,6 +116,10 @@ def new_tracker(
         from tune_ner.tracking.wandb import WandbTracker
 
         return WandbTracker(run_dir, title, note)
+    if name == "trackio":
+        from tune_ner.tracking.trackio import TrackioTracker
+
+        return TrackioTracker(run_dir, title, note)
     raise OutputError(f"found the tracker {name!r}; expected one of {', '.join(TRACKER_NAMES)}")
 
 

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tune_ner.config.trial_config import TrialConfig
-from tune_ner.errors import OutputError, RunFolderError
-from tune_ner.results.records import TrialRecord
+from tune_ner.errors import OutputError
 from tune_ner.results.run_dir import RunDir
-from tune_ner.results.run_results import Results
-from tune_ner.tracking.tracker import Tracker, best_values, epoch_values, finite, reason, tracker_file, trial_values
-from tune_ner.training.result import EpochMetrics
-from tune_ner.utils.io import atomic_write, read_json
+from tune_ner.tracking.run_per_trial import RunPerTrialTracker
+from tune_ner.tracking.tracker import reason
 
 _FAILED = 1
 
 
-class WandbTracker(Tracker):
-    """Logs hyperparameters, metrics by epoch and final metrics of each trial, and the leaderboard at the end.
+class WandbTracker(RunPerTrialTracker):
+    """Logs a run to Weights & Biases.
 
-    Texts, models and the report page are not sent. W&B's own variables hold: WANDB_PROJECT (by default `tune_ner`),
-    WANDB_ENTITY, WANDB_MODE (`offline` writes to the run folder). `wandb.json` in the run folder lists the trials that
-    were sent, so that a later session sends the others.
+    W&B's own variables hold: WANDB_PROJECT (by default `tune_ner`), WANDB_ENTITY, WANDB_MODE (`offline` writes to the
+    run folder).
 
     Args:
         run_dir, title, note: see `Tracker`.
@@ -34,17 +29,14 @@ class WandbTracker(Tracker):
     """
 
     service = "Weights & Biases"
+    name = "wandb"
 
     def __init__(self, run_dir: RunDir, title: Callable[[TrialConfig], str], note: Callable[[str], None]) -> None:
         try:
             import wandb
         except ImportError as error:
             raise OutputError("--track wandb: the client is not installed; run pip install wandb") from error
-        super().__init__(run_dir, title, note)
-        self._client = wandb
-        self._file = tracker_file(run_dir, "wandb")
-        self._runs: dict[str, Any] = {}
-        self._sent = self._read_sent()
+        super().__init__(run_dir, title, note, wandb)
         mode = os.environ.get("WANDB_MODE", "online")
         try:
             has_key = mode != "online" or wandb.login(prompt=False, verify=True)
@@ -56,60 +48,22 @@ class WandbTracker(Tracker):
                 "the run later with `wandb sync`"
             )
 
-    def _read_sent(self) -> dict[str, str]:
-        """Return the status of the trials that earlier sessions sent, by trial id."""
-        try:
-            content = read_json(self._file)
-        except RunFolderError:
-            return {}
-        return {str(trial): str(status) for trial, status in content.items()} if isinstance(content, dict) else {}
-
-    def _start_run(self) -> None:
-        """A group has no start of its own."""
-
-    def _new_run(self, name: str, run_id: str, job_type: str, **settings: Any) -> Any:
+    def _open(self, title: str, run_id: str, config: Mapping[str, Any]) -> Any:
         return self._client.init(
             project=os.environ.get("WANDB_PROJECT", "tune_ner"),
             group=self._run_dir.name,
-            job_type=job_type,
-            name=name,
+            job_type="results" if run_id == "results" else "trial",
+            name=title,
             id=f"{self._run_dir.name}-{run_id}",
+            config=dict(config),
             resume="allow",
             reinit="create_new",  # trials run at the same time
             dir=str(self._run_dir.path),
             settings=self._client.Settings(
                 silent=True, console="off", disable_git=True, save_code=False, x_disable_stats=True
             ),
-            **settings,
         )
 
-    def _start_trial(self, trial: TrialConfig) -> Any:
-        if trial.trial_id not in self._runs:  # a retried trial starts again
-            config = trial.model_dump(mode="json")
-            self._runs[trial.trial_id] = self._new_run(self._title(trial), trial.trial_id, "trial", config=config)
-        return self._runs[trial.trial_id]
-
-    def _log_epoch(self, trial: TrialConfig, metrics: EpochMetrics) -> None:
-        self._start_trial(trial).log(finite(epoch_values(metrics)), step=metrics.epoch)
-
-    def _end_trial(self, record: TrialRecord) -> None:
-        run = self._start_trial(record.config)
-        del self._runs[record.trial_id]
-        run.summary.update({**finite(trial_values(record)), "status": record.status, "error": record.error})
-        run.finish(exit_code=_FAILED if record.status in ("failed", "diverged") else 0)
-        self._sent[record.trial_id] = record.status
-        atomic_write(self._file, json.dumps(self._sent, indent=1) + "\n")
-
-    def _end_run(self, results: Results, is_interrupted: bool) -> None:
-        for record in results.records:
-            if self._sent.get(record.trial_id) != record.status:
-                self._send_trial(record)
-        for run in self._runs.values():  # of trials that an interrupt ended
-            run.finish(exit_code=_FAILED)
-        self._runs.clear()
-        space = results.space
-        config = space.model_dump(mode="json") if space else {}
-        run = self._new_run(f"{results.name}: results", "results", "results", config=config)
-        run.summary.update(finite(best_values(results)))
-        run.log({"leaderboard": self._client.Table(dataframe=results.leaderboard().astype(str))})
-        run.finish(exit_code=_FAILED if is_interrupted else 0)
+    def _close(self, run: Any, values: Mapping[str, float], status: str, error: str | None, *, is_failed: bool) -> None:
+        run.summary.update({**values, "status": status, "error": error})
+        run.finish(exit_code=_FAILED if is_failed else 0)
