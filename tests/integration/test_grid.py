@@ -83,11 +83,20 @@ def suspend_training_worker(process: subprocess.Popen[str]) -> None:
     for _ in range(2000):
         for worker in workers_of(process):
             worker.suspend()
-            if ".train" in worker.cmdline()[0]:
+            if "ray::tune_ner" in worker.cmdline()[0]:
                 return
             worker.resume()
         time.sleep(0.01)
     raise AssertionError("no worker trains")
+
+
+def wait_for_title(process: subprocess.Popen[str], start: str) -> None:
+    """Wait for a worker whose title, which Ray's dashboard shows, starts so; between two trials Ray sets its own."""
+    deadline = time.monotonic() + 600
+    while not any(worker.cmdline()[0].startswith(start) for worker in workers_of(process)):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def kill_workers(process: subprocess.Popen[str]) -> None:
@@ -315,6 +324,7 @@ def test_a_run_for_machines_is_json_alone_though_a_worker_is_killed_and_its_tria
     arguments = [*THREE, "--epochs", "20", "--name", "run", "--max-concurrent", "1"]
     process = start(tmp_path, *arguments, "--json")
     wait_for_records(tmp_path / "run", 1, process)
+    wait_for_title(process, "ray::tune_ner tiny:1x32 · ")
     # beside programs that use all CPUs, workers with Ray's niceness of 15 would make no progress
     assert {worker.nice() for worker in workers_of(process)} == {psutil.Process(process.pid).nice()}
     kill_workers(process)

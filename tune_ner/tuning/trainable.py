@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import ray
 from pydantic import TypeAdapter
 from ray import tune
-from setproctitle import setproctitle
 
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import DivergedError, TuneNerError
@@ -27,6 +26,15 @@ from tune_ner.training.result import EpochMetrics, TrialResult, is_last_epoch
 from tune_ner.tuning.best_model_store import model_files, offer
 from tune_ner.tuning.experiment import Experiment
 from tune_ner.tuning.prometheus import TrialMetrics
+
+try:
+    # Nothing public changes the title of a worker: Ray keeps the memory of the command line to itself.
+    from ray._raylet import setproctitle as set_process_title  # type: ignore[attr-defined] # compiled
+except ImportError:  # another version of Ray
+
+    def set_process_title(title: str) -> None:
+        """Leave the title that Ray has set."""
+
 
 if TYPE_CHECKING:
     from tune_ner.training.checkpoints import TrialCheckpoint
@@ -121,7 +129,7 @@ class _Attempt:
 
     def run(self) -> None:
         """Run the trial and report its record."""
-        setproctitle(self.process_title)
+        set_process_title(self.process_title)
         record = self._record()
         self.metrics.trial_ended()
         tune.report(
@@ -187,7 +195,7 @@ class _Attempt:
                 IS_LAST: is_last_epoch(self.trial, self.epochs),
             }
         )
-        setproctitle(self.process_title)  # Ray has set its own
+        set_process_title(self.process_title)  # Ray has set its own
         self.metrics.epoch_started()
 
     def _ended(self, status: Status, **outcome: Any) -> TrialRecord:
