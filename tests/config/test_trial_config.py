@@ -237,3 +237,8 @@ def test_a_crf_has_no_decoding_and_no_weights_of_labels() -> None:
     assert [trial(**settings).effective(name) for name in names] == ["viterbi", "sqrt", "linear"]
     assert [trial(head="crf", **settings).effective(name) for name in names] == [None, None, "crf"]
     assert trial(head="crf", **settings).titled(names, replicate=False).endswith(" · head crf")
+
+
+def test_titles_can_leave_out_what_all_trials_share() -> None:
+    config = trial(tagging_scheme="BIOES")
+    assert config.titled(replicate=False, without=["model", "learning_rate"]) == "BIOES"

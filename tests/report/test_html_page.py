@@ -55,7 +55,8 @@ def texts_of(text: str) -> Page:
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40) | st.just(HOSTILE))
 def test_texts_are_never_markup(text: str) -> None:
     page = texts_of(text).html()
-    assert Elements(page).names == Elements(texts_of("plain").html()).names
+    breaks = {"wbr"}  # after each `_` of a heading
+    assert [name for name in Elements(page).names if name not in breaks] == Elements(texts_of("plain").html()).names
     assert island(page)["texts"] == [text]
 
 

@@ -9,6 +9,7 @@ from tune_ner.results import effects as effects_module
 from tune_ner.results.effects import ComparedEffect, Effect, best_setting_effects, comparable, convergence_epoch
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.table_files import format_effects
+from tune_ner.utils.text import signed
 
 
 def validation_f1(record: TrialRecord) -> float:
@@ -84,7 +85,7 @@ def test_values_are_compared_at_their_best_setting_on_validation(tmp_path: Path)
     row = format_effects(results.compared_effects).iloc[0]
     assert (row["hyperparameter"], row["values"]) == ("tagging_scheme", "BIO minus BIOES")
     for cell, each in ((row["at best settings"], at_best), (row["on average"], on_average)):
-        assert cell.startswith(f"{each.effect.difference.difference:+.3f} ({each.interval.low:+.3f} to")
+        assert cell.startswith(f"{signed(each.effect.difference.difference)} ({signed(each.interval.low)} to")
         assert cell.endswith("*") == each.is_significant
 
 
@@ -95,7 +96,7 @@ def test_intervals_of_several_comparisons_hold_together(tmp_path: Path) -> None:
     wider = results.cache.difference([records[0]], [records[1]], "test", level=1 - 0.05 / 3)
     assert wider.low < effect.difference.low < effect.difference.high < wider.high
     shown = results.answers["What is the effect of the learning rate?"][0]
-    assert f"{wider.low:+.3f} to {wider.high:+.3f}" in shown
+    assert f"{signed(wider.low)} to {signed(wider.high)}" in shown
 
 
 def test_interactions_are_tested(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from tests.results.simulated import simulated_run, simulated_trial
 from tune_ner.results.audits import Audits
 from tune_ner.results.headline import Headline
 from tune_ner.results.run_results import Results
+from tune_ner.utils.text import signed
 
 
 def facts(headline: Headline | None) -> list[str]:
@@ -34,7 +35,7 @@ def test_headline_compares_with_the_baseline_and_counts_findings(tmp_path: Path)
     results = Results(a_run(tmp_path, [a_record((0.9,), test=0.8)], audits=audits))
     best = results.entries[0].test.estimate
     found = facts(results.headline)
-    assert f"Best baseline (a CRF) 0.750 ({best - 0.75:+.3f})" in found
+    assert f"Best baseline (a CRF) 0.750 ({signed(best - 0.75)})" in found
     assert "Data audit: 1 error and 2 warnings" in found
     assert "1 seed per configuration" in found
 

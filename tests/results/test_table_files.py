@@ -9,6 +9,7 @@ from tune_ner.results.table_files import (
     format_leaderboard,
     format_speed,
     format_stages,
+    latex_table,
     write_tables,
 )
 from tune_ner.results.tables import NOTEBOOK_COLUMNS, timings_table
@@ -95,3 +96,9 @@ def test_speed_has_units_and_dashes_for_missing_values() -> None:
 def test_importances_are_in_percent() -> None:
     importances = pd.DataFrame({"hyperparameter": ["a"], "fanova": [0.256], "ped_anova": [0.744]})
     assert format_importances(importances).to_numpy().tolist() == [["a", "26", "74"]]
+
+
+def test_latex_has_no_minus_sign_that_it_does_not_know() -> None:
+    text = latex_table(pd.DataFrame({"vs. baseline": ["−0.012", "+0.012"]}), "differences")
+    assert "$-$0.012" in text
+    assert "−" not in text

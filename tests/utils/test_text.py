@@ -15,6 +15,7 @@ from tune_ner.utils.text import (
     redact,
     secret_values,
     short_value,
+    signed,
     visible,
     visible_lines,
 )
@@ -144,3 +145,8 @@ def test_code_is_marked_up_and_everything_is_escaped() -> None:
 )
 def test_hyperparameters_are_short_and_missing_ones_shown_like_null(value: object, shown: str) -> None:
     assert short_value(value) == shown
+
+
+@pytest.mark.parametrize(("difference", "expected"), [(0.0123, "+0.012"), (-0.5, "−0.500"), (0.0, "+0.000")])
+def test_differences_have_a_sign_of_their_own(difference: float, expected: str) -> None:
+    assert signed(difference) == expected

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -77,20 +77,21 @@ class TrialConfig(Hyperparameters, RunSettings):
         """Title for people, such as `bert-base-swedish-cased · BIOES · 2e-5 · seed 1`."""
         return self.titled()
 
-    def titled(self, names: Iterable[str] = (), *, replicate: bool = True) -> str:
+    def titled(self, names: Iterable[str] = (), *, replicate: bool = True, without: Collection[str] = ()) -> str:
         """Return the title with more hyperparameters, such as `tiny:1x64 · BIO · 0.002 · batch_size 16 · seed 1`.
 
         Args:
             names: the further hyperparameters.
             replicate: whether to add the seed and the fold.
+            without: hyperparameters to leave out, such as those that are equal in all trials.
         """
-        model = self.model.rstrip("/").rpartition("/")[2] or self.model
-        main = [
-            short_value(getattr(self, name)) for name in ("tagging_scheme", "learning_rate") if self.has_effect(name)
-        ]
+        model = {"model": self.model.rstrip("/").rpartition("/")[2] or self.model}
+        main = {name: short_value(getattr(self, name)) for name in ("tagging_scheme", "learning_rate")}
+        main = {name: value for name, value in main.items() if self.has_effect(name)}
         more = [f"{name} {short_value(getattr(self, name))}" for name in names if self.has_effect(name)]
         run = [f"seed {self.seed}", *([] if self.fold is None else [f"fold {self.fold}"])] if replicate else []
-        return " · ".join([model, *main, *more, *run])
+        shown = [value for name, value in (model | main).items() if name not in without]
+        return " · ".join([*shown, *more, *run])
 
 
 @lru_cache(maxsize=1)

@@ -31,6 +31,7 @@ from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_results import Results
 from tune_ner.results.search_analysis import SearchAnalysis
 from tune_ner.results.selection import MAIN_HYPERPARAMETERS, hyperparameter_values
+from tune_ner.results.table_files import shared_hyperparameters
 from tune_ner.results.tables import STAGES
 from tune_ner.utils.text import format_value, visible
 
@@ -343,9 +344,10 @@ def completed_trials(results: Results) -> list[TrialRecord]:
 
 
 def _best(results: Results, most: int) -> dict[str, LeaderboardEntry]:
-    """Return the best entries of the leaderboard by their title."""
+    """Return the best entries of the leaderboard by their rank and the values in which entries differ."""
+    shared = shared_hyperparameters(results)
     return {
-        f"#{place} {entry.configuration.titled(results.varied, replicate=False)}": entry
+        f"#{place} {entry.configuration.titled(results.varied, replicate=False, without=shared)}".strip(): entry
         for place, entry in enumerate(results.entries[:most], start=1)
     }
 

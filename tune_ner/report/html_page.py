@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from tune_ner.errors import RunFolderError
 from tune_ner.report.sections import Item, Section, Sentence, Table
@@ -118,7 +118,7 @@ def _environment() -> Environment:
     )
     # `tojson` escapes `<`, `>`, `&` and `'`, so that no text can close the element that contains it.
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "allow_nan": False, "separators": (",", ":")}
-    environment.filters |= {"with_code": html_with_code, "columns": _columns}
+    environment.filters |= {"with_code": html_with_code, "columns": _columns, "breakable": _breakable}
     return environment
 
 
@@ -126,6 +126,11 @@ def _columns(table: Table) -> list[tuple[str, list[str], bool]]:
     """Return the name, the cells and the alignment of each column."""
     columns = ((str(name), column_texts(table.frame[name])) for name in table.frame.columns)
     return [(name, cells, is_right_aligned(cells)) for name, cells in columns]
+
+
+def _breakable(name: str) -> Markup:
+    """Return a name that a browser may break after each `_`."""
+    return escape(visible_lines(name)).replace("_", Markup("_<wbr>"))
 
 
 @lru_cache(maxsize=1)

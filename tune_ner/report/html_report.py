@@ -135,7 +135,7 @@ def _run_sections(results: Results) -> list[PageSection]:
             "hyperparameters",
             "Hyperparameter effects",
             charts=_present(
-                effects_chart(results), parallel_coordinates_chart(results), *hyperparameter_charts(results)
+                effects_chart(results), *hyperparameter_charts(results), parallel_coordinates_chart(results)
             ),
             details=effect_sections(results),
         ),

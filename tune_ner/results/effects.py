@@ -24,7 +24,7 @@ from tune_ner.results.selection import (
     hyperparameter_values,
     varied_hyperparameters,
 )
-from tune_ner.utils.text import format_value, plural
+from tune_ner.utils.text import format_value, plural, signed
 
 NEAR_BEST = 0.01
 """A trial has converged at the first epoch whose score is within this share of its best."""
@@ -301,7 +301,7 @@ def _comparison(tested: ComparedEffect) -> str:
         one, other, where = f"{one}{first}", f"{other}{second}", "Each at its best setting on validation, "
     return (
         f"{where}{one} vs. {other}: test F1 {effect.f1_one:.3f} vs. {effect.f1_other:.3f}, difference "
-        f"{effect.difference.difference:+.3f} ({kind} {interval.low:+.3f} to {interval.high:+.3f}; "
+        f"{signed(effect.difference.difference)} ({kind} {signed(interval.low)} to {signed(interval.high)}; "
         f"{_p_value(tested.p_value)}{corrected}): {verdict} on the test set."
     )
 
@@ -350,8 +350,8 @@ def _interactions(cache: PredictionCache, done: Sequence[TrialRecord], hyperpara
         for value in values
     }
     sentences = [
-        f"With {format_value(value)} only: {effect.title} is {effect.difference.difference:+.3f} (95 % interval "
-        f"{effect.difference.low:+.3f} to {effect.difference.high:+.3f})."
+        f"With {format_value(value)} only: {effect.title} is {signed(effect.difference.difference)} (95 % interval "
+        f"{signed(effect.difference.low)} to {signed(effect.difference.high)})."
         for value, effects in within.items()
         for effect in effects
     ]
@@ -368,7 +368,7 @@ def _interactions(cache: PredictionCache, done: Sequence[TrialRecord], hyperpara
         verdict = "differs" if found.p_value <= SIGNIFICANT else "does not differ"
         sentences.append(
             f"{one.title} {verdict} significantly between {format_value(first)} and {format_value(second)}: by "
-            f"{found.difference:+.3f} (95 % interval {found.low:+.3f} to {found.high:+.3f}; {_p_value(found.p_value)}, "
-            "not corrected)."
+            f"{signed(found.difference)} (95 % interval {signed(found.low)} to {signed(found.high)}; "
+            f"{_p_value(found.p_value)}, not corrected)."
         )
     return sentences

@@ -20,7 +20,7 @@ from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
 from tune_ner.tagging.probabilities import WordProbabilities
 from tune_ner.utils.io import atomic_write
-from tune_ner.utils.text import plural
+from tune_ner.utils.text import plural, signed
 
 ENSEMBLES_FILE = "ensembles.csv"
 
@@ -70,8 +70,8 @@ class Ensemble:
         return [
             f"Ensemble of {self.n_models} models, all of {of}: test span F1 {self.test_span_f1:.3f} (95 % interval "
             f"{self.test_span_f1_low:.3f} to {self.test_span_f1_high:.3f}).",
-            f"It minus one model of the best configuration ({self.best_test_span_f1:.3f}): {self.difference:+.3f} "
-            f"({self.difference_low:+.3f} to {self.difference_high:+.3f}; {verdict}).",
+            f"It minus one model of the best configuration ({self.best_test_span_f1:.3f}): {signed(self.difference)} "
+            f"({signed(self.difference_low)} to {signed(self.difference_high)}; {verdict}).",
             *([by_size] if several else []),
         ]
 

@@ -10,7 +10,7 @@ from tune_ner.results.leaderboard import LeaderboardEntry
 from tune_ner.results.prediction_cache import PredictionCache
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.summary import best_title
-from tune_ner.utils.text import plural
+from tune_ner.utils.text import plural, signed
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ def _baseline(best: LeaderboardEntry, cache: PredictionCache) -> Fact:
         return Fact("", "audit")
     found = cache.improvement(best.records)
     difference = best.test.estimate - baseline.f1
-    limits = f", 95 % interval {found.low:+.3f} to {found.high:+.3f}" if found else ""
-    return Fact(f"Best baseline ({baseline.name}) {baseline.f1:.3f} ({difference:+.3f}{limits})", "audit")
+    limits = f", 95 % interval {signed(found.low)} to {signed(found.high)}" if found else ""
+    return Fact(f"Best baseline ({baseline.name}) {baseline.f1:.3f} ({signed(difference)}{limits})", "audit")
 
 
 def _repetitions(best: LeaderboardEntry) -> Fact:

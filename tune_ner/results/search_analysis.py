@@ -20,7 +20,7 @@ from tune_ner.config.search_space import SearchSpace
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.selection import Candidate, configuration_of, rank, varied_hyperparameters
-from tune_ner.utils.text import MISSING, format_value, plural, visible
+from tune_ner.utils.text import MISSING, format_value, plural, signed, visible
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -348,7 +348,7 @@ def _confirmed(confirmation: Confirmation, most: int) -> str:
     if not seeds:
         return f"validation F1 {first} in the search; no new seed completed."
     spread = f" ± {stdev(confirmation.scores):.3f}" if seeds > 1 else ""
-    drop = "" if confirmation.drop is None else f", drop {confirmation.drop:+.3f}"
+    drop = "" if confirmation.drop is None else f", drop {signed(confirmation.drop)}"
     fewer = f" (others have {most})" if seeds < most else ""
     return (
         f"validation F1 {first} in the search, {fmean(confirmation.scores):.3f}{spread} with "

@@ -23,7 +23,7 @@ from tune_ner.results.selection import (
     hyperparameter_values,
     varied_hyperparameters,
 )
-from tune_ner.utils.text import format_value, plural
+from tune_ner.utils.text import format_value, plural, signed
 
 _MOST_VALUES = 8
 _FEWEST_FOR_BUDGET = 4
@@ -381,7 +381,7 @@ def _baseline(entries: Sequence[LeaderboardEntry], cache: PredictionCache) -> st
     if baseline is None or best <= baseline.f1:  # the latter is a caveat
         return ""
     improvement = cache.improvement(entries[0].records)
-    interval = f" (95 % interval {improvement.low:+.3f} to {improvement.high:+.3f})" if improvement else ""
+    interval = f" (95 % interval {signed(improvement.low)} to {signed(improvement.high)})" if improvement else ""
     return (
         f"The best baseline ({baseline.name}) reaches test span F1 {baseline.f1:.3f}; the best configuration is "
         f"{best - baseline.f1:.3f} above it{interval}."

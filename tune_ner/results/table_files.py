@@ -17,7 +17,7 @@ from tune_ner.results.selection import MAIN_HYPERPARAMETERS
 from tune_ner.results.tables import STAGES
 from tune_ner.utils.io import atomic_write
 from tune_ner.utils.tables import csv_table, is_right_aligned, markdown_table
-from tune_ner.utils.text import MISSING, format_bytes, format_clock, format_value, short_value, visible
+from tune_ner.utils.text import MISSING, format_bytes, format_clock, format_value, short_value, signed, visible
 
 if TYPE_CHECKING:
     from tune_ner.results.run_results import Results
@@ -63,12 +63,13 @@ def latex_table(table: pd.DataFrame, caption: str) -> str:
     r"""Return a table of text as a LaTeX `table` for documents with `\usepackage{booktabs}`; markup is escaped."""
     style = table.map(visible).rename(columns=visible).style.hide(axis="index")
     style = style.format(escape="latex").format_index(axis="columns", escape="latex")
-    return style.to_latex(
+    text = style.to_latex(
         hrules=True,
         column_format="".join("r" if is_right_aligned(list(table[name])) else "l" for name in table.columns),
         caption=visible(caption),
         position_float="centering",
     )
+    return str(text).replace("−", "$-$")  # LaTeX does not know the character
 
 
 OPTIONAL_COLUMNS = ("seconds", "rank", "seen recall", "unseen recall", "vs. baseline", "95 % interval")
@@ -93,7 +94,7 @@ def format_leaderboard(results: Results) -> pd.DataFrame:
         "rank": _ranks(table),
         "seen recall": table["test_seen_recall"].map(_f1),
         "unseen recall": table["test_unseen_recall"].map(_f1),
-        "vs. baseline": table["improvement_over_baseline"].map(lambda f1: MISSING if pd.isna(f1) else f"{f1:+.3f}"),
+        "vs. baseline": table["improvement_over_baseline"].map(lambda f1: MISSING if pd.isna(f1) else signed(f1)),
         "seconds": table["seconds"].map(_seconds),
     }
     if (trials > 1).any():
@@ -101,11 +102,16 @@ def format_leaderboard(results: Results) -> pd.DataFrame:
     return pd.DataFrame(columns, dtype=str)
 
 
-def shared_values(results: Results) -> str:
-    """Return the main hyperparameters that are the same in all rows of the leaderboard, such as `tiny:1x32, BIO`."""
+def shared_hyperparameters(results: Results) -> list[str]:
+    """Return the main hyperparameters that are the same in all rows of the leaderboard; none if there is one row."""
     table = results.leaderboard()
-    shared = [name for name in MAIN_HYPERPARAMETERS if len(table) > 1 and table[name].nunique() == 1]
-    return ", ".join(short_value(table.loc[0, name]) for name in shared)
+    return [name for name in MAIN_HYPERPARAMETERS if len(table) > 1 and table[name].nunique(dropna=False) == 1]
+
+
+def shared_values(results: Results) -> str:
+    """Return the values that are the same in all rows of the leaderboard, such as `tiny:1x32, BIO`."""
+    table = results.leaderboard()
+    return ", ".join(short_value(table.loc[0, name]) for name in shared_hyperparameters(results))
 
 
 def format_stages(timings: pd.DataFrame) -> pd.DataFrame:
@@ -145,9 +151,8 @@ def format_effects(tested: Mapping[str, Sequence[ComparedEffect]]) -> pd.DataFra
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for name, found in tested.items():
         for each in found:
-            interval = (
-                f"{each.effect.difference.difference:+.3f} ({each.interval.low:+.3f} to {each.interval.high:+.3f})"
-            )
+            low, high = signed(each.interval.low), signed(each.interval.high)
+            interval = f"{signed(each.effect.difference.difference)} ({low} to {high})"
             column = "at best settings" if each.effect.settings else "on average"
             row = rows.setdefault((name, each.effect.title), {"at best settings": "", "on average": ""})
             row[column] = f"{interval}{'*' if each.is_significant else ' '}"

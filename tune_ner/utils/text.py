@@ -66,6 +66,11 @@ def format_value(value: object) -> str:
     return re.sub(r"e(-?)\+?0*", r"e\1", f"{value:g}") if isinstance(value, float) else str(value)
 
 
+def signed(difference: float) -> str:
+    """Return a difference with its sign and three digits: `+0.012`, `−0.012`."""
+    return f"{difference:+.3f}".replace("-", "−")
+
+
 def short_value(value: object) -> str:
     """Return the value of a hyperparameter with at most three significant digits.
 

@@ -26,7 +26,7 @@ tuneNer.choice = function (label, options, onChange) {
   async function draw(element) {
     const spec = tuneNer.data.charts[element.dataset.chart];
     if (element.clientWidth < NARROW) {
-      spec.config.axis.labelLimit = 130;
+      spec.config.axis.labelLimit = 180;
       spec.config.legend.columns = 1;
       const broken = [spec, ...(spec.layer ?? [])].map(breakTitles);
       if (broken.includes(true)) spec.height *= 1.3;
