@@ -212,13 +212,13 @@ def test_unknown_field_is_refused() -> None:
     ],
 )
 def test_title_contains_the_model_without_its_folder(model: str, shown: str) -> None:
-    assert trial(model=model).title == f"{shown} · BIO · 2e-5 · seed 1"
+    assert trial(model=model).title == f"{shown} · BIO · lr 2e-5 · seed 1"
 
 
 @pytest.mark.parametrize(
     ("model", "title"),
     [
-        ("tiny:1x32", "tiny:1x32 · BIOES · 0.001 · epochs 4"),
+        ("tiny:1x32", "tiny:1x32 · BIOES · lr 0.001 · epochs 4"),
         ("baseline:crf", "baseline:crf · BIOES · crf_c1 0.1"),
         ("baseline:gazetteer", "baseline:gazetteer"),
     ],

@@ -138,6 +138,67 @@ def test_errors_are_filtered_by_kind_type_and_text(page: Chrome) -> None:
     assert "1 of 2 validation sentences" in page.find_element(By.ID, "errors-result").text
 
 
+def test_counts_and_frequent_errors_follow_the_filters(page: Chrome) -> None:
+    choose(page, "errors", "split", "validation")
+    twice = "[1, -1, 0, 2, 0]"  # a spurious entity of two characters
+    page.execute_script(f"tuneNer.data.errors.validation.trials[1].errors[0][1].push({twice}, {twice})")
+    choose(page, "errors", "trial", "1")
+    (frequent,) = page.find_elements(By.CSS_SELECTOR, ".frequent li")
+    assert re.fullmatch(r"2 × spurious: \w+ “.+”", frequent.text)
+    search = page.find_element(By.CSS_SELECTOR, "#errors input[type=search]")
+    search.send_keys("huvudvärk")
+    counts = [output.text for output in page.find_elements(By.CSS_SELECTOR, "fieldset output")]
+    assert sum(map(int, counts)) < 6
+    assert not page.find_elements(By.CSS_SELECTOR, ".frequent li")
+    search.clear()
+    search.send_keys(Keys.BACKSPACE)
+
+
+def test_errors_of_seen_and_unseen_entities(page: Chrome) -> None:
+    page.execute_script("tuneNer.data.errors.test.has_seen = true")  # the run was not audited: all are unseen
+    choose(page, "errors", "split", "test")
+    choose(page, "errors", "trial", "1")
+    everything = len(articles(page))
+    choose(page, "errors", "entity", "1")
+    assert not articles(page)
+    choose(page, "errors", "entity", "0")
+    assert 0 < len(articles(page)) <= everything
+
+
+def test_a_link_leads_to_a_sentence(page: Chrome) -> None:
+    choose(page, "errors", "split", "test")
+    link = articles(page)[-1].find_element(By.CSS_SELECTOR, "h3 a")
+    address, name = link.get_attribute("href"), link.text
+    page.get("about:blank")
+    page.get(address or "")
+    WebDriverWait(page, 60).until(lambda _: articles(page))
+    choose(page, "errors", "trial", "1")
+    (article,) = articles(page)
+    assert article.find_element(By.TAG_NAME, "h3").text == name
+    page.find_element(By.XPATH, "//button[text()='Show all sentences']").send_keys(Keys.ENTER)
+    assert len(articles(page)) == 2
+
+
+def test_columns_are_explained_hidden_and_copied(page: Chrome) -> None:
+    table = page.find_element(By.CSS_SELECTOR, "#leaderboard table")
+    assert table.find_elements(By.XPATH, ".//th[button[text()='tied']][contains(@title, 'Holm')]")
+    page.find_element(By.CSS_SELECTOR, "#leaderboard .tools summary").send_keys(Keys.ENTER)
+    boxes = page.find_elements(By.CSS_SELECTOR, "#leaderboard .tools label")
+    seconds = next(box for box in boxes if box.text.strip() == "seconds")
+    seconds.find_element(By.TAG_NAME, "input").send_keys(Keys.SPACE)
+    shown = [heading.text for heading in table.find_elements(By.TAG_NAME, "th") if heading.is_displayed()]
+    assert "seconds" not in shown
+    page.execute_script(
+        "window.copied = null;"
+        "Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (text) => { copied = text; } } });"
+    )
+    page.find_element(By.XPATH, "//*[@id='leaderboard']//button[text()='Copy as CSV']").send_keys(Keys.ENTER)
+    lines = WebDriverWait(page, 10).until(lambda found: found.execute_script("return copied")).splitlines()
+    assert lines[0].split(",") == [name.replace("\n", " ") for name in shown]
+    assert len(lines) == 61
+    assert all(len(line.split(",")) == len(shown) for line in lines)
+
+
 def test_sentences_where_two_trials_differ_are_shown(page: Chrome) -> None:
     choose(page, "errors", "trial", "1")
     choose(page, "errors", "compare with", "0")
@@ -196,6 +257,19 @@ def test_best_curves_are_shown_first(page: Chrome) -> None:
     assert told.text == "The best 25 of 60 trials by validation score."
 
 
+def test_curves_are_shown_as_means_with_a_range(page: Chrome) -> None:
+    lines = "#curves .chart:first-child .mark-line path"
+    assert len(page.find_elements(By.CSS_SELECTOR, lines)) == 2 * 12  # score and loss
+    choose(page, "curves", "lines", "mean")
+    WebDriverWait(page, 10).until(lambda found: len(found.find_elements(By.CSS_SELECTOR, lines)) == 2 * 2)  # BIO, BIOES
+
+
+def test_all_columns_of_the_leaderboard_fit(page: Chrome) -> None:
+    assert page.execute_script(
+        "const wide = document.querySelector('#leaderboard .wide'); return wide.scrollWidth <= wide.clientWidth;"
+    )
+
+
 def test_narrow_pages_do_not_scroll_sideways(page: Chrome) -> None:
     page.set_window_size(420, 900)
     try:
@@ -217,7 +291,7 @@ def test_titles_of_configurations_are_complete_on_a_phone(page: Chrome) -> None:
         )
         texts = [label.text for label in labels if label.text.startswith("#")]
         assert len(texts) > 5
-        assert all(re.fullmatch(r"#\d+ BIO(ES)?0\.0\d+", text) for text in texts), texts  # in two lines
+        assert all(re.fullmatch(r"#\d+ BIO(ES)?lr 0\.0\d+", text) for text in texts), texts  # in two lines
     finally:
         page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
@@ -233,11 +307,19 @@ def test_narrow_pages_have_one_line_of_navigation(page: Chrome) -> None:
 
 
 def test_pointer_on_a_learning_curve_shows_its_trial(page: Chrome) -> None:
-    point = page.find_element(By.CSS_SELECTOR, "#curves .chart .mark-symbol path")
+    point = page.find_element(By.CSS_SELECTOR, "#curves .chart .role-mark.mark-symbol path")
     ActionChains(page).move_to_element(point).perform()
     tooltip = WebDriverWait(page, 10).until(lambda found: found.find_element(By.ID, "vg-tooltip-element").text)
     assert "seed" in tooltip
     assert "undefined" not in tooltip
+
+
+def test_learning_curves_move_with_the_pointer(page: Chrome) -> None:
+    chart = page.find_element(By.CSS_SELECTOR, "#curves .chart svg")
+    page.execute_script("arguments[0].scrollIntoView({ block: 'center' })", chart)
+    before = page.find_element(By.CSS_SELECTOR, "#curves .chart").text
+    ActionChains(page).move_to_element(chart).click_and_hold().move_by_offset(0, 80).release().perform()
+    WebDriverWait(page, 10).until(lambda _: page.find_element(By.CSS_SELECTOR, "#curves .chart").text != before)
 
 
 def test_epoch_ticks_are_integers(page: Chrome) -> None:

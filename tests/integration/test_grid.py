@@ -270,7 +270,7 @@ def test_a_model_that_cannot_be_loaded_fails_only_its_own_trial(tmp_path: Path) 
     assert records["tiny:1x32"]["status"] == "completed"
     assert records[str(broken)]["status"] == "failed"
     assert f"model '{broken}'" in records[str(broken)]["error"]
-    assert "broken · BIO · 0.003 · seed 42" in outcome.stdout
+    assert "broken · BIO · lr 0.003 · seed 42" in outcome.stdout
 
 
 @pytest.mark.long

@@ -136,4 +136,4 @@ def test_script_of_the_charts_is_made_once_per_user(monkeypatch: pytest.MonkeyPa
 def test_titles_leave_out_what_all_configurations_share(tmp_path: Path) -> None:
     records = [a_record((0.5,), seed=1, learning_rate=rate) for rate in (1e-3, 2e-3)]
     rows = rows_of(leaderboard_chart(Results(a_run(tmp_path, records))))
-    assert {row["title"] for row in rows if "split" in row} == {"#1 0.001", "#2 0.002"}
+    assert {row["title"] for row in rows if "split" in row} == {"#1 lr 0.001", "#2 lr 0.002"}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.factories import a_pruned_trial, a_record, a_run
+from tests.factories import a_pruned_trial, a_record, a_run, an_audit
 from tune_ner.data.splits import Split
 from tune_ner.evaluation.error_analysis import ERROR_KINDS
 from tune_ner.report.error_explorer import errors_of
@@ -20,7 +20,8 @@ def results(tmp_path: Path) -> Results:
 def test_sentences_with_an_error_are_kept_once(results: Results) -> None:
     assert errors_of(results, "validation").sentences == []
     found = errors_of(results, "test")
-    assert found.sentences == [[None, 2, "Ont i <b>halsen</b>.", [[9, 15, found.types.index("BODY")]]]]
+    assert found.sentences == [[None, 2, "Ont i <b>halsen</b>.", [[9, 15, found.types.index("BODY"), 0]]]]
+    assert not found.has_seen  # the run was not audited
     assert [trial["errors"] for trial in found.trials] == [[(0, [[ERROR_KINDS.index("missed"), 0]])]] * 2
     assert found.split_size == 1
     assert not found.is_truncated
@@ -55,3 +56,10 @@ def test_only_a_single_trial_is_truncated(tmp_path: Path) -> None:
 def test_types_have_the_same_order_in_both_splits(results: Results) -> None:
     validation, test = (errors_of(results, split_name) for split_name in ("validation", "test"))
     assert test.types[: len(validation.types)] == validation.types
+
+
+def test_entities_of_train_are_marked_as_seen(tmp_path: Path) -> None:
+    audited = replace(an_audit(), seen_entities=frozenset({"halsen"}))
+    found = errors_of(Results(a_run(tmp_path, [a_record((0.5,))], audits={None: audited})), "test")
+    assert found.has_seen
+    assert [span[3] for _, _, _, gold in found.sentences for span in gold] == [1]

@@ -102,7 +102,7 @@ def test_brief_section_has_failures_and_the_best_configuration(tmp_path: Path) -
     assert isinstance(unfinished, Sentence)
     assert "3 of 4 trials" in unfinished.text
     assert isinstance(best, Sentence)
-    assert "tiny:1x32 · BIO · 0.001" in best.text
+    assert "tiny:1x32 · BIO · lr 0.001" in best.text
 
 
 def test_overview_reports_a_missing_search_space(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_each_run_has_a_row_with_its_best_configuration(runs: dict[str, Results]
     table = runs_table(runs).set_index("run")
     assert table.loc["keep", "data"] == "corpus.jsonl, markup keep"
     assert table["n_trials"].tolist() == [3, 3]
-    assert table.loc["keep", "best"] == "tiny:1x32 · BIO · 0.002"
+    assert table.loc["keep", "best"] == "tiny:1x32 · BIO · lr 0.002"
     assert table["audit"].tolist() == ["warning", "warning"]
     assert table.loc["keep", "wall_seconds"] == 50
     assert table["test_sets"].nunique() == 2

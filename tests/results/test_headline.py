@@ -22,7 +22,7 @@ def test_headline_names_the_best_its_score_and_how_many_are_as_good(tmp_path: Pa
     results = simulated_run(tmp_path, records)
     headline, best = results.headline, results.entries[0]
     assert headline
-    assert headline.title.endswith("BIO · 0.001")
+    assert headline.title.endswith("BIO · lr 0.001")
     assert headline.score == f"{best.test.estimate:.3f}"
     assert headline.interval == f"{best.test.low:.3f} to {best.test.high:.3f}"
     assert facts(headline)[0] == "1 of 2 other configurations are not significantly worse"

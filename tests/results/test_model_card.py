@@ -56,7 +56,7 @@ def run(tmp_path: Path) -> RunDir:
 def test_card_has_metrics_data_audit_and_limitations(run: RunDir) -> None:
     card = card_of(run)
     headings = [line for line in card.splitlines() if line.startswith("#")]
-    assert headings[0] == "# tiny:1x32 · BIO · 0.001 · seed 42"
+    assert headings[0] == "# tiny:1x32 · BIO · lr 0.001 · seed 42"
     assert [line.removeprefix("## ") for line in headings[1:]] == [
         *("Usage", "Metrics", "Data", "Data audit", "Training", "Limitations")
     ]

@@ -108,7 +108,7 @@ def test_detectable_differences_are_larger_among_many(tmp_path: Path) -> None:
 
 def test_failures_name_the_trial_and_the_error() -> None:
     records = [a_record(batch_size=16), a_failed_trial("no memory", batch_size=32)]
-    assert failures(records) == ["tiny:1x32 · BIO · 0.001 · batch_size 32 · seed 42 failed: no memory"]
+    assert failures(records) == ["tiny:1x32 · BIO · lr 0.001 · batch_size 32 · seed 42 failed: no memory"]
 
 
 def test_nothing_to_note() -> None:

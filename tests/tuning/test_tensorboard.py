@@ -64,7 +64,7 @@ def test_each_trial_has_a_folder_with_its_curves_and_hyperparameters(tmp_path: P
     record = a_record((0.25, 0.5), model="KB/some model", epochs=2)
     send(files, record)
     (folder,) = (tmp_path / "tensorboard").iterdir()
-    assert folder.name == f"some_model-BIO-0.001-seed_42-{record.trial_id}"
+    assert folder.name == f"some_model-BIO-lr_0.001-seed_42-{record.trial_id}"
     found = scalars(folder)
     assert found["validation/span_f1"] == [(1, 0.25), (2, 0.5)]
     assert found["validation/loss"] == [(1, 1.0), (2, 0.5)]

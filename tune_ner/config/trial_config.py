@@ -74,11 +74,11 @@ class TrialConfig(Hyperparameters, RunSettings):
 
     @property
     def title(self) -> str:
-        """Title for people, such as `bert-base-swedish-cased · BIOES · 2e-5 · seed 1`."""
+        """Title for people, such as `bert-base-swedish-cased · BIOES · lr 2e-5 · seed 1`."""
         return self.titled()
 
     def titled(self, names: Iterable[str] = (), *, replicate: bool = True, without: Collection[str] = ()) -> str:
-        """Return the title with more hyperparameters, such as `tiny:1x64 · BIO · 0.002 · batch_size 16 · seed 1`.
+        """Return the title with more hyperparameters, such as `tiny:1x64 · BIO · lr 0.002 · batch_size 16 · seed 1`.
 
         Args:
             names: the further hyperparameters.
@@ -86,7 +86,7 @@ class TrialConfig(Hyperparameters, RunSettings):
             without: hyperparameters to leave out, such as those that are equal in all trials.
         """
         model = {"model": self.model.rstrip("/").rpartition("/")[2] or self.model}
-        main = {name: short_value(getattr(self, name)) for name in ("tagging_scheme", "learning_rate")}
+        main = {"tagging_scheme": self.tagging_scheme, "learning_rate": f"lr {short_value(self.learning_rate)}"}
         main = {name: value for name, value in main.items() if self.has_effect(name)}
         more = [f"{name} {short_value(getattr(self, name))}" for name in names if self.has_effect(name)]
         run = [f"seed {self.seed}", *([] if self.fold is None else [f"fold {self.fold}"])] if replicate else []

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tune_ner.data.corpus import Span, SplitName
 from tune_ner.evaluation.error_analysis import ERROR_KINDS, SpanError, find_errors
+from tune_ner.evaluation.seen_entities import SeenEntities
 from tune_ner.results.predictions import Predictions
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_results import Results
@@ -25,8 +26,9 @@ class SplitErrors:
 
     Attributes:
         kinds, types: kinds of errors and entity types; elsewhere, both are indices in these lists.
+        has_seen: whether it is known which entities occur in train.
         sentences: each sentence with an error of any trial: fold, index in the corpus, text and sorted gold spans
-            (start, end, type).
+            (start, end, type, 1 if the entity occurs in train and else 0).
         trials: `title`, `fold`, span F1 (`f1`) and `errors` of each trial, best configurations first. `errors` has
             pairs of a row of `sentences` and its errors; an error is a list of its kind and its gold span (index among
             those of the sentence, -1 for none), followed by start, end and type of the predicted span if there is one.
@@ -37,6 +39,7 @@ class SplitErrors:
 
     kinds: list[str] = field(default_factory=lambda: list(ERROR_KINDS))
     types: list[str] = field(default_factory=list)
+    has_seen: bool = False
     sentences: list[list[Any]] = field(default_factory=list)
     trials: list[dict[str, Any]] = field(default_factory=list)
     split_size: int = 0
@@ -46,7 +49,7 @@ class SplitErrors:
 
 def errors_of(results: Results, split_name: SplitName, budget: int = BUDGET) -> SplitErrors:
     """Return the errors of the completed trials on a split, best configurations first, until the budget is used."""
-    encoder = _Encoder(budget)
+    encoder = _Encoder(budget, {fold: SeenEntities(audit.seen_entities) for fold, audit in results.audits.items()})
     sizes: dict[int | None, int] = {}
     for place, entry in enumerate(results.entries, start=1):
         for record in entry.records:
@@ -60,9 +63,10 @@ def errors_of(results: Results, split_name: SplitName, budget: int = BUDGET) -> 
 class _Encoder:
     """Adds trials to the errors of a split until the budget is used."""
 
-    def __init__(self, budget: int) -> None:
-        self.errors = SplitErrors()
+    def __init__(self, budget: int, seen: Mapping[int | None, SeenEntities]) -> None:
+        self.errors = SplitErrors(has_seen=bool(seen))
         self._budget = budget
+        self._seen = seen
         self._rows: dict[tuple[int | None, int], int] = {}  # by fold and index in the corpus
 
     def add(self, title: str, record: TrialRecord, split_name: SplitName, predictions: Predictions) -> None:
@@ -98,7 +102,9 @@ class _Encoder:
     def _row(self, key: tuple[int | None, int], text: str, gold: Sequence[Span]) -> int:
         if key not in self._rows:
             self._rows[key] = len(self._rows)
-            sentence = [*key, text, [[span.start, span.end, self._type(span.label)] for span in gold]]
+            seen = self._seen.get(key[0], SeenEntities(frozenset()))
+            spans = [[span.start, span.end, self._type(span.label), int(seen.is_seen(span, text))] for span in gold]
+            sentence = [*key, text, spans]
             self.errors.sentences.append(sentence)
             self._budget -= len(json.dumps(sentence, ensure_ascii=False).encode("utf-8", "backslashreplace"))
         return self._rows[key]

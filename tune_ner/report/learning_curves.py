@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
 
-from tune_ner.report.vega import NOT_ZERO, Chart, Rows, score_title, tooltips
+from tune_ner.report.vega import Chart, Rows, score_title, tooltips
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_results import Results
 from tune_ner.results.selection import MAIN_HYPERPARAMETERS, hyperparameter_values
@@ -22,6 +22,7 @@ DATA = "curves"
 
 _MOST_VALUES = 40  # of a hyperparameter that curves can be filtered by
 _MOST_TICKS = 12
+_SCALE = alt.Scale(zero=False, nice=False, padding=8)  # pixels, so that no point is cut off at the edge
 
 
 def best_curves(records: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -62,7 +63,7 @@ def _value(record: TrialRecord, name: str) -> str:
 def learning_curve_charts(results: Results) -> tuple[Chart, ...]:
     """Draw validation score and validation loss by epoch for the best trials."""
     rows = [
-        {"trial": record.config.titled(results.varied), "colour": record.config.model, **epoch}
+        {"trial": record.config.titled(results.varied), "colour": record.config.model, **epoch, **_range(epoch)}
         for record in best_curves(results.records)[:MOST_DRAWN]
         for epoch in _epochs(record)
     ]
@@ -85,20 +86,30 @@ def _epochs(record: TrialRecord) -> list[dict[str, float | None]]:
     ]
 
 
+def _range(epoch: Mapping[str, float | None]) -> dict[str, float | None]:
+    return {f"{field}_{end}": epoch[field] for field in ("score", "loss") for end in ("low", "high")}
+
+
 def _curve_chart(name: str, field: str, title: str, rows: Rows, ticks: list[int]) -> Chart:
-    hovered = alt.selection_point(on="pointerover", clear="pointerout", fields=["trial"], empty=False)
+    hovered = alt.selection_point("hovered", on="pointerover", clear="pointerout", fields=["trial"], empty=False)
     base = alt.Chart(alt.InlineData(values=list(rows), name=DATA), height=260).encode(
-        x=alt.X("epoch:Q", axis=alt.Axis(values=ticks, format="d")),
-        y=alt.Y(f"{field}:Q", title=title, scale=NOT_ZERO),
-        color=alt.Color("colour:N", title=None, legend=alt.Legend(columns=2)),
+        x=alt.X("epoch:Q", axis=alt.Axis(values=ticks, format="d"), scale=_SCALE),
+        y=alt.Y(f"{field}:Q", title=title, scale=_SCALE),
+        color=alt.Color("colour:N", title=None, legend=alt.Legend(columns=4, symbolOpacity=1)),
         detail="trial:N",
     )
     lines = base.mark_line().encode(
         size=alt.when(hovered).then(alt.value(3.5)).otherwise(alt.value(1.5)),
         opacity=alt.when(hovered).then(alt.value(1)).otherwise(alt.value(0.65)),
     )
-    points = base.mark_point(size=90).encode(tooltip=tooltips("trial", "epoch", "score", "loss")).add_params(hovered)
-    return Chart.of(name, f"{title[0].upper()}{title[1:]} after each epoch.", alt.layer(lines, points), DATA)
+    points = base.mark_point(size=90).encode(tooltip=tooltips("trial", "epoch", "score", "loss"))
+    # the page's script replaces the rows by means with a range; that of a trial is its value
+    ranges = base.mark_area(opacity=0.18).encode(
+        y=alt.Y(f"{field}_low:Q", title=title, scale=_SCALE), y2=f"{field}_high:Q"
+    )
+    use = "Drag to move, Ctrl and the wheel to zoom, double-click to reset."
+    caption = f"{title[0].upper()}{title[1:]} after each epoch. {use}"
+    return Chart.of(name, caption, alt.layer(ranges, lines, points.add_params(hovered)), DATA)
 
 
 def _finite(value: float) -> float | None:

@@ -22,6 +22,7 @@ from tune_ner.results.table_files import (
     OPTIONAL_COLUMNS,
     format_common,
     format_effects,
+    format_entity_types,
     format_importances,
     format_leaderboard,
     format_runs,
@@ -107,6 +108,14 @@ def leaderboard_section(results: Results, *, is_brief: bool = False) -> Section 
     table = Table(format_leaderboard(results), title, OPTIONAL_COLUMNS)
     summary = results.brief_summary if is_brief else results.summary
     return Section("Leaderboard", (table, *map(Sentence, (*summary, *results.warnings))))
+
+
+def entity_types_section(results: Results) -> Section | None:
+    """Return test scores of the best configuration by entity type; None without a completed trial."""
+    if not results.entries:
+        return None
+    title = "Test span scores of the best configuration, mean over its trials"
+    return Section("Entity types", (Table(format_entity_types(results.entries[0].records), title),))
 
 
 def effect_sections(results: Results) -> list[Section]:

@@ -206,7 +206,7 @@ def _expected_best(entries: Sequence[LeaderboardEntry], records: Sequence[TrialR
 
 
 def best_title(entries: Sequence[LeaderboardEntry], records: Sequence[TrialRecord]) -> str:
-    """Return the title of the best configuration, such as `tiny:1x32 · BIO · 0.001`."""
+    """Return the title of the best configuration, such as `tiny:1x32 · BIO · lr 0.001`."""
     return entries[0].configuration.titled(varied_hyperparameters(records), replicate=False)
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from statistics import fmean
+from typing import Any
 
 import pandas as pd
 
-from tune_ner.config.hyperparameters import has_effect
+from tune_ner.config.hyperparameters import HYPERPARAMETERS, has_effect
 from tune_ner.results.effects import ComparedEffect
 from tune_ner.results.model_card import CARD_FILE, model_card
+from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_results import Results
 from tune_ner.results.search_analysis import REFINED_SPACE_FILE
 from tune_ner.results.selection import MAIN_HYPERPARAMETERS
@@ -18,9 +20,6 @@ from tune_ner.results.tables import STAGES
 from tune_ner.utils.io import atomic_write
 from tune_ner.utils.tables import csv_table, is_right_aligned, markdown_table
 from tune_ner.utils.text import MISSING, format_bytes, format_clock, format_value, short_value, signed, visible
-
-if TYPE_CHECKING:
-    from tune_ner.results.run_results import Results
 
 
 def write_tables(results: Results) -> list[Path]:
@@ -76,6 +75,24 @@ OPTIONAL_COLUMNS = ("seconds", "rank", "seen recall", "unseen recall", "vs. base
 """Columns of the leaderboard that narrow terminals leave out, the first one first."""
 
 _HEADINGS = {"tagging_scheme": "scheme", "learning_rate": "lr"}
+
+COLUMN_HELP = {
+    **{_HEADINGS.get(name, name): each.row.help for name, each in HYPERPARAMETERS.items()},
+    "#": "Rank by the mean validation score over seeds and folds.",
+    "validation span F1": "F1 of exact spans on validation: mean ± standard deviation over seeds and folds.",
+    "validation seqeval F1": "seqeval's micro average over words on validation.",
+    "tied": "yes: not significantly worse than the best on validation (paired randomization test, Holm's correction).",
+    "test span F1": "F1 of exact spans on test: mean ± standard deviation over seeds and folds.",
+    "95 % interval": "95 % interval of test span F1.",
+    "rank": "95 % limits of the rank on validation, from resamples.",
+    "seen recall": "Recall of test entities whose text is an entity in train, too.",
+    "unseen recall": "Recall of test entities whose text is no entity in train.",
+    "vs. baseline": "Test span F1 minus that of the best baseline without an encoder.",
+    "seconds": "Mean wall time of a trial.",
+    "support": "Annotated entities in test; with folds, the mean of their test splits.",
+    "runs": "Completed trials: seeds times folds.",
+}
+"""What the columns of the leaderboard mean, by their heading."""
 
 
 def format_leaderboard(results: Results) -> pd.DataFrame:
@@ -158,6 +175,23 @@ def format_effects(tested: Mapping[str, Sequence[ComparedEffect]]) -> pd.DataFra
             row[column] = f"{interval}{'*' if each.is_significant else ' '}"
     frame = pd.DataFrame([{"hyperparameter": name, "values": title, **cells} for (name, title), cells in rows.items()])
     return frame.loc[:, (frame != "").any()] if len(frame) else frame
+
+
+def format_entity_types(records: Sequence[TrialRecord]) -> pd.DataFrame:
+    """Return mean precision, recall and F1 of each entity type on test over trials, and its number of entities."""
+    scores = [record.result.metrics["test"].spans.per_type for record in records if record.result]
+    types = dict.fromkeys(name for each in scores for name in each)
+    rows = []
+    for name in types:
+        found = [each[name] for each in scores if name in each]
+        means = {
+            "precision": fmean(one.precision for one in found),
+            "recall": fmean(one.recall for one in found),
+            "F1": fmean(one.f1 for one in found),
+        }
+        support = fmean(one.support for one in found)
+        rows.append({"type": name, **{key: _f1(value) for key, value in means.items()}, "support": f"{support:,.0f}"})
+    return pd.DataFrame(rows, dtype=str)
 
 
 def format_importances(importances: pd.DataFrame) -> pd.DataFrame:

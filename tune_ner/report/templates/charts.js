@@ -31,6 +31,11 @@ tuneNer.choice = function (label, options, onChange) {
       const broken = [spec, ...(spec.layer ?? [])].map(breakTitles);
       if (broken.includes(true)) spec.height *= 1.3;
     }
+    if (element.dataset.rows === "curves") {
+      // with the wheel alone, the page scrolls
+      const select = { type: "interval", zoom: "wheel![event.ctrlKey || event.metaKey]" };
+      spec.params.push({ name: "moved", select, bind: "scales", views: spec.params[0].views });
+    }
     const actions = { export: true, source: false, compiled: false, editor: false };
     try {
       // `ast` evaluates expressions without `eval`, which the page's policy forbids
@@ -48,7 +53,9 @@ tuneNer.choice = function (label, options, onChange) {
       tuneNer.choice(filter.name, [["", "all"], ...filter.values.map((value, index) => [index, value])], update));
     const colour = tuneNer.choice("color by", curves.filters.map((filter, index) => [index, filter.name]), update);
     const most = tuneNer.choice("at most", [curves.most, 25, 50, 100].map((count) => [count, count]), update);
-    controls.append(...filters.map((filter) => filter.label), ...(filters.length ? [colour.label] : []), most.label);
+    const lines = tuneNer.choice("lines", [["", "trials"], ["mean", "mean and range by color"]], update);
+    controls.append(...filters.map((filter) => filter.label),
+      ...(filters.length ? [colour.label, lines.label] : []), most.label);
     controls.after(status);
 
     function update() {
@@ -56,19 +63,38 @@ tuneNer.choice = function (label, options, onChange) {
         select.value === "" || trial.values[index] === Number(select.value)));
       const shown = matching.slice(0, Number(most.select.value));
       const by = Number(colour.select.value);
-      const rows = shown.flatMap((trial) => trial.scores.map((score, index) => ({
-        trial: trial.title,
-        colour: filters.length ? curves.filters[by].values[trial.values[by]] : "trial",
-        epoch: index + 1,
-        score,
-        loss: trial.losses[index],
-      })));
+      const rows = shown.flatMap((trial) => trial.scores.map((score, index) => {
+        const colour = filters.length ? curves.filters[by].values[trial.values[by]] : "trial";
+        return summary([{ trial: trial.title, colour, epoch: index + 1, score, loss: trial.losses[index] }], trial.title);
+      }));
       status.textContent = shown.length < matching.length
         ? `The best ${shown.length} of ${matching.length.toLocaleString("en")} trials by validation score.`
         : `${matching.length} ${matching.length === 1 ? "trial" : "trials"}.`;
-      for (const view of curveViews) view.data("curves", rows).runAsync();
+      for (const view of curveViews) view.data("curves", lines.select.value ? means(rows) : rows).resize().runAsync();
     }
     update();
+  }
+
+  /** Return a row for each colour and epoch. */
+  function means(rows) {
+    const groups = new Map();
+    for (const row of rows) {
+      const key = JSON.stringify([row.colour, row.epoch]);
+      groups.set(key, [...(groups.get(key) || []), row]);
+    }
+    return [...groups.values()].map((group) => summary(group, `${group[0].colour}, mean`));
+  }
+
+  /** Return mean, lowest and highest score and loss of rows of one colour and epoch. */
+  function summary(rows, trial) {
+    const mean = { trial, colour: rows[0].colour, epoch: rows[0].epoch };
+    for (const field of ["score", "loss"]) {
+      const values = rows.map((row) => row[field]).filter((value) => value !== null);
+      mean[field] = values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
+      mean[`${field}_low`] = values.length ? Math.min(...values) : null;
+      mean[`${field}_high`] = values.length ? Math.max(...values) : null;
+    }
+    return mean;
   }
 
   tuneNer.drawn = Promise.all([...document.querySelectorAll(".chart")].map(draw)).then(() => {

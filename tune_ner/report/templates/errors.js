@@ -2,6 +2,7 @@
 "use strict";
 (function () {
   const PAGE = 20;
+  const FREQUENT = 8;
   const controls = document.getElementById("errors-controls");
   if (!controls) return;
   const element = tuneNer.element;
@@ -11,6 +12,7 @@
   const trial = tuneNer.choice("trial", [], update);
   const other = tuneNer.choice("compare with", [], update);
   const type = tuneNer.choice("type", [], update);
+  const novelty = tuneNer.choice("entity", [["", "all"], ["1", "seen in train"], ["0", "not seen in train"]], update);
   const onlyDifferent = element("input", { type: "checkbox", onchange: update });
   const search = element("input", { type: "search", oninput: update, placeholder: "any" });
   const kinds = element("fieldset", {}, element("legend", {}, "error types of the trial"));
@@ -18,14 +20,17 @@
     "Changes made after reading errors on the test set adapt the model to it. Its scores are then too optimistic: use "
     + "a new test set.");
   const status = element("p", { role: "status", class: "quiet" });
+  const frequent = element("ul", { class: "frequent", "aria-label": "Most frequent errors" });
   const list = element("div", { class: "sentences" });
   const pager = tuneNer.pager(PAGE, show, "sentences");
+  const all = element("button", { type: "button", onclick: showAll, hidden: true }, "Show all sentences");
   let matching = [];
+  let only = null;  // the index of the one sentence that a link names
 
   controls.append(split.label, trial.label, other.label,
     element("label", { class: "check" }, onlyDifferent, " only sentences where they differ"),
-    type.label, element("label", {}, element("span", {}, "text contains"), search), kinds);
-  document.getElementById("errors-result").append(warning, status, list, pager.bar);
+    type.label, novelty.label, element("label", {}, element("span", {}, "text contains"), search), kinds);
+  document.getElementById("errors-result").append(warning, status, all, frequent, list, pager.bar);
 
   const chosenSplit = () => splits[split.select.value];
   const chosenKinds = () => new Set([...kinds.querySelectorAll("input:checked")].map((box) => Number(box.value)));
@@ -40,6 +45,23 @@
       element("input", { type: "checkbox", value: index, checked: "", onchange: update }), ` ${name} `,
       element("output", {}))));
     warning.hidden = split.select.value !== "test";
+    novelty.label.hidden = !chosenSplit().has_seen;
+    update();
+  }
+
+  /** Show the sentence that the address names, such as `#errors:test:12`. */
+  function followLink() {
+    const found = /^#errors:(\w+):(\d+)$/.exec(location.hash);
+    if (!found || !splits[found[1]]) return;
+    split.select.value = found[1];
+    only = Number(found[2]);
+    chooseSplit();
+    document.getElementById("errors").scrollIntoView();
+  }
+
+  function showAll() {
+    only = null;
+    history.replaceState(null, "", "#errors");
     update();
   }
 
@@ -55,10 +77,13 @@
     if (!first) return report(data, []);
     const errors = new Map(first.errors);
     const otherErrors = new Map(second ? second.errors : []);
-    showCounts(data, errors);
     const kept = chosenKinds();
     const chosenType = type.select.value === "" ? null : Number(type.select.value);
     const text = search.value.toLowerCase();
+    const isChosen = (sentence, error) => (chosenType === null || typesOf(sentence, error).includes(chosenType))
+      && (novelty.select.value === "" || (error[1] >= 0 && sentence[3][error[1]][3] === Number(novelty.select.value)));
+    const isShown = (sentence) => (only === null || sentence[1] === only)
+      && (!text || sentence[2].toLowerCase().includes(text));
     const rows = second && second.fold !== first.fold ? [] : [...new Set([...errors.keys(), ...otherErrors.keys()])]
       .sort((a, b) => data.sentences[a][1] - data.sentences[b][1]);
     matching = rows
@@ -67,10 +92,15 @@
         sets: [errors.get(row) || [], ...(second ? [otherErrors.get(row) || []] : [])],
       }))
       .filter(({ sentence, sets }) =>
-        sets.some((set) => set.some((error) =>
-          kept.has(error[0]) && (chosenType === null || typesOf(sentence, error).includes(chosenType))))
+        sets.some((set) => set.some((error) => kept.has(error[0]) && isChosen(sentence, error)))
         && (!second || !onlyDifferent.checked || JSON.stringify(sets[0]) !== JSON.stringify(sets[1]))
-        && (!text || sentence[2].toLowerCase().includes(text)));
+        && isShown(sentence));
+    const counted = [...errors].map(([row, set]) => [data.sentences[row], set])
+      .filter(([sentence]) => isShown(sentence))
+      .flatMap(([sentence, set]) => set.filter((error) => isChosen(sentence, error)).map((error) => [sentence, error]));
+    showCounts(data, counted);
+    showFrequent(counted.filter(([, error]) => kept.has(error[0])));
+    all.hidden = only === null;
     report(data, matching, first, second);
   }
 
@@ -79,10 +109,25 @@
     return error.length > 2 ? [...gold, error[4]] : gold;
   }
 
-  function showCounts(data, errors) {
+  function showCounts(data, counted) {
     const counts = data.kinds.map(() => 0);
-    for (const set of errors.values()) for (const error of set) counts[error[0]] += 1;
+    for (const [, error] of counted) counts[error[0]] += 1;
     kinds.querySelectorAll("output").forEach((output, index) => { output.textContent = counts[index]; });
+  }
+
+  /** List the errors that occur more than once; a click searches for their text. */
+  function showFrequent(counted) {
+    const counts = new Map();
+    for (const [[, , text, gold], error] of counted) {
+      const letters = Array.from(text);
+      const [start, end] = error[1] < 0 ? error.slice(2) : gold[error[1]];
+      const key = describe(error, letters, gold);
+      const { count } = counts.get(key) || { count: 0 };
+      counts.set(key, { count: count + 1, text: letters.slice(start, end).join("") });
+    }
+    const shown = [...counts].filter(([, { count }]) => count > 1).sort((one, two) => two[1].count - one[1].count);
+    frequent.replaceChildren(...shown.slice(0, FREQUENT).map(([key, { count, text }]) => element("li", {},
+      `${count} × `, element("button", { type: "button", onclick: () => { search.value = text; update(); } }, key))));
   }
 
   function report(data, rows, first, second) {
@@ -118,7 +163,8 @@
     });
     const details = sets.map((set, place) => element("ul", {}, ...set.map((error) =>
       element("li", {}, (sets.length > 1 ? `${names[place].split(" ")[0]} ` : "") + describe(error, letters, gold)))));
-    return element("article", {}, element("h3", {}, `Sentence ${index + 1}`),
+    const link = element("a", { href: `#errors:${split.select.value}:${index}` }, `Sentence ${index + 1}`);
+    return element("article", {}, element("h3", {}, link),
       element("dl", { class: "lines" }, ...lines.flat()), ...details);
   }
 
@@ -150,4 +196,6 @@
   }
 
   chooseSplit();
+  followLink();
+  addEventListener("hashchange", followLink);
 })();

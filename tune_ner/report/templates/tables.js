@@ -1,4 +1,4 @@
-// Sorting and paging of tables; both use buttons, so that they work with a keyboard.
+// Sorting, paging, choosing columns and copying of tables, all with buttons, so that they work with a keyboard.
 "use strict";
 const tuneNer = {};
 
@@ -41,6 +41,8 @@ tuneNer.pager = function (size, show, items) {
 
 (function () {
   const PAGE = 50;
+  const WIDE = 6;  // columns
+  const COPY = "Copy as CSV";
   const NUMBER = /^[+−-]?[\d,]*\.?\d+(e[+-]?\d+)?/i;
 
   function sortKey(row, column) {
@@ -85,7 +87,51 @@ tuneNer.pager = function (size, show, items) {
     }
   }
 
+  /** Return the shown columns as CSV, in the present order of the rows; an apostrophe precedes formulas. */
+  function csv(table) {
+    const cell = (each) => {
+      const shown = each.textContent.trim().replace("−", "-");
+      const text = /^[=+@-]/.test(shown) && !NUMBER.test(shown) ? `'${shown}` : shown;
+      return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+    };
+    const line = (row) => [...row.cells].filter((each) => !each.hidden).map(cell).join(",");
+    return [table.tHead.rows[0], ...table.tBodies[0].rows].map(line).join("\n") + "\n";
+  }
+
+  async function copy(table, button) {
+    const text = csv(table);
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {  // no permission, or a browser that has no clipboard for files
+      const area = tuneNer.element("textarea", {}, text);
+      button.after(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    }
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = COPY; }, 1500);
+  }
+
+  /** Return checkboxes that hide the columns of a table. */
+  function chooser(table) {
+    const rows = [table.tHead.rows[0], ...table.tBodies[0].rows];
+    const boxes = [...table.tHead.rows[0].cells].map((heading, column) => {
+      const box = tuneNer.element("input", { type: "checkbox", checked: "" });
+      box.addEventListener("change", () => rows.forEach((row) => { row.cells[column].hidden = !box.checked; }));
+      return tuneNer.element("label", { class: "check" }, box, ` ${heading.textContent.trim()}`);
+    });
+    return tuneNer.element("details", {}, tuneNer.element("summary", {}, "Columns"), ...boxes);
+  }
+
+  function addTools(table) {
+    const button = tuneNer.element("button", { type: "button", onclick: () => copy(table, button) }, COPY);
+    const isWide = table.tHead.rows[0].cells.length >= WIDE;
+    table.parentElement.after(tuneNer.element("div", { class: "tools" }, button, ...(isWide ? [chooser(table)] : [])));
+  }
+
   for (const table of document.querySelectorAll("table.sheet")) {
+    if (table.tBodies[0].rows.length > 1) addTools(table);
     const redraw = addPager(table);
     // a row with an empty first cell belongs to the row above it, so such tables are not sorted
     const isSortable = [...table.tBodies[0].rows].every((row) => row.cells[0].textContent.trim());
