@@ -10,6 +10,7 @@ from tune_ner.results.table_files import (
     format_speed,
     format_stages,
     latex_table,
+    shared_values,
     write_tables,
 )
 from tune_ner.results.tables import NOTEBOOK_COLUMNS, timings_table
@@ -102,3 +103,8 @@ def test_latex_has_no_minus_sign_that_it_does_not_know() -> None:
     text = latex_table(pd.DataFrame({"vs. baseline": ["−0.012", "+0.012"]}), "differences")
     assert "$-$0.012" in text
     assert "−" not in text
+
+
+def test_the_title_names_no_missing_values(tmp_path: Path) -> None:
+    records = [a_record((0.5,), seed=1, model="baseline:crf", crf_c1=value) for value in (0.1, 1.0)]
+    assert shared_values(Results(a_run(tmp_path, records))) == "baseline:crf, BIO"

@@ -26,7 +26,7 @@ class SplitErrors:
 
     Attributes:
         kinds, types: kinds of errors and entity types; elsewhere, both are indices in these lists.
-        has_seen: whether it is known which entities occur in train.
+        has_seen: whether it is known, from the audits of all folds, which entities occur in train.
         sentences: each sentence with an error of any trial: fold, index in the corpus, text and sorted gold spans
             (start, end, type, 1 if the entity occurs in train and else 0).
         trials: `title`, `fold`, span F1 (`f1`) and `errors` of each trial, best configurations first. `errors` has
@@ -49,7 +49,9 @@ class SplitErrors:
 
 def errors_of(results: Results, split_name: SplitName, budget: int = BUDGET) -> SplitErrors:
     """Return the errors of the completed trials on a split, best configurations first, until the budget is used."""
-    encoder = _Encoder(budget, {fold: SeenEntities(audit.seen_entities) for fold, audit in results.audits.items()})
+    seen = {fold: SeenEntities(audit.seen_entities) for fold, audit in results.audits.items()}
+    encoder = _Encoder(budget, seen)
+    encoder.errors.has_seen = seen.keys() >= {each.config.fold for entry in results.entries for each in entry.records}
     sizes: dict[int | None, int] = {}
     for place, entry in enumerate(results.entries, start=1):
         for record in entry.records:
@@ -64,7 +66,7 @@ class _Encoder:
     """Adds trials to the errors of a split until the budget is used."""
 
     def __init__(self, budget: int, seen: Mapping[int | None, SeenEntities]) -> None:
-        self.errors = SplitErrors(has_seen=bool(seen))
+        self.errors = SplitErrors()
         self._budget = budget
         self._seen = seen
         self._rows: dict[tuple[int | None, int], int] = {}  # by fold and index in the corpus

@@ -18,7 +18,6 @@ from tune_ner.errors import RunFolderError
 from tune_ner.report.sections import Item, Section, Sentence, Table
 from tune_ner.report.vega import Chart, chart_script
 from tune_ner.results.headline import Headline
-from tune_ner.results.table_files import COLUMN_HELP
 from tune_ner.utils.io import atomic_write
 from tune_ner.utils.tables import column_texts, is_right_aligned
 from tune_ner.utils.text import html_with_code, visible_lines
@@ -119,7 +118,6 @@ def _environment() -> Environment:
     )
     # `tojson` escapes `<`, `>`, `&` and `'`, so that no text can close the element that contains it.
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "allow_nan": False, "separators": (",", ":")}
-    environment.globals["column_help"] = COLUMN_HELP
     environment.filters |= {"with_code": html_with_code, "columns": _columns, "breakable": _breakable}
     return environment
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Literal
@@ -19,6 +19,7 @@ from tune_ner.results.comparison import Runs, common_table, comparison_notes, ru
 from tune_ner.results.run_results import Results
 from tune_ner.results.summary import describe_run
 from tune_ner.results.table_files import (
+    COLUMN_HELP,
     OPTIONAL_COLUMNS,
     format_common,
     format_effects,
@@ -52,11 +53,19 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Table:
-    """A DataFrame under its title; `hide_first` are the columns that a narrow console hides first."""
+    """A DataFrame under its title.
+
+    Attributes:
+        frame: the table.
+        title: its title.
+        hide_first: the columns that a narrow console hides first.
+        help: what columns mean, by their heading; the page shows it.
+    """
 
     frame: pd.DataFrame
     title: str = ""
     hide_first: tuple[str, ...] = ()
+    help: Mapping[str, str] = field(default_factory=dict)
 
 
 Item = Sentence | Table | Mapping[str, str]
@@ -105,7 +114,7 @@ def leaderboard_section(results: Results, *, is_brief: bool = False) -> Section 
     shared = shared_values(results)
     metric = results.selection_metric.replace("_f1", " F1").replace("_", " ")
     title = f"Ranked by validation {metric}{f'; all with {shared}' if shared else ''}"
-    table = Table(format_leaderboard(results), title, OPTIONAL_COLUMNS)
+    table = Table(format_leaderboard(results), title, OPTIONAL_COLUMNS, COLUMN_HELP)
     summary = results.brief_summary if is_brief else results.summary
     return Section("Leaderboard", (table, *map(Sentence, (*summary, *results.warnings))))
 

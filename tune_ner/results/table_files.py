@@ -80,16 +80,15 @@ COLUMN_HELP = {
     **{_HEADINGS.get(name, name): each.row.help for name, each in HYPERPARAMETERS.items()},
     "#": "Rank by the mean validation score over seeds and folds.",
     "validation span F1": "F1 of exact spans on validation: mean ± standard deviation over seeds and folds.",
-    "validation seqeval F1": "seqeval's micro average over words on validation.",
+    "validation seqeval F1": "Micro-averaged F1 of entities on validation, as seqeval computes it from word labels.",
     "tied": "yes: not significantly worse than the best on validation (paired randomization test, Holm's correction).",
     "test span F1": "F1 of exact spans on test: mean ± standard deviation over seeds and folds.",
     "95 % interval": "95 % interval of test span F1.",
-    "rank": "95 % limits of the rank on validation, from resamples.",
+    "rank": "95 % interval of the rank on validation, from bootstrap resamples.",
     "seen recall": "Recall of test entities whose text is an entity in train, too.",
     "unseen recall": "Recall of test entities whose text is no entity in train.",
     "vs. baseline": "Test span F1 minus that of the best baseline without an encoder.",
     "seconds": "Mean wall time of a trial.",
-    "support": "Annotated entities in test; with folds, the mean of their test splits.",
     "runs": "Completed trials: seeds times folds.",
 }
 """What the columns of the leaderboard mean, by their heading."""
@@ -128,7 +127,7 @@ def shared_hyperparameters(results: Results) -> list[str]:
 def shared_values(results: Results) -> str:
     """Return the values that are the same in all rows of the leaderboard, such as `tiny:1x32, BIO`."""
     table = results.leaderboard()
-    return ", ".join(short_value(table.loc[0, name]) for name in shared_hyperparameters(results))
+    return ", ".join(map(short_value, table.loc[0, shared_hyperparameters(results)].dropna()))
 
 
 def format_stages(timings: pd.DataFrame) -> pd.DataFrame:

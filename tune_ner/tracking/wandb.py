@@ -8,9 +8,12 @@ from typing import Any
 
 from tune_ner.config.trial_config import TrialConfig
 from tune_ner.errors import OutputError
+from tune_ner.results.records import TrialRecord
 from tune_ner.results.run_dir import RunDir
+from tune_ner.results.run_results import Results
 from tune_ner.tracking.run_per_trial import RunPerTrialTracker
-from tune_ner.tracking.tracker import reason
+from tune_ner.tracking.tracker import best_values, epoch_values, finite, reason, trial_values
+from tune_ner.training.result import EpochMetrics
 
 _FAILED = 1
 
@@ -36,7 +39,9 @@ class WandbTracker(RunPerTrialTracker):
             import wandb
         except ImportError as error:
             raise OutputError("--track wandb: the client is not installed; run pip install wandb") from error
-        super().__init__(run_dir, title, note, wandb)
+        super().__init__(run_dir, title, note)
+        self._client = wandb
+        self._runs: dict[str, Any] = {}
         mode = os.environ.get("WANDB_MODE", "online")
         try:
             has_key = mode != "online" or wandb.login(prompt=False, verify=True)
@@ -64,6 +69,26 @@ class WandbTracker(RunPerTrialTracker):
             ),
         )
 
-    def _close(self, run: Any, values: Mapping[str, float], status: str, error: str | None, *, is_failed: bool) -> None:
-        run.summary.update({**values, "status": status, "error": error})
-        run.finish(exit_code=_FAILED if is_failed else 0)
+    def _start_trial(self, trial: TrialConfig) -> Any:
+        if trial.trial_id not in self._runs:  # a retried trial starts again
+            config = trial.model_dump(mode="json")
+            self._runs[trial.trial_id] = self._open(self._title(trial), trial.trial_id, config)
+        return self._runs[trial.trial_id]
+
+    def _log_epoch(self, trial: TrialConfig, metrics: EpochMetrics) -> None:
+        self._start_trial(trial).log(finite(epoch_values(metrics)), step=metrics.epoch)
+
+    def _close_trial(self, record: TrialRecord) -> None:
+        run = self._start_trial(record.config)
+        del self._runs[record.trial_id]
+        run.summary.update({**finite(trial_values(record)), "status": record.status, "error": record.error})
+        run.finish(exit_code=_FAILED if record.status in ("failed", "diverged") else 0)
+
+    def _send_results(self, results: Results, space: dict[str, Any], is_interrupted: bool) -> None:
+        for run in self._runs.values():  # of trials that an interrupt ended
+            run.finish(exit_code=_FAILED)
+        self._runs.clear()
+        run = self._open(f"{results.name}: results", "results", space)
+        run.summary.update(finite(best_values(results)))
+        run.log({"leaderboard": self._client.Table(dataframe=results.leaderboard().astype(str))})
+        run.finish(exit_code=_FAILED if is_interrupted else 0)

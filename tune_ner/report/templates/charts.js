@@ -40,6 +40,8 @@ tuneNer.choice = function (label, options, onChange) {
     try {
       // `ast` evaluates expressions without `eval`, which the page's policy forbids
       const drawn = await vegaEmbed(element, spec, { mode: "vega-lite", renderer: "svg", ast: true, actions });
+      element.querySelector("summary")?.setAttribute("aria-label", "Save this chart");
+      element.querySelectorAll("[class*=_brush]").forEach((part) => part.setAttribute("aria-hidden", "true"));
       if (element.dataset.rows === "curves") curveViews.push(drawn.view);
     } catch (error) {
       element.textContent = `This chart cannot be drawn: ${error.message}`;
@@ -61,16 +63,21 @@ tuneNer.choice = function (label, options, onChange) {
     function update() {
       const matching = curves.trials.filter((trial) => filters.every(({ select }, index) =>
         select.value === "" || trial.values[index] === Number(select.value)));
-      const shown = matching.slice(0, Number(most.select.value));
+      const isMean = lines.select.value === "mean";
+      // the best alone would make every group look good
+      const shown = isMean ? matching : matching.slice(0, Number(most.select.value));
+      most.select.disabled = isMean;
       const by = Number(colour.select.value);
       const rows = shown.flatMap((trial) => trial.scores.map((score, index) => {
-        const colour = filters.length ? curves.filters[by].values[trial.values[by]] : "trial";
-        return summary([{ trial: trial.title, colour, epoch: index + 1, score, loss: trial.losses[index] }], trial.title);
+        const group = filters.length ? curves.filters[by].values[trial.values[by]] : "trial";
+        const row = { colour: group, epoch: index + 1, score, loss: trial.losses[index] };
+        return summary([row], trial.title);
       }));
-      status.textContent = shown.length < matching.length
-        ? `The best ${shown.length} of ${matching.length.toLocaleString("en")} trials by validation score.`
-        : `${matching.length} ${matching.length === 1 ? "trial" : "trials"}.`;
-      for (const view of curveViews) view.data("curves", lines.select.value ? means(rows) : rows).resize().runAsync();
+      const count = `${matching.length.toLocaleString("en")} ${matching.length === 1 ? "trial" : "trials"}`;
+      if (isMean) status.textContent = `${count}. Later epochs have only the trials that were not stopped before.`;
+      else if (shown.length < matching.length) status.textContent = `The best ${shown.length} of ${count} by validation score.`;
+      else status.textContent = `${count}.`;
+      for (const view of curveViews) view.data("curves", isMean ? means(rows) : rows).resize().runAsync();
     }
     update();
   }

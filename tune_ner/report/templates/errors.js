@@ -8,24 +8,25 @@
   const element = tuneNer.element;
   const splits = tuneNer.data.errors;
 
-  const split = tuneNer.choice("split", Object.keys(splits).map((name) => [name, name]), chooseSplit);
-  const trial = tuneNer.choice("trial", [], update);
-  const other = tuneNer.choice("compare with", [], update);
-  const type = tuneNer.choice("type", [], update);
-  const novelty = tuneNer.choice("entity", [["", "all"], ["1", "seen in train"], ["0", "not seen in train"]], update);
-  const onlyDifferent = element("input", { type: "checkbox", onchange: update });
-  const search = element("input", { type: "search", oninput: update, placeholder: "any" });
+  const split = tuneNer.choice("split", Object.keys(splits).map((name) => [name, name]), () => { only = null; chooseSplit(); });
+  const trial = tuneNer.choice("trial", [], change);
+  const other = tuneNer.choice("compare with", [], change);
+  const type = tuneNer.choice("type", [], change);
+  const novelty = tuneNer.choice("gold entity", [["", "any or none"], ["1", "seen in train"], ["0", "not seen in train"]], change);
+  const onlyDifferent = element("input", { type: "checkbox", onchange: change });
+  const search = element("input", { type: "search", oninput: change, placeholder: "any" });
   const kinds = element("fieldset", {}, element("legend", {}, "error types of the trial"));
   const warning = element("p", { class: "warning", hidden: true },
     "Changes made after reading errors on the test set adapt the model to it. Its scores are then too optimistic: use "
     + "a new test set.");
   const status = element("p", { role: "status", class: "quiet" });
-  const frequent = element("ul", { class: "frequent", "aria-label": "Most frequent errors" });
+  const frequent = element("ul", { class: "frequent", "aria-label": "Most frequent errors" });  // those that occur more than once
   const list = element("div", { class: "sentences" });
   const pager = tuneNer.pager(PAGE, show, "sentences");
-  const all = element("button", { type: "button", onclick: showAll, hidden: true }, "Show all sentences");
+  const all = element("button", { type: "button", onclick: () => { change(); trial.select.focus(); }, hidden: true },
+    "Show all sentences");
   let matching = [];
-  let only = null;  // the index of the one sentence that a link names
+  let only = null;  // fold and index of the one sentence that a link names
 
   controls.append(split.label, trial.label, other.label,
     element("label", { class: "check" }, onlyDifferent, " only sentences where they differ"),
@@ -35,33 +36,36 @@
   const chosenSplit = () => splits[split.select.value];
   const chosenKinds = () => new Set([...kinds.querySelectorAll("input:checked")].map((box) => Number(box.value)));
 
-  function chooseSplit() {
+  function chooseSplit(chosen = "0") {
     const { trials, types, kinds: names } = chosenSplit();
     const titles = trials.map((one, index) => [index, `${one.title} (F1 ${one.f1.toFixed(3)})`]);
     setOptions(trial.select, titles);
+    if (titles.length) trial.select.value = chosen;
     setOptions(other.select, [["", "none"], ...titles]);
     setOptions(type.select, [["", "all"], ...types.map((name, index) => [index, name])]);
     kinds.replaceChildren(kinds.firstElementChild, ...names.map((name, index) => element("label", { class: "check" },
-      element("input", { type: "checkbox", value: index, checked: "", onchange: update }), ` ${name} `,
+      element("input", { type: "checkbox", value: index, checked: "", onchange: change }), ` ${name} `,
       element("output", {}))));
     warning.hidden = split.select.value !== "test";
     novelty.label.hidden = !chosenSplit().has_seen;
     update();
   }
 
-  /** Show the sentence that the address names, such as `#errors:test:12`. */
+  /** Show the sentence and the trial that the address names, such as `#errors:test:0:12` for those of the first trial. */
   function followLink() {
-    const found = /^#errors:(\w+):(\d+)$/.exec(location.hash);
-    if (!found || !splits[found[1]]) return;
+    const found = /^#errors:(\w+):(\d+):(\d+)$/.exec(location.hash);
+    if (!found || !Object.hasOwn(splits, found[1]) || !splits[found[1]].trials[Number(found[2])]) return;
     split.select.value = found[1];
-    only = Number(found[2]);
-    chooseSplit();
+    search.value = novelty.select.value = "";
+    onlyDifferent.checked = false;
+    only = [splits[found[1]].trials[Number(found[2])].fold, Number(found[3])];
+    chooseSplit(found[2]);
     document.getElementById("errors").scrollIntoView();
   }
 
-  function showAll() {
+  /** Show what the filters leave, not the sentence of a link any more. */
+  function change() {
     only = null;
-    history.replaceState(null, "", "#errors");
     update();
   }
 
@@ -82,22 +86,21 @@
     const text = search.value.toLowerCase();
     const isChosen = (sentence, error) => (chosenType === null || typesOf(sentence, error).includes(chosenType))
       && (novelty.select.value === "" || (error[1] >= 0 && sentence[3][error[1]][3] === Number(novelty.select.value)));
-    const isShown = (sentence) => (only === null || sentence[1] === only)
+    const isShown = (sentence) => (only === null || (sentence[0] === only[0] && sentence[1] === only[1]))
       && (!text || sentence[2].toLowerCase().includes(text));
     const rows = second && second.fold !== first.fold ? [] : [...new Set([...errors.keys(), ...otherErrors.keys()])]
       .sort((a, b) => data.sentences[a][1] - data.sentences[b][1]);
-    matching = rows
+    const candidates = rows
       .map((row) => ({
         sentence: data.sentences[row],
         sets: [errors.get(row) || [], ...(second ? [otherErrors.get(row) || []] : [])],
       }))
-      .filter(({ sentence, sets }) =>
-        sets.some((set) => set.some((error) => kept.has(error[0]) && isChosen(sentence, error)))
-        && (!second || !onlyDifferent.checked || JSON.stringify(sets[0]) !== JSON.stringify(sets[1]))
-        && isShown(sentence));
-    const counted = [...errors].map(([row, set]) => [data.sentences[row], set])
-      .filter(([sentence]) => isShown(sentence))
-      .flatMap(([sentence, set]) => set.filter((error) => isChosen(sentence, error)).map((error) => [sentence, error]));
+      .filter(({ sentence, sets }) => isShown(sentence)
+        && (!second || !onlyDifferent.checked || JSON.stringify(sets[0]) !== JSON.stringify(sets[1])));
+    matching = candidates.filter(({ sentence, sets }) =>
+      sets.some((set) => set.some((error) => kept.has(error[0]) && isChosen(sentence, error))));
+    const counted = candidates.flatMap(({ sentence, sets }) =>
+      sets[0].filter((error) => isChosen(sentence, error)).map((error) => [sentence, error]));
     showCounts(data, counted);
     showFrequent(counted.filter(([, error]) => kept.has(error[0])));
     all.hidden = only === null;
@@ -127,7 +130,7 @@
     }
     const shown = [...counts].filter(([, { count }]) => count > 1).sort((one, two) => two[1].count - one[1].count);
     frequent.replaceChildren(...shown.slice(0, FREQUENT).map(([key, { count, text }]) => element("li", {},
-      `${count} × `, element("button", { type: "button", onclick: () => { search.value = text; update(); } }, key))));
+      `${count} × `, element("button", { type: "button", onclick: () => { search.value = text; change(); search.focus(); } }, key))));
   }
 
   function report(data, rows, first, second) {
@@ -163,7 +166,7 @@
     });
     const details = sets.map((set, place) => element("ul", {}, ...set.map((error) =>
       element("li", {}, (sets.length > 1 ? `${names[place].split(" ")[0]} ` : "") + describe(error, letters, gold)))));
-    const link = element("a", { href: `#errors:${split.select.value}:${index}` }, `Sentence ${index + 1}`);
+    const link = element("a", { href: `#errors:${split.select.value}:${trial.select.value}:${index}` }, `Sentence ${index + 1}`);
     return element("article", {}, element("h3", {}, link),
       element("dl", { class: "lines" }, ...lines.flat()), ...details);
   }

@@ -45,6 +45,9 @@ tuneNer.pager = function (size, show, items) {
   const COPY = "Copy as CSV";
   const NUMBER = /^[+−-]?[\d,]*\.?\d+(e[+-]?\d+)?/i;
 
+  // a number, with what the tables add to it: ± deviation, (interval), a star
+  const SIGNED = /^[+-][\d,]*\.?\d+(e-?\d+)?( ± [\d.]+)?( \([-+\d. to]+\))?\*?$/;
+
   function sortKey(row, column) {
     const text = row.cells[column].textContent.trim();
     const number = NUMBER.exec(text);
@@ -72,6 +75,7 @@ tuneNer.pager = function (size, show, items) {
     const headings = [...table.tHead.rows[0].cells];
     headings.forEach((heading, column) => {
       const button = tuneNer.element("button", { type: "button", onclick: () => sort(column) });
+      if (heading.title) button.setAttribute("aria-description", heading.title);
       button.append(...heading.childNodes);
       heading.append(button);
     });
@@ -90,9 +94,9 @@ tuneNer.pager = function (size, show, items) {
   /** Return the shown columns as CSV, in the present order of the rows; an apostrophe precedes formulas. */
   function csv(table) {
     const cell = (each) => {
-      const shown = each.textContent.trim().replace("−", "-");
-      const text = /^[=+@-]/.test(shown) && !NUMBER.test(shown) ? `'${shown}` : shown;
-      return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+      const shown = each.textContent.trim().replace(/−(?=[\d.])/g, "-");
+      const text = /^[=+@-]/.test(shown) && !SIGNED.test(shown) ? `'${shown}` : shown;
+      return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
     };
     const line = (row) => [...row.cells].filter((each) => !each.hidden).map(cell).join(",");
     return [table.tHead.rows[0], ...table.tBodies[0].rows].map(line).join("\n") + "\n";
@@ -106,8 +110,10 @@ tuneNer.pager = function (size, show, items) {
       const area = tuneNer.element("textarea", {}, text);
       button.after(area);
       area.select();
-      document.execCommand("copy");
+      const isCopied = document.execCommand("copy");
       area.remove();
+      button.focus();
+      if (!isCopied) return;
     }
     button.textContent = "Copied";
     setTimeout(() => { button.textContent = COPY; }, 1500);
@@ -125,7 +131,9 @@ tuneNer.pager = function (size, show, items) {
   }
 
   function addTools(table) {
-    const button = tuneNer.element("button", { type: "button", onclick: () => copy(table, button) }, COPY);
+    const name = table.caption?.textContent ?? "table";
+    const button = tuneNer.element("button", { type: "button", "aria-live": "polite", onclick: () => copy(table, button) }, COPY);
+    button.setAttribute("aria-description", name);
     const isWide = table.tHead.rows[0].cells.length >= WIDE;
     table.parentElement.after(tuneNer.element("div", { class: "tools" }, button, ...(isWide ? [chooser(table)] : [])));
   }
