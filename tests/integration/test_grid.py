@@ -326,7 +326,7 @@ def test_a_run_for_machines_is_json_alone_though_a_worker_is_killed_and_its_tria
     psutil.Process(process.pid).nice(3)
     wait_for_records(tmp_path / "run", 1, process)
     wait_for_title(process, "ray::tune_ner tiny:1x32 · ")
-    # beside programs that use all CPUs, workers with Ray's niceness of 15 would make no progress
+    # with Ray's niceness of 15, workers make no progress while other programs use all CPUs
     assert {worker.nice() for worker in workers_of(process)} == {3}  # that of the command
     kill_workers(process)
     output, _ = process.communicate(timeout=600)

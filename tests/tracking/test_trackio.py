@@ -99,7 +99,7 @@ def test_a_retried_trial_is_sent_once(tmp_path: Path, project: str) -> None:
     assert curve(project, name_of(record), "validation_span_f1") == [(1, 0.5), (2, 0.6)]
 
 
-def test_a_later_session_sends_what_is_missing_and_nothing_twice(tmp_path: Path, project: str) -> None:
+def test_a_later_session_sends_the_missing_trials_once(tmp_path: Path, project: str) -> None:
     first, second = a_record((0.5, 0.6), seed=1), a_record((0.5, 0.6), seed=2)
     folder = a_run(tmp_path, [first, second])
     tracker = TrackioTracker(folder, title, no_note)
@@ -110,7 +110,7 @@ def test_a_later_session_sends_what_is_missing_and_nothing_twice(tmp_path: Path,
         assert curve(project, name_of(record), "validation_span_f1") == [(1, 0.5), (2, 0.6)]
 
 
-def test_an_interrupted_run_says_so_and_leaves_out_what_did_not_end(tmp_path: Path, project: str) -> None:
+def test_an_interrupted_run_has_that_status_and_only_trials_that_ended(tmp_path: Path, project: str) -> None:
     record, cut_off = a_record(seed=1), a_record(seed=2)
     folder = a_run(tmp_path, [record])
     tracker = TrackioTracker(folder, title, no_note)

@@ -164,7 +164,7 @@ class Experiment:
         }
 
     def title(self, trial: TrialConfig) -> str:
-        """Return a readable name of a trial that is unique in this search space."""
+        """Return a readable name of a trial; values are rounded, so two trials of a search can have the same."""
         return trial.titled(self.space.varied_hyperparameters)
 
     def cost(self, trial: TrialConfig) -> float:

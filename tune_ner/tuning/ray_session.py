@@ -38,7 +38,7 @@ _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
-    # Ray's workers start with niceness 15: beside a program that uses all CPUs, a trial would make no progress.
+    # Ray's workers start with niceness 15: while another program uses all CPUs, a trial would make no progress.
     "RAY_worker_niceness": "0",
     # By default, Ray writes its state every ten seconds and its counters every minute, about 200 MB per day.
     "RAY_debug_dump_period_milliseconds": _HOUR_MS,
