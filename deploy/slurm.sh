@@ -39,7 +39,7 @@ read -r ip _ < <(hostname -I)
 port=$((20000 + SLURM_JOB_ID % 20000))
 cpus=${SLURM_CPUS_ON_NODE:-1}
 gpus=${SLURM_GPUS_ON_NODE:-0}
-# Trials must progress beside other programs of the node; Ray's default lets all others go first.
+# With Ray's default niceness, trials wait for all other programs of the node.
 export RAY_worker_niceness=0
 # Ray's sockets need a short path.
 options=(--num-cpus "$cpus" --num-gpus "$gpus" --temp-dir "/tmp/ray-$SLURM_JOB_ID" --disable-usage-stats --block)

@@ -1,10 +1,13 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from tests.factories import STAGE_SECONDS, a_failed_trial, a_profile, a_record, a_run, a_timed_record, an_audit
+from tune_ner.evaluation.seqeval_metrics import TypeMetrics
 from tune_ner.results.run_results import Results
 from tune_ner.results.table_files import (
+    format_entity_types,
     format_importances,
     format_leaderboard,
     format_speed,
@@ -108,3 +111,16 @@ def test_latex_has_no_minus_sign_that_it_does_not_know() -> None:
 def test_the_title_names_no_missing_values(tmp_path: Path) -> None:
     records = [a_record((0.5,), seed=1, model="baseline:crf", crf_c1=value) for value in (0.1, 1.0)]
     assert shared_values(Results(a_run(tmp_path, records))) == "baseline:crf, BIO"
+
+
+def test_entity_types_have_the_mean_scores_of_the_trials() -> None:
+    records = []
+    for seed, scores in enumerate((TypeMetrics(0.5, 0.25, 0.3333, 8), TypeMetrics(1.0, 0.75, 0.8571, 8)), start=1):
+        record = a_record((0.5,), seed=seed)
+        assert record.result
+        test = record.result.metrics["test"]
+        changed = replace(test, spans=replace(test.spans, per_type={"DRUG": scores}))
+        metrics = {**record.result.metrics, "test": changed}
+        records.append(record.model_copy(update={"result": replace(record.result, metrics=metrics)}))
+    (row,) = format_entity_types(records).to_dict("records")
+    assert row == {"type": "DRUG", "precision": "0.750", "recall": "0.500", "F1": "0.595", "support": "8"}

@@ -35,7 +35,7 @@ from tune_ner.report.sections import (
     comparison_section,
     effect_sections,
     ensemble_section,
-    entity_types_section,
+    entity_types_tables,
     files_section,
     leaderboard_section,
     notes_section,
@@ -130,7 +130,6 @@ def comparison_page(runs: Runs, file: Path) -> Page:
 
 def _run_sections(results: Results) -> list[PageSection]:
     search, timings, curves = results.search, timings_section(results), learning_curve_charts(results)
-    types = entity_types_section(results)
     sections = [
         _leaderboard(results),
         PageSection(
@@ -152,7 +151,7 @@ def _run_sections(results: Results) -> list[PageSection]:
             "entities",
             "Entities",
             charts=_present(entity_types_chart(results), confusion_matrix_chart(results), seen_entities_chart(results)),
-            details=types.content if types else (),
+            details=entity_types_tables(results),
         ),
         PageSection("errors", "Errors", explorer="errors" if results.entries else ""),
         PageSection("audit", "Data audit", audit_section(results.audits).content),

@@ -119,12 +119,10 @@ def leaderboard_section(results: Results, *, is_brief: bool = False) -> Section 
     return Section("Leaderboard", (table, *map(Sentence, (*summary, *results.warnings))))
 
 
-def entity_types_section(results: Results) -> Section | None:
-    """Return test scores of the best configuration by entity type; None without a completed trial."""
-    if not results.entries:
-        return None
+def entity_types_tables(results: Results) -> list[Table]:
+    """Return test scores of the best configuration by entity type; no table without a completed trial."""
     title = "Test span scores of the best configuration, mean over its trials"
-    return Section("Entity types", (Table(format_entity_types(results.entries[0].records), title),))
+    return [Table(format_entity_types(best.records), title) for best in results.entries[:1]]
 
 
 def effect_sections(results: Results) -> list[Section]:
