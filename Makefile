@@ -50,7 +50,7 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# mypy, which uses one core for two minutes, runs while the tests wait for their processes
+# mypy, which uses one core for a minute, runs while the tests wait for their processes
 test: install
 	@$(MAKE) --no-print-directory -j 2 lint pytest
 

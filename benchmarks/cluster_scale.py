@@ -85,7 +85,7 @@ class _Removal(Memory):
         if ended == self._trials // 2:
             self._cluster.remove_node(sorted(self._cluster.worker_nodes, key=str)[0])
         elif ended == 3 * self._trials // 4:
-            self._cluster.add_node(**self._node)  # type: ignore[arg-type]
+            self._cluster.add_node(**self._node)
 
 
 def main() -> None:
@@ -114,7 +114,7 @@ def main() -> None:
             records = tuner.run_experiment(experiment, RunDir.new(Path(folder), "run"), None, options, measured)
             use = largest_use(json.loads(path.read_text(encoding="utf-8")) for path in uses.iterdir())
     finally:
-        cluster.shutdown()  # type: ignore[no-untyped-call]
+        cluster.shutdown()
     (began, busy, before), (ended, busy_after, after) = measured.seen[0], measured.seen[-1]
     count = len(measured.seen) - 1
     print(

@@ -27,7 +27,7 @@ _CHANGING = ("chmod", "create", "mkdir", "rename", "rmdir", "truncate", "unlink"
 _OPERATIONS = (*_CHANGING, "getattr", "readdir", "open", "read", "release", "fsync", "statfs")
 
 
-class FaultyDisk(Operations):  # type: ignore[misc]
+class FaultyDisk(Operations):
     """Shows the folder `source`; each operation behaves as the file `state` says: ok, slow, read-only or defective."""
 
     use_ns = True

@@ -97,7 +97,7 @@ def _set_barrier(barrier: Any) -> None:
 
 
 def _process(arguments: tuple[Any, ...]) -> dict[str, Any]:
-    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.logging.set_verbosity_error()
     try:
         trial(*arguments)
         _barrier.wait(120)
@@ -167,7 +167,7 @@ def main() -> None:
     parser.add_argument("--cpu", action="store_true", help="tiny sizes, on a CPU")
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2, 4, 8], help="numbers of trials at once")
     options = parser.parse_args()
-    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.logging.set_verbosity_error()
     precision = "bf16" if options.cpu else "fp16"
     with tempfile.TemporaryDirectory() as folder, options.out.open("a", encoding="utf-8") as lines:
         save_encoder(Path(folder), tiny=options.cpu)

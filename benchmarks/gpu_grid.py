@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("--loop", type=int, default=3, help="trials of the loop")
     parser.add_argument("--tiny", action="store_true", help="a tiny encoder, to check the script")
     options = parser.parse_args()
-    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.logging.set_verbosity_error()
     with tempfile.TemporaryDirectory() as name, options.out.open("a", encoding="utf-8") as lines:
         folder = Path(name)
         save_encoder(folder / "encoder", tiny=options.tiny)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,13 +17,29 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_DEADLINE = 90.0
+_DEADLINE = 180.0
+_ANSWER = 60.0
 _ONE_CPU = ("--num-cpus", "1", "--num-gpus", "0")
 _STATUS = (
-    "import ray, sys\n"
+    "import json, ray, sys\n"
     "ray.init(address=sys.argv[1], log_to_driver=False, logging_level='ERROR')\n"
-    "print(sum(node['Alive'] for node in ray.nodes()))\n"
+    "ports = [node['MetricsExportPort'] for node in ray.nodes() if node['Alive']]\n"
+    "open(sys.argv[2], 'w').write(json.dumps(ports))\n"
 )
+# above the ports of Ray's workers (10002 to 19999), below those that Linux gives to connections (32768 to 60999)
+_PORTS = range(20_000, 30_000)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nothing listens on and that no connection gets before they are used."""
+    found: list[int] = []
+    for port in random.sample(_PORTS, len(_PORTS)):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise RuntimeError(f"fewer than {count} free ports from {_PORTS.start} to {_PORTS.stop - 1}")
 
 
 @dataclass
@@ -33,48 +50,60 @@ class TwoNodes:
         address: address of the head node, for `--address` of a grid.
         dashboard: address of the dashboard and job server, for `--address` of a submission.
         environment: environment variables that grant access.
+        folder: a folder for the second node's files and the nodes' output.
         metrics: addresses of each node's Prometheus metrics.
     """
 
     address: str
     dashboard: str
     environment: Mapping[str, str]
+    folder: Path
     metrics: list[str] = field(default_factory=list)
-    _nodes: list[subprocess.Popen[str]] = field(default_factory=list)
+    _nodes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start(self, *arguments: str) -> None:
-        """Start another node and wait until it has joined."""
-        # nodes of one machine share its ports; a node without an agent accepts no jobs
-        metrics = _free_port()
-        agent = ["--dashboard-agent-listen-port", str(_free_port()), "--metrics-export-port", str(metrics)]
-        self.metrics.append(f"http://127.0.0.1:{metrics}/metrics")
+        """Start another node and wait until it has joined.
+
+        Raises:
+            RuntimeError: the node ended or did not join in time; the message ends with its output.
+        """
         ray_command = Path(sys.executable).with_name("ray")
-        node = subprocess.Popen(
-            [str(ray_command), "start", "--block", *_ONE_CPU, *agent, *arguments],
-            env={**os.environ, **self.environment},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            text=True,
-        )
+        # nodes of one machine share its ports; a node without an agent accepts no jobs. 0: the node takes a free port
+        ports = ("--dashboard-agent-listen-port", "0", "--metrics-export-port", "0")
+        output = self.folder / f"node{len(self._nodes) + 1}.txt"
+        with output.open("wb") as file:
+            node = subprocess.Popen(
+                [str(ray_command), "start", "--block", *_ONE_CPU, *ports, *arguments],
+                env={**os.environ, **self.environment},
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         self._nodes.append(node)
         deadline = time.monotonic() + _DEADLINE
         while time.monotonic() < deadline and node.poll() is None:
-            if self.alive() >= len(self._nodes):
+            found = self._metrics_ports()
+            if len(found) >= len(self._nodes):
+                self.metrics = [f"http://127.0.0.1:{port}/metrics" for port in found]
                 return
             time.sleep(0.5)
-        raise RuntimeError(f"node {len(self._nodes)} did not start")
+        state = "did not join in time" if node.poll() is None else f"ended with exit code {node.returncode}"
+        raise RuntimeError(f"node {len(self._nodes)} {state}:\n{output.read_text(errors='replace')}")
 
     def alive(self) -> int:
         """Return how many nodes are alive according to the head node."""
-        found = subprocess.run(
-            [sys.executable, "-c", _STATUS, self.address],
-            env={**os.environ, **self.environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return int(found.stdout.split()[-1]) if found.returncode == 0 and found.stdout.split() else 0
+        return len(self._metrics_ports())
+
+    def _metrics_ports(self) -> list[int]:
+        answer = self.folder / "nodes.json"
+        answer.unlink(missing_ok=True)
+        command = [sys.executable, "-c", _STATUS, self.address, str(answer)]
+        # a node that is not there yet is waited for without end
+        with suppress(subprocess.TimeoutExpired):
+            subprocess.run(
+                command, env={**os.environ, **self.environment}, capture_output=True, check=False, timeout=_ANSWER
+            )
+        return list(json.loads(answer.read_text())) if answer.exists() else []
 
     def lose_node(self) -> None:
         """Kill the last node and everything that runs on it, like a machine that is taken away."""
@@ -86,22 +115,16 @@ class TwoNodes:
             _kill(node)
 
 
-def _kill(node: subprocess.Popen[str]) -> None:
+def _kill(node: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(node.pid, signal.SIGKILL)
     node.wait()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def two_nodes() -> Iterator[TwoNodes]:
     """Start two nodes, and stop them at the end."""
-    port, dashboard = _free_port(), _free_port()
+    port, dashboard, client = free_ports(3)
     environment = {
         # a job runs the first `python` on the path of its node
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
@@ -112,23 +135,16 @@ def two_nodes() -> Iterator[TwoNodes]:
         "RAY_worker_niceness": "0",
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     }
-    cluster = TwoNodes(f"127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}", environment)
-    second = tempfile.mkdtemp(prefix="ray-")
-    try:
-        cluster.start(
-            *("--head", "--port", str(port), "--node-ip-address", "127.0.0.1"),
-            *(
-                "--dashboard-host",
-                "127.0.0.1",
-                "--dashboard-port",
-                str(dashboard),
-                "--ray-client-server-port",
-                str(_free_port()),
-            ),
-        )
-        # each node needs its own folder, as on a machine of its own, to unpack the files of a job
-        cluster.start("--address", cluster.address, "--node-ip-address", "127.0.0.1", "--temp-dir", second)
-        yield cluster
-    finally:
-        cluster.stop()
-        shutil.rmtree(second, ignore_errors=True)
+    here = ("--node-ip-address", "127.0.0.1")
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        cluster = TwoNodes(f"127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}", environment, Path(folder))
+        try:
+            cluster.start(
+                *("--head", "--port", str(port), *here, "--ray-client-server-port", str(client)),
+                *("--dashboard-host", "127.0.0.1", "--dashboard-port", str(dashboard)),
+            )
+            # each node needs its own folder, as on a machine of its own, to unpack the files of a job
+            cluster.start("--address", cluster.address, *here, "--temp-dir", str(Path(folder) / "second"))
+            yield cluster
+        finally:
+            cluster.stop()

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from benchmarks.two_nodes import free_ports
 from tests.model_folders import a_model_folder
 from tune_ner.cli.app import app
 from tune_ner.cli.serve import model_name
@@ -52,9 +52,7 @@ def answer_of(url: str, deadline: float, content: object = None) -> Any:
 @pytest.mark.slow
 def test_a_server_answers_until_it_is_stopped(tmp_path: Path) -> None:
     model = a_model_folder(tmp_path / "demo" / "best")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     command = [sys.executable, "-m", "tune_ner", "serve", str(model), "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:

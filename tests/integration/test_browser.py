@@ -82,7 +82,7 @@ def page(driver: Chrome) -> Iterator[Chrome]:
     drawn = "return document.documentElement.dataset.drawn"
     WebDriverWait(driver, 60).until(lambda found: found.execute_script(drawn))
     yield driver
-    assert driver.get_log("browser") == []  # type: ignore[no-untyped-call]
+    assert driver.get_log("browser") == []
 
 
 def choose(page: Chrome, explorer: str, label: str, value: str) -> None:
@@ -91,7 +91,7 @@ def choose(page: Chrome, explorer: str, label: str, value: str) -> None:
 
 
 def articles(page: Chrome) -> list[WebElement]:
-    return page.find_elements(By.CSS_SELECTOR, "#errors article")
+    return list(page.find_elements(By.CSS_SELECTOR, "#errors article"))
 
 
 def kind(page: Chrome, name: str) -> WebElement:

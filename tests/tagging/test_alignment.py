@@ -265,9 +265,7 @@ def trained_tokenizer(kind: str) -> Any:
     else:
         backend.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=list(ends))
     backend.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=backend, pad_token="<pad>", add_prefix_space=True
-    )
+    return PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<pad>", add_prefix_space=True)
 
 
 @settings(deadline=None)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.two_nodes import free_ports
 from tests.factories import a_config, a_failed_trial, a_pruned_trial, a_record, a_run, an_audit
 from tests.tracking.sending import no_note, send, title
 from tune_ner.errors import OutputError
@@ -66,9 +66,7 @@ def _wait(server: subprocess.Popen[bytes], page: str, log: Path) -> None:
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> int:
     """A free port, set as the server's."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        found = int(probe.getsockname()[1])
+    (found,) = free_ports(1)
     monkeypatch.setenv(URI_VARIABLE, f"http://127.0.0.1:{found}")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     return found

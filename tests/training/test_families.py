@@ -48,7 +48,7 @@ def a_folder(family: str, folder: Path) -> Path:
     for name in ("bos", "eos"):
         setattr(config, f"{name}_token_id", special["cls_token_id" if name == "bos" else "sep_token_id"])
     transformers.set_seed(0)
-    model = transformers.AutoModelForTokenClassification.from_config(config)  # type: ignore[no-untyped-call]
+    model = transformers.AutoModelForTokenClassification.from_config(config)
     model.base_model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -29,7 +29,7 @@ def config(**changes: Any) -> TrialConfig:
 
 def a_model(family: str = "bert") -> Any:
     settings: dict[str, Any] = FAMILIES[family][0]
-    return transformers.AutoModelForTokenClassification.from_config(  # type: ignore[no-untyped-call]
+    return transformers.AutoModelForTokenClassification.from_config(
         transformers.AutoConfig.for_model(family, num_labels=3, **settings)
     )
 

@@ -53,7 +53,7 @@ def saved_tokenizer(folder: Path, pre_tokenizer: Any, normalizer: Any = None, po
     trainer = trainers.BpeTrainer(vocab_size=700, special_tokens=SPECIAL, show_progress=False)
     tokenizer.train_from_iterator(TEXTS, trainer)
     tokenizer.post_processor = post
-    fast = transformers.PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    fast = transformers.PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, unk_token="<unk>", pad_token="<pad>", bos_token="<s>", eos_token="</s>"
     )
     fast.save_pretrained(folder)

@@ -25,7 +25,7 @@ class Reports:
 
     def __init__(self, epochs: int = 5, config: SchedulerConfig = ASHA, earlier: Sequence[TrialRecord] = ()) -> None:
         scheduler = build_scheduler(config, epochs, "span_f1", earlier)
-        self.scheduler: Any = scheduler or FIFOScheduler()  # type: ignore[no-untyped-call]
+        self.scheduler: Any = scheduler or FIFOScheduler()
         self.trials: dict[tuple[float, int], Any] = {}
 
     def report(self, rate: float, epoch: int, score: float, seed: int = 1, is_last: bool = False) -> str:

@@ -64,8 +64,8 @@ def quiet_transformers() -> None:
     """Suppress progress bars and warnings of transformers, for commands that load a model."""
     import transformers  # takes seconds
 
-    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.logging.disable_progress_bar()
+    transformers.logging.set_verbosity_error()
 
 
 def start_run(

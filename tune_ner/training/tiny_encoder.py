@@ -65,6 +65,4 @@ def train_tiny_tokenizer(texts: Sequence[str]) -> Any:
     backend = wordpiece(models.WordPiece(vocab=vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))
     backend.post_processor = processors.BertProcessing(("[SEP]", vocabulary["[SEP]"]), ("[CLS]", vocabulary["[CLS]"]))
     named = {f"{token.strip('[]').lower()}_token": token for token in _SPECIAL_TOKENS}
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=backend, padding_side="right", model_max_length=512, **named
-    )
+    return PreTrainedTokenizerFast(tokenizer_object=backend, padding_side="right", model_max_length=512, **named)

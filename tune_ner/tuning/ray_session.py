@@ -181,8 +181,8 @@ def _not_started(error: Exception) -> ResourceError:
 
 def cluster_machine() -> Machine:
     """Return the resources of the connected cluster; Ray does not know the memory of its GPUs."""
-    total = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    total = ray.cluster_resources()
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     return Machine(
         int(total.get("CPU", 1)),
         int(total.get("GPU", 0)),

@@ -78,7 +78,7 @@ class ConfigurationScheduler(FIFOScheduler):
     """
 
     def __init__(self, rule: TrialScheduler, earlier: Iterable[TrialRecord] = ()) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._rule: Any = rule
         self._configurations: dict[TrialConfig, _Configuration] = {}
         for record in earlier:

@@ -40,7 +40,7 @@ CONFIGS: dict[str, Any] = {
     "xlm-roberta": transformers.XLMRobertaConfig(**SIZES, pad_token_id=1),
     "camembert": transformers.CamembertConfig(**SIZES, pad_token_id=1),
     "electra": transformers.ElectraConfig(**SIZES, embedding_size=16),
-    "distilbert": transformers.DistilBertConfig(  # type: ignore[call-arg]
+    "distilbert": transformers.DistilBertConfig(
         vocab_size=VOCABULARY,
         dim=32,
         n_layers=2,
@@ -57,7 +57,7 @@ lengths_of_batches = st.lists(st.integers(2, 40), min_size=1, max_size=6)
 def model_of(architecture: str, *, dropout: bool = True) -> Any:
     torch.manual_seed(1)
     config = CONFIGS[architecture]
-    model = transformers.AutoModelForTokenClassification.from_config(config)  # type: ignore[no-untyped-call]
+    model = transformers.AutoModelForTokenClassification.from_config(config)
     if not dropout:
         for layer in model.modules():
             if isinstance(layer, torch.nn.Dropout):
