@@ -286,9 +286,8 @@ def run_of_package(place: Path, command: str, words: Sequence[str]) -> None:
     elif command in ("serve", "push") or (command == "export" and "--ensemble" in arguments):
         # they run until they are stopped, need the Hub, or train
         check_options(arguments, package_help(command))
-    elif command == "grid" and {"notebook", "clean", "honest"} & set(
-        arguments
-    ):  # of the hub, whose cache is read at the start
+    elif command == "grid" and {"notebook", "clean", "honest"} & set(arguments) and "--model" not in arguments:
+        # models of the hub, whose cache is read at the start
         executed(place, [sys.executable, "-m", "tune_ner", command, *arguments, "--dry-run"])
     else:
         more = ["--dry-run"] if command in ("grid", "search") else []

@@ -25,7 +25,7 @@ from tune_ner.cli.app import app
 pytestmark = pytest.mark.slow
 
 RUNS = "s3://results/runs"
-GRID = ["grid", "demo", "--data", "synthetic:150", "--epochs", "20", "--model", "tiny:1x32", "--scheme", "BIO"]
+GRID = ["grid", "demo", "--data", "synthetic:150", "--epochs", "8", "--model", "tiny:1x32", "--scheme", "BIO"]
 GRID += ["--no-dashboard", "--max-concurrent", "1"]  # three trials, one after the other
 
 
@@ -102,7 +102,7 @@ def wait_for(condition: Any, process: subprocess.Popen[str]) -> None:
         if time.monotonic() > deadline or process.poll() is not None:
             process.kill()
             pytest.fail(process.communicate(timeout=60)[0])
-        time.sleep(0.1)
+        time.sleep(0.5)
 
 
 def kill(process: subprocess.Popen[str]) -> None:

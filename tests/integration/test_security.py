@@ -4,6 +4,7 @@ import ast
 import os
 import re
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -104,7 +105,7 @@ def test_a_run_keeps_its_secrets_and_lets_nobody_in(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "tune_ner.search", str(space), "--name", "night", "--storage", storage),
-            *("--results-dir", str(tmp_path), "--trials", "2", "--confirm", "1", "--confirm-seeds", "1"),
+            *("--results-dir", str(tmp_path), "--trials", "5000"),
         ],
         env=environment,
         stdout=subprocess.PIPE,
@@ -113,7 +114,8 @@ def test_a_run_keeps_its_secrets_and_lets_nobody_in(tmp_path: Path) -> None:
     )
     root, seen, pages = psutil.Process(process.pid), dict[tuple[str, int], str](), set[str]()
     refused: subprocess.CompletedProcess[str] | None = None
-    while process.poll() is None:
+    trials = tmp_path / "night" / "trials.jsonl"
+    while process.poll() is None and not (refused and trials.exists()):
         seen |= listening(root)
         ports = [port for (_, port), command in seen.items() if "gcs_server" in command.partition(" ")[0]]
         pages = {ip for (ip, _), command in seen.items() if "dashboard/dashboard.py --host" in command}
@@ -126,11 +128,12 @@ def test_a_run_keeps_its_secrets_and_lets_nobody_in(tmp_path: Path) -> None:
                 timeout=120,
                 check=False,
             )
-        time.sleep(0.3)
-    assert process.stdout
-    told = process.stdout.read()
-    assert process.returncode == 0, told
-    assert refused is not None
+        time.sleep(1)
+    seen |= listening(root)
+    process.send_signal(signal.SIGINT)
+    told, _ = process.communicate(timeout=600)
+    assert process.returncode == 130, told
+    assert refused is not None, told
     assert "let in" not in refused.stdout
     assert re.search("auth|token", refused.stderr, re.IGNORECASE)
     hosts = {command.partition("--host=")[2].split(" ")[0] for command in seen.values() if "--host=" in command}

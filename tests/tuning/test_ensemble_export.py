@@ -23,7 +23,7 @@ SPACE = {
     "model": ["tiny:1x64", "baseline:crf"],
     "tagging_scheme": "BIO",
     "learning_rate": 5e-3,
-    "seed": [1, 2],
+    "seed": [1],
     "epochs": 5,
     "word_tokenizer": "punctuation",
 }
@@ -31,16 +31,16 @@ SPACE = {
 
 @pytest.mark.ray
 def test_a_run_of_data_in_memory_is_resumed_and_its_ensemble_predicts_what_was_measured(tmp_path: Path) -> None:
-    space, runs = {**SPACE, "seed": np.array([1, 2])}, tmp_path / "runs"
+    space, runs = {**SPACE, "seed": np.array([1])}, tmp_path / "runs"
     results = Tuner(ROWS, space, "run", str(runs), display=Display(), dashboard=False).grid()
-    assert [record.status for record in results.records] == ["completed"] * 4
+    assert [record.status for record in results.records] == ["completed"] * 2
     assert {"report.html", "best", "space.yaml"} <= {path.name for path in (runs / "run").iterdir()}
     check_it_is_resumed_with_the_same_data_alone(results, runs)
     check_other_data_is_refused(results, tmp_path / "new")
     check_a_folder_that_exists_is_kept(results, tmp_path / "full")
     measured, notes = results.ensemble(2), list[str]()
     folder = results.export_ensemble(2, tmp_path / "ensemble", corpus=load_corpus(ROWS), note=notes.append)
-    assert notes == ["training 3 trials again, because a run keeps the weights of its best trial only"]
+    assert notes == ["training 1 trial again, because a run keeps the weights of its best trial only"]
     assert not ray.is_initialized()
     trials = [InferenceConfig.read(model) for model in sorted(folder.iterdir()) if model.is_dir()]
     assert [trial.trial_id for trial in trials if trial] == measured.trial_ids.split()
