@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,7 +93,8 @@ class _Tree:
         descendants = [process for process in self._written if process != self._root]
         _, alive = psutil.wait_procs(descendants, timeout=_LINGERING)
         for process in alive:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def measure(command: Sequence[str], folder: Path, log: Path, environment: Mapping[str, str]) -> Measurement:

@@ -17,14 +17,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_DEADLINE = 180.0
-_ANSWER = 60.0
+_DEADLINE = 600.0
+_ANSWER = 180.0
 _ONE_CPU = ("--num-cpus", "1", "--num-gpus", "0")
+_PORT_OPTIONS = (
+    "--dashboard-agent-listen-port",
+    "--dashboard-agent-grpc-port",
+    "--metrics-export-port",
+    "--runtime-env-agent-port",
+)
 _STATUS = (
     "import json, ray, sys\n"
     "ray.init(address=sys.argv[1], log_to_driver=False, logging_level='ERROR')\n"
     "ports = [node['MetricsExportPort'] for node in ray.nodes() if node['Alive']]\n"
-    "open(sys.argv[2], 'w').write(json.dumps(ports))\n"
+    "print(json.dumps(ports), file=open(sys.argv[2], 'w'))\n"
 )
 # above the ports of Ray's workers (10002 to 19999), below those that Linux gives to connections (32768 to 60999)
 _PORTS = range(20_000, 30_000)
@@ -68,8 +74,10 @@ class TwoNodes:
             RuntimeError: the node ended or did not join in time; the message ends with its output.
         """
         ray_command = Path(sys.executable).with_name("ray")
-        # nodes of one machine share its ports; a node without an agent accepts no jobs. 0: the node takes a free port
-        ports = ("--dashboard-agent-listen-port", "0", "--metrics-export-port", "0")
+        # nodes of one machine share its ports, and a node waits only 15 s for its agents to choose theirs
+        ports = [
+            word for option, port in zip(_PORT_OPTIONS, free_ports(4), strict=True) for word in (option, str(port))
+        ]
         output = self.folder / f"node{len(self._nodes) + 1}.txt"
         with output.open("wb") as file:
             node = subprocess.Popen(
@@ -96,14 +104,15 @@ class TwoNodes:
 
     def _metrics_ports(self) -> list[int]:
         answer = self.folder / "nodes.json"
-        answer.unlink(missing_ok=True)
         command = [sys.executable, "-c", _STATUS, self.address, str(answer)]
         # a node that is not there yet is waited for without end
-        with suppress(subprocess.TimeoutExpired):
+        try:
             subprocess.run(
-                command, env={**os.environ, **self.environment}, capture_output=True, check=False, timeout=_ANSWER
+                command, env={**os.environ, **self.environment}, capture_output=True, check=True, timeout=_ANSWER
             )
-        return list(json.loads(answer.read_text())) if answer.exists() else []
+        except subprocess.SubprocessError:
+            return []
+        return list(json.loads(answer.read_text()))
 
     def lose_node(self) -> None:
         """Kill the last node and everything that runs on it, like a machine that is taken away."""

@@ -7,6 +7,8 @@ from pathlib import Path
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
+from benchmarks.two_nodes import free_ports
+
 CHROMIUM = Path("/usr/bin/chromium")
 DRIVER = Path("/usr/bin/chromedriver")
 
@@ -42,7 +44,7 @@ def missing() -> str:
 @contextmanager
 def browser(profile: Path) -> Iterator[webdriver.Chrome]:
     """A browser that is ended on leaving."""
-    driver = webdriver.Chrome(options=options(profile), service=Service(str(DRIVER)))
+    driver = webdriver.Chrome(options=options(profile), service=Service(str(DRIVER), port=free_ports(1)[0]))
     try:
         yield driver
     finally:

@@ -15,6 +15,7 @@ _ANY_SPEED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow
 settings.register_profile("ci", _ANY_SPEED, derandomize=True, max_examples=25)
 settings.register_profile("fast", _ANY_SPEED, derandomize=True, max_examples=20)
 settings.register_profile("fuzz", _ANY_SPEED, derandomize=False, max_examples=200, print_blob=True)
+_BEFORE_RUNS = 4  # slow tests
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
@@ -34,7 +35,8 @@ def swedish_medical_ner() -> Path:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put complete runs first, spread over the workers, and then the slow tests of the share that each begins with.
 
-    Without a fast test left, a worker that is done would wait for one that has a slow one.
+    Without a fast test left, a worker that is done would wait for one that has a slow one. Workers begin their runs at
+    different times: where several Rays start at once, their processes may be too slow for Ray's fixed limits.
     """
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers == 1:
@@ -43,7 +45,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     others = [item for item in items if not item.get_closest_marker("ray")]
     size = -(-len(others) // workers)
     shares = [sorted(others[size * n : size * (n + 1)], key=_is_fast) for n in range(workers)]
-    items[:] = [item for n, share in enumerate(shares) for item in (*runs[n::workers], *share)]
+    items[:] = [
+        item
+        for n, share in enumerate(shares)
+        for item in (*share[: n * _BEFORE_RUNS], *runs[n::workers], *share[n * _BEFORE_RUNS :])
+    ]
 
 
 def _is_fast(item: pytest.Item) -> bool:

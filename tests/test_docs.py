@@ -59,6 +59,7 @@ SUBSTITUTES = {
     "FOLDER": "encoder",
     "RUN": "results/demo-1",
     "results/RUN": "results/demo-1",
+    "results/demo-1/onnx": "results/demo-1/exported",  # which another example exports
 }
 SEARCH = """\
 data: corpus.jsonl
@@ -156,7 +157,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     records = [a_record((0.5, 0.6 + rate), learning_rate=rate) for rate in (1e-3, 2e-3, 3e-3)]
     for name in ("demo-1", "with-brackets", "without"):
         a_run(folder / "results", records, name, audits={None: an_audit()})
-    an_untrained_model().save(folder / "results" / "demo-1" / "best")
+    for model in ("best", "exported"):
+        an_untrained_model().save(folder / "results" / "demo-1" / model)
     (folder / "notes.txt").write_text("Ta Alvedon mot feber.\n")
     (folder / "notes.gz").write_bytes(gzip.compress((folder / "notes.txt").read_bytes()))
     (folder / "gold.jsonl").write_bytes((folder / "corpus.jsonl").read_bytes())
@@ -272,6 +274,7 @@ def test_shell_example_runs(place: Path, example: Example, monkeypatch: pytest.M
         check_options(words, help_of(sys.executable, *start))
     elif program in ("python", "tune-ner"):
         monkeypatch.chdir(place)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))
         run_of_package(place, *of_package(words))
     else:
         executed(place, words)

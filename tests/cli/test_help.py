@@ -71,4 +71,5 @@ def test_an_example_of_the_help_runs(place: Path, line: str, monkeypatch: pytest
         executed(place, ["bash", "-ec", re.sub(r"^tune-ner (grid|search)", r"\g<0> --dry-run", line)])
     else:
         monkeypatch.chdir(place)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))
         run_of_package(place, *of_package(shlex.split(line.partition(" > ")[0])))

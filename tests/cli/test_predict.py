@@ -287,5 +287,5 @@ def test_pipe_gets_results_line_by_line_and_may_be_closed(model: Path) -> None:
     # the answer comes while the input is still open
     assert json.loads(process.stdout.readline())["text"] == TEXTS[0]
     process.stdout.close()
-    _, told = process.communicate(f"{TEXTS[1]}\n".encode() * 3, timeout=120)
+    _, told = process.communicate(f"{TEXTS[1]}\n".encode() * 3, timeout=600)
     assert told == b""

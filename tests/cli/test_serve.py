@@ -56,13 +56,13 @@ def test_a_server_answers_until_it_is_stopped(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tune_ner", "serve", str(model), "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 600
             health = answer_of(f"http://127.0.0.1:{port}/health", deadline)
             assert (health["status"], health["model"]) == ("UP", "demo")
             found = answer_of(f"http://127.0.0.1:{port}/predict", deadline, {"texts": ["Ta ibuprofen mot feber."] * 3})
             assert len(found["entities"]) == 3
         finally:
             os.kill(process.pid, signal.SIGTERM)
-            output, _ = process.communicate(timeout=60)
+            output, _ = process.communicate(timeout=300)
     assert f"Serving: http://127.0.0.1:{port}" in output
     assert "Traceback" not in output

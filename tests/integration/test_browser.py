@@ -78,11 +78,15 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 @pytest.fixture
 def page(driver: Chrome) -> Iterator[Chrome]:
     """The page as it is after loading; no message may be in the console."""
-    driver.refresh()
-    drawn = "return document.documentElement.dataset.drawn"
-    WebDriverWait(driver, 60).until(lambda found: found.execute_script(drawn))
+    load_again(driver)
     yield driver
     assert driver.get_log("browser") == []
+
+
+def load_again(page: Chrome) -> None:
+    page.refresh()
+    drawn = "return document.documentElement.dataset.drawn"
+    WebDriverWait(page, 60).until(lambda found: found.execute_script(drawn))
 
 
 def choose(page: Chrome, explorer: str, label: str, value: str) -> None:
@@ -193,7 +197,7 @@ def test_columns_are_explained_hidden_and_copied(page: Chrome) -> None:
         "Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (text) => { copied = text; } } });"
     )
     page.find_element(By.XPATH, "//*[@id='leaderboard']//button[text()='Copy as CSV']").send_keys(Keys.ENTER)
-    lines = WebDriverWait(page, 10).until(lambda found: found.execute_script("return copied")).splitlines()
+    lines = WebDriverWait(page, 60).until(lambda found: found.execute_script("return copied")).splitlines()
     assert lines[0].split(",") == [name.replace("\n", " ") for name in shown]
     assert len(lines) == 61
     assert all(len(line.split(",")) == len(shown) for line in lines)
@@ -253,7 +257,7 @@ def test_best_curves_are_shown_first(page: Chrome) -> None:
     lines = "#curves .chart:first-child .mark-line path"
     assert told.text == "The best 12 of 60 trials by validation score."
     choose(page, "curves", "at most", "25")
-    WebDriverWait(page, 10).until(lambda found: len(found.find_elements(By.CSS_SELECTOR, lines)) >= 25)
+    WebDriverWait(page, 60).until(lambda found: len(found.find_elements(By.CSS_SELECTOR, lines)) >= 25)
     assert told.text == "The best 25 of 60 trials by validation score."
 
 
@@ -261,7 +265,7 @@ def test_curves_are_shown_as_means_with_a_range(page: Chrome) -> None:
     lines = "#curves .chart:first-child .mark-line path"
     assert len(page.find_elements(By.CSS_SELECTOR, lines)) == 2 * 12  # score and loss
     choose(page, "curves", "lines", "mean")
-    WebDriverWait(page, 10).until(lambda found: len(found.find_elements(By.CSS_SELECTOR, lines)) == 2 * 2)  # BIO, BIOES
+    WebDriverWait(page, 60).until(lambda found: len(found.find_elements(By.CSS_SELECTOR, lines)) == 2 * 2)  # BIO, BIOES
 
 
 def test_all_columns_of_the_leaderboard_fit(page: Chrome) -> None:
@@ -273,7 +277,7 @@ def test_all_columns_of_the_leaderboard_fit(page: Chrome) -> None:
 def test_narrow_pages_do_not_scroll_sideways(page: Chrome) -> None:
     page.set_window_size(420, 900)
     try:
-        page.refresh()
+        load_again(page)
         wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert page.execute_script(wide) <= 0
     finally:
@@ -285,10 +289,8 @@ def test_titles_of_configurations_are_complete_on_a_phone(page: Chrome) -> None:
         "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
     )
     try:
-        page.refresh()
-        labels = WebDriverWait(page, 60).until(
-            lambda found: found.find_elements(By.CSS_SELECTOR, "#leaderboard .role-axis-label text")
-        )
+        load_again(page)
+        labels = page.find_elements(By.CSS_SELECTOR, "#leaderboard .role-axis-label text")
         texts = [label.text for label in labels if label.text.startswith("#")]
         assert len(texts) > 5
         assert all(re.fullmatch(r"#\d+ BIO(ES)?lr 0\.0\d+", text) for text in texts), texts  # in two lines
@@ -308,8 +310,12 @@ def test_narrow_pages_have_one_line_of_navigation(page: Chrome) -> None:
 
 def test_pointer_on_a_learning_curve_shows_its_trial(page: Chrome) -> None:
     point = page.find_element(By.CSS_SELECTOR, "#curves .chart .role-mark.mark-symbol path")
-    ActionChains(page).move_to_element(point).perform()
-    tooltip = WebDriverWait(page, 10).until(lambda found: found.find_element(By.ID, "vg-tooltip-element").text)
+
+    def shown(found: Chrome) -> str:
+        ActionChains(found).move_by_offset(1, 0).move_to_element(point).perform()
+        return str(found.find_element(By.ID, "vg-tooltip-element").text)
+
+    tooltip = WebDriverWait(page, 60).until(shown)
     assert "seed" in tooltip
     assert "undefined" not in tooltip
 
@@ -319,7 +325,7 @@ def test_learning_curves_move_with_the_pointer(page: Chrome) -> None:
     page.execute_script("arguments[0].scrollIntoView({ block: 'center' })", chart)
     before = page.find_element(By.CSS_SELECTOR, "#curves .chart").text
     ActionChains(page).move_to_element(chart).click_and_hold().move_by_offset(0, 80).release().perform()
-    WebDriverWait(page, 10).until(lambda _: page.find_element(By.CSS_SELECTOR, "#curves .chart").text != before)
+    WebDriverWait(page, 60).until(lambda _: page.find_element(By.CSS_SELECTOR, "#curves .chart").text != before)
 
 
 def test_epoch_ticks_are_integers(page: Chrome) -> None:

@@ -117,7 +117,7 @@ def allocation(folder: Path, does: str) -> subprocess.Popen[str]:
 @pytest.mark.parametrize("does", ["exit 0", "exit 3", "sleep 1; exit 3"])
 def test_an_allocation_of_two_nodes_runs_the_command_once_and_ends_its_nodes(tmp_path: Path, does: str) -> None:
     with allocation(tmp_path, does) as process:
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=300)
     assert process.returncode == int(does[-1]), said
     lines = sorted((tmp_path / "told").read_text().splitlines())
     assert lines[0] == "python -m tune_ner grid --address 127.0.0.1:20007 demo --name night"
@@ -133,13 +133,14 @@ def test_an_allocation_of_two_nodes_runs_the_command_once_and_ends_its_nodes(tmp
 @pytest.mark.parametrize("tables", ["", "sleep 1; "])
 def test_the_end_of_an_allocation_is_that_of_its_command(tmp_path: Path, tables: str) -> None:
     told = tmp_path / "told"
-    does = f"trap '{tables}exit 5' TERM; echo ready >> $TOLD; while :; do sleep 0.1; done"
+    does = f"trap '{tables}exit 5' TERM; sleep 2; echo ready >> $TOLD; while :; do sleep 0.1; done"
     with allocation(tmp_path, does) as process:
+        deadline = time.monotonic() + 300
         while not (told.exists() and "ready" in told.read_text()):
+            assert time.monotonic() < deadline
             time.sleep(0.05)
-        time.sleep(0.2)  # the script comes to wait
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=300)
     assert process.returncode == 5, said
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,17 +66,24 @@ def wait_for_records(folder: Path, count: int, process: subprocess.Popen[str]) -
             return
         time.sleep(0.1)
     process.kill()
-    pytest.fail(f"no {count} records: {process.communicate(timeout=60)[0]}")
+    pytest.fail(f"no {count} records: {process.communicate(timeout=600)[0]}")
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    workers = [
-        child
-        for child in psutil.Process(process.pid).children(recursive=True)
-        if child.name().startswith(("ray::tune_ner", "ray::Implicit"))
-    ]
+    workers = []
+    for child in psutil.Process(process.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if child.name().startswith(("ray::tune_ner", "ray::Implicit")):
+                workers.append(child)
     assert workers
     return workers
+
+
+def title_of(worker: psutil.Process) -> str:
+    """The title of a worker; empty if it has ended."""
+    with suppress(psutil.NoSuchProcess):
+        return "".join(worker.cmdline()[:1])
+    return ""
 
 
 def suspend_training_worker(process: subprocess.Popen[str]) -> None:
@@ -83,7 +91,7 @@ def suspend_training_worker(process: subprocess.Popen[str]) -> None:
     for _ in range(2000):
         for worker in workers_of(process):
             worker.suspend()
-            if "ray::tune_ner" in worker.cmdline()[0]:
+            if "ray::tune_ner" in title_of(worker):
                 return
             worker.resume()
         time.sleep(0.01)
@@ -93,7 +101,7 @@ def suspend_training_worker(process: subprocess.Popen[str]) -> None:
 def wait_for_title(process: subprocess.Popen[str], start: str) -> None:
     """Wait for a worker whose title, which Ray's dashboard shows, starts so; between two trials Ray sets its own."""
     deadline = time.monotonic() + 600
-    while not any(worker.cmdline()[0].startswith(start) for worker in workers_of(process)):
+    while not any(title_of(worker).startswith(start) for worker in workers_of(process)):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -101,7 +109,8 @@ def wait_for_title(process: subprocess.Popen[str], start: str) -> None:
 
 def kill_workers(process: subprocess.Popen[str]) -> None:
     for worker in workers_of(process):
-        worker.kill()
+        with suppress(psutil.NoSuchProcess):
+            worker.kill()
 
 
 def refused(tmp_path: Path, *arguments: str) -> str:
@@ -416,7 +425,7 @@ def test_a_trial_is_resumed_from_its_checkpoint(tmp_path: Path) -> None:
     while not list(saved.glob("*.safetensors")) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
     assert records_of(tmp_path / "run") == []
     again = run(tmp_path, *arguments, "run")
     assert again.returncode == 0, again.stdout + again.stderr
@@ -440,7 +449,7 @@ def test_a_grid_whose_driver_was_killed_is_resumed_and_meanwhile_locked(tmp_path
     assert second.returncode == 2
     assert f"process {process.pid}" in " ".join(second.stderr.split())
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
     with (tmp_path / "run" / "trials.jsonl").open("a") as file:
         file.write('{"format": 1, "trial_id": "to')
     before = records_of(tmp_path / "run", truncated=True)

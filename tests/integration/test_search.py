@@ -163,10 +163,11 @@ def test_a_dry_run_prints_the_plan_and_creates_no_files(tmp_path: Path) -> None:
 def test_a_killed_search_is_meanwhile_locked_resumed_and_confirms_the_best(tmp_path: Path, space: Path) -> None:
     process = started(space, tmp_path, "--trials", "6", "--name", "run")
     deadline = time.monotonic() + 600
-    while len(records_of(tmp_path / "run")) < 2 and process.poll() is None:
+    written = tmp_path / "run" / "trials.jsonl"
+    while not (written.exists() and written.read_bytes().count(b"\n") >= 2) and process.poll() is None:
         if time.monotonic() > deadline:
             process.kill()
-            pytest.fail(f"no two records: {process.communicate(timeout=60)[0]}")
+            pytest.fail(f"no two records: {process.communicate(timeout=600)[0]}")
         time.sleep(0.1)
     process.send_signal(signal.SIGSTOP)  # it must not end before the second command has read its lock
     command = ["search", str(space), *CONFIRM, "--name", "run", "--results-dir", str(tmp_path), "--trials", "6"]
@@ -174,7 +175,7 @@ def test_a_killed_search_is_meanwhile_locked_resumed_and_confirms_the_best(tmp_p
     assert second.exit_code == 2
     assert f"process {process.pid}" in " ".join(second.output.split())
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
     before = records_of(tmp_path / "run")
     assert 2 <= len(before) < 6
     with (tmp_path / "run" / "trials.jsonl").open("a") as file:

@@ -125,7 +125,7 @@ def test_a_run_keeps_its_secrets_and_lets_nobody_in(tmp_path: Path) -> None:
                 env={**environment, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)},
                 capture_output=True,
                 text=True,
-                timeout=120,
+                timeout=600,
                 check=False,
             )
         time.sleep(1)

@@ -1,5 +1,6 @@
 """Submission to a cluster; the slow test starts two nodes with token authentication."""
 
+import http.client
 import json
 import os
 import subprocess
@@ -204,7 +205,7 @@ def test_the_exit_code_is_that_of_the_job(submitted: Submitted) -> None:
 
 def read(address: str, token: str) -> str:
     request = urllib.request.Request(address, headers={"Authorization": f"Bearer {token}"} if token else {})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=300) as answer:
         content: bytes = answer.read()
     return content.decode()
 
@@ -213,7 +214,7 @@ def metrics_of(page: str) -> dict[str, float]:
     """Return this package's Prometheus metrics on a page: values by name and labels."""
     try:
         lines = read(page, "").splitlines()
-    except OSError:  # a node that has just started
+    except (OSError, http.client.HTTPException):  # a node that has just started
         return {}
     found = (line.rpartition(" ") for line in lines if line.startswith("ray_tune_ner_"))
     return {name: float(value) for name, _, value in found}

@@ -2,6 +2,7 @@ from pathlib import Path
 
 from tests.factories import a_failed_trial, a_finding, a_record, a_run, an_audit
 from tests.results.simulated import simulated_run, simulated_trial
+from tune_ner.audit.findings import Severity
 from tune_ner.results.audits import Audits
 from tune_ner.results.headline import Headline
 from tune_ner.results.run_results import Results
@@ -30,13 +31,14 @@ def test_headline_names_the_best_its_score_and_how_many_are_as_good(tmp_path: Pa
 
 
 def test_headline_compares_with_the_baseline_and_counts_findings(tmp_path: Path) -> None:
-    findings = [a_finding(f"finding {n}", s) for n, s in enumerate(("error", "warning", "warning", "info"))]  # type: ignore[arg-type]
+    severities: list[Severity] = ["warning", "error", "warning", "info"]
+    findings = [a_finding(f"finding {n}", each, kind=f"kind_{n}") for n, each in enumerate(severities)]
     audits: Audits = {None: an_audit(*findings, baselines={"gazetteer": 0.5, "crf": 0.75})}
     results = Results(a_run(tmp_path, [a_record((0.9,), test=0.8)], audits=audits))
     best = results.entries[0].test.estimate
     found = facts(results.headline)
     assert f"Best baseline (a CRF) 0.750 ({signed(best - 0.75)})" in found
-    assert "Data audit: 1 error and 2 warnings" in found
+    assert "Data audit: 1 error and 2 warnings (kind 1, kind 0, kind 2)" in found
     assert "1 seed per configuration" in found
 
 

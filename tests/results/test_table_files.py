@@ -110,7 +110,7 @@ def test_latex_has_no_minus_sign_that_it_does_not_know() -> None:
 
 def test_the_title_names_no_missing_values(tmp_path: Path) -> None:
     records = [a_record((0.5,), seed=1, model="baseline:crf", crf_c1=value) for value in (0.1, 1.0)]
-    assert shared_values(Results(a_run(tmp_path, records))) == "baseline:crf, BIO"
+    assert shared_values(Results(a_run(tmp_path, records))) == "baseline:crf · BIO"
 
 
 def test_entity_types_have_the_mean_scores_of_the_trials() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.two_nodes import free_ports
 from tests.factories import a_failed_trial, a_pruned_trial, a_record, a_run
 from tests.tracking.sending import no_note, send, title
 from tune_ner.errors import OutputError
@@ -127,6 +128,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     """trackio's own server, and its address with the token that allows to write."""
     serve = "import time, trackio; trackio.show(open_browser=False, block_thread=False); time.sleep(600)"
     environment = {**os.environ, "TRACKIO_DIR": str(tmp_path / "server"), "PYTHONUNBUFFERED": "1"}
+    environment["GRADIO_SERVER_PORT"] = str(free_ports(1)[0])
     command = [sys.executable, "-c", serve]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout

@@ -4,6 +4,7 @@ import json
 import struct
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def records_in(file: Path) -> Iterator[Any]:
 
 def wait_until_written(files: Sequence[Path]) -> None:
     """Wait for the exit code in each file: W&B's process completes them after `finish` has returned."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not all(any(record.HasField("exit") for record in records_in(file)) for file in files):
         assert time.monotonic() < deadline, "no exit code was written"
         time.sleep(0.1)
@@ -120,7 +121,8 @@ def test_no_text_of_the_corpus_is_sent(tmp_path: Path) -> None:
     tracker.finish(Results(folder), is_interrupted=False)
     wait_until_written(list(folder.path.glob("wandb/offline-run-*/*.wandb")))
     for file in folder.path.glob("wandb/**/*"):
-        assert not file.is_file() or b"medicin" not in file.read_bytes()
+        with suppress(FileNotFoundError, IsADirectoryError):  # W&B's process is still at work
+            assert b"medicin" not in file.read_bytes()
 
 
 @pytest.mark.usefixtures("offline")

@@ -174,7 +174,7 @@ def test_transformers_load_the_model_without_this_package(tmp_path: Path) -> Non
     folder = a_model_folder(tmp_path / "best")
     script = _PLAIN.format(folder=str(folder), text=text)
     outcome = subprocess.run(
-        [sys.executable, "-I", "-c", script], capture_output=True, text=True, timeout=120, cwd=tmp_path
+        [sys.executable, "-I", "-c", script], capture_output=True, text=True, timeout=600, cwd=tmp_path
     )
     assert outcome.returncode == 0, outcome.stderr
     groups = json.loads(outcome.stdout.replace("(", "[").replace(")", "]").replace("'", '"'))

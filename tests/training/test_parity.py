@@ -75,7 +75,7 @@ def run_loop(text: Path, model: Path, output: Path) -> dict[str, dict[str, Any]]
     command += ["--lr", str(LEARNING_RATE), "--seed", str(SEED), "--epochs", str(EPOCHS), "--threads", "1", "--no-fp16"]
     # the data set cache stays in the test's folder
     environment = {**os.environ, "HF_DATASETS_CACHE": str(output.parent / "cache"), "HF_HUB_OFFLINE": "1"}
-    subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=300)
+    subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=600)
     return {result["scheme"]: result for result in json.loads(output.read_text(encoding="utf-8"))}
 
 

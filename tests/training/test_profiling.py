@@ -7,6 +7,7 @@ import psutil
 import pytest
 import torch
 
+from tune_ner.training import profiling
 from tune_ner.training.profiling import StageClock, peak_memory_bytes
 
 
@@ -25,7 +26,7 @@ def test_peak_memory_on_windows_is_the_peak_working_set(monkeypatch: pytest.Monk
 
 def test_nested_stages_do_not_count_for_the_outer_one(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([0.0, 10.0, 14.0, 15.0, 20.0, 30.0])
-    monkeypatch.setattr("time.perf_counter", lambda: next(now))
+    monkeypatch.setattr(profiling, "time", SimpleNamespace(perf_counter=lambda: next(now)))
     clock = StageClock({"train": 1.0})
     with clock("train"):
         with clock("evaluate"):

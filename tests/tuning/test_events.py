@@ -41,7 +41,7 @@ def test_every_event_reaches_every_listener(name: str) -> None:
 def test_every_event_is_logged(name: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "tune_ner"):
         getattr(LoggedEvents(), name)(*ARGUMENTS[name])
-    assert len(caplog.records) == 1
+    assert [record.name for record in caplog.records].count("tune_ner") == 1
 
 
 def test_the_traceback_of_a_failure_is_logged(caplog: pytest.LogCaptureFixture) -> None:

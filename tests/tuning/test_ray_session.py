@@ -2,8 +2,9 @@
 
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import ray
@@ -79,4 +80,36 @@ def test_too_few_open_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_ray_that_runs_in_this_process_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "is_initialized", lambda: True)
     with pytest.raises(ResourceError, match=r"already running in this process; call `ray\.shutdown\(\)`"):
+        init_ray(None, None, dashboard=False)
+
+
+SLOW = "The current node timed out during startup. This could happen because some of the raylet failed to startup."
+
+
+@pytest.mark.parametrize(("slow_starts", "is_started"), [(1, True), (2, False)])
+def test_a_start_that_is_too_slow_is_repeated_once(
+    slow_starts: int, is_started: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts = []
+
+    def init(**options: object) -> SimpleNamespace:
+        starts.append(options)
+        if len(starts) <= slow_starts:
+            raise Exception(SLOW)
+        return SimpleNamespace(dashboard_url="")
+
+    monkeypatch.setattr(ray, "init", init)
+    with nullcontext() if is_started else pytest.raises(ResourceError, match="not ready within 30 s, twice") as caught:
+        assert init_ray(None, None, dashboard=False) == ""
+    assert len(starts) == 2
+    assert starts[0] == starts[1]
+    assert caught is None or "Ray cannot be started on this machine" in str(caught.value)
+
+
+def test_an_error_that_has_no_name_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**_: object) -> None:
+        raise KeyError("unknown")
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(KeyError):
         init_ray(None, None, dashboard=False)

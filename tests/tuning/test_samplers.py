@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from threading import Timer
+from threading import Event, Timer
 from typing import Any
 
 import pytest
@@ -201,10 +201,16 @@ def test_a_lock_of_another_process_is_waited_for(tmp_path: Path) -> None:
     sampler = a_session(tmp_path)
     blocker = sqlite3.connect(tmp_path / "study.db", isolation_level=None, check_same_thread=False)
     blocker.execute("BEGIN IMMEDIATE")
-    release = Timer(6.5, blocker.rollback)  # SQLite's own limit is five seconds
+    is_released = Event()
+
+    def unlock() -> None:
+        is_released.set()
+        blocker.rollback()
+
+    release = Timer(6.5, unlock)  # SQLite's own limit is five seconds
     release.start()
     assert sampler.next_trial("1") is not None
-    assert not release.is_alive()
+    assert is_released.is_set()
     release.join()
     blocker.close()
 

@@ -104,7 +104,7 @@ def test_a_folder_that_cannot_be_written_does_not_end_the_run(tmp_path: Path, ca
     files = TensorBoardFiles(tmp_path, title)
     send(files, a_record())
     files.on_trial_start(a_config(seed=3))
-    assert len(caplog.records) == 1
+    assert [record.name for record in caplog.records].count("tune_ner") == 1
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -124,5 +124,5 @@ def test_a_full_disk_does_not_block_the_run(tmp_path: Path, monkeypatch: pytest.
 
     run = threading.Thread(target=report, daemon=True)
     run.start()
-    run.join(timeout=60)
+    run.join(timeout=600)
     assert not run.is_alive()

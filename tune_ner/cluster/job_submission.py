@@ -38,7 +38,7 @@ REMOTE_RESULTS = "~/tune_ner_results"
 _RUN = "tune_ner_run"
 _ENDED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.STOPPED)
 _POLL_SECONDS = 0.5
-_AGENT_SECONDS = 60.0
+_AGENT_SECONDS = 180.0
 # useful only where the run is resumed
 _NOT_FETCHED = ("checkpoints", ".best", "driver.lock", "driver.json")
 _WEIGHTS = "best"

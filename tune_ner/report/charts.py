@@ -50,7 +50,7 @@ def leaderboard_chart(results: Results) -> Chart | None:
     caption = f"Span F1 with 95 % intervals of {shown}, in the order of the leaderboard."
     baseline = best_baseline(results.audits)
     if baseline:
-        caption += f" The dashed line is the test span F1 of the best baseline without an encoder ({baseline.name})."
+        caption += f" The dashed line is the test span F1 of the best baseline without an encoder, {baseline.name}."
     return _chart_by_split("leaderboard", caption, entries, baseline)
 
 
@@ -80,8 +80,9 @@ def _chart_by_split(
     layers = [interval_lines(base, "span F1"), points]
     if baseline:
         frame = pd.DataFrame([{"title": f"best baseline ({baseline.name})", "score": baseline.f1}])
-        rule = alt.Chart(frame).mark_rule(strokeDash=[4, 4], strokeWidth=1.5, color="#767676")
-        layers.append(rule.encode(x="score:Q", tooltip=tooltips("title", "score")))
+        dash = alt.StrokeDash("title:N", title=None, scale=alt.Scale(range=[[4, 4]]))
+        rule = alt.Chart(frame).mark_rule(strokeWidth=1.5, color="#767676")
+        layers.append(rule.encode(x="score:Q", strokeDash=dash, tooltip=tooltips("title", "score")))
     return Chart.of(name, caption, with_height(alt.layer(*layers), rows))
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tune_ner.audit.findings import Finding, Severity
 from tune_ner.results.audits import best_baseline, shared_findings
 from tune_ner.results.leaderboard import LeaderboardEntry
 from tune_ner.results.prediction_cache import PredictionCache
 from tune_ner.results.records import TrialRecord
 from tune_ner.results.summary import best_title
 from tune_ner.utils.text import plural, signed
+
+_CONCERNS: tuple[Severity, ...] = ("error", "warning")
+_MOST_KINDS = 3
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,15 @@ def _repetitions(best: LeaderboardEntry) -> Fact:
 def _audit(cache: PredictionCache) -> Fact:
     if not cache.audits:
         return Fact("The data was not audited", "audit")
-    severities = [finding.severity for finding in shared_findings(cache.audits)]
-    counts = {severity: severities.count(severity) for severity in ("error", "warning")}
-    listed = " and ".join(plural(count, severity) for severity, count in counts.items() if count)
-    return Fact(f"Data audit: {listed or 'no errors or warnings'}", "audit")
+    concerns = [finding for finding in shared_findings(cache.audits) if finding.severity in _CONCERNS]
+    counts = Counter(finding.severity for finding in concerns)
+    listed = " and ".join(plural(counts[severity], severity) for severity in _CONCERNS if counts[severity])
+    return Fact(f"Data audit: {listed or 'no errors or warnings'}{_kinds(concerns)}", "audit")
+
+
+def _kinds(findings: Sequence[Finding]) -> str:
+    """Return the kinds of findings in words, errors first; empty without any."""
+    ordered = sorted(findings, key=lambda finding: _CONCERNS.index(finding.severity))
+    kinds = list(dict.fromkeys(finding.kind.replace("_", " ") for finding in ordered))
+    shown = [*kinds[:_MOST_KINDS], *(["…"] if len(kinds) > _MOST_KINDS else [])]
+    return f" ({', '.join(shown)})" if shown else ""

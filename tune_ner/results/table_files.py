@@ -125,9 +125,9 @@ def shared_hyperparameters(results: Results) -> list[str]:
 
 
 def shared_values(results: Results) -> str:
-    """Return the values that are the same in all rows of the leaderboard, such as `tiny:1x32, BIO`."""
-    table = results.leaderboard()
-    return ", ".join(map(short_value, table.loc[0, shared_hyperparameters(results)].dropna()))
+    """Return the values that are the same in all rows of the leaderboard, such as `tiny:1x32 · BIO · lr 0.001`."""
+    varied = set(MAIN_HYPERPARAMETERS).difference(shared_hyperparameters(results))
+    return results.entries[0].records[0].config.titled(replicate=False, without=varied)
 
 
 def format_stages(timings: pd.DataFrame) -> pd.DataFrame:

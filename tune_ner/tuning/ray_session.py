@@ -91,7 +91,7 @@ def init_ray(address: str | None, machine: Machine | None, dashboard: bool) -> s
     handler = signal.getsignal(signal.SIGTERM)
     is_logged = LOGGER.isEnabledFor(logging.INFO)
     try:
-        context = ray.init(
+        context = _init_ray(
             address=address or "local",
             log_to_driver=is_logged,
             logging_level=logging.INFO if is_logged else logging.ERROR,
@@ -109,6 +109,25 @@ def init_ray(address: str | None, machine: Machine | None, dashboard: bool) -> s
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, handler)
     return f"http://{context.dashboard_url}" if context.dashboard_url else ""
+
+
+def _init_ray(**options: Any) -> Any:
+    """Call `ray.init`, and once more if Ray was too slow: the 15 s and 30 s that it gives its processes are fixed.
+
+    On a busy machine, the second start finds the modules of the first one in the file cache.
+
+    Raises:
+        RuntimeError: both starts were too slow.
+    """
+    for _ in range(2):
+        try:
+            return ray.init(**options)
+        except Exception as error:
+            if "timed out during startup" not in str(error):
+                raise
+            LOGGER.warning("Ray did not start in time: %s", one_line(error))
+            ray.shutdown()
+    raise RuntimeError("it was not ready within 30 s, twice, probably because other programs use all CPUs")
 
 
 def _check_reachable(address: str) -> None:
