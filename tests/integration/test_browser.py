@@ -45,6 +45,8 @@ SPLIT = Split(train=(0,), validation=(1, 3), test=(2, 4))
 # The first sentence of a split has a wrong type and a missed entity, the second a wrong boundary and a spurious entity.
 FIRST = ((replace(DISORDER, label="DRUG"),), (Span(3, 9, "DRUG"), GOLD[1], Span(0, 2, "DISORDER")))
 SECOND = ((DISORDER, DRUG), FIRST[1])
+# The first sentence of the last trial has one span over two entities, the second two over one.
+LAST = ((Span(FEVER, DRUG.end, "DRUG"),), (GOLD[0], Span(15, 20, "DISORDER"), Span(20, 24, "DISORDER")))
 
 
 def a_trial(spans: tuple[tuple[Span, ...], ...], f1: float, seed: int) -> TrialRecord:
@@ -65,7 +67,8 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     folder = RunDir.new(tmp_path_factory.mktemp("runs"), "made")
     folder.create("")
     for seed in range(1, 61):
-        folder.append(a_trial(SECOND if seed == 1 else FIRST, 0.9 - seed / 100, seed), CORPUS, SPLIT)
+        spans = {1: SECOND, 60: LAST}.get(seed, FIRST)
+        folder.append(a_trial(spans, 0.9 - seed / 100, seed), CORPUS, SPLIT)
     page = write_report(Results(folder), pytest.fail)
     assert isinstance(page, Path)
     with browser(tmp_path_factory.mktemp("profile")) as started:
@@ -164,6 +167,15 @@ def test_errors_of_seen_and_unseen_entities(page: Chrome) -> None:
     assert not articles(page)
     choose(page, "errors", "gold entity", "0")
     assert 0 < len(articles(page)) <= everything
+
+
+def test_entities_that_were_split_or_merged_are_recognised(page: Chrome) -> None:
+    choose(page, "errors", "trial", "59")
+    told = [item.text for item in page.find_elements(By.CSS_SELECTOR, "#errors article li")]
+    assert [each for each in told if each.startswith(("split", "merged"))] == [
+        "merged: DISORDER “Feber”, DRUG “Alvedon” → DRUG “Feber</b> av Alvedon”",
+        "split: DISORDER “huvudvärk” → DISORDER “huvud”, DISORDER “värk”",
+    ]
 
 
 def test_a_link_leads_to_a_sentence_of_a_trial(page: Chrome) -> None:

@@ -145,8 +145,12 @@ def test_baselines_do_not_narrow_what_has_no_effect_on_them() -> None:
 
 
 def test_importances_are_those_on_encoders() -> None:
-    importances = SearchAnalysis(Path("run"), MIXED, tuple(mixed_trials(9)), ()).importances
+    analysis = SearchAnalysis(Path("run"), MIXED, tuple(mixed_trials(9)), ())
+    importances = analysis.importances
     assert importances is not None
+    assert analysis.sentences()[0] == (
+        "The importances leave out crf_c1 (no effect on some of the trials) and 2 trials of baselines."
+    )
     assert importances["hyperparameter"].tolist() == ["learning_rate", "model"]
     assert importances["fanova"].tolist() == pytest.approx([1, 0], abs=0.05)
     few = SearchAnalysis(Path("run"), MIXED, tuple(mixed_trials(7)), ())

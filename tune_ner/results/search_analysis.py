@@ -236,12 +236,24 @@ class SearchAnalysis:
         if not reason and len(self._compared) < FEWEST_FOR_IMPORTANCES:
             reason = f"{plural(len(self._compared), 'trial')} of encoders, {FEWEST_FOR_IMPORTANCES} are needed"
         reason = reason or "the scores have no variance"
-        missing = [] if self.importances is not None else [f"No hyperparameter importances: {reason}."]
+        missing = self._left_out() if self.importances is not None else [f"No hyperparameter importances: {reason}."]
         best, last = self.history["best_so_far"], len(self.history)
         counts = [*(count for count in dict.fromkeys(_SHOWN_AFTER) if count < last), last]
         scores = [(best.iloc[count - 1], count) for count in counts]
         shown = ", ".join(f"{MISSING if pd.isna(score) else f'{score:.3f}'} after {count}" for score, count in scores)
         return [*missing, f"Best validation F1: {shown} trial{'' if last == 1 else 's'}.", self._refinement()]
+
+    def _left_out(self) -> list[str]:
+        """Say which hyperparameters and trials the importances leave out; empty if none."""
+        if self.importances is None or not self.space:
+            return []
+        names = [
+            name for name in self.space.search_distributions if name not in set(self.importances["hyperparameter"])
+        ]
+        baselines = sum(record.config.is_baseline for record in self.completed)
+        without = [f"{', '.join(names)} (no effect on some of the trials)"] if names else []
+        trials = [f"{plural(baselines, 'trial')} of baselines"] if 0 < baselines < len(self.completed) else []
+        return [f"The importances leave out {' and '.join([*without, *trials])}."] if without or trials else []
 
     def _refinement(self) -> str:
         if not self.space or not self.refined_space:

@@ -164,18 +164,32 @@
       const name = sets.length > 1 ? names[place].split(" ")[0] : "predicted";
       lines.push(line(name, letters, [...correct, ...predicted], new Set(predicted), names[place]));
     });
-    const details = sets.map((set, place) => element("ul", {}, ...set.map((error) =>
-      element("li", {}, (sets.length > 1 ? `${names[place].split(" ")[0]} ` : "") + describe(error, letters, gold)))));
+    const details = sets.map((set, place) => element("ul", {},
+      ...[...set.map((error) => describe(error, letters, gold)), ...splitAndMerged(set, letters, gold)].map((told) =>
+        element("li", {}, (sets.length > 1 ? `${names[place].split(" ")[0]} ` : "") + told))));
     const link = element("a", { href: `#errors:${split.select.value}:${trial.select.value}:${index}` }, `Sentence ${index + 1}`);
     return element("article", {}, element("h3", {}, link),
       element("dl", { class: "lines" }, ...lines.flat()), ...details);
   }
 
   function describe(error, letters, gold) {
-    const { kinds: names, types } = chosenSplit();
-    const quote = ([start, end, index]) => `${types[index]} “${letters.slice(start, end).join("")}”`;
-    const spans = [error[1] < 0 ? null : quote(gold[error[1]]), error.length > 2 ? quote(error.slice(2)) : null];
-    return `${names[error[0]]}: ${spans.filter((span) => span !== null).join(" → ")}`;
+    const spans = [...(error[1] < 0 ? [] : [gold[error[1]]]), ...(error.length > 2 ? [error.slice(2)] : [])];
+    return `${chosenSplit().kinds[error[0]]}: ${spans.map((span) => quote(span, letters)).join(" → ")}`;
+  }
+
+  function quote([start, end, type], letters) {
+    return `${chosenSplit().types[type]} “${letters.slice(start, end).join("")}”`;
+  }
+
+  /** Describe gold entities that overlap with several wrong predictions, and predictions that cover several entities. */
+  function splitAndMerged(set, letters, gold) {
+    const predicted = set.filter((error) => error.length > 2).map((error) => error.slice(2));
+    const several = (spans, others) => spans
+      .map((span) => [span, others.filter((one) => one[0] < span[1] && span[0] < one[1])])
+      .filter(([, parts]) => parts.length > 1)
+      .map(([span, parts]) => [quote(span, letters), parts.map((part) => quote(part, letters)).join(", ")]);
+    return [...several(gold, predicted).map(([one, parts]) => `split: ${one} → ${parts}`),
+      ...several(predicted, gold).map(([one, parts]) => `merged: ${parts} → ${one}`)];
   }
 
   /** Return a line of a sentence with its spans marked; where spans overlap, a mark names all of them. */
