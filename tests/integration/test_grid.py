@@ -466,11 +466,9 @@ def test_a_grid_whose_driver_was_killed_is_resumed_and_meanwhile_locked(tmp_path
     assert records_of(tmp_path / "run") == records
 
 
-@pytest.mark.ray
+@pytest.mark.long
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_keeps_its_records_and_writes_its_tables(tmp_path: Path, number: int, code: int) -> None:
     process = start(tmp_path, *TWELVE, "--name", "run", "--max-concurrent", "1")
     wait_for_records(tmp_path / "run", 2, process)

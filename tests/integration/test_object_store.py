@@ -58,6 +58,8 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
+    # one that commands of this process made for another test, whose server has ended
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
     urlopen(Request(f"http://127.0.0.1:{made.port}/moto-api/reset", method="POST")).close()
     store().mkdir("results")
     yield made
@@ -133,6 +135,9 @@ def test_a_killed_run_is_completed_on_another_machine(tmp_path: Path) -> None:
     files = {name.removeprefix("results/runs/x/") for name in store().find("results/runs/x")}
     assert {"report.html", "space.yaml", "leaderboard.csv", "best/model.safetensors"} <= files
     assert not any(name.startswith(("checkpoints/", "lock")) for name in files)
+    shutil.rmtree(tmp_path / "cache")
+    spans = json.loads(told("predict", f"{RUNS}/x", "Ta ibuprofen mot feber.").splitlines()[-1])["spans"]
+    assert all(span["text"] in "Ta ibuprofen mot feber." for span in spans)
 
 
 @pytest.mark.usefixtures("server")
@@ -186,7 +191,7 @@ def test_an_interrupted_run_is_in_the_store_and_read_on_another_machine(tmp_path
     process = start(*GRID, "--results-dir", RUNS, "--name", "c")
     wait_for(lambda: len(lines("c")) >= 1, process)
     process.send_signal(signal.SIGINT)
-    output_of(process, 130)
+    assert "Traceback" not in output_of(process, 130)
     names = store().find("results/runs/c")
     assert "results/runs/c/leaderboard.csv" in names
     assert not any(name.endswith("lock.json") for name in names)
@@ -197,8 +202,6 @@ def test_an_interrupted_run_is_in_the_store_and_read_on_another_machine(tmp_path
     assert "Ranked by validation span F1" in told("report", f"{RUNS}/c")
     assert store().exists("results/runs/c/report.html")
     assert lines("c") == before
-    spans = json.loads(told("predict", f"{RUNS}/c", "Ta ibuprofen mot feber.").splitlines()[-1])["spans"]
-    assert all(span["text"] in "Ta ibuprofen mot feber." for span in spans)
     results = tune_ner.load_results(f"{RUNS}/c")
     assert 1 <= len(results.trials()) == len(before)
     assert "no run there" in told("report", f"{RUNS}/y", code=2)

@@ -29,7 +29,7 @@ SPACE = {
 }
 
 
-@pytest.mark.ray
+@pytest.mark.long
 def test_a_run_of_data_in_memory_is_resumed_and_its_ensemble_predicts_what_was_measured(tmp_path: Path) -> None:
     space, runs = {**SPACE, "seed": np.array([1])}, tmp_path / "runs"
     results = Tuner(ROWS, space, "run", str(runs), display=Display(), dashboard=False).grid()
