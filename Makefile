@@ -15,7 +15,7 @@ WORKERS ?= 3
 TORCH := $(shell grep '^torch==' constraints.txt)
 BIN := .venv/bin
 # Without --use-pep517, pip before 23.1 runs the setup.py of seqeval, which fetches its build tools without what they need.
-# Modules are compiled when they are first imported, which most of them never are; the next process reads the byte code.
+# Most modules are never imported, so they are compiled when they first are; later processes read that byte code.
 unexport PYTHONDONTWRITEBYTECODE
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --use-pep517 -c constraints.txt
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS)

@@ -37,9 +37,9 @@ _PORTS = range(20_000, 30_000)
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nothing listens on and that no connection gets before they are used."""
+    """Return ports that nothing listens on and that no connection gets before they are used; seeds change nothing."""
     found: list[int] = []
-    for port in random.sample(_PORTS, len(_PORTS)):
+    for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("", port))
             found.append(port)
@@ -98,15 +98,10 @@ class TwoNodes:
         state = "did not join in time" if node.poll() is None else f"ended with exit code {node.returncode}"
         raise RuntimeError(f"node {len(self._nodes)} {state}:\n{output.read_text(errors='replace')}")
 
-    def alive(self) -> int:
-        """Return how many nodes are alive according to the head node."""
-        return len(self._metrics_ports())
-
     def _metrics_ports(self) -> list[int]:
         answer = self.folder / "nodes.json"
         command = [sys.executable, "-c", _STATUS, self.address, str(answer)]
-        # a node that is not there yet is waited for without end
-        try:
+        try:  # `ray.init` waits without end for a node that is not there yet
             subprocess.run(
                 command, env={**os.environ, **self.environment}, capture_output=True, check=True, timeout=_ANSWER
             )

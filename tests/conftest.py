@@ -15,8 +15,9 @@ _ANY_SPEED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow
 settings.register_profile("ci", _ANY_SPEED, derandomize=True, max_examples=25)
 settings.register_profile("fast", _ANY_SPEED, derandomize=True, max_examples=20)
 settings.register_profile("fuzz", _ANY_SPEED, derandomize=False, max_examples=200, print_blob=True)
-_BEFORE_RUNS = 4  # slow tests
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+_SLOW_BEFORE_RUNS = 4  # times the number of the worker
 
 
 @pytest.fixture(scope="session")
@@ -33,10 +34,11 @@ def swedish_medical_ner() -> Path:
 
 @pytest.hookimpl(trylast=True)  # after tests were marked and deselected
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put complete runs first, spread over the workers, and then the slow tests of the share that each begins with.
+    """Put complete runs early, spread over the workers; then come the slow tests of the share that each begins with.
 
     Without a fast test left, a worker that is done would wait for one that has a slow one. Workers begin their runs at
-    different times: where several Rays start at once, their processes may be too slow for Ray's fixed limits.
+    different times, because several Rays that start at once may be too slow for Ray's fixed limits: the first begins
+    with its runs, each further one with some more slow tests.
     """
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers == 1:
@@ -48,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = [
         item
         for n, share in enumerate(shares)
-        for item in (*share[: n * _BEFORE_RUNS], *runs[n::workers], *share[n * _BEFORE_RUNS :])
+        for item in (*share[: n * _SLOW_BEFORE_RUNS], *runs[n::workers], *share[n * _SLOW_BEFORE_RUNS :])
     ]
 
 

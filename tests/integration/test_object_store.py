@@ -58,7 +58,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    # one that commands of this process made for another test, whose server has ended
+    # fsspec keeps the file system of an earlier test, whose server has ended
     fsspec.get_filesystem_class("s3").clear_instance_cache()
     urlopen(Request(f"http://127.0.0.1:{made.port}/moto-api/reset", method="POST")).close()
     store().mkdir("results")

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -92,6 +92,32 @@ def listening(root: psutil.Process) -> dict[tuple[str, int], str]:
     return found
 
 
+_PAGES = "dashboard/dashboard.py --host"
+
+
+def watched(
+    process: subprocess.Popen[bytes], environment: Mapping[str, str], records: Path
+) -> tuple[dict[tuple[str, int], str], subprocess.CompletedProcess[str] | None]:
+    """Who listens where until there is a record, and what a stranger is told who has another token."""
+    root, seen = psutil.Process(process.pid), dict[tuple[str, int], str]()
+    refused: subprocess.CompletedProcess[str] | None = None
+    deadline = time.monotonic() + 600
+    while process.poll() is None and time.monotonic() < deadline and not (refused and records.exists()):
+        seen |= listening(root)
+        ports = [port for (_, port), command in seen.items() if "gcs_server" in command.partition(" ")[0]]
+        if ports and refused is None and any(_PAGES in command for command in seen.values()):
+            refused = subprocess.run(
+                [sys.executable, "-c", STRANGER, f"127.0.0.1:{ports[0]}"],
+                env={**environment, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)},
+                capture_output=True,
+                text=True,
+                timeout=600,
+                check=False,
+            )
+        time.sleep(1)
+    return seen | (listening(root) if process.poll() is None else {}), refused
+
+
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_run_keeps_its_secrets_and_lets_nobody_in(tmp_path: Path) -> None:
@@ -102,43 +128,24 @@ def test_a_run_keeps_its_secrets_and_lets_nobody_in(tmp_path: Path) -> None:
     storage = f"sqlite:///file:{tmp_path}/study.db?mode=rwc&uri=true&secret={hidden['storage']}"
     environment = {**os.environ, **hidden}
     environment.pop("RAY_AUTH_MODE", None)
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "tune_ner.search", str(space), "--name", "night", "--storage", storage),
-            *("--results-dir", str(tmp_path), "--trials", "5000"),
-        ],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    root, seen, pages = psutil.Process(process.pid), dict[tuple[str, int], str](), set[str]()
-    refused: subprocess.CompletedProcess[str] | None = None
-    trials = tmp_path / "night" / "trials.jsonl"
-    while process.poll() is None and not (refused and trials.exists()):
-        seen |= listening(root)
-        ports = [port for (_, port), command in seen.items() if "gcs_server" in command.partition(" ")[0]]
-        pages = {ip for (ip, _), command in seen.items() if "dashboard/dashboard.py --host" in command}
-        if ports and pages and refused is None:
-            refused = subprocess.run(
-                [sys.executable, "-c", STRANGER, f"127.0.0.1:{ports[0]}"],
-                env={**environment, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)},
-                capture_output=True,
-                text=True,
-                timeout=600,
-                check=False,
-            )
-        time.sleep(1)
-    seen |= listening(root)
-    process.send_signal(signal.SIGINT)
-    told, _ = process.communicate(timeout=600)
+    log = tmp_path / "output"
+    command = [sys.executable, "-m", "tune_ner.search", str(space), "--name", "night", "--storage", storage]
+    command += ["--results-dir", str(tmp_path), "--trials", "5000"]
+    with log.open("w") as output, subprocess.Popen(command, env=environment, stdout=output, stderr=output) as process:
+        try:
+            seen, refused = watched(process, environment, tmp_path / "night" / "trials.jsonl")
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=600)
+        finally:
+            process.kill()
+    told = log.read_text(encoding="utf-8")
     assert process.returncode == 130, told
     assert refused is not None, told
     assert "let in" not in refused.stdout
     assert re.search("auth|token", refused.stderr, re.IGNORECASE)
     hosts = {command.partition("--host=")[2].split(" ")[0] for command in seen.values() if "--host=" in command}
     assert hosts == {"127.0.0.1"}
-    assert "127.0.0.1" in pages
+    assert "127.0.0.1" in {ip for (ip, _), command in seen.items() if _PAGES in command}
     written = [path for path in (tmp_path / "night").rglob("*") if path.is_file()]
     assert len(written) > 5
     for name, secret in hidden.items():

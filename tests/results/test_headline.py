@@ -31,14 +31,14 @@ def test_headline_names_the_best_its_score_and_how_many_are_as_good(tmp_path: Pa
 
 
 def test_headline_compares_with_the_baseline_and_counts_findings(tmp_path: Path) -> None:
-    severities: list[Severity] = ["warning", "error", "warning", "info"]
+    severities: list[Severity] = ["warning", "error", "warning", "info", "warning"]
     findings = [a_finding(f"finding {n}", each, kind=f"kind_{n}") for n, each in enumerate(severities)]
     audits: Audits = {None: an_audit(*findings, baselines={"gazetteer": 0.5, "crf": 0.75})}
     results = Results(a_run(tmp_path, [a_record((0.9,), test=0.8)], audits=audits))
     best = results.entries[0].test.estimate
     found = facts(results.headline)
     assert f"Best baseline (a CRF) 0.750 ({signed(best - 0.75)})" in found
-    assert "Data audit: 1 error and 2 warnings (kind 1, kind 0, kind 2)" in found
+    assert "Data audit: 1 error and 3 warnings (kind 1, kind 0, kind 2, …)" in found
     assert "1 seed per configuration" in found
 
 

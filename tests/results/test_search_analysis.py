@@ -149,7 +149,7 @@ def test_importances_are_those_on_encoders() -> None:
     importances = analysis.importances
     assert importances is not None
     assert analysis.sentences()[0] == (
-        "The importances leave out crf_c1 (no effect on some of the trials) and 2 trials of baselines."
+        "The importances leave out crf_c1 (no effect on some of the compared trials) and 2 trials of baselines."
     )
     assert importances["hyperparameter"].tolist() == ["learning_rate", "model"]
     assert importances["fanova"].tolist() == pytest.approx([1, 0], abs=0.05)

@@ -1,6 +1,8 @@
 """Errors when Ray starts on this machine; no test here starts it."""
 
 import resource
+import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -90,23 +92,33 @@ SLOW = "The current node timed out during startup. This could happen because som
 def test_a_start_that_is_too_slow_is_repeated_once(
     slow_starts: int, is_started: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    starts = []
+    starts: list[object] = []
+    daemons: list[subprocess.Popen[bytes]] = []
 
     def init(**options: object) -> SimpleNamespace:
         starts.append(options)
+        daemons.append(subprocess.Popen(["ray-daemon", "60"], executable="/bin/sleep"))
         if len(starts) <= slow_starts:
             raise Exception(SLOW)
         return SimpleNamespace(dashboard_url="")
 
     monkeypatch.setattr(ray, "init", init)
-    with nullcontext() if is_started else pytest.raises(ResourceError, match="not ready within 30 s, twice") as caught:
+    other = subprocess.Popen(["sleep", "60"])
+    with nullcontext() if is_started else pytest.raises(ResourceError, match="not ready within 30 s") as caught:
         assert init_ray(None, None, dashboard=False) == ""
+    try:
+        assert [daemon.wait(timeout=60) for daemon in daemons[:slow_starts]] == [-signal.SIGKILL] * slow_starts
+        assert [process.poll() for process in (other, *daemons[slow_starts:])] == [None] * (1 + 2 - slow_starts)
+    finally:
+        for process in (other, *daemons):
+            process.kill()
+            process.wait()
     assert len(starts) == 2
     assert starts[0] == starts[1]
     assert caught is None or "Ray cannot be started on this machine" in str(caught.value)
 
 
-def test_an_error_that_has_no_name_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_errors_of_the_start_are_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     def init(**_: object) -> None:
         raise KeyError("unknown")
 

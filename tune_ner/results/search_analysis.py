@@ -229,7 +229,7 @@ class SearchAnalysis:
         ]
 
     def sentences(self) -> list[str]:
-        """Describe the optimization history and the refined space, and state why importances are missing."""
+        """Describe the history and the refined space, and why importances are missing or what they leave out."""
         if not self.trials:
             return ["No trial of the search has ended."]
         reason = self._shortage(FEWEST_FOR_IMPORTANCES)
@@ -250,9 +250,10 @@ class SearchAnalysis:
         names = [
             name for name in self.space.search_distributions if name not in set(self.importances["hyperparameter"])
         ]
-        baselines = sum(record.config.is_baseline for record in self.completed)
-        without = [f"{', '.join(names)} (no effect on some of the trials)"] if names else []
-        trials = [f"{plural(baselines, 'trial')} of baselines"] if 0 < baselines < len(self.completed) else []
+        compared = {record.trial_id for record in self._compared}
+        baselines = [r for r in self.completed if r.config.is_baseline and r.trial_id not in compared]
+        without = [f"{', '.join(names)} (no effect on some of the compared trials)"] if names else []
+        trials = [f"{plural(len(baselines), 'trial')} of baselines"] if baselines else []
         return [f"The importances leave out {' and '.join([*without, *trials])}."] if without or trials else []
 
     def _refinement(self) -> str:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import ray
 
 from tune_ner.errors import ResourceError
@@ -24,6 +25,7 @@ from tune_ner.utils.text import one_line
 _SESSION_BYTES = 1 << 20
 _OPEN_FILES = 256
 _HOUR_MS = "3600000"
+_TOO_SLOW = "it was not ready within 30 s, probably because other programs use all CPUs"
 _ENVIRONMENT = {
     # Ray Tune's own CSV, JSON and TensorBoard files would duplicate the records.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -120,14 +122,24 @@ def _init_ray(**options: Any) -> Any:
         RuntimeError: both starts were too slow.
     """
     for _ in range(2):
+        before = set(psutil.Process().children(recursive=True))
         try:
             return ray.init(**options)
         except Exception as error:
             if "timed out during startup" not in str(error):
                 raise
             LOGGER.warning("Ray did not start in time: %s", one_line(error))
-            ray.shutdown()
-    raise RuntimeError("it was not ready within 30 s, twice, probably because other programs use all CPUs")
+            _end_ray(before)
+    raise RuntimeError(_TOO_SLOW)
+
+
+def _end_ray(before: set[psutil.Process]) -> None:
+    """End the processes that Ray has started since `before`; `ray.shutdown` knows none of an incomplete start."""
+    for process in set(psutil.Process().children(recursive=True)) - before:
+        with suppress(psutil.NoSuchProcess):
+            command = " ".join(process.cmdline())
+            if command.startswith("ray") or f"{os.sep}ray{os.sep}" in command:
+                process.kill()
 
 
 def _check_reachable(address: str) -> None:
@@ -188,7 +200,9 @@ def _check_session_folder() -> None:
 
 def _not_started(error: Exception) -> ResourceError:
     reason = one_line(error)
-    if "AF_UNIX" in reason:
+    if reason == _TOO_SLOW:
+        remedy = "start the command when other programs use less of the CPUs"
+    elif "AF_UNIX" in reason:
         remedy = "the path of its sockets is too long: set RAY_TMPDIR to a folder with a short path, such as /tmp"
     else:
         remedy = (

@@ -181,12 +181,13 @@
     return `${chosenSplit().types[type]} “${letters.slice(start, end).join("")}”`;
   }
 
-  /** Describe gold entities that overlap with several wrong predictions, and predictions that cover several entities. */
+  /** Describe gold entities that overlap with several wrong predictions, and such predictions with several entities. */
   function splitAndMerged(set, letters, gold) {
     const predicted = set.filter((error) => error.length > 2).map((error) => error.slice(2));
     const several = (spans, others) => spans
-      .map((span) => [span, others.filter((one) => one[0] < span[1] && span[0] < one[1])])
-      .filter(([, parts]) => parts.length > 1)
+      .map((span) => [span, others.filter((one) => one[0] < span[1] && span[0] < one[1])
+        .sort((one, two) => one[0] - two[0])])
+      .filter(([, parts]) => parts.length > 1 && parts.every((one, place) => !place || one[0] >= parts[place - 1][1]))
       .map(([span, parts]) => [quote(span, letters), parts.map((part) => quote(part, letters)).join(", ")]);
     return [...several(gold, predicted).map(([one, parts]) => `split: ${one} → ${parts}`),
       ...several(predicted, gold).map(([one, parts]) => `merged: ${parts} → ${one}`)];
