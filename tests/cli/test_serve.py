@@ -35,8 +35,9 @@ def test_a_missing_model_or_package_is_reported(tmp_path: Path, monkeypatch: pyt
     assert "needs the package uvicorn" in outcome.output
 
 
-def answer_of(url: str, deadline: float, content: object = None) -> Any:
-    """Send a request until the server answers."""
+def answer_of(url: str, process: subprocess.Popen[str], content: object = None) -> Any:
+    """Send a request until the server answers or has ended."""
+    deadline = time.monotonic() + 600
     body = None if content is None else json.dumps(content).encode()
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     while True:
@@ -44,8 +45,9 @@ def answer_of(url: str, deadline: float, content: object = None) -> Any:
             with urllib.request.urlopen(request, timeout=10) as answer:
                 return json.load(answer)
         except OSError:
-            if time.monotonic() > deadline:
-                raise
+            if time.monotonic() > deadline or process.poll() is not None:
+                process.kill()
+                pytest.fail(f"no answer: {process.communicate()[0]}")
             time.sleep(0.2)
 
 
@@ -56,10 +58,9 @@ def test_a_server_answers_until_it_is_stopped(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tune_ner", "serve", str(model), "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
-            deadline = time.monotonic() + 600
-            health = answer_of(f"http://127.0.0.1:{port}/health", deadline)
+            health = answer_of(f"http://127.0.0.1:{port}/health", process)
             assert (health["status"], health["model"]) == ("UP", "demo")
-            found = answer_of(f"http://127.0.0.1:{port}/predict", deadline, {"texts": ["Ta ibuprofen mot feber."] * 3})
+            found = answer_of(f"http://127.0.0.1:{port}/predict", process, {"texts": ["Ta ibuprofen mot feber."] * 3})
             assert len(found["entities"]) == 3
         finally:
             os.kill(process.pid, signal.SIGTERM)
