@@ -75,9 +75,7 @@ class TwoNodes:
         """
         ray_command = Path(sys.executable).with_name("ray")
         # nodes of one machine share its ports, and a node waits only 15 s for its agents to choose theirs
-        ports = [
-            word for option, port in zip(_PORT_OPTIONS, free_ports(4), strict=True) for word in (option, str(port))
-        ]
+        ports = [f"{option}={port}" for option, port in zip(_PORT_OPTIONS, free_ports(4), strict=True)]
         output = self.folder / f"node{len(self._nodes) + 1}.txt"
         with output.open("wb") as file:
             node = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The help of every command: whole at 80 columns, with examples that run as they stand there."""
+"""The help of every command: whole at 80 columns, with examples that run unchanged."""
 
 import re
 import shlex
@@ -53,7 +53,7 @@ def test_every_command_is_listed() -> None:
     assert max(map(len, outcome.output.splitlines())) <= LINE
 
 
-def examples_of_the_help_alone() -> list[str]:
+def examples_only_in_the_help() -> list[str]:
     """The examples that no page has; those of pages are executed by the tests of the docs."""
     of_pages = {example.words for example in test_docs.examples()}
     of_pages |= {(*words, "--dry-run") for words in of_pages if words[1:2] in (("grid",), ("search",))}
@@ -61,7 +61,7 @@ def examples_of_the_help_alone() -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("line", examples_of_the_help_alone())
+@pytest.mark.parametrize("line", examples_only_in_the_help())
 def test_an_example_of_the_help_runs(place: Path, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     command = line.split()[1]
     if command in ("submit", "serve", "push"):  # they need a cluster, run until they are stopped, or need the Hub

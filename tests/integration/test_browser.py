@@ -80,7 +80,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 
 @pytest.fixture
 def page(driver: Chrome) -> Iterator[Chrome]:
-    """The page as it is after loading; no message may be in the console."""
+    """The page after loading; no message may be in the console."""
     load_again(driver)
     yield driver
     assert driver.get_log("browser") == []

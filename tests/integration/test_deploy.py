@@ -60,7 +60,7 @@ def test_the_image_has_the_pinned_torch_and_all_that_the_wheel_is_made_of() -> N
             assert all((ROOT / name).exists() for name in line.split()[1:-1]), line
 
 
-def test_the_slurm_script_parses_and_tells_what_it_lacks(tmp_path: Path) -> None:
+def test_the_slurm_script_parses_and_reports_what_it_lacks(tmp_path: Path) -> None:
     script = str(DEPLOY / "slurm.sh")
     subprocess.run(["bash", "-n", script], check=True)
     nothing = subprocess.run(["bash", script], capture_output=True, text=True, check=False)

@@ -329,7 +329,7 @@ def test_a_trial_that_reaches_its_target_stops_early_and_is_measured_on_test(tmp
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_run_for_machines_is_json_alone_though_a_worker_is_killed_and_its_trial_retried(tmp_path: Path) -> None:
+def test_the_option_json_prints_only_json_though_a_worker_is_killed_and_its_trial_retried(tmp_path: Path) -> None:
     arguments = [*THREE, "--epochs", "20", "--name", "run", "--max-concurrent", "1"]
     process = start(tmp_path, *arguments, "--json")
     psutil.Process(process.pid).nice(3)

@@ -165,7 +165,7 @@ def test_a_run_of_another_machine_is_refused() -> None:
 
 
 @pytest.mark.long
-def test_a_run_goes_on_while_the_store_is_away(server: Server, tmp_path: Path) -> None:
+def test_a_run_continues_while_the_store_is_away(server: Server, tmp_path: Path) -> None:
     log = tmp_path / "output"
     with log.open("w") as file:
         process = start(*GRID, "--results-dir", RUNS, "--name", "z", log=file)

@@ -46,7 +46,7 @@ def test_nothing_that_is_read_can_run() -> None:
     assert not imported & UNSAFE_MODULES
 
 
-def test_yaml_is_read_by_a_safe_loader_alone() -> None:
+def test_only_a_safe_loader_reads_yaml() -> None:
     from yaml import SafeLoader
 
     from tune_ner.config.loading import _Loader
@@ -98,7 +98,7 @@ _PAGES = "dashboard/dashboard.py --host"
 def watched(
     process: subprocess.Popen[bytes], environment: Mapping[str, str], records: Path
 ) -> tuple[dict[tuple[str, int], str], subprocess.CompletedProcess[str] | None]:
-    """Who listens where until there is a record, and what a stranger is told who has another token."""
+    """Who listens where until there is a record, and the answer to a stranger with another token."""
     root, seen = psutil.Process(process.pid), dict[tuple[str, int], str]()
     refused: subprocess.CompletedProcess[str] | None = None
     deadline = time.monotonic() + 600
@@ -120,8 +120,8 @@ def watched(
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_run_keeps_its_secrets_and_lets_nobody_in(tmp_path: Path) -> None:
-    """Ray itself listens on every interface, asking for a token; its dashboard and job server on loopback alone."""
+def test_a_run_keeps_its_secrets_and_refuses_strangers(tmp_path: Path) -> None:
+    """Ray itself listens on every interface, asking for a token; its dashboard and job server only on loopback."""
     hidden = {name: secrets.token_hex(32) for name in ("HF_TOKEN", "RAY_AUTH_TOKEN", "WANDB_API_KEY", "storage")}
     space = tmp_path / "space.yaml"
     space.write_text(SPACE, encoding="utf-8")

@@ -93,7 +93,7 @@ def init_ray(address: str | None, machine: Machine | None, dashboard: bool) -> s
     handler = signal.getsignal(signal.SIGTERM)
     is_logged = LOGGER.isEnabledFor(logging.INFO)
     try:
-        context = _init_ray(
+        context = _init_with_retry(
             address=address or "local",
             log_to_driver=is_logged,
             logging_level=logging.INFO if is_logged else logging.ERROR,
@@ -113,7 +113,7 @@ def init_ray(address: str | None, machine: Machine | None, dashboard: bool) -> s
     return f"http://{context.dashboard_url}" if context.dashboard_url else ""
 
 
-def _init_ray(**options: Any) -> Any:
+def _init_with_retry(**options: Any) -> Any:
     """Call `ray.init`, and once more if Ray was too slow: the 15 s and 30 s that it gives its processes are fixed.
 
     On a busy machine, the second start finds the modules of the first one in the file cache.
